@@ -1,0 +1,112 @@
+"""The careful path: one record, read exactly. Slow, and the last word wherever the fast path has a doubt."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+from linkmatch_ray.core.keys import KeyPath, NumberText, record_key
+
+DEPTH_MAX: Final = 500
+"""Deepest nesting of arrays and objects. Python's own parser stops near 1,000, others at 255 or 1,024; a
+limit well below all of them gives the same verdict on every path and cannot overflow a C stack."""
+
+WHITE_SPACE: Final = b" \t\n\r"
+
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
+_NOT_WHITE_SPACE = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*")|[ \t\n\r]+', re.DOTALL)
+
+
+class Damage(Exception):  # noqa: N818 - it is a finding, not a failure of the program
+    """A piece of input that is no record.
+
+    Attributes:
+        reason: Stable code, as in the quarantine.
+        message: For people; ours, never a library's.
+        offset: Bytes from the start of the piece to where it was found.
+    """
+
+    def __init__(self, reason: str, message: str, offset: int = 0) -> None:
+        super().__init__(reason, message, offset)
+        self.reason, self.message, self.offset = reason, message, offset
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the careful path found in one record: `key` is None where it is missing or there is no object."""
+
+    is_object: bool
+    key: bytes | None
+
+
+def judge(record: bytes, paths: tuple[KeyPath, ...]) -> Verdict:
+    """Read one record exactly.
+
+    Raises:
+        Damage: it is not one valid JSON value of at most `DEPTH_MAX` levels.
+    """
+    value = parse(record)
+    if not isinstance(value, dict):
+        return Verdict(is_object=False, key=None)
+    return Verdict(is_object=True, key=record_key(value, paths))
+
+
+def parse(text: bytes) -> Any:
+    """One JSON value, by RFC 8259, with every number as `NumberText`; the last of duplicate members counts.
+
+    Raises:
+        Damage: with reason `invalid_utf8`, `too_deep`, `truncated`, `trailing_data` or `invalid_json`.
+    """
+    try:
+        characters = text.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Damage("invalid_utf8", "bytes that are not UTF-8", error.start) from None
+    if (deep := _too_deep(text)) is not None:
+        raise Damage("too_deep", f"arrays and objects nested deeper than {DEPTH_MAX} levels", deep)
+    start = len(characters) - len(characters.lstrip(" \t\n\r"))
+    if start == len(characters):
+        raise Damage("invalid_json", "a JSON value is missing here")
+    try:
+        value, end = _DECODER.raw_decode(characters, start)
+    except json.JSONDecodeError as error:
+        at_end = not characters[error.pos :].strip(" \t\n\r")
+        unterminated = error.msg.startswith("Unterminated string")
+        offset = len(characters[: error.pos].encode("utf-8"))
+        if at_end or unterminated:
+            raise Damage("truncated", "the text ends inside a JSON value", offset) from None
+        raise Damage("invalid_json", "not a JSON value", offset) from None
+    rest = characters[end:].lstrip(" \t\n\r")
+    if rest:
+        offset = len(text) - len(rest.encode("utf-8"))
+        raise Damage("trailing_data", "something follows the JSON value", offset)
+    return value
+
+
+def minify(record: bytes) -> bytes:
+    """A record without the white space between its tokens; every token stays byte for byte."""
+    return _NOT_WHITE_SPACE.sub(rb"\1", record)
+
+
+def _too_deep(text: bytes) -> int | None:
+    """The offset of the first bracket beyond `DEPTH_MAX`, or None."""
+    if text.count(b"[") + text.count(b"{") <= DEPTH_MAX:
+        return None
+    depth = 0
+    for token in _TOKEN.finditer(text):
+        first = text[token.start()]
+        if first in b"[{":
+            depth += 1
+            if depth > DEPTH_MAX:
+                return token.start()
+        elif first in b"]}":
+            depth -= 1
+    return None
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise Damage("invalid_json", f"{constant} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_int=NumberText, parse_float=NumberText, parse_constant=_refuse)

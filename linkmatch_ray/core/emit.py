@@ -1,0 +1,131 @@
+"""Records to output lines: verbatim slices, or lines with their provenance."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from linkmatch_ray.core.careful import minify
+from linkmatch_ray.core.frames import NEWLINE, RETURN, Int64s, positions
+from linkmatch_ray.core.index import RestrictionIndex
+from linkmatch_ray.core.judge import Judged
+from linkmatch_ray.core.outcome import as_text
+
+PROVENANCE_RESTRICTIONS_MAX: Final = 10
+"""How many restrictions a provenance line lists; `restrictions_total` has the true number."""
+
+
+def verbatim(buffer: bytearray, judged: Judged, places: Int64s) -> list[bytes]:
+    """The chosen records, a line each, byte for byte but for white space between tokens where one spans lines.
+
+    Neighbours are copied in one go: for the time of the copy, the byte after each chosen record is a newline.
+    """
+    if not len(places):
+        return []
+    starts, ends = judged.starts[places], judged.ends[places]
+    data = np.frombuffer(buffer, np.uint8)
+    view = memoryview(buffer)
+    spanning = spanning_lines(buffer, starts, ends, elements=judged.numbers is None)
+    if spanning is not None and spanning.any():
+        return [
+            (one_line(bytes(view[start:end])) if spans else bytes(view[start:end])) + b"\n"
+            for start, end, spans in zip(starts.tolist(), ends.tolist(), spanning.tolist(), strict=True)
+        ]
+    separators = data[ends]
+    data[ends] = NEWLINE
+    breaks = np.flatnonzero(starts[1:] != ends[:-1] + 1)
+    run_starts = starts[np.concatenate((np.zeros(1, np.int64), breaks + 1))].tolist()
+    run_ends = (ends[np.append(breaks, len(ends) - 1)] + 1).tolist()
+    lines = b"".join([view[start:end] for start, end in zip(run_starts, run_ends, strict=True)])
+    data[ends] = separators
+    return [lines]
+
+
+def with_provenance(
+    buffer: bytearray,
+    judged: Judged,
+    places: Int64s,
+    index: RestrictionIndex,
+    *,
+    prefix: bytes,
+    first_index: int,
+    first_line: int,
+    offset: int,
+) -> list[bytes]:
+    """The chosen records, a provenance line each.
+
+    Args:
+        prefix: `provenance_prefix` of the file.
+        first_index: Index in the file of the window's first record.
+        first_line: Physical line, from 1, of the window's start; of an element's, that of `judged.starts[0]`.
+        offset: What is added to a position in the buffer to give the offset in the file.
+    """
+    numbers = judged.numbers
+    if numbers is None:
+        newlines = positions(np.frombuffer(buffer, np.uint8), int(judged.starts[0]), int(judged.ends[-1]), NEWLINE)
+        numbers = np.searchsorted(newlines, judged.starts)
+    out = []
+    for place in places.tolist():
+        start, end = int(judged.starts[place]), int(judged.ends[place])
+        distinct = int(judged.found[place])
+        hits = index.restrictions_of(distinct) if distinct >= 0 else judged.starts[:0]
+        listed = ",".join(map(str, hits[:PROVENANCE_RESTRICTIONS_MAX].tolist()))
+        record = bytes(buffer[start:end])
+        if b"\n" in record or b"\r" in record:
+            record = one_line(record)
+        head = b'%s%d,"line":%d,"byte_offset":%d,"restrictions":[%s],"restrictions_total":%d,"record":' % (
+            prefix,
+            first_index + place,
+            first_line + int(numbers[place]),
+            start + offset,
+            listed.encode(),
+            len(hits),
+        )
+        out.append(head + record + b"}\n")
+    return out
+
+
+def provenance_prefix(path: bytes) -> bytes:
+    """How every provenance line of a file begins, up to the number of its index."""
+    return orjson.dumps(as_text("file", path))[:-1] + b',"index":'
+
+
+def move_provenance(lines: bytes, prefix: bytes, indexes: int, newlines: int) -> bytes:
+    """Provenance lines counted from the start of a range, counted from the start of its file instead."""
+    head = re.compile(b"^" + re.escape(prefix) + rb'(\d+),"line":(\d+)', re.MULTILINE)
+
+    def moved(found: re.Match[bytes]) -> bytes:
+        return b'%s%d,"line":%d' % (prefix, int(found[1]) + indexes, int(found[2]) + newlines)
+
+    return head.sub(moved, lines)
+
+
+def one_line(record: bytes) -> bytes:
+    """A valid record without the white space between its tokens."""
+    try:
+        return msgspec.json.format(record, indent=-1)
+    except (msgspec.DecodeError, RecursionError):  # it refuses lone surrogates, and has limits of its own
+        return minify(record)
+
+
+def spanning_lines(
+    buffer: bytearray, starts: Int64s, ends: Int64s, *, elements: bool
+) -> npt.NDArray[np.bool_] | None:
+    """Which of the spans have a line break in them; None where none can."""
+    if not len(starts):
+        return None
+    low, high = int(starts[0]), int(ends[-1])
+    data = np.frombuffer(buffer, np.uint8)
+    spanning = None
+    for byte in (NEWLINE, RETURN) if elements else (RETURN,):
+        if buffer.find(byte, low, high) < 0:
+            continue
+        at = positions(data, low, high, byte)
+        inside = np.searchsorted(at, starts) != np.searchsorted(at, ends)
+        spanning = inside if spanning is None else spanning | inside
+    return spanning

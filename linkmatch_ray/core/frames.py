@@ -1,0 +1,226 @@
+"""Where records begin and end in a buffer: lines by their newlines, array elements by their structure.
+
+All functions work on a `uint8` array and return absolute positions in it as `int64` arrays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+UInt8s = npt.NDArray[np.uint8]
+Int64s = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+BLOCK_BYTES: Final = 1 << 18
+"""NumPy passes go over the input in blocks that stay in a core's second-level cache: 2 to 3 times faster."""
+
+NEWLINE, RETURN, SPACE, TAB = 0x0A, 0x0D, 0x20, 0x09
+QUOTE, BACKSLASH, COMMA = 0x22, 0x5C, 0x2C
+OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET = 0x7B, 0x7D, 0x5B, 0x5D
+
+WHITE: Final = np.zeros(256, dtype=bool)
+WHITE[[NEWLINE, RETURN, SPACE, TAB]] = True
+
+_STRUCTURE: Final = np.zeros(256, dtype=np.int8)
+_STRUCTURE[[OPEN_BRACE, OPEN_BRACKET]] = 1
+_STRUCTURE[[CLOSE_BRACE, CLOSE_BRACKET]] = -1
+_STRUCTURE[COMMA] = 2
+_STRUCTURE[QUOTE] = 3
+_STRUCTURE[BACKSLASH] = 4
+_IS_STRUCTURE: Final = _STRUCTURE != 0
+
+TRIM_STEPS_MAX: Final = 64
+"""White space longer than this around a record is skipped by a slower way that does not mind its length."""
+
+
+@dataclass(slots=True)
+class Lines:
+    """The non-blank lines of a region, without the white space around them.
+
+    Attributes:
+        starts, ends: Spans; the byte at `ends` is not part of the record.
+        numbers: Physical line of each, 0 for the first line of the region.
+        newlines: How many newlines the region has.
+    """
+
+    starts: Int64s
+    ends: Int64s
+    numbers: Int64s
+    newlines: int
+
+
+@dataclass(slots=True)
+class Elements:
+    """The elements at the top level of an array, or the members of an object, up to where the region ends.
+
+    Attributes:
+        starts, ends: Spans of the complete elements, without white space around them; an element that is
+            missing between two commas is an empty span, and so is the only one of an empty container.
+        close: Position of the bracket that closes the container, or -1 where it does not close here.
+        rest: Start of the element that the region cuts short (past white space), where `close` is -1.
+    """
+
+    starts: Int64s
+    ends: Int64s
+    close: int
+    rest: int
+
+
+def positions(data: UInt8s, low: int, high: int, byte: int) -> Int64s:
+    """All positions of a byte that is not frequent, ascending."""
+    parts = []
+    mask = np.empty(BLOCK_BYTES, dtype=bool)
+    words = mask.view(np.uint64)
+    for start in range(low, high, BLOCK_BYTES):
+        block = data[start : min(start + BLOCK_BYTES, high)]
+        length = len(block)
+        np.equal(block, byte, out=mask[:length])
+        if length % 8:
+            mask[length : length + 8 - length % 8] = False
+        parts.append(start + _set_bytes(mask, words[: (length + 7) // 8]))
+    return np.concatenate(parts) if parts else np.empty(0, np.int64)
+
+
+def _set_bytes(mask: Bools, words: npt.NDArray[np.uint64]) -> Int64s:
+    """Positions of the true bytes: looks at words of eight first, as nearly all of them are zero."""
+    some = np.flatnonzero(words != 0)
+    values = words[some]
+    lowest = values - np.uint64(1)
+    if (values & lowest).any():
+        return np.flatnonzero(mask[: 8 * len(words)])
+    return some * 8 + (np.bitwise_count(lowest) >> 3)
+
+
+def frame_lines(data: UInt8s, low: int, high: int) -> Lines:
+    """The non-blank lines of `data[low:high]`; the last one needs no newline."""
+    newlines = positions(data, low, high, NEWLINE)
+    count = len(newlines)
+    starts = np.empty(count + 1, np.int64)
+    starts[0], starts[1:] = low, newlines + 1
+    ends = np.append(newlines, high)
+    numbers = np.arange(count + 1)
+    if starts[-1] == high:  # nothing follows the last newline
+        starts, ends, numbers = starts[:-1], ends[:-1], numbers[:-1]
+    starts, ends = trim(data, starts, ends)
+    kept = starts < ends
+    if not kept.all():
+        starts, ends, numbers = starts[kept], ends[kept], numbers[kept]
+    return Lines(starts, ends, numbers, count)
+
+
+def guess_elements(data: UInt8s, low: int, high: int) -> tuple[Int64s, Int64s]:
+    """Spans between all places that look like `} , {`, with any white space: exact for arrays of objects
+    unless such a place is inside a string or a nested array.
+
+    Every true boundary between two objects is among them. So where an array of n objects has n - 1 such
+    places, they are its boundaries.
+    """
+    opens = positions(data, low, high, OPEN_BRACE)
+    if not len(opens) or opens[0] != low:
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    commas = _back_over_white(data, opens[1:] - 1, low)
+    is_comma = data[commas] == COMMA
+    opens, commas = opens[1:][is_comma], commas[is_comma]
+    closes = _back_over_white(data, commas - 1, low)
+    is_close = data[closes] == CLOSE_BRACE
+    last = int(_back_over_white(data, np.array([high - 1]), low)[0])
+    starts = np.concatenate((np.array([low]), opens[is_close]))
+    ends = np.append(closes[is_close], last) + 1
+    return starts, ends
+
+
+def _back_over_white(data: UInt8s, at: Int64s, low: int) -> Int64s:
+    """Each position, moved back to the nearest byte that is not white space (not before `low`)."""
+    white = WHITE[data[at]]
+    if not white.any():
+        return at
+    at = at.copy()
+    moving = np.flatnonzero(white)
+    while len(moving):
+        at[moving] -= 1
+        moving = moving[WHITE[data[at[moving]]] & (at[moving] > low)]
+    return at
+
+
+def frame_elements(data: UInt8s, low: int, high: int) -> Elements:
+    """The elements of the container whose first byte after the opening bracket is at `low`, by structure.
+
+    Left to right and exact: where the text is damaged, what lies before the damage is framed rightly.
+    """
+    commas: list[Int64s] = []
+    depth = in_string = 0
+    escaped_at = -1
+    close = -1
+    for start in range(low, high, BLOCK_BYTES):
+        block = data[start : min(start + BLOCK_BYTES, high)]
+        where = np.flatnonzero(_IS_STRUCTURE[block])
+        kinds = _STRUCTURE[block[where]]
+        where += start
+        slashes = where[kinds == 4]
+        escapes = _escaped(slashes, escaped_at)
+        escaped_at = int(escapes[-1]) if len(escapes) else -1
+        quotes = (kinds == 3) & ~np.isin(where, escapes) if len(escapes) else kinds == 3
+        parity = np.cumsum(quotes) + in_string
+        outside = (parity & 1 == 0) & ~quotes
+        in_string = int(parity[-1] & 1) if len(parity) else in_string
+        kept = outside & (kinds <= 2)
+        where, kinds = where[kept], kinds[kept]
+        steps = np.where(kinds == 2, 0, kinds).astype(np.int64)
+        depths = np.cumsum(steps) + depth
+        depth = int(depths[-1]) if len(depths) else depth
+        closed = np.flatnonzero(depths < 0)
+        if len(closed):
+            close = int(where[closed[0]])
+            where, kinds, depths = where[: closed[0]], kinds[: closed[0]], depths[: closed[0]]
+        commas.append(where[(kinds == 2) & (depths == 0)])
+        if close >= 0:
+            break
+    separators = np.concatenate(commas) if commas else np.empty(0, np.int64)
+    starts = np.concatenate((np.array([low]), separators + 1))
+    ends = np.append(separators, close if close >= 0 else high)
+    starts, ends = trim(data, starts, ends)
+    if close >= 0:
+        return Elements(starts, ends, close, close)
+    return Elements(starts[:-1], ends[:-1], -1, int(starts[-1]))
+
+
+def _escaped(slashes: Int64s, carried: int) -> Int64s:
+    """Positions of the bytes that a backslash escapes; `carried` is one that the block before escaped."""
+    if len(slashes) and slashes[0] == carried:  # that backslash is itself escaped and escapes nothing
+        slashes = slashes[1:]
+    if not len(slashes):
+        return slashes
+    breaks = np.flatnonzero(np.diff(slashes) != 1)
+    firsts = slashes[np.concatenate((np.zeros(1, np.int64), breaks + 1))]
+    lasts = slashes[np.append(breaks, len(slashes) - 1)]
+    odd = (lasts - firsts) % 2 == 0
+    return lasts[odd] + 1
+
+
+def trim(data: UInt8s, starts: Int64s, ends: Int64s) -> tuple[Int64s, Int64s]:
+    """Spans without the white space at either end; a span of nothing else becomes empty."""
+    starts, ends = starts.copy(), ends.copy()
+    size = len(data)
+    moving = np.flatnonzero((starts < ends) & WHITE[data[np.minimum(starts, size - 1)]]) if size else starts[:0]
+    for _ in range(TRIM_STEPS_MAX):
+        if not len(moving):
+            break
+        starts[moving] += 1
+        moving = moving[(starts[moving] < ends[moving])]
+        moving = moving[WHITE[data[starts[moving]]]]
+    for i in moving.tolist():
+        starts[i] = ends[i] - len(data[starts[i] : ends[i]].tobytes().lstrip(b" \t\n\r"))
+    moving = np.flatnonzero((starts < ends) & WHITE[data[np.maximum(ends, 1) - 1]]) if size else ends[:0]
+    for _ in range(TRIM_STEPS_MAX):
+        if not len(moving):
+            break
+        ends[moving] -= 1
+        moving = moving[starts[moving] < ends[moving]]
+        moving = moving[WHITE[data[ends[moving] - 1]]]
+    for i in moving.tolist():
+        ends[i] = starts[i] + len(data[starts[i] : ends[i]].tobytes().rstrip(b" \t\n\r"))
+    return starts, ends

@@ -1,0 +1,229 @@
+"""The restrictions as one flat, read-only index: built once, put once, shared by every task without a copy.
+
+    filter      one bit per slot, set by the top bits of each hash; answers "surely not" for most records
+    hashes      sorted 64-bit hashes (xxh3) of the distinct canonical keys
+    offsets     where each key's canonical bytes start and end in `blob`
+    members     for each distinct key the restrictions that have it, in order (CSR: `member_offsets`)
+
+Equality is decided by the canonical bytes, never by the hash: two keys with one hash are two entries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import xxhash
+
+UInt64s = npt.NDArray[np.uint64]
+Int64s = npt.NDArray[np.int64]
+
+FILTER_BITS_PER_KEY: Final = 16
+"""One filter slot in 16 is set or fewer: 6 % of the keys that are not on the list go on to the search."""
+
+FILTER_BITS_MIN: Final = 12
+NOT_FOUND: Final = -1
+
+hash_key = xxhash.xxh3_64_intdigest
+"""The hash of canonical key bytes that the index is sorted by."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestrictionIndex:
+    """The build side of the semi-join; see the module for the arrays.
+
+    Attributes:
+        has_numbers: Some key is or contains a number, so a record's float needs the careful path.
+        has_containers: Some key is an array or object (a composite key is not).
+        content_hash: Changes when any key, or their order, changes; what a resumed job is compared by.
+    """
+
+    filter: npt.NDArray[np.uint8]
+    filter_shift: int
+    hashes: UInt64s
+    starts: Int64s
+    ends: Int64s
+    blob: npt.NDArray[np.uint8]
+    members: Int64s
+    member_offsets: Int64s
+    has_numbers: bool
+    has_containers: bool
+    content_hash: str
+
+    @property
+    def restrictions(self) -> int:
+        """How many restrictions there are, repeats included."""
+        return len(self.members)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays: what one node holds."""
+        arrays = (self.filter, self.hashes, self.starts, self.ends, self.blob, self.members)
+        return sum(array.nbytes for array in arrays) + self.member_offsets.nbytes
+
+    def candidates(self, hashes: UInt64s) -> Int64s:
+        """Positions in `hashes` of the keys that may be on the list; every one that is on it is among them."""
+        slots = hashes >> np.uint64(self.filter_shift)
+        bits = self.filter[slots >> np.uint64(3)] >> (slots & np.uint64(7)).astype(np.uint8)
+        some = np.flatnonzero(bits & np.uint8(1))
+        if not len(some):
+            return some
+        wanted = hashes[some]
+        places = np.minimum(np.searchsorted(self.hashes, wanted), len(self.hashes) - 1)
+        return some[self.hashes[places] == wanted]
+
+    def find(self, key: bytes, key_hash: int | None = None) -> int:
+        """The distinct key that has exactly these canonical bytes, or `NOT_FOUND`."""
+        wanted = np.uint64(hash_key(key) if key_hash is None else key_hash)
+        place = int(np.searchsorted(self.hashes, wanted))
+        while place < len(self.hashes) and self.hashes[place] == wanted:
+            if self.key(place) == key:
+                return place
+            place += 1
+        return NOT_FOUND
+
+    def find_all(self, keys: list[bytes], hashes: UInt64s) -> Int64s:
+        """`find` for many keys at once; `hashes` are those of `keys`."""
+        if not len(self.hashes) or not keys:
+            return np.full(len(keys), NOT_FOUND, dtype=np.int64)
+        places = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
+        blob = memoryview(self.blob)
+        known = [
+            blob[start:end] == key
+            for start, end, key in zip(
+                self.starts[places].tolist(), self.ends[places].tolist(), keys, strict=True
+            )
+        ]
+        found = np.where(known, places, NOT_FOUND).astype(np.int64)
+        # The first entry with that hash has other bytes: rare enough (2**-64 a pair) for one at a time.
+        for other in np.flatnonzero((found == NOT_FOUND) & (self.hashes[places] == hashes)).tolist():
+            found[other] = self.find(keys[other])
+        return found
+
+    def key(self, distinct: int) -> bytes:
+        """The canonical bytes of a distinct key."""
+        return self.blob[self.starts[distinct] : self.ends[distinct]].tobytes()
+
+    def restrictions_of(self, distinct: int) -> Int64s:
+        """The restrictions that have this key, ascending."""
+        return self.members[self.member_offsets[distinct] : self.member_offsets[distinct + 1]]
+
+
+class IndexBuilder:
+    """Takes canonical keys one by one, in the order of the restrictions, and makes the index."""
+
+    def __init__(self) -> None:
+        self._blob = bytearray()
+        self._ends = _Growing(np.int64)
+        self._hashes = _Growing(np.uint64)
+        self._has_numbers = False
+        self._has_containers = False
+
+    def __len__(self) -> int:
+        return self._ends.size
+
+    def add(self, keys: Iterable[bytes]) -> None:
+        """Append keys that are strings, booleans or null."""
+        keys = list(keys)
+        lengths = np.fromiter(map(len, keys), np.int64, len(keys))
+        self._ends.extend(len(self._blob) + np.cumsum(lengths))
+        self._hashes.extend(np.fromiter(map(hash_key, keys), np.uint64, len(keys)))
+        self._blob += b"".join(keys)
+
+    def note_kinds(self, *, numbers: bool = False, containers: bool = False) -> None:
+        """Say that keys with numbers, or that are arrays or objects, are among those added."""
+        self._has_numbers |= numbers
+        self._has_containers |= containers
+
+    def build(self) -> RestrictionIndex:
+        """Sort, fold repeats into one entry each, and make the filter.
+
+        Takes about 60 bytes a restriction beside the keys' own bytes while it works.
+        """
+        blob = np.frombuffer(bytes(self._blob), np.uint8)
+        self._blob = bytearray()
+        ends, hashes = self._ends.take(), self._hashes.take()
+        starts = np.concatenate((np.zeros(1, np.int64), ends[:-1])) if len(ends) else ends
+        content = xxhash.xxh3_128(memoryview(blob))
+        content.update(memoryview(ends).cast("B") if len(ends) else b"")
+        order = np.argsort(hashes, kind="stable")
+        hashes, starts, ends = hashes[order], starts[order], ends[order]
+        first = _first_of_equal(hashes, starts, ends, blob, order)
+        heads = np.flatnonzero(first)
+        bits = max(FILTER_BITS_MIN, int(len(heads) * FILTER_BITS_PER_KEY - 1).bit_length())
+        distinct = hashes[heads]
+        return RestrictionIndex(
+            filter=_filter(distinct, bits),
+            filter_shift=64 - bits,
+            hashes=distinct,
+            starts=starts[heads],
+            ends=ends[heads],
+            blob=blob,
+            members=order.astype(np.int64),
+            member_offsets=np.append(heads, len(order)).astype(np.int64),
+            has_numbers=self._has_numbers,
+            has_containers=self._has_containers,
+            content_hash=content.hexdigest(),
+        )
+
+
+def _first_of_equal(
+    hashes: UInt64s, starts: Int64s, ends: Int64s, blob: npt.NDArray[np.uint8], order: Int64s
+) -> npt.NDArray[np.bool_]:
+    """Which places begin a run of equal keys; reorders a run in place where different keys share a hash."""
+    first = np.ones(len(hashes), dtype=bool)
+    first[1:] = hashes[1:] != hashes[:-1]
+    view = memoryview(blob)
+    collided = False
+    for place in np.flatnonzero(~first).tolist():
+        a, b = slice(starts[place - 1], ends[place - 1]), slice(starts[place], ends[place])
+        if view[a] != view[b]:
+            collided = True
+    if collided:
+        _separate(hashes, starts, ends, view, order, first)
+    return first
+
+
+def _separate(
+    hashes: UInt64s, starts: Int64s, ends: Int64s, view: memoryview, order: Int64s, first: npt.NDArray[np.bool_]
+) -> None:
+    """Group each run of one hash by key, keeping the order of the restrictions within a key."""
+    bounds = np.append(np.flatnonzero(first), len(first)).tolist()
+    for low, high in zip(bounds, bounds[1:], strict=False):
+        texts = [view[starts[i] : ends[i]].tobytes() for i in range(low, high)]
+        if len(set(texts)) == 1:
+            continue
+        by_key = sorted(range(low, high), key=lambda i: (texts[i - low], order[i]))
+        for array in (starts, ends, order):
+            array[low:high] = array[by_key]
+        for place in range(low + 1, high):
+            first[place] = texts[by_key[place - low] - low] != texts[by_key[place - low - 1] - low]
+
+
+def _filter(hashes: UInt64s, bits: int) -> npt.NDArray[np.uint8]:
+    filter_ = np.zeros(1 << (bits - 3), dtype=np.uint8)
+    slots = hashes >> np.uint64(64 - bits)
+    np.bitwise_or.at(filter_, (slots >> np.uint64(3)).astype(np.int64), np.uint8(1) << (slots & np.uint64(7)).astype(np.uint8))
+    return filter_
+
+
+class _Growing:
+    """A one-dimensional array that grows by doubling, so that millions of entries are never Python objects."""
+
+    def __init__(self, dtype: Any) -> None:
+        self._array = np.empty(1024, dtype)
+        self.size = 0
+
+    def extend(self, values: npt.NDArray[Any]) -> None:
+        needed = self.size + len(values)
+        if needed > len(self._array):
+            self._array.resize(max(needed, 2 * len(self._array)), refcheck=False)
+        self._array[self.size : needed] = values
+        self.size = needed
+
+    def take(self) -> npt.NDArray[Any]:
+        self._array.resize(self.size, refcheck=False)
+        return self._array

@@ -1,0 +1,152 @@
+"""Keys: which member is compared, and the canonical text that makes equal keys equal bytes.
+
+The canonical text of a key is JSON: two keys are equal, in the sense of the contract, exactly when their
+canonical texts are the same bytes. It is chosen so that `orjson.dumps` yields it directly for the common
+types (strings, integers of up to 64 bits, booleans, null); everything else takes `canonical`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from decimal import Context, Decimal
+from typing import Any, Final
+
+import orjson
+
+from linkmatch_ray.errors import UsageError
+
+MISSING: Final = object()
+"""What `find` returns where a record has no such member."""
+
+INTEGER_DIGITS_MAX: Final = 20
+"""Integers of up to this many digits (all of 64 bits) are spelt out; longer numbers as digits and exponent."""
+
+_ARRAY_INDEX = re.compile(r"0|[1-9][0-9]*", re.ASCII)
+_NUMBER = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?", re.ASCII)
+
+
+class NumberText(str):
+    """A JSON number as it was written; its value is never expanded or rounded."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPath:
+    """Where one key is found in a record: a top-level member name, or the tokens of a JSON Pointer."""
+
+    text: str
+    tokens: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> KeyPath:
+        """Read a name, or a JSON Pointer (RFC 6901) where it starts with `/`.
+
+        Raises:
+            UsageError: a `~` in a pointer is not followed by 0 or 1.
+        """
+        if not text.startswith("/"):
+            return cls(text, (text,))
+        if re.search(r"~(?![01])", text):
+            raise UsageError(f'key {text!r}: "~" is not followed by 0 or 1. Write ~0 for "~" and ~1 for "/".')
+        return cls(text, tuple(t.replace("~1", "/").replace("~0", "~") for t in text[1:].split("/")))
+
+    @property
+    def pointer(self) -> str:
+        """The path as a JSON Pointer, whichever way it was written."""
+        return "".join("/" + t.replace("~", "~0").replace("/", "~1") for t in self.tokens)
+
+    def find(self, record: dict[str, Any]) -> Any:
+        """The value at this path of a parsed record, or `MISSING`."""
+        value: Any = record
+        for token in self.tokens:
+            if isinstance(value, dict):
+                if token not in value:
+                    return MISSING
+                value = value[token]
+            elif isinstance(value, list) and _ARRAY_INDEX.fullmatch(token) and int(token) < len(value):
+                value = value[int(token)]
+            else:
+                return MISSING
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """One compared member: where it is in a record, and where in a restriction."""
+
+    record: KeyPath
+    restriction: KeyPath
+
+    @classmethod
+    def parse(cls, text: str) -> KeyPair:
+        """Read `KEY` or `RECORD_KEY=RESTRICTION_KEY`, split at the first `=`."""
+        record, equals, restriction = text.partition("=")
+        return cls(KeyPath.parse(record), KeyPath.parse(restriction if equals else record))
+
+    def __str__(self) -> str:
+        if self.record == self.restriction:
+            return self.record.text
+        return f"{self.record.text}={self.restriction.text}"
+
+
+def record_key(record: dict[str, Any], paths: tuple[KeyPath, ...]) -> bytes | None:
+    """The canonical key of a parsed record, or None where a member of it is missing.
+
+    Several paths make a composite key; its canonical text is that of the array of its parts.
+    """
+    values = [path.find(record) for path in paths]
+    if any(value is MISSING for value in values):
+        return None
+    return canonical(values[0]) if len(values) == 1 else canonical(values)
+
+
+def canonical(value: Any) -> bytes:
+    """The canonical text of a parsed JSON value whose numbers are `NumberText`, `int` or neither."""
+    if isinstance(value, NumberText):
+        return canonical_number(value)
+    if isinstance(value, str):
+        return canonical_string(value)
+    if value is None or value is True or value is False:
+        return orjson.dumps(value)
+    if isinstance(value, int):
+        return canonical_number(str(value))
+    if isinstance(value, dict):
+        members = sorted((canonical_string(name), canonical(member)) for name, member in value.items())
+        return b"{" + b",".join(name + b":" + member for name, member in members) + b"}"
+    if isinstance(value, (list, tuple)):
+        return b"[" + b",".join(canonical(element) for element in value) + b"]"
+    raise TypeError(f"{type(value).__name__} is no JSON value with exact numbers")
+
+
+def canonical_string(text: str) -> bytes:
+    r"""The canonical text of a string: UTF-8, or `\uXXXX` throughout where it has a lone surrogate.
+
+    The two forms cannot meet: the first never escapes a character above U+001F but `"` and `\`.
+    """
+    try:
+        return orjson.dumps(text)
+    except TypeError:
+        return json.dumps(text, ensure_ascii=True).encode("ascii")
+
+
+def canonical_number(text: str) -> bytes:
+    """The canonical text of a JSON number, from its digits alone: 1, 1.0, 1e0 and 10e-1 are all `1`.
+
+    Costs time linear in the length of `text`, whatever the exponent says.
+    """
+    found = _NUMBER.fullmatch(text)
+    assert found is not None, text
+    sign, whole, fraction, exponent = found.groups(default="")
+    digits = (whole + fraction).lstrip("0")
+    significant = digits.rstrip("0")
+    if not significant:
+        return b"0"
+    scale = len(digits) - len(significant) - len(fraction)
+    # Not int(exponent): quadratic in its digits, and an error past 4,300 of them. Decimal is neither.
+    power = Context(prec=len(exponent) + 20).add(Decimal(exponent or "0"), scale)
+    if 0 <= power <= INTEGER_DIGITS_MAX - len(significant):
+        return f"{sign}{significant}{'0' * int(power)}".encode()
+    return f"{sign}{significant}e{power:f}".encode()

@@ -1,0 +1,122 @@
+"""`Matcher`: everything one task or one call needs to turn inputs into parts; and `match_bytes`, the core
+by itself."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from linkmatch_ray.core.inflate import is_compressed, open_source
+from linkmatch_ray.core.index import RestrictionIndex
+from linkmatch_ray.core.judge import Judge
+from linkmatch_ray.core.keys import KeyPath
+from linkmatch_ray.core.outcome import Counts, Entry, MatchOptions, Outcome
+from linkmatch_ray.core.pack import Extent, groups, match_arrays, match_lines
+from linkmatch_ray.core.stream import PART_BYTES_MAX, WINDOW_BYTES, Buffers, Part, Source, Stream
+
+if TYPE_CHECKING:
+    from linkmatch_ray.io.restrictions import Restrictions
+
+WINDOW_BYTES_MIN: Final = 1 << 12
+"""`match_bytes` takes a buffer no larger than its input needs, but no smaller than this."""
+
+
+class Matcher:
+    """Matches inputs against one index. Not to be shared between threads; cheap to make but for its buffer."""
+
+    def __init__(
+        self,
+        paths: tuple[KeyPath, ...],
+        index: RestrictionIndex,
+        options: MatchOptions,
+        buffers: Buffers | None = None,
+        *,
+        part_bytes: int = PART_BYTES_MAX,
+    ) -> None:
+        self._index, self._options, self._part_bytes = index, options, part_bytes
+        self._judge = Judge(paths, index, options.max_record_bytes)
+        self.buffers = buffers or Buffers()
+
+    def stream(self, source: Source, path: bytes, **where: Any) -> Iterator[Part]:
+        """Match one input, or a range of one; `where` is as in `Stream`."""
+        return Stream(
+            source,
+            self._judge,
+            self._index,
+            self._options,
+            self.buffers,
+            path=path,
+            part_bytes=self._part_bytes,
+            **where,
+        ).parts()
+
+    def pack(self, buffer: bytearray, extents: list[Extent], paths: list[bytes]) -> Iterator[Part]:
+        """Match many small files that lie in one buffer; `paths` are theirs, in order."""
+        names = {extent.file: path for extent, path in zip(extents, paths, strict=True)}
+        for shape, files in groups(buffer, extents, self._options):
+            yield from self._group(buffer, shape, files, names)
+
+    def _group(self, buffer: bytearray, shape: str, files: list[Extent], names: dict[int, bytes]) -> Iterator[Part]:
+        if shape != "other" and len(files) > 1:
+            match = match_lines if shape == "lines" else match_arrays
+            part = match(buffer, files, self._judge, self._options)
+            if part is not None:
+                yield part
+                return
+            middle = len(files) // 2
+            yield from self._group(buffer, shape, files[:middle], names)
+            yield from self._group(buffer, shape, files[middle:], names)
+            return
+        for extent in files:
+            data = memoryview(buffer)[extent.start : extent.end]
+            yield from self.stream(_source(data), names[extent.file], file=extent.file)
+
+
+def _source(data: memoryview | bytes) -> Source:
+    head = bytes(data[:4])
+    return open_source(io.BytesIO(data) if is_compressed(head) else _Memory(data), head)
+
+
+class _Memory:
+    """A raw stream over bytes that are not copied first."""
+
+    def __init__(self, data: memoryview | bytes) -> None:
+        self._rest = memoryview(data)
+
+    def readinto(self, view: memoryview) -> int:
+        count = min(len(view), len(self._rest))
+        view[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
+
+    def read(self, size: int) -> bytes:
+        data, self._rest = bytes(self._rest[:size]), self._rest[size:]
+        return data
+
+
+def match_bytes(data: bytes, restrictions: Restrictions, options: MatchOptions | None = None) -> Outcome:
+    """Match one input that is in memory: JSON Lines, an array or an object, plain or compressed.
+
+    What cannot be read is in the outcome's `entries`; nothing is raised for it.
+    """
+    options, index = options or MatchOptions(), restrictions.index
+    window_bytes = min(WINDOW_BYTES, max(len(data), WINDOW_BYTES_MIN))
+    matcher = Matcher(restrictions.paths, index, options, Buffers(window_bytes))
+    matched: list[bytes] = []
+    unmatched: list[bytes] = []
+    entries: list[Entry] = []
+    hits: dict[int, int] = {}
+    counts = Counts()
+    for part in matcher.stream(_source(data), options.name.encode("utf-8", "surrogateescape")):
+        matched += part.matched
+        unmatched += part.unmatched
+        for piece in part.pieces:
+            counts.add(piece.counts)
+            entries += piece.entries
+            for distinct, times in np.frombuffer(piece.hits, "<i8").reshape(-1, 2).tolist():
+                for restriction in index.restrictions_of(distinct).tolist():
+                    hits[restriction] = hits.get(restriction, 0) + times
+    return Outcome(b"".join(matched), b"".join(unmatched), tuple(entries), counts, hits)

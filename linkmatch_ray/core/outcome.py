@@ -1,0 +1,167 @@
+"""What matching gives: counts, quarantine entries, and the records themselves. Plain data throughout."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field, fields
+from typing import Any, Final, Literal
+
+import orjson
+
+Emit = Literal["matched", "unmatched", "both"]
+Format = Literal["auto", "lines", "array", "object"]
+
+RECORD_BYTES_MAX: Final = 64 << 20
+"""Default limit of one record, in bytes; a longer one is a quarantine entry."""
+
+ENTRY_TEXT_BYTES_MAX: Final = 200
+"""How much of a damaged piece a quarantine entry shows, in bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class MatchOptions:
+    """How records are read and what is written of them; part of what makes a job the same job.
+
+    Attributes:
+        emit: Which of the two lists is written.
+        provenance: Write each record with where it came from and which restrictions it equals.
+        records_at: JSON Pointer of an array inside a single document, or None.
+        format: The layout of the input, where it is not to be found from the content.
+        max_record_bytes: A longer record is an entry.
+        name: What `match_bytes` calls its input in provenance lines; files have their own.
+    """
+
+    emit: Emit = "matched"
+    provenance: bool = False
+    records_at: str | None = None
+    format: Format = "auto"
+    max_record_bytes: int = RECORD_BYTES_MAX
+    name: str = "<bytes>"
+
+
+@dataclass(slots=True)
+class Counts:
+    """Sums over records. `records` is counted by framing, on its own: it must equal matched + unmatched."""
+
+    records: int = 0
+    matched: int = 0
+    unmatched: int = 0
+    missing_key: int = 0
+    not_object: int = 0
+    entries: int = 0
+
+    def add(self, other: Counts) -> None:
+        """Add another's numbers to these."""
+        for f in fields(self):
+            setattr(self, f.name, getattr(self, f.name) + getattr(other, f.name))
+
+    def as_dict(self) -> dict[str, int]:
+        """The numbers by name."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A piece of input that could not be read.
+
+    Attributes:
+        index: Which element or non-blank line of its file, from 0; None for a whole file.
+        line: Physical line it starts on, from 1; None where unknown.
+        byte_offset: Where it starts, in decompressed bytes.
+        bytes: How many bytes it covers.
+        reason: Stable code.
+        message: For people.
+        text: Its first `ENTRY_TEXT_BYTES_MAX` bytes.
+    """
+
+    index: int | None
+    line: int | None
+    byte_offset: int
+    bytes: int
+    reason: str
+    message: str
+    text: bytes = b""
+
+    def moved(self, index: int, lines: int) -> Entry:
+        """The same entry, counted from the start of the file instead of that of a range."""
+        return Entry(
+            None if self.index is None else self.index + index,
+            None if self.line is None else self.line + lines,
+            self.byte_offset,
+            self.bytes,
+            self.reason,
+            self.message,
+            self.text,
+        )
+
+    def as_line(self, path: bytes) -> bytes:
+        """The entry as a line of `quarantine.jsonl`."""
+        row: dict[str, Any] = {
+            **as_text("file", path),
+            "index": self.index,
+            "line": self.line,
+            "byte_offset": self.byte_offset,
+            "bytes": self.bytes,
+            "reason": self.reason,
+            "message": self.message,
+            **as_text("text", self.text),
+        }
+        return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def as_text(name: str, value: bytes) -> dict[str, str]:
+    """A member for JSON, and `<name>_base64` beside it where the bytes are not UTF-8."""
+    try:
+        return {name: value.decode("utf-8")}
+    except UnicodeDecodeError:
+        return {name: value.decode("utf-8", "replace"), name + "_base64": base64.b64encode(value).decode()}
+
+
+@dataclass(slots=True)
+class Piece:
+    """The share of one file in a part: the unit of the ledger.
+
+    Attributes:
+        file: Place of the file in the plan.
+        range: Which byte range of the file, from 0.
+        part: Which part of that range, from 0.
+        last: No further part of this range follows.
+        fault: None, or the one entry that stands for the whole file (`changed`, `unreadable`, ...);
+            whatever was committed of the file is then rolled back.
+        lines: Newlines in this piece; with `counts.records` and entries, what later ranges are moved by.
+        indexes: Elements or non-blank lines in this piece.
+        matched_bytes, unmatched_bytes: Its length in the part's two buffers.
+        hits: Pairs (distinct key, times) as little-endian int64.
+    """
+
+    file: int
+    range: int = 0
+    part: int = 0
+    last: bool = True
+    fault: Entry | None = None
+    counts: Counts = field(default_factory=Counts)
+    lines: int = 0
+    indexes: int = 0
+    input_bytes: int = 0
+    matched_bytes: int = 0
+    unmatched_bytes: int = 0
+    entries: tuple[Entry, ...] = ()
+    hits: bytes = b""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What `match_bytes` found in one input.
+
+    Attributes:
+        matched, unmatched: JSON Lines, as `MatchOptions.emit` asked for.
+        entries: What could not be read.
+        counts: Sums; `counts.records == counts.matched + counts.unmatched`.
+        hits: For each restriction that some record equals, how many records do.
+    """
+
+    matched: bytes
+    unmatched: bytes
+    entries: tuple[Entry, ...]
+    counts: Counts
+    hits: dict[int, int]

@@ -1,0 +1,325 @@
+"""The seam: bytes in; record spans, key hashes and doubts out. One function, `Scanner.scan`, with one caller.
+
+Behind it today: fastsimdjson validates the text and finds the keys, xxh3 hashes them, NumPy finds the
+boundaries. What these libraries do that the contract does not is met by guards. Each guard names the
+*records* whose verdict cannot be trusted, and those go to the careful path:
+
+    NaN, Infinity     simdjson takes them as numbers; looked for as text
+    twice-named keys  simdjson gives the first, the contract says the last; names are counted
+    deep nesting      simdjson goes to 1,024 levels; brackets are counted in long records
+    floats            simdjson rounds them to doubles; they matter only if a restriction has a number
+    structure         two values on a line, a value over two lines: the whole window is refused
+
+A window that is refused (None) has no verdicts at all; the caller cuts it in two and tries again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import repeat
+from secrets import token_hex
+from typing import Any, Final
+
+import fastsimdjson
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from linkmatch_ray.core.careful import DEPTH_MAX
+from linkmatch_ray.core.frames import (
+    BACKSLASH,
+    BLOCK_BYTES,
+    CLOSE_BRACE,
+    CLOSE_BRACKET,
+    NEWLINE,
+    OPEN_BRACE,
+    OPEN_BRACKET,
+    QUOTE,
+    Int64s,
+    UInt8s,
+    frame_elements,
+    frame_lines,
+    guess_elements,
+    positions,
+)
+from linkmatch_ray.core.index import RestrictionIndex, UInt64s, hash_key
+from linkmatch_ray.core.keys import KeyPath
+
+_ABSENT: Final = f"linkmatch: no such member {token_hex(16)}"
+"""Stands for a missing key in simdjson's answers. 128 random bits: no input can contain it."""
+
+ABSENT_HASH: Final = hash_key(orjson.dumps(_ABSENT))
+"""The hash that `Scan.hashes` holds where a record has no such key."""
+
+_LONG_RECORD_BYTES: Final = 2 * DEPTH_MAX
+"""A record needs an opening and a closing bracket a level: a shorter one cannot be too deep."""
+
+_get = fastsimdjson.Object.get
+
+
+@dataclass(slots=True)
+class Scan:
+    """What was found in one window.
+
+    Attributes:
+        starts, ends: Spans of the records in the buffer, without white space around them.
+        numbers: Physical line of each record from the window's first, for lines; None for elements.
+        hashes: Hash of each record's canonical key, `ABSENT_HASH` where it has none.
+        doubts: Ascending places of the records whose hash must not be believed.
+        newlines: Newlines in the window, for lines; 0 for elements.
+    """
+
+    starts: Int64s
+    ends: Int64s
+    numbers: Int64s | None
+    hashes: UInt64s
+    doubts: Int64s
+    newlines: int
+
+
+class Scanner:
+    """Scans windows for one set of key paths and one index. Not to be shared between threads."""
+
+    def __init__(self, paths: tuple[KeyPath, ...], index: RestrictionIndex) -> None:
+        self._paths = paths
+        pointers = [path.pointer for path in paths]
+        self._fields: Any = pointers[0] if len(pointers) == 1 else pointers
+        self._name = paths[0].tokens[0] if len(paths) == 1 and len(paths[0].tokens) == 1 else None
+        # Kinds of values that simdjson may not give exactly, or orjson not write canonically, and that may
+        # equal a restriction. With none on the list, what becomes of their hashes does not matter.
+        self._inexact: set[type] = {float} if index.has_numbers else set()
+        self._inexact |= {dict, list} if index.has_containers else set()
+        self._composite = len(paths) > 1
+        self._names = tuple(dict.fromkeys(token for path in paths for token in path.tokens))
+        self._plain_names = all(name.isascii() and name.replace("_", "").isalnum() for name in self._names)
+        self._escapes = _escapes_that_spell(self._names)
+        self._mask = np.empty(BLOCK_BYTES, dtype=bool)
+        self._mask2 = np.empty(BLOCK_BYTES, dtype=bool)
+        self._lower = np.empty(BLOCK_BYTES, dtype=np.uint8)
+
+    def scan(self, buffer: bytearray, low: int, high: int, *, elements: bool) -> Scan | None:
+        """Scan `buffer[low:high]`: whole lines, or whole elements of an array without its brackets.
+
+        For elements, the bytes at `low - 1` and `high` are overwritten for the time of the call.
+        Returns None where the window is not plainly valid; nothing is known of its records then.
+        """
+        data = np.frombuffer(buffer, np.uint8)
+        found = self._elements(buffer, data, low, high) if elements else self._lines(buffer, data, low, high)
+        if found is None:
+            return None
+        doubts = [found.doubts, self._not_numbers(data, found, low, high), self._too_deep(data, found)]
+        doubts.append(self._twice_named(data, found, low, high))
+        if sum(map(len, doubts)):
+            found.doubts = np.unique(np.concatenate(doubts))
+        return found
+
+    def keys(self, buffer: bytearray, starts: Int64s, ends: Int64s) -> list[bytes]:
+        """The canonical keys of records that `scan` had no doubt of, and that have one."""
+        view = memoryview(buffer)
+        spans = zip(starts.tolist(), ends.tolist(), strict=True)
+        records = b"\n".join([view[start:end] for start, end in spans])
+        values = fastsimdjson.loads_many(records, fields=self._fields, default=_ABSENT)
+        return [(_composite_key(value) if self._composite else _plain_key(value)) or b"" for value in values]
+
+    def _lines(self, buffer: bytearray, data: UInt8s, low: int, high: int) -> Scan | None:
+        lines = frame_lines(data, low, high)
+        count = len(lines.starts)
+        # A newline between `}` and `{` cannot be inside a value, as no JSON value has the two side by side.
+        # So where every line begins and ends like this, and there are as many values as lines, they are
+        # one to one.
+        if not ((data[lines.starts] == OPEN_BRACE).all() and (data[lines.ends - 1] == CLOSE_BRACE).all()):
+            return None
+        if not count:
+            return Scan(lines.starts, lines.ends, lines.numbers, np.empty(0, np.uint64), lines.starts, lines.newlines)
+        window = memoryview(buffer)[low:high]
+        hashed = self._hash(lambda: fastsimdjson.loads_many(window, fields=self._fields, default=_ABSENT))
+        if hashed is None or len(hashed[0]) != count:
+            return None
+        return Scan(lines.starts, lines.ends, lines.numbers, *hashed, lines.newlines)
+
+    def _elements(self, buffer: bytearray, data: UInt8s, low: int, high: int) -> Scan | None:
+        before, after = buffer[low - 1], buffer[high]
+        buffer[low - 1], buffer[high] = OPEN_BRACKET, CLOSE_BRACKET
+        try:
+            hashed = self._hash(lambda: self._element_keys(memoryview(buffer)[low - 1 : high + 1]))
+        finally:
+            buffer[low - 1], buffer[high] = before, after
+        if hashed is None:
+            return None
+        starts, ends = guess_elements(data, low, high)
+        if len(starts) != len(hashed[0]):
+            framed = frame_elements(data, low, high)
+            starts, ends = framed.starts, framed.ends
+            if framed.close < 0 and framed.rest < high:
+                starts = np.append(starts, framed.rest)
+                last = len(memoryview(buffer)[framed.rest : high].tobytes().rstrip(b" \t\n\r"))
+                ends = np.append(ends, framed.rest + last)
+            if len(starts) != len(hashed[0]):
+                return None
+        return Scan(starts, ends, None, *hashed, 0)
+
+    def _element_keys(self, array: memoryview) -> Iterator[Any]:
+        """The key of each element; raises TypeError where one is no object."""
+        elements = fastsimdjson.parse(array)
+        if not isinstance(elements, fastsimdjson.Array):  # simdjson refused it, Python's json did not
+            raise ValueError
+        if self._name is not None:
+            return map(_get, elements, repeat(self._name), repeat(_ABSENT))
+        if any(type(element) is not fastsimdjson.Object for element in elements):
+            raise ValueError
+        return fastsimdjson.loads_many(array, format="array", fields=self._fields, default=_ABSENT)
+
+    def _hash(self, keys: Any) -> tuple[UInt64s, Int64s] | None:
+        """Hash all keys, and say which of the hashes to doubt; None where the text is not valid.
+
+        One pipeline of C calls, each key gone before the next comes: a third faster than by way of a list.
+        """
+        no_doubts = np.empty(0, np.int64)
+        try:
+            if not self._inexact and not self._composite:
+                return np.fromiter(map(hash_key, map(orjson.dumps, keys())), np.uint64), no_doubts
+        except _NOT_PLAIN:
+            pass
+        try:
+            values = list(keys())
+        except _NOT_PLAIN:
+            return None
+        try:
+            if not self._composite and self._inexact.isdisjoint(map(type, values)):
+                return np.fromiter(map(hash_key, map(orjson.dumps, values)), np.uint64, len(values)), no_doubts
+        except TypeError:
+            pass
+        plain = map(_composite_key if self._composite else _plain_key, values)
+        texts = [*plain]
+        doubts = np.array([place for place, text in enumerate(texts) if text is None], np.int64)
+        hashes = np.fromiter((hash_key(text or b"") for text in texts), np.uint64, len(texts))
+        return hashes, doubts
+
+    def _not_numbers(self, data: UInt8s, found: Scan, low: int, high: int) -> Int64s:
+        """Records with the text `nan` or `inf` in any case, where it may be a token.
+
+        Cheap part first: two letters a step apart and the one between, on every byte. Then, of what is
+        left, the byte before the word must be one that may come before a number.
+        """
+        hits = []
+        for start in range(low, high, BLOCK_BYTES - 2):
+            block = data[start : min(start + BLOCK_BYTES, high)]
+            length = len(block) - 2
+            if length <= 0:
+                break
+            lower = np.bitwise_or(block, 0x20, out=self._lower[: length + 2])
+            is_n = np.equal(lower, 0x6E, out=self._mask[: length + 2])
+            match = np.equal(lower[1:-1], 0x61, out=self._mask2[:length])
+            match &= is_n[2:]
+            match &= is_n[:-2]
+            if match.any():
+                hits.append(np.flatnonzero(match) + start)
+            match = np.equal(lower[2:], 0x66, out=self._mask2[:length])
+            match &= is_n[1:-1]
+            if match.any():
+                at = np.flatnonzero(match)
+                hits.append(at[lower[at] == 0x69] + start)
+        if not hits:
+            return found.starts[:0]
+        at = np.unique(np.concatenate(hits))
+        at = at[_BEFORE_NUMBER[data[np.maximum(at - 1, low)]]]
+        return _records_at(found, at)
+
+    def _too_deep(self, data: UInt8s, found: Scan) -> Int64s:
+        """Long records with more opening brackets than levels are allowed."""
+        long = np.flatnonzero(found.ends - found.starts > _LONG_RECORD_BYTES)
+        if not len(long):
+            return long
+        counts = [
+            int(np.count_nonzero(data[start:end] | 0x20 == OPEN_BRACE))
+            for start, end in zip(found.starts[long].tolist(), found.ends[long].tolist(), strict=True)
+        ]
+        return long[np.array(counts) > DEPTH_MAX]
+
+    def _twice_named(self, data: UInt8s, found: Scan, low: int, high: int) -> Int64s:
+        """Records in which a name of the key occurs twice or may be spelt with escapes."""
+        if not self._plain_names:
+            return np.arange(len(found.starts))
+        present = len(found.hashes) - int(np.count_nonzero(found.hashes == ABSENT_HASH))
+        doubts = [self._escaped_names(data, found, low, high)]
+        for name in self._names:
+            quoted = b'"' + name.encode() + b'"'
+            if self._count_name(data, quoted, low, high) in (present, 0) and len(self._names) == 1:
+                continue
+            at = self._find_name(data, quoted, low, high)
+            records = np.searchsorted(found.starts, at, side="right") - 1
+            doubts.append(np.unique(records[1:][records[1:] == records[:-1]]))
+        return np.concatenate(doubts)
+
+    def _count_name(self, data: UInt8s, quoted: bytes, low: int, high: int) -> int:
+        """At least as many as the occurrences of a quoted name: its quotes and first letter are compared."""
+        count = 0
+        for block_mask, _ in self._name_masks(data, quoted, low, high):
+            count += int(np.count_nonzero(block_mask))
+        return count
+
+    def _find_name(self, data: UInt8s, quoted: bytes, low: int, high: int) -> Int64s:
+        parts = [np.flatnonzero(mask) + start for mask, start in self._name_masks(data, quoted, low, high)]
+        at = np.concatenate(parts) if parts else np.empty(0, np.int64)
+        for offset, byte in enumerate(quoted):
+            at = at[data[at + offset] == byte]
+        return at
+
+    def _name_masks(self, data: UInt8s, quoted: bytes, low: int, high: int) -> Iterator[tuple[Any, int]]:
+        tail = len(quoted) - 1
+        for start in range(low, high - tail, BLOCK_BYTES):
+            length = min(BLOCK_BYTES, high - tail - start)
+            block = data[start : start + length + tail]
+            mask = np.equal(block[:length], QUOTE, out=self._mask[:length])
+            mask &= np.equal(block[1 : length + 1], quoted[1], out=self._mask2[:length])
+            mask &= np.equal(block[tail : tail + length], QUOTE, out=self._mask2[:length])
+            yield mask, start
+
+    def _escaped_names(self, data: UInt8s, found: Scan, low: int, high: int) -> Int64s:
+        r"""Records with a `\u00XX` that stands for a letter of one of the names."""
+        slashes = positions(data, low, high - 5, BACKSLASH) if high - low > 5 else found.starts[:0]
+        if not len(slashes):
+            return slashes
+        slashes = slashes[(data[slashes + 1] == 0x75) & (data[slashes + 2] == 0x30) & (data[slashes + 3] == 0x30)]
+        codes = data[slashes + 4].astype(np.int64) * 256 + data[slashes + 5]
+        return _records_at(found, slashes[np.isin(codes, self._escapes)])
+
+
+_NOT_PLAIN: Final = (ValueError, TypeError, RecursionError)
+"""What the libraries raise for text that is not valid JSON to them, or a value orjson does not write."""
+
+_BEFORE_NUMBER: Final = np.zeros(256, dtype=bool)
+_BEFORE_NUMBER[[0x20, 0x09, NEWLINE, 0x0D, 0x3A, 0x2C, 0x5B, 0x2D, 0x2B]] = True
+
+
+def _plain_key(value: Any) -> bytes | None:
+    """The canonical key of a value that simdjson gives exactly, or None for one that it may not."""
+    kind = type(value)
+    if kind is str or kind is int or kind is bool or value is None:
+        try:
+            return orjson.dumps(value)
+        except TypeError:  # beyond 64 bits, or a lone surrogate
+            return None
+    return None
+
+
+def _composite_key(values: tuple[Any, ...]) -> bytes | None:
+    """The canonical key of several values, as `_plain_key`; that of a missing key if any is missing."""
+    if _ABSENT in values:
+        return orjson.dumps(_ABSENT)
+    texts = [_plain_key(value) for value in values]
+    return None if None in texts else b"[" + b",".join(text for text in texts if text is not None) + b"]"
+
+
+def _records_at(found: Scan, at: Int64s) -> Int64s:
+    return np.unique(np.searchsorted(found.starts, at, side="right") - 1) if len(at) else at
+
+
+def _escapes_that_spell(names: tuple[str, ...]) -> npt.NDArray[np.int64]:
+    """The last two digits, as 256 * first + second byte, of every escape for a letter of the names."""
+    spellings = set()
+    for letter in {letter for name in names for letter in name if letter.isascii()}:
+        digits = f"{ord(letter):02x}"
+        spellings |= {first + second for first in {digits[0], digits[0].upper()} for second in {digits[1], digits[1].upper()}}
+    return np.array(sorted(ord(s[0]) * 256 + ord(s[1]) for s in spellings), np.int64)

@@ -1,0 +1,67 @@
+"""Everything the package raises on purpose, each with the exit code the command line gives it.
+
+    LinkmatchError
+    ├── UsageError            2   options that do not fit together
+    │   └── JobChanged        2   a complete or interrupted job, asked for with other inputs or options
+    ├── InputError            3   no input file, or one that was named cannot be found
+    │   └── RestrictionsError 3   the restrictions list cannot be read or has an invalid entry
+    ├── ClusterError          5   no Ray to run on
+    └── JobError              1   the job stopped; what was committed is safe
+        ├── DirectoryInUse    1   another job writes into the result directory
+        └── Interrupted     130   Ctrl-C or a signal
+
+Every message reads `where: found, expected. What to do.`
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+EXIT_OK: Final = 0
+EXIT_QUARANTINED: Final = 4
+
+
+class LinkmatchError(Exception):
+    """Base of all errors of this package; `exit_code` is what the command line ends with."""
+
+    exit_code: int = 1
+
+
+class UsageError(LinkmatchError):
+    """Options that do not fit together, or a value that an option cannot take."""
+
+    exit_code = 2
+
+
+class JobChanged(UsageError):
+    """The result directory holds a job with other inputs, restrictions or options."""
+
+
+class InputError(LinkmatchError):
+    """There is nothing to read, or what was named is not there."""
+
+    exit_code = 3
+
+
+class RestrictionsError(InputError):
+    """The restrictions list cannot be read, or has an entry that is invalid or has no key."""
+
+
+class ClusterError(LinkmatchError):
+    """Ray could not be started or joined."""
+
+    exit_code = 5
+
+
+class JobError(LinkmatchError):
+    """The job stopped before its end; everything committed is safe and the job can be resumed."""
+
+
+class DirectoryInUse(JobError):
+    """Another live job holds the lock of the result directory."""
+
+
+class Interrupted(JobError):
+    """The job was told to stop (Ctrl-C, SIGTERM, `Job.cancel`)."""
+
+    exit_code = 130

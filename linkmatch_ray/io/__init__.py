@@ -1,0 +1,1 @@
+"""Files: listing and reading them, the result directory and its ledger. No Ray."""

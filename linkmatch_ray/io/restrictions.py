@@ -1,0 +1,326 @@
+"""`Restrictions`: the list that records are looked up against, loaded and checked.
+
+Loading streams, and always takes the careful path: a list is small beside the data, and a wrong entry in it
+would be wrong a million times.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Final, Literal, NoReturn
+
+import numpy as np
+
+from linkmatch_ray.core.careful import Damage, parse
+from linkmatch_ray.core.frames import frame_elements, frame_lines
+from linkmatch_ray.core.index import IndexBuilder, RestrictionIndex
+from linkmatch_ray.core.inflate import open_source
+from linkmatch_ray.core.judge import locate, whole_elements
+from linkmatch_ray.core.keys import KeyPair, KeyPath, NumberText, canonical, record_key
+from linkmatch_ray.core.stream import skip_white
+from linkmatch_ray.errors import RestrictionsError, UsageError
+
+RestrictionsFormat = Literal["auto", "lines", "array", "object", "text"]
+
+WINDOW_BYTES: Final = 4 << 20
+_BATCH: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Restrictions:
+    """A loaded list.
+
+    Attributes:
+        index: The list as an index.
+        pairs: Which members are compared.
+        name: Where it was loaded from, for messages.
+    """
+
+    index: RestrictionIndex
+    pairs: tuple[KeyPair, ...]
+    name: str
+
+    def __len__(self) -> int:
+        return self.index.restrictions
+
+    @property
+    def paths(self) -> tuple[KeyPath, ...]:
+        """Where the keys are in a record."""
+        return tuple(pair.record for pair in self.pairs)
+
+    @classmethod
+    def load(
+        cls,
+        source: str | os.PathLike[str] | bytes,
+        key: str | Sequence[str] = "data",
+        *,
+        at: str | None = None,
+        format: RestrictionsFormat = "auto",  # noqa: A002 - the option is called so
+    ) -> Restrictions:
+        """Load a list and build its index.
+
+        Args:
+            source: A path, `-` for standard input, or the list itself as bytes. gzip and zstd are read too.
+            key: `KEY` or `RECORD_KEY=RESTRICTION_KEY`; several make a composite key.
+            at: JSON Pointer of an array inside the document.
+            format: The layout, where it is not to be found from the content; `text` is a key a line.
+
+        Raises:
+            RestrictionsError: the list cannot be read, or an entry is damaged or has no key; it names the entry.
+            UsageError: `key` cannot be read as one.
+        """
+        pairs = tuple(KeyPair.parse(text) for text in ([key] if isinstance(key, str) else key))
+        if not pairs:
+            raise UsageError("no key was given. Name the member to compare, for example --key data.")
+        name = "<bytes>" if isinstance(source, bytes) else os.fspath(source)
+        if format == "auto" and name.removesuffix(".gz").removesuffix(".zst").lower().endswith(".txt"):
+            format = "text"  # noqa: A001
+        try:
+            with _open(source) as raw:
+                index = _Loader(raw, name, pairs, at, format).index()
+        except OSError as error:
+            raise RestrictionsError(
+                f"{name}: {error.strerror or error}. Name a readable restrictions file with -r."
+            ) from None
+        return cls(index, pairs, name)
+
+
+def _open(source: str | os.PathLike[str] | bytes) -> BinaryIO:
+    if isinstance(source, bytes):
+        return io.BytesIO(source)
+    if os.fspath(source) == "-":
+        return os.fdopen(os.dup(sys.stdin.fileno()), "rb")
+    return Path(source).open("rb")
+
+
+class _Loader:
+    """Reads a list piece by piece into an index builder."""
+
+    def __init__(
+        self,
+        raw: BinaryIO,
+        name: str,
+        pairs: tuple[KeyPair, ...],
+        at: str | None,
+        format_: RestrictionsFormat,
+    ) -> None:
+        buffered = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(raw)  # type: ignore[arg-type]
+        self._source = open_source(buffered, buffered.peek(4)[:4])
+        self._name, self._pairs, self._at, self._format = name, pairs, at, format_
+        self._paths = tuple(pair.restriction for pair in pairs)
+        self._builder = IndexBuilder()
+        self._keys: list[bytes] = []
+        self._buffer = bytearray(1 + WINDOW_BYTES)
+        self._low, self._end, self._ended = 1, 1, False
+        self._lines = 0
+
+    def index(self) -> RestrictionIndex:
+        self._fill()
+        if self._buffer[1:4] == b"\xef\xbb\xbf":
+            self._low = 4
+        if self._format == "text":
+            self._read_lines(self._text_key)
+        elif self._at is not None or self._format == "object":
+            self._read_document()
+        elif self._is_array():
+            self._read_array()
+        elif self._format == "lines" or self._first_line_is_whole():
+            self._read_lines(self._json_key)
+        else:
+            self._read_document()
+        self._flush()
+        return self._builder.build()
+
+    # Reading
+
+    def _fill(self) -> None:
+        """Move what is left to the front, and read on; twice as much where nothing could be used."""
+        left = self._end - self._low
+        if self._low == 1 and self._end == len(self._buffer):
+            self._buffer = self._buffer + bytes(len(self._buffer))
+        else:
+            self._buffer[1 : 1 + left] = self._buffer[self._low : self._end]
+        self._low, self._end = 1, 1 + left
+        room = len(self._buffer) - self._end
+        try:
+            count = self._source.readinto(memoryview(self._buffer)[self._end :])
+        except Damage as damage:
+            raise RestrictionsError(
+                f"{self._name}: {damage.message}. Restore the file; nothing was matched."
+            ) from None
+        self._end += count
+        self._ended = count < room
+
+    def _fill_wholly(self) -> None:
+        while not self._ended:
+            self._fill()
+
+    # Layouts
+
+    def _is_array(self) -> bool:
+        while True:
+            first = skip_white(self._buffer, self._low, self._end)
+            if first < self._end or self._ended:
+                return self._format == "array" or (
+                    self._format == "auto" and self._buffer[first : first + 1] == b"["
+                )
+            self._fill()
+
+    def _first_line_is_whole(self) -> bool:
+        while True:
+            first = skip_white(self._buffer, self._low, self._end)
+            newline = self._buffer.find(b"\n", first, self._end)
+            if newline >= 0 or self._ended:
+                line = bytes(self._buffer[first : newline if newline >= 0 else self._end])
+                try:
+                    parse(line)
+                except Damage:
+                    return not line.strip()
+                return True
+            self._fill()
+
+    def _read_lines(self, key_of: Callable[[int, int], None]) -> None:
+        while True:
+            cut = self._end if self._ended else self._buffer.rfind(b"\n", self._low, self._end) + 1
+            if cut > self._low:
+                key_of(self._low, cut)
+                self._low = cut
+            if self._ended:
+                return
+            self._fill()
+
+    def _read_array(self) -> None:
+        opening = skip_white(self._buffer, self._low, self._end)
+        if self._buffer[opening : opening + 1] != b"[":
+            raise RestrictionsError(f"{self._name}: not a JSON array. Name its layout with --restrictions-format.")
+        self._low = opening + 1
+        first = True
+        while True:
+            framed = frame_elements(np.frombuffer(self._buffer, np.uint8), self._low, self._end)
+            starts, ends = whole_elements(framed, first=first)
+            for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+                self._add(bytes(self._buffer[start:end]))
+                first = False
+            if framed.close >= 0:
+                self._check_end(framed.close)
+                return
+            self._low = framed.rest
+            if self._ended:
+                self._fail(self._count, "the array ends inside it, or without its ]")
+            self._fill()
+
+    def _check_end(self, close: int) -> None:
+        self._fill_wholly_from(close)
+        if self._buffer[self._low : self._low + 1] != b"]":
+            self._fail(self._count, "} where the array may end with ]")
+        if skip_white(self._buffer, self._low + 1, self._end) < self._end:
+            raise RestrictionsError(
+                f"{self._name}: something follows the array's end. Remove it; nothing was matched."
+            )
+
+    def _fill_wholly_from(self, low: int) -> None:
+        self._low = low
+        self._fill_wholly()
+
+    def _read_document(self) -> None:
+        """One document: its array at `at`, or itself as the only restriction."""
+        self._fill_wholly()
+        text = bytes(self._buffer[self._low : self._end])
+        try:
+            value = parse(text)
+            if self._at is None:
+                if not isinstance(value, dict):
+                    raise Damage("invalid_json", "neither an array, nor an object, nor JSON Lines")
+                self._add(text.strip(b" \t\r\n"))
+                return
+            low = locate(
+                self._buffer, skip_white(self._buffer, self._low, self._end), self._end, KeyPath.parse(self._at)
+            )
+        except Damage as damage:
+            raise RestrictionsError(
+                f"{self._name}: {damage.message} (byte {damage.offset}). Expected a JSON array, JSON Lines or one"
+                " object; check the file, --restrictions-at and --restrictions-format."
+            ) from None
+        framed = frame_elements(np.frombuffer(self._buffer, np.uint8), low, self._end)
+        starts, ends = whole_elements(framed, first=True)
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+            self._add(bytes(self._buffer[start:end]))
+
+    # Entries
+
+    def _text_key(self, low: int, high: int) -> None:
+        """Text: every line is a string key, without its line end only; an empty one is a key as well."""
+        lines = bytes(self._buffer[low:high]).split(b"\n")
+        if lines and not lines[-1]:
+            lines.pop()
+        for line in lines:
+            try:
+                text = line.removesuffix(b"\r").decode("utf-8")
+            except UnicodeDecodeError:
+                self._fail(self._count, "bytes that are not UTF-8")
+            self._key(text)
+
+    def _json_key(self, low: int, high: int) -> None:
+        lines = frame_lines(np.frombuffer(self._buffer, np.uint8), low, high)
+        for start, end, number in zip(
+            lines.starts.tolist(), lines.ends.tolist(), lines.numbers.tolist(), strict=True
+        ):
+            self._add(bytes(self._buffer[start:end]), line=self._lines + number + 1)
+        self._lines += lines.newlines
+
+    @property
+    def _count(self) -> int:
+        return len(self._builder) + len(self._keys)
+
+    def _add(self, text: bytes, line: int | None = None) -> None:
+        """Take one entry: an object with the key, or a string that is the key."""
+        try:
+            value = parse(text)
+        except Damage as damage:
+            self._fail(self._count, f"{damage.message} (byte {damage.offset} of the entry)", line)
+        if isinstance(value, str) and not isinstance(value, NumberText):
+            if len(self._pairs) > 1:
+                self._fail(self._count, "is a string, and the key has several parts", line)
+            self._key(value)
+            return
+        if not isinstance(value, dict):
+            self._fail(self._count, "is neither an object nor a string", line)
+        key = record_key(value, self._paths)
+        if key is None:
+            missing = ", ".join(f'"{path.text}"' for path in self._paths)
+            self._fail(self._count, f"has no key {missing}", line)
+        for path in self._paths:
+            found = path.find(value)
+            self._builder.note_kinds(numbers=_has_number(found), containers=isinstance(found, (dict, list)))
+        self._push(key)
+
+    def _key(self, text: str) -> None:
+        self._push(canonical(text))
+
+    def _push(self, key: bytes) -> None:
+        self._keys.append(key)
+        if len(self._keys) >= _BATCH:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._builder.add(self._keys)
+        self._keys = []
+
+    def _fail(self, entry: int, found: str, line: int | None = None) -> NoReturn:
+        where = f"entry {entry}" + (f" (line {line})" if line is not None else "")
+        raise RestrictionsError(
+            f"{self._name}: {where} {found}. Remove or mend it, or name another key with --key; nothing was matched."
+        )
+
+
+def _has_number(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_has_number, value.values()))
+    if isinstance(value, list):
+        return any(map(_has_number, value))
+    return isinstance(value, NumberText)
