@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from linkmatch_ray.core.emit import spanning_lines, verbatim
-from linkmatch_ray.core.frames import COMMA, SPACE, Int64s
+from linkmatch_ray.core.frames import CLOSE_BRACKET, COMMA, NEWLINE, OPEN_BRACKET, SPACE, Int64s
 from linkmatch_ray.core.judge import DAMAGED, MATCHED, MISSING, NOT_OBJECT, Judge, Judged
 from linkmatch_ray.core.outcome import Counts, MatchOptions, Piece
 from linkmatch_ray.core.stream import Part, skip_white
@@ -76,13 +76,13 @@ def match_arrays(buffer: bytearray, files: list[Extent], judge: Judge, options: 
         buffer[place] = SPACE
     low = skip_white(buffer, opens[0] + 1, closes[0])
     judged = judge.plain(buffer, low, closes[-1], elements=True)
-    if judged is None or not _joined_at(judged, closes):
-        for close in closes[:-1]:
-            buffer[close] = 0x5D
-        for place in opens[1:]:
-            buffer[place] = 0x5B
-        return None
-    return _share_out(buffer, files, judged, options)
+    part = None
+    if judged is not None and _joined_at(judged, closes):
+        part = _share_out(buffer, files, judged, options)
+    if part is None:
+        for extent, close, place in zip(files[:-1], closes, opens[1:], strict=False):
+            buffer[close], buffer[extent.end], buffer[place] = CLOSE_BRACKET, NEWLINE, OPEN_BRACKET
+    return part
 
 
 def _joined_at(judged: Judged, closes: list[int]) -> bool:

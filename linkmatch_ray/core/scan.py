@@ -25,6 +25,7 @@ import fastsimdjson
 import numpy as np
 import numpy.typing as npt
 import orjson
+import stringzilla
 
 from linkmatch_ray.core.careful import DEPTH_MAX
 from linkmatch_ray.core.frames import (
@@ -42,6 +43,7 @@ from linkmatch_ray.core.frames import (
     frame_lines,
     guess_elements,
     positions,
+    set_bytes,
 )
 from linkmatch_ray.core.index import RestrictionIndex, UInt64s, hash_key
 from linkmatch_ray.core.keys import KeyPath
@@ -245,42 +247,35 @@ class Scanner:
         doubts = [self._escaped_names(data, found, low, high)]
         for name in self._names:
             quoted = b'"' + name.encode() + b'"'
-            if self._count_name(data, quoted, low, high) in (present, 0) and len(self._names) == 1:
-                continue
+            count = stringzilla.count(memoryview(data)[low:high], quoted, allowoverlap=True)
+            if count == present and len(self._names) == 1:
+                continue  # a record that has the key has its name at least once: so, each exactly once
             at = self._find_name(data, quoted, low, high)
             records = np.searchsorted(found.starts, at, side="right") - 1
             doubts.append(np.unique(records[1:][records[1:] == records[:-1]]))
         return np.concatenate(doubts)
 
-    def _count_name(self, data: UInt8s, quoted: bytes, low: int, high: int) -> int:
-        """At least as many as the occurrences of a quoted name: its quotes and first letter are compared."""
-        count = 0
-        for block_mask, _ in self._name_masks(data, quoted, low, high):
-            count += int(np.count_nonzero(block_mask))
-        return count
-
     def _find_name(self, data: UInt8s, quoted: bytes, low: int, high: int) -> Int64s:
-        parts = [np.flatnonzero(mask) + start for mask, start in self._name_masks(data, quoted, low, high)]
-        at = np.concatenate(parts) if parts else np.empty(0, np.int64)
-        for offset, byte in enumerate(quoted):
-            at = at[data[at + offset] == byte]
-        return at
-
-    def _name_masks(self, data: UInt8s, quoted: bytes, low: int, high: int) -> Iterator[tuple[Any, int]]:
+        """Where a quoted name occurs. Both quotes and the first letter on every byte, the rest on what is left."""
         tail = len(quoted) - 1
+        parts = []
         for start in range(low, high - tail, BLOCK_BYTES):
             length = min(BLOCK_BYTES, high - tail - start)
             block = data[start : start + length + tail]
             mask = np.equal(block[:length], QUOTE, out=self._mask[:length])
             mask &= np.equal(block[1 : length + 1], quoted[1], out=self._mask2[:length])
             mask &= np.equal(block[tail : tail + length], QUOTE, out=self._mask2[:length])
-            yield mask, start
+            parts.append(set_bytes(self._mask, length) + start)
+        at = np.concatenate(parts) if parts else np.empty(0, np.int64)
+        for offset in range(2, tail):
+            at = at[data[at + offset] == quoted[offset]]
+        return at
 
     def _escaped_names(self, data: UInt8s, found: Scan, low: int, high: int) -> Int64s:
         r"""Records with a `\u00XX` that stands for a letter of one of the names."""
-        slashes = positions(data, low, high - 5, BACKSLASH) if high - low > 5 else found.starts[:0]
-        if not len(slashes):
-            return slashes
+        if high - low <= 5 or stringzilla.find(memoryview(data)[low:high], b"\\u00") < 0:
+            return found.starts[:0]
+        slashes = positions(data, low, high - 5, BACKSLASH)
         slashes = slashes[(data[slashes + 1] == 0x75) & (data[slashes + 2] == 0x30) & (data[slashes + 3] == 0x30)]
         codes = data[slashes + 4].astype(np.int64) * 256 + data[slashes + 5]
         return _records_at(found, slashes[np.isin(codes, self._escapes)])

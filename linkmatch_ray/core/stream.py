@@ -401,18 +401,23 @@ class Stream:
         for cut in self._cuts(buffer, low):
             judged = self._judge.plain(buffer, low, cut, elements=True)
             if judged is not None and len(judged.starts):
-                done = self._ended and self._corrupt is None
+                if judged.damages:
+                    self._emit_until_damage(buffer, judged)
+                    return LOW, True
                 self._emit_elements(buffer, judged)
-                return cut + 1, done
+                return cut + 1, self._ended and self._corrupt is None
         framed = frame_elements(data, low, self._end)
         starts, ends = whole_elements(framed, first=first)
-        if len(starts) and not self._judge_framed(buffer, starts, ends):
+        mismatch = framed.close >= 0 and buffer[framed.close : framed.close + 1] != b"]"
+        whole = len(starts) - mismatch  # an element is whole only where , or ] follows it
+        if whole > 0 and not self._judge_framed(buffer, starts[:whole], ends[:whole]):
+            return LOW, True
+        if mismatch:
+            start = int(starts[-1]) if len(starts) else framed.close
+            self._quarantine_rest(start, Damage("invalid_json", "} where the array may go on with , or end with ]"))
             return LOW, True
         if framed.close >= 0:
-            if buffer[framed.close : framed.close + 1] == b"]":
-                self._close(framed.close)
-            else:
-                self._quarantine_rest(framed.close, Damage("invalid_json", "} where the array may end with ]"))
+            self._close(framed.close)
             return LOW, True
         if self._ended:
             damage = self._corrupt or Damage("truncated", "the array ends inside an element or without its ]")

@@ -1,0 +1,164 @@
+"""Which files a job reads, in which order, and what each was when the plan was made.
+
+Paths are bytes throughout: a file name need not be text.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import stat
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from linkmatch_ray.errors import InputError, UsageError
+
+SUFFIXES: Final = tuple(
+    layout + compression
+    for layout in (b".json", b".jsonl", b".ndjson")
+    for compression in (b"", b".gz", b".zst")
+)
+"""Which files of a directory are read; by name, any case. A file named itself is read whatever its name."""
+
+MARKER: Final = b"linkmatch.lock"
+"""The file by which a result directory is known, and left out when it lies among the inputs."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """One file of the plan.
+
+    Attributes:
+        name: The path as the user named it; what outputs call the file.
+        path: The resolved path; its identity, and what is opened.
+        size, mtime_ns, inode: Its fingerprint; size in bytes. All -1 where it cannot be examined.
+        fault: None, or why it cannot be read: an error's text, or what it is instead of a file.
+    """
+
+    name: bytes
+    path: bytes
+    size: int
+    mtime_ns: int
+    inode: int
+    fault: str | None = None
+
+
+@dataclass(slots=True)
+class Listing:
+    """All inputs of a job, in order, each once; and how many files were left out by their name."""
+
+    files: list[InputFile] = field(default_factory=list)
+    left_out: int = 0
+
+
+def list_inputs(inputs: Iterable[str | bytes | os.PathLike[str]]) -> Listing:
+    """Find the files that `inputs` name: paths, directories, globs, `file://` URLs; in that order.
+
+    Raises:
+        InputError: an input names nothing, or there is no file in all of them.
+        UsageError: a URL of a kind that is not supported.
+    """
+    listing = Listing()
+    seen: set[bytes] = set()
+    named = [os.fsencode(each) for each in inputs]
+    for name in named:
+        for path in _expand(name):
+            if os.path.isdir(path):
+                found = sorted(_walk(path, listing))
+                listing.files += [file for _, file in found if not (file.path in seen or seen.add(file.path))]
+                continue
+            file = _examine(path, os.path.realpath(path))
+            if file.path not in seen:
+                seen.add(file.path)
+                listing.files.append(file)
+    if not listing.files:
+        shown = ", ".join(os.fsdecode(name) for name in named) or "nothing"
+        left = f" ({listing.left_out} files have other names)" if listing.left_out else ""
+        raise InputError(
+            f"{shown}: no input file{left}. Expected .json, .jsonl or .ndjson files, each also .gz or .zst;"
+            " name a file itself to have it read whatever its name."
+        )
+    return listing
+
+
+def read_names(source: str, *, null: bool) -> list[bytes]:
+    """The paths in a file, or on standard input for `-`: one a line, or ended by NUL.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    try:
+        if source == "-":
+            content = sys.stdin.buffer.read()
+        else:
+            with open(source, "rb") as file:
+                content = file.read()
+    except OSError as error:
+        raise InputError(f"{source}: {error.strerror}. Name a readable file with --files-from.") from None
+    return [name for name in content.split(b"\0" if null else b"\n") if name]
+
+
+def _expand(name: bytes) -> list[bytes]:
+    if name.startswith(b"file://"):
+        from urllib.parse import unquote_to_bytes, urlsplit
+
+        parts = urlsplit(os.fsdecode(name))
+        if parts.netloc not in ("", "localhost"):
+            raise UsageError(f"{os.fsdecode(name)}: a file of another host. Expected file:///path.")
+        name = unquote_to_bytes(parts.path)
+    elif b"://" in name and name.split(b"://")[0].isalnum():
+        scheme = os.fsdecode(name.split(b"://")[0])
+        raise UsageError(f"{os.fsdecode(name)}: {scheme}:// is not supported yet. Expected a path or file://.")
+    if os.path.lexists(name):
+        return [name]
+    if glob.has_magic(os.fsdecode(name)):
+        found = sorted(glob.glob(name, recursive=True, include_hidden=False))
+        if found:
+            return found
+        raise InputError(f"{os.fsdecode(name)}: no file fits this pattern. Quote it, and check the folder.")
+    raise InputError(f"{os.fsdecode(name)}: no such file or directory. Check the path.")
+
+
+def _walk(top: bytes, listing: Listing) -> Iterator[tuple[bytes, InputFile]]:
+    """Relative path and file for everything below a directory that is to be read."""
+    pending = [(b"", os.path.realpath(top))]
+    visited = set()
+    while pending:
+        below, real = pending.pop()
+        if real in visited:  # a loop of symbolic links
+            continue
+        visited.add(real)
+        try:
+            with os.scandir(real) as entries:
+                found = list(entries)
+        except OSError as error:
+            relative = below or b"."
+            yield relative, InputFile(os.path.join(top, relative), real, -1, -1, -1, error.strerror or str(error))
+            continue
+        if any(entry.name == MARKER for entry in found):
+            continue
+        for entry in found:
+            if entry.name.startswith(b"."):
+                listing.left_out += not entry.is_dir()
+                continue
+            relative = os.path.join(below, entry.name)
+            link = entry.is_symlink()
+            path = os.path.realpath(entry.path) if link else entry.path
+            if entry.is_dir():
+                pending.append((relative, path))
+            elif entry.name.lower().endswith(SUFFIXES):
+                yield relative, _examine(os.path.join(top, relative), path)
+            else:
+                listing.left_out += 1
+
+
+def _examine(name: bytes, path: bytes) -> InputFile:
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        return InputFile(name, path, -1, -1, -1, error.strerror or str(error))
+    if not stat.S_ISREG(status.st_mode):
+        return InputFile(name, path, -1, -1, -1, "not a regular file")
+    return InputFile(name, path, status.st_size, status.st_mtime_ns, status.st_ino)

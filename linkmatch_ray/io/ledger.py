@@ -1,0 +1,240 @@
+"""The ledger: a SQLite file that says what of which input is in the outputs, and where.
+
+    job        key, value: what makes this job this job, and how it was planned
+    files      one row a file of the plan, in order; `fault` where one entry stands for the whole file
+    pieces     one row a committed piece of a file: counts, spans and digests in the three outputs, hits
+    frontier   one row: the next piece to come, and where the outputs end
+    file_ledger (view)  one row a file: state, records = matched + unmatched, entries
+
+A rollback journal with `synchronous=FULL`, as write-ahead logging does not work on network file systems.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from linkmatch_ray.core.outcome import Counts
+from linkmatch_ray.io.inputs import InputFile
+
+SCHEMA_VERSION: Final = 1
+
+_SCHEMA: Final = """
+CREATE TABLE job (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE files (
+    file INTEGER PRIMARY KEY, path BLOB NOT NULL, real_path BLOB NOT NULL,
+    size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, inode INTEGER NOT NULL,
+    ranges INTEGER NOT NULL, fault TEXT
+);
+CREATE TABLE pieces (
+    file INTEGER NOT NULL, range INTEGER NOT NULL, part INTEGER NOT NULL, last INTEGER NOT NULL,
+    records INTEGER NOT NULL, matched INTEGER NOT NULL, unmatched INTEGER NOT NULL,
+    missing_key INTEGER NOT NULL, not_object INTEGER NOT NULL, entries INTEGER NOT NULL,
+    lines INTEGER NOT NULL, indexes INTEGER NOT NULL, input_bytes INTEGER NOT NULL,
+    matched_start INTEGER NOT NULL, matched_bytes INTEGER NOT NULL, matched_digest BLOB,
+    unmatched_start INTEGER NOT NULL, unmatched_bytes INTEGER NOT NULL, unmatched_digest BLOB,
+    quarantine_start INTEGER NOT NULL, quarantine_bytes INTEGER NOT NULL, quarantine_digest BLOB,
+    hits BLOB,
+    PRIMARY KEY (file, range, part)
+) WITHOUT ROWID;
+CREATE TABLE frontier (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    file INTEGER NOT NULL, range INTEGER NOT NULL, part INTEGER NOT NULL,
+    matched_end INTEGER NOT NULL, unmatched_end INTEGER NOT NULL, quarantine_end INTEGER NOT NULL
+);
+INSERT INTO frontier VALUES (1, 0, 0, 0, 0, 0, 0);
+CREATE VIEW file_ledger AS
+    SELECT files.path AS path, files.size AS size,
+        CASE WHEN files.fault IS NOT NULL THEN files.fault
+             WHEN files.file < frontier.file THEN 'done'
+             WHEN files.file = frontier.file AND COUNT(pieces.file) > 0 THEN 'partly'
+             ELSE 'pending' END AS state,
+        COALESCE(SUM(pieces.records), 0) AS records,
+        COALESCE(SUM(pieces.matched), 0) AS matched,
+        COALESCE(SUM(pieces.unmatched), 0) AS unmatched,
+        COALESCE(SUM(pieces.missing_key), 0) AS missing_key,
+        COALESCE(SUM(pieces.not_object), 0) AS not_object,
+        COALESCE(SUM(pieces.entries), 0) AS entries
+    FROM frontier, files LEFT JOIN pieces USING (file) GROUP BY files.file;
+"""
+
+_COUNTS: Final = ("records", "matched", "unmatched", "missing_key", "not_object", "entries")
+
+
+class Key(NamedTuple):
+    """Which piece: of which file, which range of it, which part of that."""
+
+    file: int
+    range: int
+    part: int
+
+
+class Ends(NamedTuple):
+    """Bytes in each of the outputs."""
+
+    matched: int
+    unmatched: int
+    quarantine: int
+
+
+class PieceRow(NamedTuple):
+    """A row of `pieces`, in the order of its columns."""
+
+    file: int
+    range: int
+    part: int
+    last: int
+    records: int
+    matched: int
+    unmatched: int
+    missing_key: int
+    not_object: int
+    entries: int
+    lines: int
+    indexes: int
+    input_bytes: int
+    matched_start: int
+    matched_bytes: int
+    matched_digest: bytes | None
+    unmatched_start: int
+    unmatched_bytes: int
+    unmatched_digest: bytes | None
+    quarantine_start: int
+    quarantine_bytes: int
+    quarantine_digest: bytes | None
+    hits: bytes
+
+
+@dataclass(slots=True)
+class Frontier:
+    """The next piece to be committed, and where the outputs end before it."""
+
+    next: Key
+    ends: Ends
+
+
+class Ledger:
+    """One connection to a ledger; not to be shared between threads without a lock."""
+
+    def __init__(self, path: Path, *, create: bool = False) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._db.execute("PRAGMA journal_mode=DELETE")
+        self._db.execute("PRAGMA synchronous=FULL")
+        if create:
+            self._db.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._db.close()
+
+    def begin_job(self, settings: dict[str, str], files: Iterable[InputFile], ranges: Iterable[int]) -> None:
+        """Write what a new job is, in one transaction."""
+        with _Transaction(self._db):
+            rows = [("schema", str(SCHEMA_VERSION)), *settings.items()]
+            self._db.executemany("INSERT INTO job VALUES (?, ?)", rows)
+            self._db.executemany(
+                "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, NULL)",
+                (
+                    (n, file.name, file.path, file.size, file.mtime_ns, file.inode, count)
+                    for n, (file, count) in enumerate(zip(files, ranges, strict=True))
+                ),
+            )
+
+    def settings(self) -> dict[str, str]:
+        """The rows of `job`; empty where no job was ever begun."""
+        return dict(self._db.execute("SELECT key, value FROM job"))
+
+    def frontier(self) -> Frontier:
+        """The durable frontier."""
+        row = self._db.execute("SELECT * FROM frontier").fetchone()
+        return Frontier(Key(*row[1:4]), Ends(*row[4:]))
+
+    def commit(self, rows: list[PieceRow], faults: list[tuple[str, int]], frontier: Frontier) -> None:
+        """Make pieces durable, and the frontier with them. The outputs must have been synced before."""
+        with _Transaction(self._db):
+            marks = ",".join("?" * len(PieceRow._fields))
+            self._db.executemany(f"INSERT INTO pieces VALUES ({marks})", rows)
+            self._db.executemany("UPDATE files SET fault = ? WHERE file = ?", faults)
+            self._set_frontier(frontier)
+
+    def roll_back_file(self, file: int, frontier: Frontier) -> None:
+        """Forget all pieces of a file, before anything else is written in their place."""
+        with _Transaction(self._db):
+            self._db.execute("DELETE FROM pieces WHERE file = ?", (file,))
+            self._set_frontier(frontier)
+
+    def step_back(self, key: Key, frontier: Frontier) -> None:
+        """Forget one piece whose data was lost."""
+        with _Transaction(self._db):
+            self._db.execute("DELETE FROM pieces WHERE file = ? AND range = ? AND part = ?", key)
+            self._db.execute("UPDATE files SET fault = NULL WHERE file = ?", (key.file,))
+            self._set_frontier(frontier)
+
+    def last_piece(self) -> PieceRow | None:
+        """The newest piece."""
+        sql = "SELECT * FROM pieces ORDER BY file DESC, range DESC, part DESC LIMIT 1"
+        row = self._db.execute(sql).fetchone()
+        return PieceRow(*row) if row else None
+
+    def file_start(self, file: int) -> Ends | None:
+        """Where the outputs of a file begin; None where it has none yet."""
+        sql = (
+            "SELECT matched_start, unmatched_start, quarantine_start FROM pieces WHERE file = ?"
+            " ORDER BY range, part LIMIT 1"
+        )
+        row = self._db.execute(sql, (file,)).fetchone()
+        return Ends(*row) if row else None
+
+    def progress_in_file(self, file: int, range_: int) -> tuple[int, int, int, int]:
+        """Indexes and lines of a file in the ranges before `range_`, and in that range."""
+        sql = "SELECT COALESCE(SUM(indexes), 0), COALESCE(SUM(lines), 0) FROM pieces WHERE file = ? AND range "
+        before = self._db.execute(sql + "< ?", (file, range_)).fetchone()
+        inside = self._db.execute(sql + "= ?", (file, range_)).fetchone()
+        return (*before, *inside)
+
+    def totals(self) -> tuple[Counts, int]:
+        """Sums over all pieces, and their bytes of input."""
+        columns = ", ".join(f"COALESCE(SUM({name}), 0)" for name in (*_COUNTS, "input_bytes"))
+        *counts, input_bytes = self._db.execute(f"SELECT {columns} FROM pieces").fetchone()
+        return Counts(*counts), input_bytes
+
+    def faults(self) -> dict[str, int]:
+        """How many files have which fault."""
+        sql = "SELECT fault, COUNT(*) FROM files WHERE fault IS NOT NULL GROUP BY fault ORDER BY fault"
+        return dict(self._db.execute(sql))
+
+    def hits(self) -> Iterable[bytes]:
+        """The hits of all pieces that have any."""
+        return (blob for (blob,) in self._db.execute("SELECT hits FROM pieces WHERE length(hits) > 0"))
+
+    def matched_from(self, start: int) -> tuple[int, int] | None:
+        """Offset in the matched output of the piece that has record number `start`, and how many are before it."""
+        sql = (
+            "SELECT matched_start, before FROM (SELECT matched_start, matched,"
+            " SUM(matched) OVER (ORDER BY file, range, part) - matched AS before FROM pieces WHERE matched > 0)"
+            " WHERE before <= ? AND before + matched > ? LIMIT 1"
+        )
+        row: tuple[int, int] | None = self._db.execute(sql, (start, start)).fetchone()
+        return row
+
+    def _set_frontier(self, frontier: Frontier) -> None:
+        self._db.execute(
+            "UPDATE frontier SET file = ?, range = ?, part = ?, matched_end = ?, unmatched_end = ?, quarantine_end = ?",
+            (*frontier.next, *frontier.ends),
+        )
+
+
+class _Transaction:
+    """BEGIN IMMEDIATE … COMMIT, rolled back on any error."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: Any, *_: object) -> None:
+        self._db.execute("ROLLBACK" if kind else "COMMIT")

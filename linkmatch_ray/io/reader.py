@@ -1,0 +1,81 @@
+"""Reading one version of a file: an open descriptor whose fingerprint is compared before and after."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import Self
+
+from linkmatch_ray.core.outcome import Entry
+from linkmatch_ray.io.inputs import InputFile
+
+
+class Changed(Exception):  # noqa: N818 - an outcome of reading, not a failure
+    """The file is not what it was when the plan was made."""
+
+
+class FileReader:
+    """A raw binary stream over a planned file.
+
+    Raises (on opening, and from `check`):
+        Changed: size, mtime or inode differ from the plan's.
+        OSError: it cannot be opened or read.
+    """
+
+    def __init__(self, file: InputFile) -> None:
+        self._file = file
+        # Without O_NONBLOCK, opening a FIFO that took the file's place would block for ever.
+        self._fd = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            self.check()
+        except BaseException:
+            os.close(self._fd)
+            raise
+
+    def check(self) -> None:
+        """Compare the open file with the plan."""
+        status = os.fstat(self._fd)
+        now = (status.st_size, status.st_mtime_ns, status.st_ino)
+        if not stat.S_ISREG(status.st_mode) or now != (self._file.size, self._file.mtime_ns, self._file.inode):
+            raise Changed
+
+    def seek(self, offset: int) -> None:
+        """Go to a byte."""
+        os.lseek(self._fd, offset, os.SEEK_SET)
+
+    def head(self, size: int = 4) -> bytes:
+        """The first bytes; does not move."""
+        return os.pread(self._fd, size, 0)
+
+    def readinto(self, view: memoryview) -> int:
+        """Read up to the length of `view`; 0 at the end."""
+        return os.readv(self._fd, [view])
+
+    def read(self, size: int = -1) -> bytes:
+        """Read up to `size` bytes."""
+        return os.read(self._fd, size if size >= 0 else self._file.size + 1)
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        os.close(self._fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def fault_entry(file: InputFile, reason: str, message: str) -> Entry:
+    """The one entry that stands for a whole file."""
+    return Entry(None, None, 0, max(file.size, 0), reason, message)
+
+
+def changed_entry(file: InputFile) -> Entry:
+    """For a file that is no longer what was planned, or changed while it was read."""
+    return fault_entry(file, "changed", "the file was changed, replaced or cut short while the job ran")
+
+
+def unreadable_entry(file: InputFile, why: str) -> Entry:
+    """For a file that the system does not let us read."""
+    return fault_entry(file, "unreadable", why)

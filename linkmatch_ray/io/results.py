@@ -1,0 +1,156 @@
+"""The result directory: its names, its lock, and outputs that are written at recorded offsets."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, Self
+
+from linkmatch_ray.errors import DirectoryInUse, UsageError
+from linkmatch_ray.io.inputs import MARKER
+
+MATCHED: Final = "matched.jsonl"
+UNMATCHED: Final = "unmatched.jsonl"
+QUARANTINE: Final = "quarantine.jsonl"
+RESTRICTIONS: Final = "restrictions.jsonl"
+LEDGER: Final = "ledger.sqlite"
+SUMMARY: Final = "summary.json"
+_LOCK: Final = MARKER.decode()
+_OURS: Final = (MATCHED, UNMATCHED, QUARANTINE, RESTRICTIONS, LEDGER, LEDGER + "-journal", SUMMARY)
+
+LOCK_WAIT_SECONDS: Final = 5.0
+"""An actor whose driver was killed may live on, and write, for 2 to 3 seconds; a newcomer waits longer."""
+
+_LOCK_POLL_SECONDS: Final = 0.1
+
+
+class Lock:
+    """`flock` on a directory's lock file; held for the life of the object, and gone with the process."""
+
+    def __init__(self, directory: Path, wait_seconds: float = LOCK_WAIT_SECONDS) -> None:
+        self._file = open(directory / _LOCK, "a+", encoding="utf-8")  # noqa: SIM115 - held for life
+        deadline = time.monotonic() + wait_seconds
+        while True:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    self._file.seek(0)
+                    holder = _holder(self._file.read())
+                    self._file.close()
+                    raise DirectoryInUse(
+                        f"{directory}: another job writes here ({holder}). Wait for it to end, or name another"
+                        " directory with -o."
+                    ) from None
+                time.sleep(_LOCK_POLL_SECONDS)
+        self._file.truncate(0)
+        since = time.strftime("%Y-%m-%d %H:%M:%S %z")
+        self._file.write(json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": since}))
+        self._file.flush()
+
+    def release(self) -> None:
+        """Let another job have the directory."""
+        self._file.close()
+
+
+def _holder(text: str) -> str:
+    try:
+        holder = json.loads(text)
+        return f"process {holder['pid']} on {holder['host']}, since {holder['since']}"
+    except (ValueError, KeyError, TypeError):
+        return "holder unknown"
+
+
+def prepare(directory: Path) -> None:
+    """Make the directory; refuse one that holds other people's files.
+
+    Raises:
+        UsageError: it exists and is not empty, and is no result directory; or it cannot be made.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        names = os.listdir(directory)
+    except OSError as error:
+        raise UsageError(f"{directory}: {error.strerror}. Name a writable directory with -o.") from None
+    if names and _LOCK not in names:
+        raise UsageError(f"{directory}: has files in it and is no result directory. Name another with -o.")
+
+
+def clear(directory: Path) -> None:
+    """Remove what an earlier job left; call with the lock held."""
+    for name in _OURS:
+        (directory / name).unlink(missing_ok=True)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the names in a directory durable."""
+    fd = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def write_atomically(path: Path, write: Callable[[Any], None]) -> None:
+    """Write a file that is there wholly or not at all, also after a power cut."""
+    temporary = path.with_name(path.name + ".new")
+    with open(temporary, "wb") as file:
+        write(file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    sync_directory(path.parent)
+
+
+class Output:
+    """One data file, written at offsets that the ledger records; what lies beyond them does not count."""
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._dirty = False
+
+    def write(self, data: memoryview | bytes, offset: int) -> int:
+        """Write all of `data` at `offset`; returns the offset after it."""
+        rest = memoryview(data)
+        while len(rest):
+            written = os.pwrite(self._fd, rest, offset)
+            offset += written
+            rest = rest[written:]
+            self._dirty = True
+        return offset
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Up to `size` bytes at `offset`."""
+        return os.pread(self._fd, size, offset)
+
+    def size(self) -> int:
+        """Bytes in the file."""
+        return os.fstat(self._fd).st_size
+
+    def truncate(self, size: int) -> None:
+        """Cut off what lies beyond `size`."""
+        if self.size() > size:
+            os.ftruncate(self._fd, size)
+            self._dirty = True
+
+    def sync(self) -> None:
+        """Wait until everything written is on the disk."""
+        if self._dirty:
+            os.fdatasync(self._fd)
+            self._dirty = False
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()

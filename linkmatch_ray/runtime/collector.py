@@ -1,0 +1,379 @@
+"""The collector: the one writer of a job. A plain class here; the driver makes it an actor in one line.
+
+It accepts the next piece of the plan and nothing else. Any other call returns the durable frontier and
+changes nothing. So calls may come twice, late or out of order, and each record is still written once.
+
+    on disk                                  a crash here leaves                 the next start
+    1  data written beyond the frontier      bytes nobody counts                 cuts them off
+    2  data synced                           the same                            the same
+    3  pieces and frontier committed         all of it counted                   goes on behind it
+    4  all committed, reverse report written a report that will be written anew  writes it again
+    5  summary renamed into place            a complete job                      prints it
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import orjson
+import xxhash
+
+from linkmatch_ray.core.emit import move_provenance, provenance_prefix
+from linkmatch_ray.core.index import RestrictionIndex
+from linkmatch_ray.core.outcome import Counts, Entry, Piece
+from linkmatch_ray.errors import JobChanged
+from linkmatch_ray.io.inputs import InputFile
+from linkmatch_ray.io.ledger import Ends, Frontier, Key, Ledger, PieceRow
+from linkmatch_ray.io.results import (
+    LEDGER,
+    MATCHED,
+    QUARANTINE,
+    RESTRICTIONS,
+    SUMMARY,
+    UNMATCHED,
+    Lock,
+    Output,
+    clear,
+    prepare,
+    sync_directory,
+    write_atomically,
+)
+from linkmatch_ray.runtime.tasks import PartBody
+
+COMMIT_BYTES: Final = 64 << 20
+COMMIT_SECONDS: Final = 0.5
+"""Pieces are made durable together, after this many bytes of output or this long, whichever comes first."""
+
+REPORT_ROWS: Final = 1 << 16
+MATCHES_MAX: Final = 10_000
+
+
+class Receipt(NamedTuple):
+    """What the collector has: everything before `durable` survives a crash, before `taken` it is written."""
+
+    durable: Key
+    taken: Key
+
+
+class Collector:
+    """Accumulates the results of one job in a directory, exactly once and in order.
+
+    Guarantees: what `commit` has reported as behind the frontier survives any crash; the outputs hold the
+    pieces of the plan in its order, each once.
+    """
+
+    def __init__(self, directory: str, files: list[InputFile], ranges: list[int], settings: dict[str, str]) -> None:
+        self._directory = Path(directory)
+        self._files, self._ranges, self._settings = files, ranges, settings
+        self._provenance = settings["provenance"] == "1"
+        self._lock: Lock | None = None
+        self._counts, self._input_bytes = Counts(), 0
+        self._reasons: Counter[str] = Counter()
+        self._reading = threading.Lock()
+        self._started = time.time()
+        self._state = "starting"
+
+    def __repr__(self) -> str:
+        return f"Collector({self._directory})"
+
+    # Life
+
+    def open(self, *, overwrite: bool = False) -> Receipt:
+        """Take the directory, and begin the job or go on where it stopped.
+
+        Raises:
+            DirectoryInUse: another job holds it.
+            JobChanged: it holds a job with other settings.
+            UsageError: it holds other files, or cannot be made.
+        """
+        prepare(self._directory)
+        self._lock = Lock(self._directory)
+        if overwrite:
+            clear(self._directory)
+        path = self._directory / LEDGER
+        begun = path.exists() and bool(_settings_of(path))
+        if not begun:
+            clear(self._directory)
+        self._ledger = Ledger(path, create=not begun)
+        if not begun:
+            self._ledger.begin_job(self._settings, self._files, self._ranges)
+        elif self._ledger.settings().get("fingerprint") != self._settings["fingerprint"]:
+            raise JobChanged(f"{self._directory}: holds a job with other inputs, restrictions or options.")
+        self._outputs = tuple(Output(self._directory / name) for name in (MATCHED, UNMATCHED, QUARANTINE))
+        sync_directory(self._directory)
+        self._frontier = self._recover()
+        self._durable = self._frontier
+        self._rows: list[PieceRow] = []
+        self._faults: list[tuple[str, int]] = []
+        self._uncommitted_bytes, self._committed_at = 0, time.monotonic()
+        self._state = "running"
+        return Receipt(self._durable.next, self._durable.next)
+
+    def _recover(self) -> Frontier:
+        """Cut the outputs to the ledger. Where they are shorter (a power cut), step back to what is whole."""
+        frontier = self._ledger.frontier()
+        sizes = [output.size() for output in self._outputs]
+        while any(size < end for size, end in zip(sizes, frontier.ends, strict=True)):
+            row = self._ledger.last_piece()
+            if row is None:
+                frontier = Frontier(Key(0, 0, 0), Ends(0, 0, 0))
+                break
+            key = Key(row.file, row.range, row.part)
+            frontier = Frontier(key, Ends(row.matched_start, row.unmatched_start, row.quarantine_start))
+            self._ledger.step_back(key, frontier)
+            before = self._ledger.last_piece()
+            if before is not None and not self._is_whole(before):
+                sizes = [0, 0, 0]
+            elif before is not None:
+                sizes = [output.size() for output in self._outputs]
+        for output, end in zip(self._outputs, frontier.ends, strict=True):
+            output.truncate(end)
+        self._file_start = self._ledger.file_start(frontier.next.file) or frontier.ends
+        progress = self._ledger.progress_in_file(frontier.next.file, frontier.next.range)
+        self._base, self._in_range = list(progress[:2]), list(progress[2:])
+        self._counts, self._input_bytes = self._ledger.totals()
+        return frontier
+
+    def _is_whole(self, row: PieceRow) -> bool:
+        spans = (
+            (row.matched_start, row.matched_bytes, row.matched_digest),
+            (row.unmatched_start, row.unmatched_bytes, row.unmatched_digest),
+            (row.quarantine_start, row.quarantine_bytes, row.quarantine_digest),
+        )
+        return all(
+            output.size() >= start + size and _digest(output.read(start, size)) == digest
+            for output, (start, size, digest) in zip(self._outputs, spans, strict=True)
+        )
+
+    def close(self) -> None:
+        """Make everything durable and give the directory back; the job can be resumed."""
+        if self._lock is not None:
+            self._flush()
+            for output in self._outputs:
+                output.close()
+            self._ledger.close()
+            self._lock.release()
+            self._lock = None
+            self._state = "stopped"
+
+    # Writing
+
+    def commit(self, *parts: PartBody) -> Receipt:
+        """Take the parts that come next, in order.
+
+        Pieces before the frontier were taken already and are passed over. From the first piece that is not
+        the next one on, nothing is taken.
+        """
+        for part in parts:
+            if not self._take(part):
+                break
+        due = time.monotonic() - self._committed_at >= COMMIT_SECONDS
+        if due or self._uncommitted_bytes >= COMMIT_BYTES:
+            self._flush()
+        return Receipt(self._durable.next, self._frontier.next)
+
+    def flush(self) -> Receipt:
+        """Make everything taken durable."""
+        self._flush()
+        return Receipt(self._durable.next, self._frontier.next)
+
+    def _take(self, part: PartBody) -> bool:
+        matched, unmatched = memoryview(part.matched), memoryview(part.unmatched)
+        at_matched = at_unmatched = 0
+        for piece in part.pieces:
+            key = Key(piece.file, piece.range, piece.part)
+            mine = matched[at_matched : at_matched + piece.matched_bytes]
+            others = unmatched[at_unmatched : at_unmatched + piece.unmatched_bytes]
+            at_matched += piece.matched_bytes
+            at_unmatched += piece.unmatched_bytes
+            if key < self._frontier.next:
+                continue
+            if piece.fault is not None and (piece.file, piece.range) == self._frontier.next[:2]:
+                self._take_fault(piece.file, piece.fault)
+            elif key == self._frontier.next:
+                self._take_piece(piece, mine, others)
+            else:
+                return False
+        return True
+
+    def _take_piece(self, piece: Piece, matched: memoryview, unmatched: memoryview) -> None:
+        file = self._files[piece.file]
+        if piece.range == 0 and piece.part == 0:
+            self._file_start, self._base, self._in_range = self._frontier.ends, [0, 0], [0, 0]
+        indexes, lines = self._base
+        if self._provenance and indexes + lines:
+            prefix = provenance_prefix(file.name)
+            matched = memoryview(move_provenance(bytes(matched), prefix, indexes, lines))
+            unmatched = memoryview(move_provenance(bytes(unmatched), prefix, indexes, lines))
+        moved = [entry.moved(indexes, lines) for entry in piece.entries]
+        self._write(piece, matched, unmatched, b"".join(entry.as_line(file.name) for entry in moved))
+        self._reasons.update(entry.reason for entry in moved)
+        self._in_range[0] += piece.indexes
+        self._in_range[1] += piece.lines
+        if not piece.last:
+            following = Key(piece.file, piece.range, piece.part + 1)
+        else:
+            self._base = [a + b for a, b in zip(self._base, self._in_range, strict=True)]
+            self._in_range = [0, 0]
+            more = piece.range + 1 < self._ranges[piece.file]
+            following = Key(piece.file, piece.range + 1, 0) if more else Key(piece.file + 1, 0, 0)
+        self._frontier = Frontier(following, self._frontier.ends)
+
+    def _take_fault(self, number: int, entry: Entry) -> None:
+        """One entry stands for the whole file: what it had given is rolled back, durably, and only then are
+        its bytes written over."""
+        if self._frontier.next != Key(number, 0, 0):
+            self._flush()
+            self._frontier = Frontier(Key(number, 0, 0), self._file_start)
+            self._ledger.roll_back_file(number, self._frontier)
+            self._durable = self._frontier
+            self._counts, self._input_bytes = self._ledger.totals()
+        piece = Piece(file=number, fault=entry, entries=(entry,), counts=Counts(entries=1))
+        self._write(piece, memoryview(b""), memoryview(b""), entry.as_line(self._files[number].name))
+        self._reasons[entry.reason] += 1
+        self._faults.append((entry.reason, number))
+        self._frontier = Frontier(Key(number + 1, 0, 0), self._frontier.ends)
+
+    def _write(self, piece: Piece, matched: memoryview, unmatched: memoryview, quarantine: bytes) -> None:
+        starts = self._frontier.ends
+        contents = (matched, unmatched, quarantine)
+        ends = [
+            output.write(data, start) if len(data) else start
+            for output, data, start in zip(self._outputs, contents, starts, strict=True)
+        ]
+        spans: list[Any] = []
+        for data, start in zip(contents, starts, strict=True):
+            spans += (start, len(data), _digest(data))
+        counts = piece.counts
+        self._rows.append(
+            PieceRow(
+                piece.file, piece.range, piece.part, int(piece.last),
+                counts.records, counts.matched, counts.unmatched, counts.missing_key, counts.not_object,
+                counts.entries, piece.lines, piece.indexes, piece.input_bytes, *spans, piece.hits,
+            )
+        )  # fmt: skip
+        self._counts.add(counts)
+        self._input_bytes += piece.input_bytes
+        self._uncommitted_bytes += sum(map(len, contents))
+        self._frontier = Frontier(self._frontier.next, Ends(*ends))
+
+    def _flush(self) -> None:
+        if self._rows:
+            for output in self._outputs:
+                output.sync()
+            with self._reading:
+                self._ledger.commit(self._rows, self._faults, self._frontier)
+            self._rows, self._faults = [], []
+            self._durable = self._frontier
+        self._uncommitted_bytes, self._committed_at = 0, time.monotonic()
+
+    def finish(self, index: RestrictionIndex, details: dict[str, Any]) -> dict[str, Any]:
+        """After the last piece: write the reverse report and, last of all, the summary; returns it.
+
+        Args:
+            details: What the driver knows and the collector does not; goes into the summary as it is.
+        """
+        self._flush()
+        for output, end in zip(self._outputs, self._frontier.ends, strict=True):
+            output.truncate(end)
+            output.sync()
+        hits = self._write_report(index)
+        totals, input_bytes = self._ledger.totals()
+        summary = {
+            **details,
+            "totals": {"files": len(self._files), "input_bytes": input_bytes, **totals.as_dict(), **hits},
+            "faults": self._ledger.faults(),
+            "reasons": self._count_reasons(),
+        }
+        write_atomically(
+            self._directory / SUMMARY,
+            lambda file: file.write(orjson.dumps(summary, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)),
+        )
+        self._state = "complete"
+        return summary
+
+    def _write_report(self, index: RestrictionIndex) -> dict[str, int]:
+        """`restrictions.jsonl`: for each restriction how many records equal it."""
+        times = np.zeros(len(index.hashes), np.int64)
+        for blob in self._ledger.hits():
+            pairs = np.frombuffer(blob, "<i8").reshape(-1, 2)
+            times[pairs[:, 0]] += pairs[:, 1]
+        distinct = np.empty(index.restrictions, np.int64)
+        distinct[index.members] = np.repeat(np.arange(len(index.hashes)), np.diff(index.member_offsets))
+
+        def write(file: Any) -> None:
+            for low in range(0, len(distinct), REPORT_ROWS):
+                some = distinct[low : low + REPORT_ROWS]
+                rows = zip(range(low, low + len(some)), some.tolist(), times[some].tolist(), strict=True)
+                file.write(b"".join([b'{"index":%d,"key":%s,"hits":%d}\n' % (i, index.key(d), n) for i, d, n in rows]))
+
+        write_atomically(self._directory / RESTRICTIONS, write)
+        return {"restrictions": index.restrictions, "restrictions_hit": int(np.count_nonzero(times[distinct]))}
+
+    def _count_reasons(self) -> dict[str, int]:
+        """Entries by reason, from the file itself: a resumed job has not seen them all."""
+        reasons: Counter[str] = Counter()
+        with open(self._directory / QUARANTINE, "rb") as file:
+            for line in file:
+                reasons[orjson.loads(line)["reason"]] += 1
+        return dict(sorted(reasons.items()))
+
+    # Reading, for other programs; may be called at any time
+
+    def progress(self) -> dict[str, Any]:
+        """What has been taken so far: plain numbers, a moment old at most."""
+        return {
+            "state": self._state,
+            "directory": str(self._directory),
+            "files": len(self._files),
+            "files_done": self._frontier.next.file if self._state != "starting" else 0,
+            "input_bytes": self._input_bytes,
+            **self._counts.as_dict(),
+        }
+
+    def matches(self, start: int = 0, limit: int = 100) -> list[bytes]:
+        """Lines `start` to `start + limit` of the matched output, as far as they are durable."""
+        limit = min(limit, MATCHES_MAX)
+        found: list[bytes] = []
+        with self._reading:
+            place = self._ledger.matched_from(start) if limit > 0 else None
+            end = self._ledger.frontier().ends.matched
+        if place is None:
+            return found
+        offset, before = place
+        with open(self._directory / MATCHED, "rb") as file:
+            file.seek(offset)
+            for number in range(before, start + limit):
+                if offset >= end:
+                    break
+                line = file.readline()
+                offset += len(line)
+                if number >= start:
+                    found.append(line)
+        return found
+
+    def summary(self) -> dict[str, Any] | None:
+        """The summary of a complete job; None before."""
+        path = self._directory / SUMMARY
+        return orjson.loads(path.read_bytes()) if self._state == "complete" else None
+
+
+def _settings_of(path: Path) -> dict[str, str]:
+    """The settings in a ledger; none where the job was killed before they were written."""
+    ledger = Ledger(path)
+    try:
+        return ledger.settings()
+    except sqlite3.OperationalError:
+        return {}
+    finally:
+        ledger.close()
+
+
+def _digest(data: Any) -> bytes | None:
+    return xxhash.xxh3_64_digest(data) if len(data) else None

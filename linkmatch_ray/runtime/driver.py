@@ -1,0 +1,398 @@
+"""The driver: submits units, puts their parts in order, and offers them to the collector.
+
+It is the reorder buffer. It holds every part until the collector has said that it is durable, and after any
+error offers again from there; the collector passes over what it has. So nothing is lost with the actor, and
+there is one place where anything is ever tried again.
+
+    waiting -> running -> ended -> retired      a unit; retired when all its parts are durable
+               running -> waiting               its worker died (a strike), or it was cancelled (none)
+
+The unit at the frontier is always admitted and always listened to, whatever the limits say: so there is no
+window size at which the job could wait for itself.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import numpy as np
+import ray
+from ray.exceptions import (
+    ObjectLostError,
+    OutOfMemoryError,
+    RayActorError,
+    RayError,
+    RayTaskError,
+    TaskCancelledError,
+    WorkerCrashedError,
+)
+
+from linkmatch_ray.core.outcome import Counts, Piece
+from linkmatch_ray.errors import Interrupted, JobError, LinkmatchError
+from linkmatch_ray.io.inputs import InputFile
+from linkmatch_ray.io.ledger import Key
+from linkmatch_ray.io.reader import fault_entry
+from linkmatch_ray.runtime.collector import Receipt
+from linkmatch_ray.runtime.plan import Plan, Span
+from linkmatch_ray.runtime.tasks import PartBody, PartHeader, TaskSettings, match_unit
+
+UNITS_BEHIND_MAX: Final = 8
+"""Units a worker that may be finished or running ahead of the frontier."""
+
+QUEUED_UNITS: Final = 1
+"""Units submitted beyond the number of workers, so that none waits for the driver."""
+
+RESULT_BYTES_MAX: Final = 256 << 20
+"""Bytes of results that may be held; beyond, only the unit at the frontier is listened to."""
+
+OFFER_BYTES: Final = 64 << 20
+"""Bytes of parts offered in one call, about."""
+
+STREAM_BACKPRESSURE_OBJECTS: Final = 4
+"""A task pauses when this many of its objects (two a part) have not been asked for."""
+
+STRIKES_MAX: Final = 3
+"""A file is given up as `worker_died` when its worker has died this often."""
+
+COLLECTOR_DEATHS_MAX: Final = 5
+"""The job fails when the collector dies this often without the frontier having moved."""
+
+STALLED_SECONDS: Final = 2.0
+"""If the unit at the frontier gave nothing for so long, while others are blocked, one of them makes way."""
+
+
+@dataclass(slots=True)
+class Held:
+    """A part that has come and is not durable yet; `body` is a reference, or the part itself."""
+
+    header: PartHeader
+    body: Any
+
+
+@dataclass(slots=True, eq=False)
+class Running:
+    """A unit, or what is left of one, that was admitted."""
+
+    spans: tuple[Span, ...]
+    strikes: int = 0
+    stream: Any = None
+    ended: bool = False
+    parts: deque[Held] = field(default_factory=deque)
+    offered: int = 0
+    received: Key | None = None
+    heard: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a job is; sums over the parts that have come.
+
+    Attributes:
+        files, files_done: Files in the plan, and how many of them are wholly durable.
+        bytes_total, bytes_done: Input as stored, and as read (decompressed).
+    """
+
+    files: int = 0
+    files_done: int = 0
+    bytes_total: int = 0
+    bytes_done: int = 0
+    counts: Counts = field(default_factory=Counts)
+
+
+class Driver:
+    """Runs the tasks of one job; `run` returns when everything is durable.
+
+    Args:
+        open_collector: Starts a collector and opens it; called again whenever it has died.
+        stop: When set, `run` ends at the next occasion with `Interrupted`.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        files: list[InputFile],
+        index: Any,
+        settings: TaskSettings,
+        workers: int,
+        open_collector: Callable[[], tuple[Any, Receipt]],
+        stop: threading.Event,
+    ) -> None:
+        self._plan, self._files, self._workers = plan, files, workers
+        self._index, self._settings = index, ray.put(settings)
+        self._open_collector, self._stop = open_collector, stop
+        self._task = ray.remote(match_unit).options(
+            name="match_unit",
+            num_cpus=1,
+            max_retries=0,
+            num_returns="streaming",
+            _generator_backpressure_num_objects=STREAM_BACKPRESSURE_OBJECTS,
+        )
+        self._window: deque[Running] = deque()
+        self._next_unit = 0
+        self._held_bytes = 0
+        self._commit: Any = None
+        self._collector_deaths = 0
+        self._end = Key(len(files), 0, 0)
+        total = sum(max(file.size, 0) for file in files)
+        self.progress = Progress(files=len(files), bytes_total=total)
+
+    def run(self) -> Any:
+        """Match everything that is not durable yet; returns the collector.
+
+        Raises:
+            Interrupted: `stop` was set.
+            JobError: the collector cannot write, or dies again and again.
+        """
+        self._collector, receipt = self._open_collector()
+        self._durable = receipt.durable
+        resumed = ray.get(self._collector.progress.remote())
+        counts = Counts(**{name: resumed[name] for name in Counts().as_dict()})
+        self.progress = replace(self.progress, counts=counts, bytes_done=resumed["input_bytes"])
+        self._skip_to(receipt.durable)
+        try:
+            while self._durable < self._end:
+                if self._stop.is_set():
+                    raise Interrupted("stopped on request")
+                self._admit()
+                self._offer()
+                self._listen()
+                self._make_way()
+        finally:
+            for running in self._window:
+                self._cancel(running)
+        return self._collector
+
+    # Admission
+
+    def _skip_to(self, durable: Key) -> None:
+        """Leave out the units that are wholly before the frontier."""
+        units = self._plan.units
+        while self._next_unit < len(units):
+            last = units[self._next_unit].spans[-1]
+            if (last.file, last.range) >= durable[:2]:
+                break
+            self._next_unit += 1
+
+    def _admit(self) -> None:
+        units = self._plan.units
+        running = sum(not each.ended and each.stream is not None for each in self._window)
+        for waiting in self._window:  # to be tried again: these come first, and the frontier before all
+            at_frontier = waiting is self._window[0]
+            if waiting.stream is None and not waiting.ended and (at_frontier or running <= self._workers):
+                self._start(waiting)
+                running += 1
+        while self._next_unit < len(units):
+            room = (
+                running < self._workers + QUEUED_UNITS
+                and self._held_bytes < RESULT_BYTES_MAX
+                and len(self._window) < UNITS_BEHIND_MAX * self._workers
+            )
+            if self._window and not room:
+                return
+            spans = tuple(s for s in units[self._next_unit].spans if (s.file, s.range) >= self._durable[:2])
+            self._next_unit += 1
+            if spans:
+                unit = Running(spans)
+                self._window.append(unit)
+                self._start(unit)
+                running += 1
+
+    def _start(self, unit: Running) -> None:
+        files = tuple(self._files[span.file] for span in unit.spans)
+        unit.stream = self._task.remote(unit.spans, files, self._index, self._settings)
+        unit.heard = time.monotonic()
+
+    def _cancel(self, unit: Running) -> None:
+        if unit.stream is not None and not unit.ended:
+            ray.cancel(unit.stream, force=True)
+        unit.stream = None
+
+    # Listening
+
+    def _listen(self) -> None:
+        """Wait until something has come, then take all that has."""
+        waiting = {each.stream: each for each in self._window if self._is_listened_to(each)}
+        refs = [*waiting, *([self._commit] if self._commit is not None else [])]
+        if not refs:
+            return
+        ready, _ = ray.wait(refs, num_returns=1, timeout=STALLED_SECONDS / 2, fetch_local=False)
+        if ready and len(refs) > 1:
+            ready, _ = ray.wait(refs, num_returns=len(refs), timeout=0, fetch_local=False)
+        for ref in ready:
+            if ref is self._commit:
+                self._take_receipt()
+            elif ref in waiting and waiting[ref].stream is ref:
+                self._receive(waiting[ref])
+
+    def _is_listened_to(self, unit: Running) -> bool:
+        if unit.stream is None or unit.ended:
+            return False
+        return unit is self._window[0] or self._held_bytes < RESULT_BYTES_MAX
+
+    def _receive(self, unit: Running) -> None:
+        """Take the next part of a unit, or learn that there is none, or why."""
+        unit.heard = time.monotonic()
+        try:
+            header = ray.get(next(unit.stream))
+            body = next(unit.stream)
+        except StopIteration:
+            unit.ended = True
+            return
+        except (RayError, OSError) as error:
+            self._failed(unit, error)
+            return
+        if unit.received is not None and header.last <= unit.received or header.last < self._durable:
+            return  # it came before the unit was tried again
+        unit.received = header.last
+        unit.parts.append(Held(header, body))
+        self._held_bytes += header.nbytes
+        counts = replace(self.progress.counts)
+        counts.add(header.counts)
+        self.progress = replace(
+            self.progress, counts=counts, bytes_done=self.progress.bytes_done + header.input_bytes
+        )
+
+    # Trying again
+
+    def _failed(self, unit: Running, error: Exception) -> None:
+        """A unit's task ended with an error: have it done again, and count whose fault it was."""
+        unit.stream = None
+        blameless = isinstance(error, (TaskCancelledError, ObjectLostError))
+        if not blameless:
+            unit.strikes += 1
+        cause = "the worker that read it died" if isinstance(error, (WorkerCrashedError, OutOfMemoryError)) else ""
+        if unit.strikes and len(unit.spans) > 1:
+            self._split(unit)
+        elif unit.strikes >= STRIKES_MAX:
+            self._give_up(unit, cause or f"reading it failed ({_brief(error)})")
+
+    def _split(self, unit: Running) -> None:
+        """Run the files of a struck unit one a unit, so that one bad file is alone with the blame."""
+        place = self._window.index(unit)
+        begun = unit.parts[-1].header if unit.parts else None
+        done = unit.received[:2] if unit.received is not None else (-1, -1)
+        if begun is not None and not begun.whole:
+            done = (done[0], done[1] - 1)
+        left = [Running((span,)) for span in unit.spans if (span.file, span.range) > done]
+        if left and unit.received is not None and left[0].spans[0].file == unit.received.file:
+            left[0].received = unit.received
+        unit.ended = True
+        for offset, each in enumerate(left):
+            self._window.insert(place + 1 + offset, each)
+
+    def _give_up(self, unit: Running, why: str) -> None:
+        """The file becomes one quarantine entry, and the job goes on without it."""
+        span = unit.spans[0]
+        entry = fault_entry(self._files[span.file], "worker_died", f"given up after {STRIKES_MAX} tries: {why}")
+        for held in unit.parts:
+            self._held_bytes -= held.header.nbytes
+        key = Key(span.file, span.range, 0)
+        piece = Piece(*key, fault=entry, counts=Counts(entries=1))
+        nothing = np.empty(0, np.uint8)
+        header = PartHeader(key, key, True, 0, piece.counts, 0)
+        unit.parts = deque([Held(header, PartBody([piece], nothing, nothing))])
+        unit.offered, unit.ended = 0, True
+
+    def _make_way(self) -> None:
+        """Where blocked tasks hold all workers and the frontier has none, the youngest of them is put back."""
+        first = self._window[0] if self._window else None
+        if first is None or first.ended or self._held_bytes < RESULT_BYTES_MAX:
+            return
+        youngest = self._window[-1]
+        stalled = time.monotonic() - first.heard > STALLED_SECONDS
+        if stalled and youngest is not first and youngest.stream is not None and not youngest.ended:
+            self._cancel(youngest)
+            first.heard = time.monotonic()
+
+    # Committing
+
+    def _offer(self) -> None:
+        """Offer the parts that come next and were not offered yet."""
+        if self._commit is not None:
+            return
+        bodies: list[Any] = []
+        nbytes = 0
+        for unit in self._window:
+            while unit.offered < len(unit.parts) and nbytes < OFFER_BYTES:
+                held = unit.parts[unit.offered]
+                bodies.append(held.body)
+                nbytes += held.header.nbytes
+                unit.offered += 1
+            if not unit.ended or unit.offered < len(unit.parts):
+                break
+        if bodies:
+            self._commit = self._collector.commit.options(concurrency_group="commit").remote(*bodies)
+        elif any(unit.offered for unit in self._window) and self._nothing_comes():
+            self._commit = self._collector.flush.options(concurrency_group="commit").remote()
+        else:
+            self._retire()
+
+    def _nothing_comes(self) -> bool:
+        """Whether what was offered must be made durable before anything more can come."""
+        all_in = self._next_unit >= len(self._plan.units) and all(unit.ended for unit in self._window)
+        return all_in or self._held_bytes >= RESULT_BYTES_MAX
+
+    def _take_receipt(self) -> None:
+        commit, self._commit = self._commit, None
+        try:
+            receipt: Receipt = ray.get(commit)
+        except RayActorError:
+            self._reopen()
+            return
+        except RayTaskError as error:
+            cause = error.cause
+            if isinstance(cause, LinkmatchError):
+                raise cause from None
+            if isinstance(cause, OSError):
+                raise JobError(f"the results cannot be written: {cause.strerror or cause}.") from None
+            raise JobError(f"the collector failed: {_brief(cause)}.") from error
+        except ObjectLostError:
+            for unit in self._window:  # a part went with its node: have its unit done again
+                unit.parts.clear()
+                unit.offered, unit.received, unit.ended, unit.stream = 0, None, False, None
+            self._held_bytes = 0
+            return
+        if receipt.durable > self._durable:
+            self._collector_deaths = 0
+        self._durable = receipt.durable
+        self._retire(receipt)
+
+    def _retire(self, receipt: Receipt | None = None) -> None:
+        """Let go of what is durable; offer again what was offered and not taken."""
+        self.progress = replace(self.progress, files_done=self._durable.file)
+        for unit in self._window:
+            while unit.parts and unit.parts[0].header.last < self._durable:
+                self._held_bytes -= unit.parts.popleft().header.nbytes
+                unit.offered = max(0, unit.offered - 1)
+            if receipt is not None:
+                taken = sum(held.header.last < receipt.taken for held in unit.parts)
+                unit.offered = min(unit.offered, taken)
+        while self._window:
+            first = self._window[0]
+            last = first.spans[-1]
+            passed = (last.file, last.range) < self._durable[:2]  # given up as a whole, it may still run
+            if not passed and (not first.ended or first.parts):
+                break
+            self._cancel(first)
+            for held in first.parts:
+                self._held_bytes -= held.header.nbytes
+            self._window.popleft()
+
+    def _reopen(self) -> None:
+        """The collector died: start another, which recovers, and offer again from where it stands."""
+        self._collector_deaths += 1
+        if self._collector_deaths > COLLECTOR_DEATHS_MAX:
+            raise JobError(f"the collector died {self._collector_deaths} times in a row.")
+        self._collector, receipt = self._open_collector()
+        self._durable = receipt.durable
+        self._retire(receipt)
+
+
+def _brief(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[-1]}" if text else type(error).__name__

@@ -1,0 +1,308 @@
+"""Jobs: `submit` starts one and returns at once; a `Job` tells how far it is and what it found."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from secrets import token_hex
+from typing import Any, Final
+
+import orjson
+import xxhash
+
+from linkmatch_ray import __version__
+from linkmatch_ray.core.outcome import MatchOptions
+from linkmatch_ray.core.stream import PART_BYTES_MAX
+from linkmatch_ray.errors import JobChanged, JobError, LinkmatchError
+from linkmatch_ray.io.inputs import InputFile, Listing, list_inputs
+from linkmatch_ray.io.ledger import Ledger
+from linkmatch_ray.io.restrictions import Restrictions
+from linkmatch_ray.io.results import LEDGER, MATCHED, SUMMARY, prepare
+from linkmatch_ray.runtime.collector import Collector, Receipt
+from linkmatch_ray.runtime.driver import Driver, Progress
+from linkmatch_ray.runtime.plan import UNIT_BYTES, PlanOptions, make_plan
+from linkmatch_ray.runtime.session import NAMESPACE, Session
+from linkmatch_ray.runtime.tasks import TaskSettings
+
+DEFAULT_OUTPUT: Final = "linkmatch-results"
+
+
+class Job:
+    """A job that was submitted. It runs in the background, in this process and on Ray.
+
+    Attributes:
+        id: Its name; the collector is the actor `linkmatch:<id>` in namespace `linkmatch`.
+        directory: Where its results are.
+    """
+
+    def __init__(self, request: _Request) -> None:
+        self._request = request
+        self.id, self.directory = request.job_id, request.directory
+        self._stop = threading.Event()
+        self._done = threading.Event()
+        self._driver: Driver | None = None
+        self._collector: Any = None
+        self._summary = request.finished
+        self._error: BaseException | None = None
+        if self._summary is not None:
+            self._done.set()
+            return
+        threading.Thread(target=self._run, name=f"linkmatch-{self.id}", daemon=True).start()
+
+    def progress(self) -> Progress:
+        """How far it is."""
+        if self._driver is not None:
+            return self._driver.progress
+        return Progress(files=len(self._request.files))
+
+    def done(self) -> bool:
+        """Whether it has ended, well or not."""
+        return self._done.is_set()
+
+    def result(self, timeout: float | None = None) -> dict[str, Any]:
+        """Wait for the end; returns the summary, as in `summary.json`.
+
+        Raises:
+            TimeoutError: it still runs after `timeout` seconds.
+            LinkmatchError: it failed, or was stopped; what was committed is safe.
+        """
+        if not self._done.wait(timeout):
+            raise TimeoutError(f"job {self.id} still runs after {timeout} s")
+        if self._error is not None:
+            raise self._error
+        assert self._summary is not None
+        return self._summary
+
+    def matches(self, start: int = 0, limit: int = 100) -> list[bytes]:
+        """Lines `start` to `start + limit` of the matched output, as far as they are durable."""
+        if self._collector is not None and not self._done.is_set():
+            import ray
+
+            found: list[bytes] = ray.get(self._collector.matches.remote(start, limit))
+            return found
+        lines = []
+        with open(self.directory / MATCHED, "rb") as file:
+            for number, line in enumerate(file):
+                if number >= start + limit:
+                    break
+                if number >= start:
+                    lines.append(line)
+        return lines
+
+    def cancel(self) -> None:
+        """Stop it; what was committed is safe and the job can be resumed. `result` then raises `Interrupted`."""
+        self._stop.set()
+
+    def _run(self) -> None:
+        request = self._request
+        session = request.session or Session()
+        started = time.time()
+        try:
+            ray = session.ready()
+            if not request.overwrite:
+                prepare(self.directory)
+            index = ray.put(request.restrictions.index)
+            plan = make_plan(request.files, request.options, request.plan)
+            settings = TaskSettings(request.restrictions.paths, request.options, request.plan)
+            overwrite = [request.overwrite]
+
+            def open_collector() -> tuple[Any, Receipt]:
+                collector = start_collector(ray, self.id, str(self.directory), request.files, plan.ranges, request.settings)
+                self._collector = collector
+                receipt = _get(ray, collector.open.options(concurrency_group="commit").remote(overwrite=overwrite.pop() if overwrite else False))
+                return collector, receipt
+
+            workers = request.workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
+            self._driver = Driver(plan, request.files, index, settings, workers, open_collector, self._stop)
+            try:
+                collector = self._driver.run()
+                details = request.details(started, workers, plan_units=len(plan.units))
+                finish = collector.finish.options(concurrency_group="commit").remote(index, details)
+                self._summary = _get(ray, finish)
+            finally:
+                if self._collector is not None:
+                    _close(ray, self._collector)
+        except LinkmatchError as error:
+            self._error = error
+        except Exception as error:
+            self._error = JobError(f"{self.directory}: the job failed: {type(error).__name__}: {error}")
+            self._error.__cause__ = error
+        finally:
+            if request.session is None:
+                session.close()
+            self._done.set()
+
+
+def submit(
+    inputs: Iterable[str | os.PathLike[str] | bytes],
+    restrictions: Restrictions,
+    *,
+    output: str | os.PathLike[str] = DEFAULT_OUTPUT,
+    options: MatchOptions | None = None,
+    workers: int | None = None,
+    job_id: str | None = None,
+    overwrite: bool = False,
+    one_file_per_task: bool = False,
+    unit_bytes: int = UNIT_BYTES,
+    part_bytes: int = PART_BYTES_MAX,
+    session: Session | None = None,
+) -> Job:
+    """Match many files on Ray; returns at once.
+
+    The same call again resumes a job that was interrupted, and of a complete one gives the summary.
+
+    Args:
+        inputs: Paths, directories, globs; see the contract in the README.
+        output: The result directory.
+        workers: Tasks at a time; None for as many as Ray has CPUs.
+        overwrite: Throw away what an earlier job left in `output`.
+        unit_bytes, part_bytes: Input of one task, and of one part of its result, in bytes, about.
+        session: A Ray that is being started; None to use the one of this program, or else an own one.
+
+    Raises:
+        InputError: there is no input file.
+        JobChanged: `output` holds a job with other inputs, restrictions or options.
+        UsageError: `output` cannot be used.
+    """
+    listing = list_inputs(inputs)
+    plan = PlanOptions(unit_bytes, part_bytes, one_file_per_task)
+    request = _Request(listing, restrictions, Path(output), options or MatchOptions(), plan, workers, job_id, overwrite, session)
+    return Job(request)
+
+
+class _Request:
+    """What was asked for, compared with what the directory holds."""
+
+    def __init__(
+        self,
+        listing: Listing,
+        restrictions: Restrictions,
+        directory: Path,
+        options: MatchOptions,
+        plan: PlanOptions,
+        workers: int | None,
+        job_id: str | None,
+        overwrite: bool,
+        session: Session | None,
+    ) -> None:
+        self.files, self.left_out = listing.files, listing.left_out
+        self.restrictions, self.options, self.plan = restrictions, options, plan
+        self.directory = directory.absolute()
+        self.workers, self.overwrite, self.session = workers, overwrite, session
+        self.job_id = job_id or f"{time.strftime('%Y%m%d-%H%M%S')}-{token_hex(3)}"
+        self.finished: dict[str, Any] | None = None
+        self.settings = {
+            "inputs": inputs_digest(self.files),
+            "restrictions": restrictions.index.content_hash,
+            "options": orjson.dumps({**asdict(options), "keys": [str(pair) for pair in restrictions.pairs]}).decode(),
+        }
+        self.settings["fingerprint"] = xxhash.xxh3_128_hexdigest("\n".join(self.settings.values()).encode())
+        if not overwrite:
+            self._compare(_settings_in(self.directory))
+        self.settings |= {
+            "plan": orjson.dumps(asdict(self.plan)).decode(),
+            "provenance": "1" if options.provenance else "0",
+            "job_id": self.job_id,
+        }
+
+    def _compare(self, before: dict[str, str]) -> None:
+        """Take over an earlier job that is the same; refuse one that is not."""
+        if not before:
+            return
+        differs = [name for name in ("inputs", "restrictions", "options") if before[name] != self.settings[name]]
+        if differs:
+            raise JobChanged(
+                f"{self.directory}: holds the results of a job with other {' and '.join(differs)}."
+                " Name another directory with -o, or start anew with --overwrite."
+            )
+        self.job_id = before["job_id"]
+        self.plan = PlanOptions(**orjson.loads(before["plan"]))
+        summary = self.directory / SUMMARY
+        if summary.exists():
+            self.finished = orjson.loads(summary.read_bytes())
+
+    def details(self, started: float, workers: int, plan_units: int) -> dict[str, Any]:
+        """The part of the summary that the collector cannot know."""
+        import ray
+
+        return {
+            "job_id": self.job_id,
+            "directory": str(self.directory),
+            "restrictions": self.restrictions.name,
+            "keys": [str(pair) for pair in self.restrictions.pairs],
+            "options": {name: value for name, value in asdict(self.options).items() if name != "name"},
+            "left_out_by_name": self.left_out,
+            "units": plan_units,
+            "workers": workers,
+            "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(started)),
+            "seconds": round(time.time() - started, 3),
+            "versions": {
+                "linkmatch_ray": __version__,
+                "ray": ray.__version__,
+                "python": platform.python_version(),
+            },
+        }
+
+
+def inputs_digest(files: Sequence[InputFile]) -> str:
+    """Changes when any input is another file, or another version of it, or in another place."""
+    digest = xxhash.xxh3_128()
+    for file in files:
+        digest.update(b"%d %d %d %d %s" % (len(file.name), file.size, file.mtime_ns, file.inode, file.name))
+    return digest.hexdigest()
+
+
+def start_collector(
+    ray: Any, job_id: str, directory: str, files: list[InputFile], ranges: list[int], settings: dict[str, str]
+) -> Any:
+    """The collector as an actor: named, without CPUs, on this node, never restarted by Ray."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    actor = ray.remote(concurrency_groups={"commit": 1})(Collector)
+    return actor.options(
+            name=f"linkmatch:{job_id}",
+            namespace=NAMESPACE,
+            num_cpus=0,
+            max_restarts=0,
+            max_task_retries=0,
+            allow_out_of_order_execution=True,
+            scheduling_strategy=here,
+        ).remote(directory, files, ranges, settings)
+
+
+def _get(ray: Any, ref: Any) -> Any:
+    """`ray.get`, with our own errors as they were raised."""
+    try:
+        return ray.get(ref)
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, LinkmatchError):
+            raise error.cause from None
+        raise
+
+
+def _close(ray: Any, collector: Any) -> None:
+    """Have what was taken made durable, and the directory given back; then end the actor."""
+    try:
+        ray.get(collector.close.options(concurrency_group="commit").remote(), timeout=10)
+    except ray.exceptions.RayError:
+        pass
+    ray.kill(collector)
+
+
+def _settings_in(directory: Path) -> dict[str, str]:
+    if not (directory / LEDGER).exists():
+        return {}
+    ledger = Ledger(directory / LEDGER)
+    try:
+        return ledger.settings()
+    except sqlite3.OperationalError:  # killed before its tables were made
+        return {}
+    finally:
+        ledger.close()

@@ -1,0 +1,144 @@
+"""The plan: which task does what. A pure function of the files' sizes and, for large ones, their first bytes.
+
+A job that resumes makes the same plan again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from linkmatch_ray.core.careful import Damage, parse
+from linkmatch_ray.core.inflate import is_compressed
+from linkmatch_ray.core.outcome import MatchOptions
+from linkmatch_ray.core.stream import PART_BYTES_MAX, skip_white
+from linkmatch_ray.io.inputs import InputFile
+
+UNIT_BYTES: Final = 32 << 20
+"""How much one task reads, about. A task costs 2 ms of driver and raylet, and some 60 ms at 0.5 GB/s a core."""
+
+UNIT_FILES_MAX: Final = 8192
+"""No more files than this in a unit: their rows in the ledger are committed together."""
+
+SMALL_FILE_BYTES: Final = 1 << 20
+"""Files up to this size are packed together."""
+
+SNIFF_BYTES: Final = 1 << 20
+"""A large file is cut into ranges only if its first record is a line no longer than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """How inputs are cut into units and parts; kept in the ledger, so that a resumed job is cut the same.
+
+    Attributes:
+        unit_bytes: Input of one unit, about.
+        part_bytes: Input of one part, about.
+        one_file_per_task: A unit is always one whole file.
+    """
+
+    unit_bytes: int = UNIT_BYTES
+    part_bytes: int = PART_BYTES_MAX
+    one_file_per_task: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A file, or a byte range of one: the records that begin in `start..stop`; to the end where it is None."""
+
+    file: int
+    range: int = 0
+    start: int = 0
+    stop: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What one task does: spans in order, of about `nbytes` of input."""
+
+    number: int
+    spans: tuple[Span, ...]
+    nbytes: int
+
+
+@dataclass(slots=True)
+class Plan:
+    """All units of a job, in order, and how many ranges each file has."""
+
+    units: list[Unit] = field(default_factory=list)
+    ranges: list[int] = field(default_factory=list)
+
+    def describe(self, files: list[InputFile]) -> Iterator[dict[str, Any]]:
+        """For `--dry-run`: one row a unit."""
+        for unit in self.units:
+            first, last = unit.spans[0], unit.spans[-1]
+            row: dict[str, Any] = {"unit": unit.number, "bytes": unit.nbytes, "files": len(unit.spans)}
+            row["first"] = os.fsdecode(files[first.file].name)
+            if len(unit.spans) > 1:
+                row["last"] = os.fsdecode(files[last.file].name)
+            elif self.ranges[first.file] > 1:
+                row["from"], row["to"] = first.start, first.stop
+            yield row
+
+
+def make_plan(files: list[InputFile], options: MatchOptions, how: PlanOptions) -> Plan:
+    """Cut the files into units, in their order."""
+    plan = Plan()
+    pending: list[Span] = []
+    pending_bytes = 0
+
+    def flush() -> None:
+        nonlocal pending_bytes
+        if pending:
+            plan.units.append(Unit(len(plan.units), tuple(pending), pending_bytes))
+            pending.clear()
+            pending_bytes = 0
+
+    for number, file in enumerate(files):
+        size = max(file.size, 0)
+        count = 1
+        if how.one_file_per_task:
+            flush()
+        elif size > how.unit_bytes and _is_lines(file, options):
+            flush()
+            count = -(-size // how.unit_bytes)
+            for range_ in range(count):
+                start, stop = range_ * how.unit_bytes, (range_ + 1) * how.unit_bytes
+                span = Span(number, range_, start, None if range_ == count - 1 else stop)
+                plan.units.append(Unit(len(plan.units), (span,), min(stop, size) - start))
+            plan.ranges.append(count)
+            continue
+        elif pending_bytes + size > how.unit_bytes or len(pending) >= UNIT_FILES_MAX:
+            flush()
+        pending.append(Span(number))
+        pending_bytes += size
+        plan.ranges.append(1)
+    flush()
+    return plan
+
+
+def _is_lines(file: InputFile, options: MatchOptions) -> bool:
+    """Whether a file can be cut at newlines: plain, and its first record is a line."""
+    if options.records_at is not None or options.format in ("array", "object"):
+        return False
+    try:
+        with open(file.path, "rb") as opened:
+            head = opened.read(SNIFF_BYTES)
+    except OSError:
+        return False  # the task that reads it says so
+    if is_compressed(head) or head[:2] in (b"\xff\xfe", b"\xfe\xff") or 0 in head[:4]:
+        return False
+    if options.format == "lines":
+        return True
+    text = bytearray(head.removeprefix(b"\xef\xbb\xbf"))
+    first = skip_white(text, 0, len(text))
+    newline = text.find(b"\n", first)
+    if newline < 0 or text[first : first + 1] == b"[":
+        return False
+    try:
+        parse(bytes(text[first:newline]))
+    except Damage:
+        return False
+    return True

@@ -1,0 +1,113 @@
+"""A Ray to run on: an embedded one of our own, a cluster that is joined, or the one this program has already.
+
+Nothing of Ray's own talk reaches the user unless `verbose` is asked for.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from typing import Any
+
+from linkmatch_ray.errors import ClusterError
+
+NAMESPACE = "linkmatch"
+
+
+class Session:
+    """Starts Ray in the background; `ready` waits for it. Use as a context manager, or `close` it.
+
+    Args:
+        address: A cluster's address; None for an embedded Ray of this session's own.
+        workers: CPUs of the embedded Ray; None for all.
+        dashboard: Start the embedded Ray's dashboard.
+        verbose: Let Ray's own messages through.
+    """
+
+    def __init__(
+        self,
+        address: str | None = None,
+        workers: int | None = None,
+        *,
+        dashboard: bool = False,
+        verbose: bool = False,
+    ) -> None:
+        self._address, self._workers = address, workers
+        self._dashboard, self._verbose = dashboard, verbose
+        self._error: Exception | None = None
+        self._started, self._closing = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._start, name="start-ray", daemon=True)
+        self._thread.start()
+
+    def ready(self) -> Any:
+        """Wait for Ray; returns the `ray` module.
+
+        Raises:
+            ClusterError: it could not be started or joined.
+        """
+        self._started.wait()
+        if self._error is not None:
+            where = f"the Ray cluster at {self._address}" if self._address else "an embedded Ray"
+            raise ClusterError(f"{where}: {self._error}. See --verbose for what Ray says.") from self._error
+        import ray
+
+        return ray
+
+    def close(self) -> None:
+        """Shut down what this session started, or leave the cluster it joined."""
+        self._closing.set()
+        self._thread.join()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _start(self) -> None:
+        """Runs in a thread that lives as long as the session: Ray's processes are killed by the kernel when
+        the *thread* that started them ends."""
+        ours = False
+        try:
+            ours = self._init()
+        except Exception as error:
+            self._error = error
+        self._started.set()
+        if ours:
+            self._closing.wait()
+            import ray
+
+            ray.shutdown()
+
+    def _init(self) -> bool:
+        """Start or join Ray; False where this program has one already."""
+        if not self._verbose:
+            _quieten()
+        import ray
+
+        if ray.is_initialized():
+            return False
+        options: dict[str, Any] = {"namespace": NAMESPACE, "log_to_driver": self._verbose}
+        if not self._verbose:
+            options |= {"logging_level": logging.CRITICAL, "configure_logging": False}
+            _drop_raylet_messages()
+        if self._address is None:
+            # On loopback only, where nobody else can reach it.
+            options |= {"num_cpus": self._workers, "include_dashboard": self._dashboard}
+            options |= {"_node_ip_address": "127.0.0.1"}
+        ray.init(address=self._address or "local", **options)
+        return True
+
+
+def _quieten() -> None:
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else a FutureWarning at every start
+
+
+def _drop_raylet_messages() -> None:
+    """Ray prints "(raylet) A worker died ..." whatever the log level; it has a switch for it, but no option."""
+    from ray._private import worker
+
+    if hasattr(worker, "_worker_logs_enabled"):
+        worker._worker_logs_enabled = False
