@@ -192,6 +192,8 @@ class Stream:
         """All parts, at least one; the last piece has `last` set."""
         try:
             yield from self._windows()
+            if self._stop is None:
+                self._drop(self._end)
             yield self._tally.take(last=True)
         finally:
             self._buffers.shrink()

@@ -55,10 +55,12 @@ MATCHES_MAX: Final = 10_000
 
 
 class Receipt(NamedTuple):
-    """What the collector has: everything before `durable` survives a crash, before `taken` it is written."""
+    """What the collector has: before `durable` it survives a crash, before `taken` it is written; `ends` are those
+    of the durable outputs."""
 
     durable: Key
     taken: Key
+    ends: Ends
 
 
 class Collector:
@@ -113,7 +115,7 @@ class Collector:
         self._faults: list[tuple[str, int]] = []
         self._uncommitted_bytes, self._committed_at = 0, time.monotonic()
         self._state = "running"
-        return Receipt(self._durable.next, self._durable.next)
+        return self._receipt()
 
     def _recover(self) -> Frontier:
         """Cut the outputs to the ledger. Where they are shorter (a power cut), step back to what is whole."""
@@ -176,12 +178,15 @@ class Collector:
         due = time.monotonic() - self._committed_at >= COMMIT_SECONDS
         if due or self._uncommitted_bytes >= COMMIT_BYTES:
             self._flush()
-        return Receipt(self._durable.next, self._frontier.next)
+        return self._receipt()
 
     def flush(self) -> Receipt:
         """Make everything taken durable."""
         self._flush()
-        return Receipt(self._durable.next, self._frontier.next)
+        return self._receipt()
+
+    def _receipt(self) -> Receipt:
+        return Receipt(self._durable.next, self._frontier.next, self._durable.ends)
 
     def _take(self, part: PartBody) -> bool:
         matched, unmatched = memoryview(part.matched), memoryview(part.unmatched)

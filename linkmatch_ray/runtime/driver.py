@@ -62,6 +62,9 @@ STRIKES_MAX: Final = 3
 COLLECTOR_DEATHS_MAX: Final = 5
 """The job fails when the collector dies this often without the frontier having moved."""
 
+LISTEN_SECONDS: Final = 0.25
+"""How long to wait for something to come before looking whether to stop."""
+
 STALLED_SECONDS: Final = 2.0
 """If the unit at the frontier gave nothing for so long, while others are blocked, one of them makes way."""
 
@@ -95,6 +98,7 @@ class Progress:
     Attributes:
         files, files_done: Files in the plan, and how many of them are wholly durable.
         bytes_total, bytes_done: Input as stored, and as read (decompressed).
+        ends: Durable bytes of each output, by name.
     """
 
     files: int = 0
@@ -102,6 +106,7 @@ class Progress:
     bytes_total: int = 0
     bytes_done: int = 0
     counts: Counts = field(default_factory=Counts)
+    ends: dict[str, int] = field(default_factory=dict)
 
 
 class Driver:
@@ -150,6 +155,7 @@ class Driver:
         """
         self._collector, receipt = self._open_collector()
         self._durable = receipt.durable
+        self._ends = receipt.ends
         resumed = ray.get(self._collector.progress.remote())
         counts = Counts(**{name: resumed[name] for name in Counts().as_dict()})
         self.progress = replace(self.progress, counts=counts, bytes_done=resumed["input_bytes"])
@@ -220,7 +226,7 @@ class Driver:
         refs = [*waiting, *([self._commit] if self._commit is not None else [])]
         if not refs:
             return
-        ready, _ = ray.wait(refs, num_returns=1, timeout=STALLED_SECONDS / 2, fetch_local=False)
+        ready, _ = ray.wait(refs, num_returns=1, timeout=LISTEN_SECONDS, fetch_local=False)
         if ready and len(refs) > 1:
             ready, _ = ray.wait(refs, num_returns=len(refs), timeout=0, fetch_local=False)
         for ref in ready:
@@ -359,12 +365,12 @@ class Driver:
             return
         if receipt.durable > self._durable:
             self._collector_deaths = 0
-        self._durable = receipt.durable
+        self._durable, self._ends = receipt.durable, receipt.ends
         self._retire(receipt)
 
     def _retire(self, receipt: Receipt | None = None) -> None:
         """Let go of what is durable; offer again what was offered and not taken."""
-        self.progress = replace(self.progress, files_done=self._durable.file)
+        self.progress = replace(self.progress, files_done=self._durable.file, ends=self._ends._asdict())
         for unit in self._window:
             while unit.parts and unit.parts[0].header.last < self._durable:
                 self._held_bytes -= unit.parts.popleft().header.nbytes

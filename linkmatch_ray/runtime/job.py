@@ -7,7 +7,7 @@ import platform
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from secrets import token_hex
@@ -61,9 +61,9 @@ class Job:
             return self._driver.progress
         return Progress(files=len(self._request.files))
 
-    def done(self) -> bool:
-        """Whether it has ended, well or not."""
-        return self._done.is_set()
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the end, at most `timeout` seconds; returns whether it has ended, well or not."""
+        return self._done.wait(timeout)
 
     def result(self, timeout: float | None = None) -> dict[str, Any]:
         """Wait for the end; returns the summary, as in `summary.json`.
@@ -101,10 +101,12 @@ class Job:
 
     def _run(self) -> None:
         request = self._request
-        session = request.session or Session()
+        given = request.session
+        session = given if isinstance(given, Session) else (given or Session)()
         started = time.time()
         try:
             ray = session.ready()
+            matching = time.time()
             if not request.overwrite:
                 prepare(self.directory)
             index = ray.put(request.restrictions.index)
@@ -122,7 +124,7 @@ class Job:
             self._driver = Driver(plan, request.files, index, settings, workers, open_collector, self._stop)
             try:
                 collector = self._driver.run()
-                details = request.details(started, workers, plan_units=len(plan.units))
+                details = request.details(started, matching, workers, len(plan.units))
                 finish = collector.finish.options(concurrency_group="commit").remote(index, details)
                 self._summary = _get(ray, finish)
             finally:
@@ -134,7 +136,7 @@ class Job:
             self._error = JobError(f"{self.directory}: the job failed: {type(error).__name__}: {error}")
             self._error.__cause__ = error
         finally:
-            if request.session is None:
+            if session is not given:
                 session.close()
             self._done.set()
 
@@ -151,7 +153,7 @@ def submit(
     one_file_per_task: bool = False,
     unit_bytes: int = UNIT_BYTES,
     part_bytes: int = PART_BYTES_MAX,
-    session: Session | None = None,
+    session: Session | Callable[[], Session] | None = None,
 ) -> Job:
     """Match many files on Ray; returns at once.
 
@@ -163,7 +165,8 @@ def submit(
         workers: Tasks at a time; None for as many as Ray has CPUs.
         overwrite: Throw away what an earlier job left in `output`.
         unit_bytes, part_bytes: Input of one task, and of one part of its result, in bytes, about.
-        session: A Ray that is being started; None to use the one of this program, or else an own one.
+        session: A Ray that is being started, or what starts one when it is needed; None to use the one of this
+            program, or else an own one.
 
     Raises:
         InputError: there is no input file.
@@ -189,7 +192,7 @@ class _Request:
         workers: int | None,
         job_id: str | None,
         overwrite: bool,
-        session: Session | None,
+        session: Session | Callable[[], Session] | None,
     ) -> None:
         self.files, self.left_out = listing.files, listing.left_out
         self.restrictions, self.options, self.plan = restrictions, options, plan
@@ -227,7 +230,7 @@ class _Request:
         if summary.exists():
             self.finished = orjson.loads(summary.read_bytes())
 
-    def details(self, started: float, workers: int, plan_units: int) -> dict[str, Any]:
+    def details(self, started: float, matching: float, workers: int, units: int) -> dict[str, Any]:
         """The part of the summary that the collector cannot know."""
         import ray
 
@@ -238,10 +241,11 @@ class _Request:
             "keys": [str(pair) for pair in self.restrictions.pairs],
             "options": {name: value for name, value in asdict(self.options).items() if name != "name"},
             "left_out_by_name": self.left_out,
-            "units": plan_units,
+            "units": units,
             "workers": workers,
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(started)),
             "seconds": round(time.time() - started, 3),
+            "matching_seconds": round(time.time() - matching, 3),
             "versions": {
                 "linkmatch_ray": __version__,
                 "ray": ray.__version__,

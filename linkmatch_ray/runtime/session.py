@@ -6,7 +6,6 @@ Nothing of Ray's own talk reaches the user unless `verbose` is asked for.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from typing import Any
 
@@ -82,12 +81,12 @@ class Session:
 
     def _init(self) -> bool:
         """Start or join Ray; False where this program has one already."""
-        if not self._verbose:
-            _quieten()
         import ray
 
         if ray.is_initialized():
             return False
+        if not self._verbose:
+            logging.getLogger("ray").setLevel(logging.CRITICAL)  # after the import, which sets it too
         options: dict[str, Any] = {"namespace": NAMESPACE, "log_to_driver": self._verbose}
         if not self._verbose:
             options |= {"logging_level": logging.CRITICAL, "configure_logging": False}
@@ -98,11 +97,6 @@ class Session:
             options |= {"_node_ip_address": "127.0.0.1"}
         ray.init(address=self._address or "local", **options)
         return True
-
-
-def _quieten() -> None:
-    logging.getLogger("ray").setLevel(logging.CRITICAL)
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else a FutureWarning at every start
 
 
 def _drop_raylet_messages() -> None:

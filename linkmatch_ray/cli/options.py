@@ -1,0 +1,103 @@
+"""The options of the commands, each declared once. Imports nothing heavy: `--help` must answer at once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+
+
+class EmitChoice(StrEnum):
+    """Which of the two lists is written."""
+
+    matched = "matched"
+    unmatched = "unmatched"
+    both = "both"
+
+
+class FormatChoice(StrEnum):
+    """Layout of the input files."""
+
+    auto = "auto"
+    lines = "lines"
+    array = "array"
+    object = "object"
+
+
+class RestrictionsFormatChoice(StrEnum):
+    """Layout of the restrictions."""
+
+    auto = "auto"
+    lines = "lines"
+    array = "array"
+    object = "object"
+    text = "text"
+
+
+Inputs = Annotated[
+    list[str] | None,
+    typer.Argument(help="Files, directories (recursive), globs, file:// URLs.", metavar="INPUTS...", show_default=False),
+]
+RestrictionsFile = Annotated[
+    str, typer.Option("-r", "--restrictions", help="The list to look up against; - for standard input.")
+]
+Keys = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-k",
+        "--key",
+        help="Member to compare: KEY, or RECORD_KEY=RESTRICTION_KEY. A name, or a JSON Pointer if it starts with /."
+        " Several make a composite key. Default: data.",
+        show_default=False,
+    ),
+]
+Output = Annotated[str, typer.Option("-o", "--output", help="Result directory; - for standard output.")]
+Emit = Annotated[EmitChoice, typer.Option("--emit", help="Which records are written.")]
+Provenance = Annotated[
+    bool, typer.Option("--provenance", help="Write where each record came from and what it equals.")
+]
+RecordsAt = Annotated[
+    str | None, typer.Option("--records-at", help="JSON Pointer of an array inside a single document.")
+]
+RestrictionsAt = Annotated[
+    str | None, typer.Option("--restrictions-at", help="JSON Pointer of the array in the restrictions file.")
+]
+Format = Annotated[FormatChoice, typer.Option("--format", help="Layout of the inputs; found from the content.")]
+RestrictionsFormat = Annotated[
+    RestrictionsFormatChoice,
+    typer.Option("--restrictions-format", help="Layout of the restrictions; text: a key a line."),
+]
+FilesFrom = Annotated[
+    str | None, typer.Option("--files-from", help="Read input paths from a file, one a line; - for standard input.")
+]
+Null = Annotated[bool, typer.Option("--null", help="Paths of --files-from end with NUL instead.")]
+Address = Annotated[
+    str | None,
+    typer.Option("--address", envvar="RAY_ADDRESS", help="Ray cluster to join; none: an embedded Ray of its own."),
+]
+JobId = Annotated[str | None, typer.Option("--job-id", help="Name of the job; made up if not given.")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Throw away what an earlier job left in the result directory.")
+]
+MaxQuarantined = Annotated[
+    int, typer.Option("--max-quarantined", min=0, help="Exit with 0 up to so many quarantine entries.")
+]
+FailFast = Annotated[
+    bool, typer.Option("--fail-fast", help="Stop (exit code 1) at more than --max-quarantined entries.")
+]
+MaxRecordBytes = Annotated[
+    int, typer.Option("--max-record-bytes", min=1, help="A longer record is a quarantine entry.")
+]
+Workers = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Tasks at a time; as many as there are CPUs.")
+]
+OneFilePerTask = Annotated[
+    bool, typer.Option("--one-file-per-task", help="Never pack small files together, never cut large ones.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and do nothing.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the summary (or the plan) as JSON.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress, and no summary unless --json.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show Ray's own messages, and tracebacks.")]
+Dashboard = Annotated[bool, typer.Option("--dashboard", help="Start the Ray dashboard and print its address.")]

@@ -1,0 +1,136 @@
+"""What the user sees: progress on a terminal, one summary, errors. Text and JSON come from the same place."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+import orjson
+
+from linkmatch_ray.errors import LinkmatchError
+
+if TYPE_CHECKING:
+    from linkmatch_ray.runtime.driver import Progress as JobProgress
+
+RATE_SECONDS_MIN: Final = 0.5
+"""A shorter time says nothing about speed, and is not worth a mention."""
+
+
+def number(count: int) -> str:
+    """1234567 as 1,234,567."""
+    return f"{count:,}"
+
+
+def size(count: float) -> str:
+    """A number of bytes for people, in decimal units."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def plural(count: int, word: str) -> str:
+    """`1 file`, `2 files`, `2 entries`."""
+    if count == 1:
+        return f"1 {word}"
+    return f"{number(count)} {word[:-1]}ies" if word.endswith("y") else f"{number(count)} {word}s"
+
+
+def summary_lines(summary: dict[str, Any], *, resumable: bool = True) -> Iterator[str]:
+    """The summary as text: what was read, what was found, what went wrong, where the results are."""
+    totals = summary["totals"]
+    seconds = summary["matching_seconds"]
+    rate = f" ({size(totals['input_bytes'] / seconds)}/s)" if seconds >= RATE_SECONDS_MIN else ""
+    share = f" ({totals['matched'] / totals['records']:.2%})" if totals["records"] else ""
+    yield (
+        f"{number(totals['matched'])} of {plural(totals['records'], 'record')} matched{share},"
+        f" by {number(totals['restrictions_hit'])} of {plural(totals['restrictions'], 'restriction')}"
+    )
+    start = summary["seconds"] - seconds
+    read = f"{plural(totals['files'], 'file')}, {size(totals['input_bytes'])} in {seconds:.1f} s{rate}"
+    read += f" after {start:.1f} s of starting Ray" if start >= RATE_SECONDS_MIN else ""
+    left = summary["left_out_by_name"]
+    yield read + (f"; {plural(left, 'file')} left out by name" if left else "")
+    if totals["missing_key"]:
+        yield f"{plural(totals['missing_key'], 'record')} without the key {', '.join(summary['keys'])}"
+    if totals["not_object"]:
+        yield f"{plural(totals['not_object'], 'record')} that are no objects"
+    if totals["entries"]:
+        reasons = ", ".join(f"{reason} {number(count)}" for reason, count in summary["reasons"].items())
+        yield f"{plural(totals['entries'], 'entry')} in quarantine: {reasons}"
+    yield from summary.get("hints", ())
+    if resumable:
+        yield f"Results: {summary['directory']}{os.sep}"
+
+
+def print_summary(summary: dict[str, Any], *, as_json: bool, quiet: bool, file: TextIO, resumable: bool = True) -> None:
+    """One summary, as text or JSON."""
+    if as_json:
+        file.write(orjson.dumps(summary, option=orjson.OPT_INDENT_2).decode() + "\n")
+    elif not quiet:
+        for line in summary_lines(summary, resumable=resumable):
+            file.write(line + "\n")
+    file.flush()
+
+
+def print_error(error: BaseException, *, verbose: bool) -> None:
+    """An error, with its traceback only if asked for."""
+    if verbose:
+        traceback.print_exception(error)
+    kind = "" if isinstance(error, LinkmatchError) else f"{type(error).__name__}: "
+    print(f"linkmatch-ray: {kind}{error}", file=sys.stderr)
+
+
+def resume_command() -> str:
+    """The command that was given, as one can type it again."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--overwrite"]
+    return shlex.join(["linkmatch-ray", *arguments])
+
+
+@contextmanager
+def progress_display(enabled: bool) -> Iterator[Any]:
+    """A function that shows a `Progress`; does nothing unless standard error is a terminal."""
+    if not enabled or not sys.stderr.isatty():
+        yield lambda progress: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (
+        SpinnerColumn(),
+        BarColumn(bar_width=24),
+        TextColumn("{task.percentage:>3.0f} %  {task.description}"),
+        TimeRemainingColumn(compact=True),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("starting Ray", total=None)
+        began: list[float] = []
+
+        def show(progress: JobProgress) -> None:
+            if not progress.bytes_done and not progress.files_done:
+                return
+            now = bar.get_time()
+            began or began.append(now)
+            rate = progress.bytes_done / (now - began[0]) if now - began[0] > 0.5 else 0
+            counts = progress.counts
+            parts = [
+                f"{number(progress.files_done)}/{plural(progress.files, 'file')}",
+                size(progress.bytes_done),
+                plural(counts.records, "record"),
+                f"{number(counts.matched)} matched",
+            ]
+            if counts.entries:
+                parts.append(f"{plural(counts.entries, 'entry')} in quarantine")
+            if rate:
+                parts.append(f"{size(rate)}/s")
+            total = max(progress.bytes_total, progress.bytes_done, 1)
+            bar.update(task, total=total, completed=progress.bytes_done, description=" · ".join(parts))
+
+        yield show

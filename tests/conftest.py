@@ -1,0 +1,47 @@
+"""Test-wide set-up: Hypothesis prints what replays a failure, and Ray starts once per session."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+REPO = Path(__file__).resolve().parent.parent
+ENVIRONMENT = dict(os.environ)  # as it was before Ray set its own variables in this process
+
+settings.register_profile(
+    "linkmatch",
+    derandomize=False,
+    print_blob=True,
+    deadline=None,  # two shared cores: time says nothing about one example
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.load_profile("linkmatch")
+
+
+def pytest_report_header():
+    return "replay: a failing property prints @reproduce_failure; --hypothesis-seed=N fixes the draw"
+
+
+@pytest.fixture(scope="session")
+def ray_session():
+    """One local Ray for the whole session, shut down at its end; `submit` uses the Ray that runs."""
+    import ray
+
+    ray.init(
+        address="local",
+        num_cpus=4,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="error",
+        object_store_memory=256 << 20,
+    )
+    yield ray
+    ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def command_environment():
+    """The environment for command-line subprocesses: this one's, without what Ray put there."""
+    kept = {name: value for name, value in ENVIRONMENT.items() if name != "RAY_ADDRESS"}
+    return kept | {"PYTHONPATH": os.pathsep.join(filter(None, (str(REPO), kept.get("PYTHONPATH"))))}

@@ -1,0 +1,346 @@
+"""The contract as a slow, plain loop: what `linkmatch_ray` must give, written without it.
+
+Python's `json` parses, one dictionary looks up. Where a value begins and ends is found by `raw_decode` on
+the bytes read as Latin-1, in which a character is a byte and every JSON token is what it is in UTF-8; what a
+value means is then parsed from its slice as UTF-8. Numbers never become floats or ints: they are compared
+as (sign, digits, exponent), taken from their text, so `1e999999999` costs nothing.
+"""
+
+import gzip
+import io
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import NamedTuple
+
+import zstandard
+
+SPACE = b" \t\r\n"
+DEPTH_MAX = 500
+PROVENANCE_RESTRICTIONS_MAX = 10
+BOMS_OF_OTHER_ENCODINGS = (b"\xff\xfe", b"\xfe\xff")
+MISSING = object()
+
+
+# ---- values
+
+
+class Number(NamedTuple):
+    """sign * digits * 10^exponent, with no zeros at either end of the digits; zero is (0, "", 0)."""
+
+    sign: int
+    digits: str
+    exponent: int
+
+
+def number(text):
+    mantissa, _, exponent = text.lower().partition("e")
+    whole, _, fraction = mantissa.lstrip("-").partition(".")
+    digits = (whole + fraction).lstrip("0")
+    if not digits:
+        return Number(0, "", 0)
+    shift = int(Decimal(exponent or "0")) - len(fraction) + len(digits) - len(digits.rstrip("0"))
+    return Number(-1 if text[0] == "-" else 1, digits.rstrip("0"), shift)
+
+
+def refuse(constant):
+    raise ValueError(f"{constant} is not JSON")
+
+
+BOUNDS = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=refuse)
+VALUES = json.JSONDecoder(parse_int=number, parse_float=number, parse_constant=refuse)
+
+
+def parse(slice_):
+    if depth(slice_) > DEPTH_MAX:
+        raise ValueError("nested too deeply")
+    return VALUES.decode(slice_.decode("utf-8"))
+
+
+def depth(slice_):
+    deepest = now = 0
+    for char in re.sub(rb'"(?:[^"\\]|\\.)*"', b"", slice_, flags=re.DOTALL):
+        now += (char in b"[{") - (char in b"]}")
+        deepest = max(deepest, now)
+    return deepest
+
+
+def frozen(value):
+    """A hashable form: two values are equal, in the contract's sense, exactly when their forms are."""
+    if isinstance(value, Number):
+        return ("number", *value)
+    if isinstance(value, dict):
+        return ("object", frozenset((name, frozen(inner)) for name, inner in value.items()))
+    if isinstance(value, list):
+        return ("array", tuple(frozen(inner) for inner in value))
+    return (type(value).__name__, value)
+
+
+def look(value, key):
+    """The member a key names: a plain name at the top level, or a JSON Pointer (RFC 6901)."""
+    if not key.startswith("/"):
+        return value.get(key, MISSING)
+    for token in key[1:].split("/"):
+        token = token.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, dict) and token in value:
+            value = value[token]
+        elif isinstance(value, list) and re.fullmatch("0|[1-9][0-9]*", token) and Decimal(token) < len(value):
+            value = value[int(token)]
+        else:
+            return MISSING
+    return value
+
+
+def composite(value, keys):
+    parts = [look(value, key) for key in keys]
+    return MISSING if MISSING in parts else tuple(frozen(part) for part in parts)
+
+
+# ---- where values are
+
+
+class Span(NamedTuple):
+    """One element or non-blank line; `good` is false for what could not be read."""
+
+    start: int
+    end: int
+    good: bool
+
+
+def decompress(data):
+    if data[:2] == b"\x1f\x8b":
+        return gzip.decompress(data)
+    if data[:4] == b"\x28\xb5\x2f\xfd":
+        return zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data), read_across_frames=True).read()
+    return data
+
+
+def skip(text, at):
+    return re.compile("[ \t\r\n]*").match(text, at).end()
+
+
+def value_end(text, at):
+    try:
+        return BOUNDS.raw_decode(text, at)[1]
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def lines(data, begin=0):
+    at = begin
+    for line in data[begin:].split(b"\n"):
+        start, end = at + len(line) - len(line.lstrip(SPACE)), at + len(line.rstrip(SPACE))
+        if start < end:
+            yield Span(start, end, readable(data[start:end]))
+        at += len(line) + 1
+
+
+def elements(data, begin=0, *, to_the_end=True):
+    """The elements of the array at `begin`; damage ends it with one bad span to the end of the data."""
+    text = data.decode("latin-1")
+    last = len(data.rstrip(SPACE))
+    at = skip(text, skip(text, begin) + 1)
+    try:
+        while text[at : at + 1] != "]":
+            end = value_end(text, at)
+            following = skip(text, end)
+            if text[following : following + 1] not in (",", "]"):
+                raise ValueError("neither a comma nor an end: 12 may be what is left of 123")
+            yield Span(at, end, readable(data[at:end]))
+            at = following
+            if text[at] == ",":
+                at = skip(text, at + 1)
+                if text[at : at + 1] == "]":
+                    raise ValueError("a comma before the end")
+    except ValueError:
+        yield Span(at, last, False)
+        return
+    if to_the_end and skip(text, at + 1) < last:
+        yield Span(skip(text, at + 1), last, False)
+
+
+def inside(data, begin, pointer):
+    """The elements of the array that `pointer` names within the document at `begin`."""
+    text = data.decode("latin-1")
+    at = skip(text, begin)
+    for token in pointer.split("/")[1:]:
+        token = token.replace("~1", "/").replace("~0", "~")
+        at = children(text, at)[token if text[at] == "{" else int(token)]
+    if text[at] != "[":
+        raise ValueError("not an array")
+    return elements(data, at, to_the_end=False)
+
+
+def children(text, at):
+    """Where the members (last wins) or elements of the object or array at `at` begin."""
+    found, is_object, at = {}, text[at] == "{", skip(text, at + 1)
+    while text[at] not in "]}":
+        name = len(found)
+        if is_object:
+            end = value_end(text, at)
+            name = VALUES.decode(text[at:end].encode("latin-1").decode("utf-8"))
+            at = skip(text, skip(text, end) + 1)
+        found[name] = at
+        at = skip(text, value_end(text, at))
+        at = skip(text, at + 1) if text[at] == "," else at
+    return found
+
+
+def readable(slice_):
+    try:
+        parse(slice_)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def spans(data, *, layout="auto", records_at=None):
+    """Every element or non-blank line of one decompressed file."""
+    begin = 3 if data.startswith(b"\xef\xbb\xbf") else 0
+    body = data[begin:].strip(SPACE)
+    if data.startswith(BOMS_OF_OTHER_ENCODINGS) or (len(data) > 1 and 0 in data[:4]):
+        return [Span(0, len(data), False)]
+    if not body:
+        return []
+    if records_at is not None:
+        return list(inside(data, begin, records_at))
+    if layout == "auto":
+        first_line_is_whole = readable(body.split(b"\n", 1)[0].strip(SPACE))
+        whole = not first_line_is_whole and body.startswith(b"{") and readable(body)
+        layout = "array" if body.startswith(b"[") else "object" if whole else "lines"
+    if layout == "object":
+        start = data.index(body, begin)
+        return [Span(start, start + len(body), readable(body))]
+    return list(elements(data, begin) if layout == "array" else lines(data, begin))
+
+
+def verbatim(slice_):
+    """The record's own bytes; where they span lines, without the white space between tokens."""
+    if b"\n" not in slice_ and b"\r" not in slice_:
+        return slice_
+    return re.sub(rb'("[^"\\]*(?:\\.[^"\\]*)*")|[ \t\r\n]+', lambda found: found[1] or b"", slice_)
+
+
+# ---- the loop
+
+
+class Position(NamedTuple):
+    """Where a record is, and the restrictions that it equals."""
+
+    index: int
+    line: int
+    byte_offset: int
+    hits: tuple
+
+
+class Damage(NamedTuple):
+    """A piece of input that is no record: `text` without the white space around it."""
+
+    index: int
+    line: int
+    byte_offset: int
+    text: bytes
+
+
+@dataclass
+class Result:
+    """What one file gives."""
+
+    matched: bytes = b""
+    unmatched: bytes = b""
+    positions: list = field(default_factory=list)
+    entries: list = field(default_factory=list)
+    counts: Counter = field(default_factory=Counter)
+    hits: Counter = field(default_factory=Counter)
+
+
+def build(document, keys, *, text=False, restrictions_at=None):
+    """Key -> the indexes of the restrictions that have it; ValueError where the list is not valid."""
+    data = decompress(document)
+    index = {}
+    if text:
+        body = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
+        values = [line.removesuffix("\r") for line in body.removesuffix("\n").split("\n")] if body else []
+    else:
+        found = spans(data, records_at=restrictions_at)
+        if not all(span.good for span in found):
+            raise ValueError("the restrictions are not valid JSON")
+        values = [parse(data[span.start : span.end]) for span in found]
+    for number_, value in enumerate(values):
+        if isinstance(value, str) and len(keys) == 1:
+            key = (frozen(value),)
+        else:
+            key = composite(value, [other for _, other in keys]) if isinstance(value, dict) else MISSING
+        if key is MISSING:
+            raise ValueError(f"entry {number_} has no key")
+        index.setdefault(key, []).append(number_)
+    return index
+
+
+def match(
+    data,
+    restrictions,
+    keys=(("data", "data"),),
+    *,
+    emit="matched",
+    provenance=False,
+    records_at=None,
+    layout="auto",
+    name="<bytes>",
+    text=False,
+):
+    """Looks up every record of one file, plain or compressed, in a restrictions document or built index."""
+    index = restrictions if isinstance(restrictions, dict) else build(restrictions, keys, text=text)
+    data = decompress(data)
+    result = Result()
+    line, counted_to = 1, 0
+    for number_, (start, end, good) in enumerate(spans(data, layout=layout, records_at=records_at)):
+        line, counted_to = line + data.count(b"\n", counted_to, start), start
+        slice_ = data[start:end]
+        if not good:
+            result.entries.append(Damage(number_, line, start, slice_.strip(SPACE)))
+            result.counts["entries"] += 1
+            continue
+        value = parse(slice_)
+        key = composite(value, [own for own, _ in keys]) if isinstance(value, dict) else MISSING
+        hits = tuple(index.get(key, ()))
+        result.positions.append(Position(number_, line, start, hits))
+        result.hits.update(hits)
+        result.counts["records"] += 1
+        result.counts["matched" if hits else "unmatched"] += 1
+        result.counts["not_object"] += not isinstance(value, dict)
+        result.counts["missing_key"] += isinstance(value, dict) and key is MISSING
+        out = verbatim(slice_)
+        if provenance:
+            out = with_provenance(out, name, result.positions[-1])
+        if hits and emit != "unmatched":
+            result.matched += out + b"\n"
+        if not hits and emit != "matched":
+            result.unmatched += out + b"\n"
+    return result
+
+
+def with_provenance(record, name, position):
+    head = {
+        "file": name,
+        "index": position.index,
+        "line": position.line,
+        "byte_offset": position.byte_offset,
+        "restrictions": position.hits[:PROVENANCE_RESTRICTIONS_MAX],
+        "restrictions_total": len(position.hits),
+    }
+    return json.dumps(head, separators=(",", ":")).encode()[:-1] + b',"record":' + record + b"}"
+
+
+def match_all(files, restrictions, keys, **options):
+    """The results of several (name, bytes) in order, and their sum."""
+    index = build(restrictions, keys)
+    results = [match(data, index, keys, name=name, **options) for name, data in files]
+    total = Result(b"".join(one.matched for one in results), b"".join(one.unmatched for one in results))
+    for one in results:
+        total.counts.update(one.counts)
+        total.hits.update(one.hits)
+        total.entries += one.entries
+    return results, total
