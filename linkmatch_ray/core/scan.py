@@ -248,8 +248,8 @@ class Scanner:
         for name in self._names:
             quoted = b'"' + name.encode() + b'"'
             count = stringzilla.count(memoryview(data)[low:high], quoted, allowoverlap=True)
-            if count == present and len(self._names) == 1:
-                continue  # a record that has the key has its name at least once: so, each exactly once
+            if count == present and len(self._names) == 1 and not len(doubts[0]):
+                continue  # none is spelt with escapes, so a record that has the key has its name at least once
             at = self._find_name(data, quoted, low, high)
             records = np.searchsorted(found.starts, at, side="right") - 1
             doubts.append(np.unique(records[1:][records[1:] == records[:-1]]))
