@@ -58,7 +58,7 @@ CREATE VIEW file_ledger AS
         COALESCE(SUM(pieces.missing_key), 0) AS missing_key,
         COALESCE(SUM(pieces.not_object), 0) AS not_object,
         COALESCE(SUM(pieces.entries), 0) AS entries
-    FROM frontier, files LEFT JOIN pieces USING (file) GROUP BY files.file;
+    FROM files JOIN frontier LEFT JOIN pieces ON pieces.file = files.file GROUP BY files.file;
 """
 
 _COUNTS: Final = ("records", "matched", "unmatched", "missing_key", "not_object", "entries")

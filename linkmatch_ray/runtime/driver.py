@@ -225,6 +225,7 @@ class Driver:
         waiting = {each.stream: each for each in self._window if self._is_listened_to(each)}
         refs = [*waiting, *([self._commit] if self._commit is not None else [])]
         if not refs:
+            self._stop.wait(LISTEN_SECONDS)
             return
         ready, _ = ray.wait(refs, num_returns=1, timeout=LISTEN_SECONDS, fetch_local=False)
         if ready and len(refs) > 1:
@@ -340,8 +341,7 @@ class Driver:
 
     def _nothing_comes(self) -> bool:
         """Whether what was offered must be made durable before anything more can come."""
-        all_in = self._next_unit >= len(self._plan.units) and all(unit.ended for unit in self._window)
-        return all_in or self._held_bytes >= RESULT_BYTES_MAX
+        return not any(self._is_listened_to(unit) for unit in self._window)
 
     def _take_receipt(self) -> None:
         commit, self._commit = self._commit, None

@@ -107,7 +107,9 @@ def _sealed(part: Part) -> Iterator[Any]:
 class _Unit:
     def __init__(self, index: RestrictionIndex, settings: TaskSettings) -> None:
         global _buffers, _pack_buffer
-        _buffers = _buffers or Buffers()
+        window_bytes = min(WINDOW_BYTES, settings.plan.part_bytes)  # a part is whole windows
+        if _buffers is None or _buffers.window_bytes != window_bytes:
+            _buffers = Buffers(window_bytes)
         _pack_buffer = _pack_buffer or bytearray(LOW + WINDOW_BYTES + LOW)
         self._buffer = _pack_buffer
         self._matcher = Matcher(
