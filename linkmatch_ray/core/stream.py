@@ -33,6 +33,9 @@ from linkmatch_ray.core.outcome import ENTRY_TEXT_BYTES_MAX, Counts, Entry, Form
 WINDOW_BYTES: Final = 8 << 20
 """How much is read and scanned at a time. Less, and the parser's set-up shows; more, and caches are left."""
 
+WINDOW_BYTES_MIN: Final = 16
+"""The layout is found from the first window, which must hold a byte order mark and more."""
+
 LOW: Final = 16
 """Where a window begins in the buffer: the byte before it and some after it belong to the scan."""
 
@@ -76,7 +79,7 @@ class Buffers:
     """The one large buffer of a process, used again for every window."""
 
     def __init__(self, window_bytes: int = WINDOW_BYTES) -> None:
-        self.window_bytes = window_bytes
+        self.window_bytes = window_bytes = max(window_bytes, WINDOW_BYTES_MIN)
         self.buffer = bytearray(LOW + window_bytes + LOW)
 
     def grow(self, held: int) -> None:

@@ -15,7 +15,7 @@ from linkmatch_ray.core.keys import KeyPath
 from linkmatch_ray.core.matcher import Matcher
 from linkmatch_ray.core.outcome import Counts, Entry, MatchOptions, Piece
 from linkmatch_ray.core.pack import Extent
-from linkmatch_ray.core.stream import LOW, WINDOW_BYTES, Buffers, Part
+from linkmatch_ray.core.stream import LOW, WINDOW_BYTES, WINDOW_BYTES_MIN, Buffers, Part
 from linkmatch_ray.io.inputs import InputFile
 from linkmatch_ray.io.ledger import Key
 from linkmatch_ray.io.reader import Changed, FileReader, changed_entry, unreadable_entry
@@ -107,7 +107,7 @@ def _sealed(part: Part) -> Iterator[Any]:
 class _Unit:
     def __init__(self, index: RestrictionIndex, settings: TaskSettings) -> None:
         global _buffers, _pack_buffer
-        window_bytes = min(WINDOW_BYTES, settings.plan.part_bytes)  # a part is whole windows
+        window_bytes = max(WINDOW_BYTES_MIN, min(WINDOW_BYTES, settings.plan.part_bytes))  # a part is whole windows
         if _buffers is None or _buffers.window_bytes != window_bytes:
             _buffers = Buffers(window_bytes)
         _pack_buffer = _pack_buffer or bytearray(LOW + WINDOW_BYTES + LOW)
