@@ -33,7 +33,7 @@ class UsageError(LinkmatchError):
     exit_code = 2
 
 
-class JobChanged(UsageError):
+class JobChanged(UsageError):  # noqa: N818 - says what happened
     """The result directory holds a job with other inputs, restrictions or options."""
 
 
@@ -57,11 +57,11 @@ class JobError(LinkmatchError):
     """The job stopped before its end; everything committed is safe and the job can be resumed."""
 
 
-class DirectoryInUse(JobError):
+class DirectoryInUse(JobError):  # noqa: N818 - says what happened
     """Another live job holds the lock of the result directory."""
 
 
-class Interrupted(JobError):
+class Interrupted(JobError):  # noqa: N818 - says what happened
     """The job was told to stop (Ctrl-C, SIGTERM, `Job.cancel`)."""
 
     exit_code = 130

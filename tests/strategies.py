@@ -285,14 +285,7 @@ class Writer:
         if pretty is None:
             return opening + ",".join(inside) + closing
         end, step = pretty
-        return (
-            opening
-            + end
-            + f",{end}".join(step * (level + 1) + one for one in inside)
-            + end
-            + step * level
-            + closing
-        )
+        return opening + end + f",{end}".join(step * (level + 1) + one for one in inside) + end + step * level + closing
 
 
 # ---- files
@@ -357,9 +350,7 @@ def compress(writer, data, compression):
         return b"".join(gzip.compress(piece, 1, mtime=0) for piece in pieces)
     if compression == "zstd":
         sized = writer.random.choice((True, False))
-        return b"".join(
-            zstandard.ZstdCompressor(1, write_content_size=sized).compress(piece) for piece in pieces
-        )
+        return b"".join(zstandard.ZstdCompressor(1, write_content_size=sized).compress(piece) for piece in pieces)
     return data
 
 
@@ -396,9 +387,7 @@ def elements_of(draw, own_keys, pool, *, most=10):
     found = []
     first = tokens(own_keys[0])[0]
     other = st.sampled_from(distractors(first, pool))
-    for kind in draw(
-        st.lists(st.sampled_from(("pool",) * 7 + ("fresh", "missing", "not an object")), max_size=most)
-    ):
+    for kind in draw(st.lists(st.sampled_from(("pool",) * 7 + ("fresh", "missing", "not an object")), max_size=most)):
         value = st.sampled_from(pool) if kind != "fresh" else values()
         if kind == "not an object":
             drawn = draw(value)

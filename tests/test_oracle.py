@@ -25,9 +25,7 @@ def reference():
 
 
 @given(
-    pool=st.lists(
-        st.text(max_size=2) | st.integers(2, 5) | st.none() | st.lists(st.integers(2, 3)), min_size=1
-    ),
+    pool=st.lists(st.text(max_size=2) | st.integers(2, 5) | st.none() | st.lists(st.integers(2, 3)), min_size=1),
     data=st.data(),
 )
 def test_agrees_with_the_shared_reference(pool, data):

@@ -120,9 +120,7 @@ def test_positions(scenario, tmp_path, command_environment):
     stream = (tmp_path / "out" / "matched.jsonl").read_bytes()
     lines = [json.loads(line) for line in stream.split(b"\n") if line]
     found = [(relative(line["file"], links), line) for line in lines]
-    assert expected["matched_positions_sha256"] == digest(
-        f"{path}\t{line['index']}\n" for path, line in found
-    )
+    assert expected["matched_positions_sha256"] == digest(f"{path}\t{line['index']}\n" for path, line in found)
     assert sum(line["restrictions_total"] for line in lines) == expected["matched_pairs"]
     assert [(path, line["index"], line["line"], line["byte_offset"]) for path, line in found] == [
         (path, *position[:3])

@@ -16,7 +16,15 @@ import typer
 
 from linkmatch_ray import __version__
 from linkmatch_ray.cli import options as o
-from linkmatch_ray.errors import EXIT_OK, EXIT_QUARANTINED, InputError, Interrupted, JobError, LinkmatchError, UsageError
+from linkmatch_ray.errors import (
+    EXIT_OK,
+    EXIT_QUARANTINED,
+    InputError,
+    Interrupted,
+    JobError,
+    LinkmatchError,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     from linkmatch_ray.runtime.job import Job
@@ -187,7 +195,9 @@ class _Submission:
             else:
                 where = f" … {row['last']}" if "last" in row else ""
                 where += f" from byte {row['from']:,}" if "from" in row else ""
-                print(f"unit {row['unit']}: {plural(row['files'], 'file')}, {size(row['bytes'])}: {row['first']}{where}")
+                print(
+                    f"unit {row['unit']}: {plural(row['files'], 'file')}, {size(row['bytes'])}: {row['first']}{where}"
+                )
         if not as_json:
             total = sum(max(file.size, 0) for file in listing.files)
             left = f"; {plural(listing.left_out, 'file')} left out by name" if listing.left_out else ""

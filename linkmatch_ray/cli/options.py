@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 
-
 class EmitChoice(StrEnum):
     """Which of the two lists is written."""
 
@@ -38,7 +37,9 @@ class RestrictionsFormatChoice(StrEnum):
 
 Inputs = Annotated[
     list[str] | None,
-    typer.Argument(help="Files, directories (recursive), globs, file:// URLs.", metavar="INPUTS...", show_default=False),
+    typer.Argument(
+        help="Files, directories (recursive), globs, file:// URLs.", metavar="INPUTS...", show_default=False
+    ),
 ]
 RestrictionsFile = Annotated[
     str, typer.Option("-r", "--restrictions", help="The list to look up against; - for standard input.")
@@ -55,9 +56,7 @@ Keys = Annotated[
 ]
 Output = Annotated[str, typer.Option("-o", "--output", help="Result directory; - for standard output.")]
 Emit = Annotated[EmitChoice, typer.Option("--emit", help="Which records are written.")]
-Provenance = Annotated[
-    bool, typer.Option("--provenance", help="Write where each record came from and what it equals.")
-]
+Provenance = Annotated[bool, typer.Option("--provenance", help="Write where each record came from and what it equals.")]
 RecordsAt = Annotated[
     str | None, typer.Option("--records-at", help="JSON Pointer of an array inside a single document.")
 ]
@@ -70,7 +69,8 @@ RestrictionsFormat = Annotated[
     typer.Option("--restrictions-format", help="Layout of the restrictions; text: a key a line."),
 ]
 FilesFrom = Annotated[
-    str | None, typer.Option("--files-from", help="Read input paths from a file, one a line; - for standard input.")
+    str | None,
+    typer.Option("--files-from", help="Read input paths from a file, one a line; - for standard input."),
 ]
 Null = Annotated[bool, typer.Option("--null", help="Paths of --files-from end with NUL instead.")]
 Address = Annotated[
@@ -90,9 +90,7 @@ FailFast = Annotated[
 MaxRecordBytes = Annotated[
     int, typer.Option("--max-record-bytes", min=1, help="A longer record is a quarantine entry.")
 ]
-Workers = Annotated[
-    int | None, typer.Option("--workers", min=1, help="Tasks at a time; as many as there are CPUs.")
-]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Tasks at a time; as many as there are CPUs.")]
 OneFilePerTask = Annotated[
     bool, typer.Option("--one-file-per-task", help="Never pack small files together, never cut large ones.")
 ]

@@ -117,7 +117,8 @@ def progress_display(enabled: bool) -> Iterator[Any]:
             if not progress.bytes_done and not progress.files_done:
                 return
             now = bar.get_time()
-            began or began.append(now)
+            if not began:
+                began.append(now)
             rate = progress.bytes_done / (now - began[0]) if now - began[0] > 0.5 else 0
             counts = progress.counts
             parts = [

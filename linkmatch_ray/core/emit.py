@@ -113,9 +113,7 @@ def one_line(record: bytes) -> bytes:
         return minify(record)
 
 
-def spanning_lines(
-    buffer: bytearray, starts: Int64s, ends: Int64s, *, elements: bool
-) -> npt.NDArray[np.bool_] | None:
+def spanning_lines(buffer: bytearray, starts: Int64s, ends: Int64s, *, elements: bool) -> npt.NDArray[np.bool_] | None:
     """Which of the spans have a line break in them; None where none can."""
     if not len(starts):
         return None

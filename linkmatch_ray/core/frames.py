@@ -95,7 +95,8 @@ def set_bytes(mask: Bools, length: int) -> Int64s:
     lowest = values - np.uint64(1)
     if (values & lowest).any():  # two in one word
         return np.flatnonzero(mask[:length])
-    return some * 8 + (np.bitwise_count(lowest) >> 3)
+    found: Int64s = some * 8 + (np.bitwise_count(lowest) >> 3)
+    return found
 
 
 def frame_lines(data: UInt8s, low: int, high: int) -> Lines:
@@ -201,7 +202,8 @@ def _escaped(slashes: Int64s, carried: int) -> Int64s:
     firsts = slashes[np.concatenate((np.zeros(1, np.int64), breaks + 1))]
     lasts = slashes[np.append(breaks, len(slashes) - 1)]
     odd = (lasts - firsts) % 2 == 0
-    return lasts[odd] + 1
+    after: Int64s = lasts[odd] + 1
+    return after
 
 
 def trim(data: UInt8s, starts: Int64s, ends: Int64s) -> tuple[Int64s, Int64s]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -73,7 +74,8 @@ class RestrictionIndex:
             return some
         wanted = hashes[some]
         places = np.minimum(np.searchsorted(self.hashes, wanted), len(self.hashes) - 1)
-        return some[self.hashes[places] == wanted]
+        known: Int64s = some[self.hashes[places] == wanted]
+        return known
 
     def find(self, key: bytes, key_hash: int | None = None) -> int:
         """The distinct key that has exactly these canonical bytes, or `NOT_FOUND`."""
@@ -90,12 +92,10 @@ class RestrictionIndex:
         if not len(self.hashes) or not keys:
             return np.full(len(keys), NOT_FOUND, dtype=np.int64)
         places = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
-        blob = memoryview(self.blob)
+        blob = self.blob.data
         known = [
             blob[start:end] == key
-            for start, end, key in zip(
-                self.starts[places].tolist(), self.ends[places].tolist(), keys, strict=True
-            )
+            for start, end, key in zip(self.starts[places].tolist(), self.ends[places].tolist(), keys, strict=True)
         ]
         found = np.where(known, places, NOT_FOUND).astype(np.int64)
         # The first entry with that hash has other bytes: rare enough (2**-64 a pair) for one at a time.
@@ -147,8 +147,8 @@ class IndexBuilder:
         self._blob = bytearray()
         ends, hashes = self._ends.take(), self._hashes.take()
         starts = np.concatenate((np.zeros(1, np.int64), ends[:-1])) if len(ends) else ends
-        content = xxhash.xxh3_128(memoryview(blob))
-        content.update(memoryview(ends).cast("B") if len(ends) else b"")
+        content = xxhash.xxh3_128(blob.data)
+        content.update(ends.tobytes())
         order = np.argsort(hashes, kind="stable")
         hashes, starts, ends = hashes[order], starts[order], ends[order]
         first = _first_of_equal(hashes, starts, ends, blob, order)
@@ -176,7 +176,7 @@ def _first_of_equal(
     """Which places begin a run of equal keys; reorders a run in place where different keys share a hash."""
     first = np.ones(len(hashes), dtype=bool)
     first[1:] = hashes[1:] != hashes[:-1]
-    view = memoryview(blob)
+    view = blob.data
     collided = False
     for place in np.flatnonzero(~first).tolist():
         a, b = slice(starts[place - 1], ends[place - 1]), slice(starts[place], ends[place])
@@ -188,11 +188,16 @@ def _first_of_equal(
 
 
 def _separate(
-    hashes: UInt64s, starts: Int64s, ends: Int64s, view: memoryview, order: Int64s, first: npt.NDArray[np.bool_]
+    hashes: UInt64s,
+    starts: Int64s,
+    ends: Int64s,
+    view: memoryview,
+    order: Int64s,
+    first: npt.NDArray[np.bool_],
 ) -> None:
     """Group each run of one hash by key, keeping the order of the restrictions within a key."""
     bounds = np.append(np.flatnonzero(first), len(first)).tolist()
-    for low, high in zip(bounds, bounds[1:], strict=False):
+    for low, high in pairwise(bounds):
         texts = [view[starts[i] : ends[i]].tobytes() for i in range(low, high)]
         if len(set(texts)) == 1:
             continue
@@ -206,7 +211,11 @@ def _separate(
 def _filter(hashes: UInt64s, bits: int) -> npt.NDArray[np.uint8]:
     filter_ = np.zeros(1 << (bits - 3), dtype=np.uint8)
     slots = hashes >> np.uint64(64 - bits)
-    np.bitwise_or.at(filter_, (slots >> np.uint64(3)).astype(np.int64), np.uint8(1) << (slots & np.uint64(7)).astype(np.uint8))
+    np.bitwise_or.at(
+        filter_,
+        (slots >> np.uint64(3)).astype(np.int64),
+        np.uint8(1) << (slots & np.uint64(7)).astype(np.uint8),
+    )
     return filter_
 
 

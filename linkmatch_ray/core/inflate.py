@@ -6,7 +6,7 @@ import zlib
 from typing import Final, Protocol
 
 import zstandard
-from isal import igzip, isal_zlib
+from isal import igzip
 
 from linkmatch_ray.core.careful import Damage
 from linkmatch_ray.core.stream import Source
@@ -106,7 +106,7 @@ class _Gzip(_Inflating):
             return self._file.read1(OUTPUT_BYTES)
         except EOFError:
             raise Damage("truncated_gzip", "the compressed data ends too early") from None
-        except (OSError, zlib.error, isal_zlib.error) as error:
+        except (OSError, zlib.error) as error:  # isal raises zlib.error too
             if isinstance(error, OSError) and error.errno is not None:
                 raise
             raise Damage("corrupt_gzip", "the compressed data is damaged, or something follows it") from None

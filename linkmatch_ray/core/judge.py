@@ -6,8 +6,8 @@ refused as a whole, it is cut in two until the refusal concerns a few records on
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
+from json.decoder import scanstring  # type: ignore[attr-defined]  # public by use, missing in typeshed
 from typing import Final
 
 import numpy as np
@@ -161,7 +161,7 @@ def locate(buffer: bytearray, low: int, high: int, path: KeyPath) -> int:
         if container == b"{":
             for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
                 text = bytes(buffer[start:end]).decode("utf-8")
-                name, after = json.decoder.scanstring(text, 1)
+                name, after = scanstring(text, 1)
                 if name == token:
                     rest = text[after:].lstrip(" \t\n\r")[1:].lstrip(" \t\n\r")
                     place = end - len(rest.encode("utf-8"))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from linkmatch_ray.core.inflate import is_compressed, open_source
 from linkmatch_ray.core.index import RestrictionIndex
+from linkmatch_ray.core.inflate import is_compressed, open_source
 from linkmatch_ray.core.judge import Judge
 from linkmatch_ray.core.keys import KeyPath
 from linkmatch_ray.core.outcome import Counts, Entry, MatchOptions, Outcome

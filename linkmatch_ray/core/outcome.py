@@ -14,6 +14,8 @@ Format = Literal["auto", "lines", "array", "object"]
 RECORD_BYTES_MAX: Final = 64 << 20
 """Default limit of one record, in bytes; a longer one is a quarantine entry."""
 
+_Bytes = bytes  # within Entry, `bytes` is the name of a member
+
 ENTRY_TEXT_BYTES_MAX: Final = 200
 """How much of a damaged piece a quarantine entry shows, in bytes."""
 
@@ -80,7 +82,7 @@ class Entry:
     bytes: int
     reason: str
     message: str
-    text: bytes = b""
+    text: _Bytes = b""
 
     def moved(self, index: int, lines: int) -> Entry:
         """The same entry, counted from the start of the file instead of that of a range."""
@@ -94,7 +96,7 @@ class Entry:
             self.text,
         )
 
-    def as_line(self, path: bytes) -> bytes:
+    def as_line(self, path: _Bytes) -> _Bytes:
         """The entry as a line of `quarantine.jsonl`."""
         row: dict[str, Any] = {
             **as_text("file", path),

@@ -10,7 +10,7 @@ group is to be matched by itself.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Literal
 
 import numpy as np
@@ -47,12 +47,12 @@ def shape(buffer: bytearray, extent: Extent) -> Shape:
     last = extent.end
     while last > first and buffer[last - 1] in b" \t\r\n":
         last -= 1
-    ends = buffer[first : first + 1] + buffer[last - 1 : last]
+    ends = bytes(buffer[first : first + 1] + buffer[last - 1 : last])
     if ends == b"[]" and skip_white(buffer, first + 1, last) < last - 1:
         return "array"
     if ends == b"{}":
         newline = buffer.find(b"\n", first, last)
-        if newline < 0 or buffer[newline - 1 : newline].strip(b"\r") in (b"}", b""):
+        if newline < 0 or bytes(buffer[newline - 1 : newline]) in (b"}", b"\r"):
             return "lines"
     return "other"
 
@@ -132,7 +132,8 @@ def _share_out(buffer: bytearray, files: list[Extent], judged: Judged, options: 
 
 def _sums(values: npt.NDArray[np.generic], borders: Int64s) -> list[int]:
     total = np.concatenate((np.zeros(1, np.int64), np.cumsum(values)))
-    return (total[borders[1:]] - total[borders[:-1]]).tolist()
+    sums: list[int] = (total[borders[1:]] - total[borders[:-1]]).tolist()
+    return sums
 
 
 def _hits(judged: Judged, borders: Int64s) -> list[bytes]:
@@ -144,4 +145,4 @@ def _hits(judged: Judged, borders: Int64s) -> list[bytes]:
     keys, times = np.unique(np.stack((files, judged.found[places])), axis=1, return_counts=True)
     pairs = np.stack((keys[1], times), axis=1).astype("<i8")
     cuts = np.searchsorted(keys[0], np.arange(len(borders)))
-    return [pairs[low:high].tobytes() for low, high in zip(cuts, cuts[1:], strict=False)]
+    return [pairs[low:high].tobytes() for low, high in pairwise(cuts)]

@@ -170,7 +170,8 @@ class Scanner:
             return map(_get, elements, repeat(self._name), repeat(_ABSENT))
         if any(type(element) is not fastsimdjson.Object for element in elements):
             raise ValueError
-        return fastsimdjson.loads_many(array, format="array", fields=self._fields, default=_ABSENT)
+        keys: Iterator[Any] = fastsimdjson.loads_many(array, format="array", fields=self._fields, default=_ABSENT)
+        return keys
 
     def _hash(self, keys: Any) -> tuple[UInt64s, Int64s] | None:
         """Hash all keys, and say which of the hashes to doubt; None where the text is not valid.
@@ -247,7 +248,7 @@ class Scanner:
         doubts = [self._escaped_names(data, found, low, high)]
         for name in self._names:
             quoted = b'"' + name.encode() + b'"'
-            count = stringzilla.count(memoryview(data)[low:high], quoted, allowoverlap=True)
+            count = stringzilla.count(data.data[low:high], quoted, allowoverlap=True)
             if count == present and len(self._names) == 1 and not len(doubts[0]):
                 continue  # none is spelt with escapes, so a record that has the key has its name at least once
             at = self._find_name(data, quoted, low, high)
@@ -273,7 +274,7 @@ class Scanner:
 
     def _escaped_names(self, data: UInt8s, found: Scan, low: int, high: int) -> Int64s:
         r"""Records with a `\u00XX` that stands for a letter of one of the names."""
-        if high - low <= 5 or stringzilla.find(memoryview(data)[low:high], b"\\u00") < 0:
+        if high - low <= 5 or stringzilla.find(data.data[low:high], b"\\u00") < 0:
             return found.starts[:0]
         slashes = positions(data, low, high - 5, BACKSLASH)
         slashes = slashes[(data[slashes + 1] == 0x75) & (data[slashes + 2] == 0x30) & (data[slashes + 3] == 0x30)]
@@ -316,5 +317,7 @@ def _escapes_that_spell(names: tuple[str, ...]) -> npt.NDArray[np.int64]:
     spellings = set()
     for letter in {letter for name in names for letter in name if letter.isascii()}:
         digits = f"{ord(letter):02x}"
-        spellings |= {first + second for first in {digits[0], digits[0].upper()} for second in {digits[1], digits[1].upper()}}
+        spellings |= {
+            first + second for first in {digits[0], digits[0].upper()} for second in {digits[1], digits[1].upper()}
+        }
     return np.array(sorted(ord(s[0]) * 256 + ord(s[1]) for s in spellings), np.int64)

@@ -294,7 +294,7 @@ class Stream:
                 newline = buffer.find(b"\n", LOW, end)
                 cut = newline + 1 if newline >= 0 else end
                 self._drop(cut)
-                if self._stop is not None and self._offset >= self._stop or self._ended and not self._held:
+                if (self._stop is not None and self._offset >= self._stop) or (self._ended and not self._held):
                     return
                 if newline < 0:
                     self._fill(self._wanted())
@@ -307,7 +307,7 @@ class Stream:
                 self._drop(cut)
             elif not final and self._held > self._options.max_record_bytes:
                 self._skip_line()
-                final = self._stop is not None and self._offset >= self._stop or self._ended and not self._held
+                final = (self._stop is not None and self._offset >= self._stop) or (self._ended and not self._held)
             if final:
                 if self._corrupt is not None:
                     self._quarantine_rest(LOW, self._corrupt)
@@ -357,9 +357,7 @@ class Stream:
             if newline >= 0 or self._ended:
                 break
             self._fill()
-        entry = Entry(
-            self._index_base, line, offset, self._offset - offset, damage.reason, damage.message, text
-        )
+        entry = Entry(self._index_base, line, offset, self._offset - offset, damage.reason, damage.message, text)
         self._tally.quarantine(entry)
         self._tally.indexes += 1
         self._index_base += 1
@@ -533,9 +531,7 @@ class Stream:
         place, damage = min(judged.damages.items())
         start = int(judged.starts[place])
         whole = slice(0, place)
-        before = Judged(
-            judged.starts[whole], judged.ends[whole], None, judged.kinds[whole], judged.found[whole]
-        )
+        before = Judged(judged.starts[whole], judged.ends[whole], None, judged.kinds[whole], judged.found[whole])
         if place:
             self._emit_elements(buffer, before)
         self._quarantine_rest(start, damage)

@@ -16,9 +16,7 @@ from typing import Final
 from linkmatch_ray.errors import InputError, UsageError
 
 SUFFIXES: Final = tuple(
-    layout + compression
-    for layout in (b".json", b".jsonl", b".ndjson")
-    for compression in (b"", b".gz", b".zst")
+    layout + compression for layout in (b".json", b".jsonl", b".ndjson") for compression in (b"", b".gz", b".zst")
 )
 """Which files of a directory are read; by name, any case. A file named itself is read whatever its name."""
 
@@ -66,13 +64,13 @@ def list_inputs(inputs: Iterable[str | bytes | os.PathLike[str]]) -> Listing:
     for name in named:
         for path in _expand(name):
             if os.path.isdir(path):
-                found = sorted(_walk(path, listing))
-                listing.files += [file for _, file in found if not (file.path in seen or seen.add(file.path))]
-                continue
-            file = _examine(path, os.path.realpath(path))
-            if file.path not in seen:
-                seen.add(file.path)
-                listing.files.append(file)
+                files = [file for _, file in sorted(_walk(path, listing))]
+            else:
+                files = [_examine(path, os.path.realpath(path))]
+            for file in files:
+                if file.path not in seen:
+                    seen.add(file.path)
+                    listing.files.append(file)
     if not listing.files:
         shown = ", ".join(os.fsdecode(name) for name in named) or "nothing"
         left = f" ({listing.left_out} files have other names)" if listing.left_out else ""
@@ -135,7 +133,10 @@ def _walk(top: bytes, listing: Listing) -> Iterator[tuple[bytes, InputFile]]:
                 found = list(entries)
         except OSError as error:
             relative = below or b"."
-            yield relative, InputFile(os.path.join(top, relative), real, -1, -1, -1, error.strerror or str(error))
+            yield (
+                relative,
+                InputFile(os.path.join(top, relative), real, -1, -1, -1, error.strerror or str(error)),
+            )
             continue
         if any(entry.name == MARKER for entry in found):
             continue

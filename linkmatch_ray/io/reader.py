@@ -36,7 +36,11 @@ class FileReader:
         """Compare the open file with the plan."""
         status = os.fstat(self._fd)
         now = (status.st_size, status.st_mtime_ns, status.st_ino)
-        if not stat.S_ISREG(status.st_mode) or now != (self._file.size, self._file.mtime_ns, self._file.inode):
+        if not stat.S_ISREG(status.st_mode) or now != (
+            self._file.size,
+            self._file.mtime_ns,
+            self._file.inode,
+        ):
             raise Changed
 
     def seek(self, offset: int) -> None:

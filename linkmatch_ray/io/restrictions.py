@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Literal, NoReturn
+from typing import Any, Final, Literal, NoReturn
 
 import numpy as np
 
@@ -60,7 +60,7 @@ class Restrictions:
         key: str | Sequence[str] = "data",
         *,
         at: str | None = None,
-        format: RestrictionsFormat = "auto",  # noqa: A002 - the option is called so
+        format: RestrictionsFormat = "auto",
     ) -> Restrictions:
         """Load a list and build its index.
 
@@ -78,11 +78,11 @@ class Restrictions:
         if not pairs:
             raise UsageError("no key was given. Name the member to compare, for example --key data.")
         name = "<bytes>" if isinstance(source, bytes) else os.fspath(source)
-        if format == "auto" and name.removesuffix(".gz").removesuffix(".zst").lower().endswith(".txt"):
-            format = "text"  # noqa: A001
+        is_text = name.lower().removesuffix(".gz").removesuffix(".zst").endswith(".txt")
+        layout: RestrictionsFormat = "text" if is_text and format == "auto" else format
         try:
             with _open(source) as raw:
-                index = _Loader(raw, name, pairs, at, format).index()
+                index = _Loader(raw, name, pairs, at, layout).index()
         except OSError as error:
             raise RestrictionsError(
                 f"{name}: {error.strerror or error}. Name a readable restrictions file with -r."
@@ -90,7 +90,7 @@ class Restrictions:
         return cls(index, pairs, name)
 
 
-def _open(source: str | os.PathLike[str] | bytes) -> BinaryIO:
+def _open(source: str | os.PathLike[str] | bytes) -> io.BytesIO | io.BufferedReader:
     if isinstance(source, bytes):
         return io.BytesIO(source)
     if os.fspath(source) == "-":
@@ -103,14 +103,14 @@ class _Loader:
 
     def __init__(
         self,
-        raw: BinaryIO,
+        raw: io.BytesIO | io.BufferedReader,
         name: str,
         pairs: tuple[KeyPair, ...],
         at: str | None,
         format_: RestrictionsFormat,
     ) -> None:
-        buffered = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(raw)  # type: ignore[arg-type]
-        self._source = open_source(buffered, buffered.peek(4)[:4])
+        head = raw.peek(4)[:4] if isinstance(raw, io.BufferedReader) else raw.getvalue()[:4]
+        self._source = open_source(raw, head)
         self._name, self._pairs, self._at, self._format = name, pairs, at, format_
         self._paths = tuple(pair.restriction for pair in pairs)
         self._builder = IndexBuilder()
@@ -150,9 +150,7 @@ class _Loader:
         try:
             count = self._source.readinto(memoryview(self._buffer)[self._end :])
         except Damage as damage:
-            raise RestrictionsError(
-                f"{self._name}: {damage.message}. Restore the file; nothing was matched."
-            ) from None
+            raise RestrictionsError(f"{self._name}: {damage.message}. Restore the file; nothing was matched.") from None
         self._end += count
         self._ended = count < room
 
@@ -166,9 +164,7 @@ class _Loader:
         while True:
             first = skip_white(self._buffer, self._low, self._end)
             if first < self._end or self._ended:
-                return self._format == "array" or (
-                    self._format == "auto" and self._buffer[first : first + 1] == b"["
-                )
+                return self._format == "array" or (self._format == "auto" and self._buffer[first : first + 1] == b"[")
             self._fill()
 
     def _first_line_is_whole(self) -> bool:
@@ -219,9 +215,7 @@ class _Loader:
         if self._buffer[self._low : self._low + 1] != b"]":
             self._fail(self._count, "} where the array may end with ]")
         if skip_white(self._buffer, self._low + 1, self._end) < self._end:
-            raise RestrictionsError(
-                f"{self._name}: something follows the array's end. Remove it; nothing was matched."
-            )
+            raise RestrictionsError(f"{self._name}: something follows the array's end. Remove it; nothing was matched.")
 
     def _fill_wholly_from(self, low: int) -> None:
         self._low = low
@@ -239,7 +233,10 @@ class _Loader:
                 self._add(text.strip(b" \t\r\n"))
                 return
             low = locate(
-                self._buffer, skip_white(self._buffer, self._low, self._end), self._end, KeyPath.parse(self._at)
+                self._buffer,
+                skip_white(self._buffer, self._low, self._end),
+                self._end,
+                KeyPath.parse(self._at),
             )
         except Damage as damage:
             raise RestrictionsError(
@@ -267,9 +264,7 @@ class _Loader:
 
     def _json_key(self, low: int, high: int) -> None:
         lines = frame_lines(np.frombuffer(self._buffer, np.uint8), low, high)
-        for start, end, number in zip(
-            lines.starts.tolist(), lines.ends.tolist(), lines.numbers.tolist(), strict=True
-        ):
+        for start, end, number in zip(lines.starts.tolist(), lines.ends.tolist(), lines.numbers.tolist(), strict=True):
             self._add(bytes(self._buffer[start:end]), line=self._lines + number + 1)
         self._lines += lines.newlines
 

@@ -189,7 +189,7 @@ class Collector:
         return Receipt(self._durable.next, self._frontier.next, self._durable.ends)
 
     def _take(self, part: PartBody) -> bool:
-        matched, unmatched = memoryview(part.matched), memoryview(part.unmatched)
+        matched, unmatched = part.matched.data, part.unmatched.data
         at_matched = at_unmatched = 0
         for piece in part.pieces:
             key = Key(piece.file, piece.range, piece.part)
@@ -247,20 +247,21 @@ class Collector:
 
     def _write(self, piece: Piece, matched: memoryview, unmatched: memoryview, quarantine: bytes) -> None:
         starts = self._frontier.ends
-        contents = (matched, unmatched, quarantine)
+        contents: tuple[memoryview | bytes, ...] = (matched, unmatched, quarantine)
         ends = [
             output.write(data, start) if len(data) else start
             for output, data, start in zip(self._outputs, contents, starts, strict=True)
         ]
-        spans: list[Any] = []
-        for data, start in zip(contents, starts, strict=True):
-            spans += (start, len(data), _digest(data))
+        at_matched, at_unmatched, at_quarantine = (
+            (start, len(data), _digest(data)) for data, start in zip(contents, starts, strict=True)
+        )
         counts = piece.counts
         self._rows.append(
             PieceRow(
                 piece.file, piece.range, piece.part, int(piece.last),
                 counts.records, counts.matched, counts.unmatched, counts.missing_key, counts.not_object,
-                counts.entries, piece.lines, piece.indexes, piece.input_bytes, *spans, piece.hits,
+                counts.entries, piece.lines, piece.indexes, piece.input_bytes,
+                *at_matched, *at_unmatched, *at_quarantine, piece.hits,
             )
         )  # fmt: skip
         self._counts.add(counts)
@@ -319,7 +320,10 @@ class Collector:
                 file.write(b"".join([b'{"index":%d,"key":%s,"hits":%d}\n' % (i, index.key(d), n) for i, d, n in rows]))
 
         write_atomically(self._directory / RESTRICTIONS, write)
-        return {"restrictions": index.restrictions, "restrictions_hit": int(np.count_nonzero(times[distinct]))}
+        return {
+            "restrictions": index.restrictions,
+            "restrictions_hit": int(np.count_nonzero(times[distinct])),
+        }
 
     def _count_reasons(self) -> dict[str, int]:
         """Entries by reason, from the file itself: a resumed job has not seen them all."""

@@ -253,16 +253,14 @@ class Driver:
         except (RayError, OSError) as error:
             self._failed(unit, error)
             return
-        if unit.received is not None and header.last <= unit.received or header.last < self._durable:
+        if (unit.received is not None and header.last <= unit.received) or header.last < self._durable:
             return  # it came before the unit was tried again
         unit.received = header.last
         unit.parts.append(Held(header, body))
         self._held_bytes += header.nbytes
         counts = replace(self.progress.counts)
         counts.add(header.counts)
-        self.progress = replace(
-            self.progress, counts=counts, bytes_done=self.progress.bytes_done + header.input_bytes
-        )
+        self.progress = replace(self.progress, counts=counts, bytes_done=self.progress.bytes_done + header.input_bytes)
 
     # Trying again
 

@@ -8,6 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from secrets import token_hex
@@ -31,6 +32,9 @@ from linkmatch_ray.runtime.session import NAMESPACE, Session
 from linkmatch_ray.runtime.tasks import TaskSettings
 
 DEFAULT_OUTPUT: Final = "linkmatch-results"
+
+CLOSE_SECONDS_MAX: Final = 10.0
+"""How long the collector may take to make what it took durable; beyond, it is done again at the next start."""
 
 
 class Job:
@@ -115,9 +119,16 @@ class Job:
             overwrite = [request.overwrite]
 
             def open_collector() -> tuple[Any, Receipt]:
-                collector = start_collector(ray, self.id, str(self.directory), request.files, plan.ranges, request.settings)
+                collector = start_collector(
+                    ray, self.id, str(self.directory), request.files, plan.ranges, request.settings
+                )
                 self._collector = collector
-                receipt = _get(ray, collector.open.options(concurrency_group="commit").remote(overwrite=overwrite.pop() if overwrite else False))
+                receipt = _get(
+                    ray,
+                    collector.open.options(concurrency_group="commit").remote(
+                        overwrite=overwrite.pop() if overwrite else False
+                    ),
+                )
                 return collector, receipt
 
             workers = request.workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
@@ -175,7 +186,17 @@ def submit(
     """
     listing = list_inputs(inputs)
     plan = PlanOptions(unit_bytes, part_bytes, one_file_per_task)
-    request = _Request(listing, restrictions, Path(output), options or MatchOptions(), plan, workers, job_id, overwrite, session)
+    request = _Request(
+        listing,
+        restrictions,
+        Path(output),
+        options or MatchOptions(),
+        plan,
+        workers,
+        job_id,
+        overwrite,
+        session,
+    )
     return Job(request)
 
 
@@ -271,14 +292,14 @@ def start_collector(
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     actor = ray.remote(concurrency_groups={"commit": 1})(Collector)
     return actor.options(
-            name=f"linkmatch:{job_id}",
-            namespace=NAMESPACE,
-            num_cpus=0,
-            max_restarts=0,
-            max_task_retries=0,
-            allow_out_of_order_execution=True,
-            scheduling_strategy=here,
-        ).remote(directory, files, ranges, settings)
+        name=f"linkmatch:{job_id}",
+        namespace=NAMESPACE,
+        num_cpus=0,
+        max_restarts=0,
+        max_task_retries=0,
+        allow_out_of_order_execution=True,
+        scheduling_strategy=here,
+    ).remote(directory, files, ranges, settings)
 
 
 def _get(ray: Any, ref: Any) -> Any:
@@ -293,10 +314,8 @@ def _get(ray: Any, ref: Any) -> Any:
 
 def _close(ray: Any, collector: Any) -> None:
     """Have what was taken made durable, and the directory given back; then end the actor."""
-    try:
-        ray.get(collector.close.options(concurrency_group="commit").remote(), timeout=10)
-    except ray.exceptions.RayError:
-        pass
+    with suppress(ray.exceptions.RayError):
+        ray.get(collector.close.options(concurrency_group="commit").remote(), timeout=CLOSE_SECONDS_MAX)
     ray.kill(collector)
 
 

@@ -112,9 +112,7 @@ class _Unit:
             _buffers = Buffers(window_bytes)
         _pack_buffer = _pack_buffer or bytearray(LOW + WINDOW_BYTES + LOW)
         self._buffer = _pack_buffer
-        self._matcher = Matcher(
-            settings.paths, index, settings.options, _buffers, part_bytes=settings.plan.part_bytes
-        )
+        self._matcher = Matcher(settings.paths, index, settings.options, _buffers, part_bytes=settings.plan.part_bytes)
 
     def parts(self, spans: tuple[Span, ...], files: tuple[InputFile, ...]) -> Iterator[Part]:
         """Parts in the order of the spans."""

@@ -73,9 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     limits = Limits(options.timeout, int(memory * _MEMORY_SHARE))
-    terms = Terms(
-        options.work, options.rounds, options.workers, limits, options.linkmatch
-    )
+    terms = Terms(options.work, options.rounds, options.workers, limits, options.linkmatch)
     results: dict[str, list[Result]] = {}
     for name in options.corpora:
         corpus = ensure(options.work, name, sizes)
@@ -114,9 +112,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
         type=_contenders,
         default=list(CONTENDERS),
         metavar="A,B",
-        help="names or beginnings of names, of "
-        + ", ".join(c.name for c in CONTENDERS)
-        + " (default: all of them)",
+        help="names or beginnings of names, of " + ", ".join(c.name for c in CONTENDERS) + " (default: all of them)",
     )
     add("--rounds", type=int, default=1, metavar="N", help="median of N (default: 1)")
     add("--workers", type=int, default=2, help="processes or threads (default: 2)")

@@ -51,9 +51,7 @@ CONTENDERS = (
         ("pool-manager-list",),
         "orjson",
     ),
-    Contender(
-        "pool-returned", "Pool.map, lists flattened", ("pool-returned",), "orjson"
-    ),
+    Contender("pool-returned", "Pool.map, lists flattened", ("pool-returned",), "orjson"),
     Contender("pool-queue", "multiprocessing.Queue", ("pool-queue",), "orjson"),
     Contender("pool-files", "files, read afterwards", ("pool-files",), "orjson"),
     Contender("pool-threads", "ThreadPool", ("pool-threads",), "orjson"),

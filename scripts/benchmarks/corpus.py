@@ -93,9 +93,7 @@ def parameters(name: str, sizes: Sizes) -> Parameters:
         # Real files, all of them: with hard links the directory would be as long, but
         # the inodes, and so what opening a file costs, would be a tenth.
         few, many = sizes.few_files, sizes.many_files
-        return Parameters(
-            name, sizes.seed, SMALL_FILE_BYTES, many, few, many, 100_000, 0.01
-        )
+        return Parameters(name, sizes.seed, SMALL_FILE_BYTES, many, few, many, 100_000, 0.01)
     small, large = sizes.small_gb * 1e9, sizes.large_gb * 1e9
     file_bytes = int(min(FILE_BYTES, small / 10))
     few, many = round(small / file_bytes), round(large / file_bytes)
@@ -168,10 +166,7 @@ def _make(root: Path, wanted: Parameters) -> dict[str, object]:
         rng = random.Random(f"{wanted.name}/{wanted.seed}/{index}")
         parts, matches, unique = _records(wanted, keys, pool, rng, unique)
         path = _path(root / "real", index, wanted.suffix)
-        if wanted.layout == "arrays":
-            content = b"[" + b",".join(parts) + b"]"
-        else:
-            content = b"\n".join(parts) + b"\n"
+        content = b"[" + b",".join(parts) + b"]" if wanted.layout == "arrays" else b"\n".join(parts) + b"\n"
         path.write_bytes(content)
         counts.append((len(content), len(parts), matches))
 
@@ -180,10 +175,7 @@ def _make(root: Path, wanted: Parameters) -> dict[str, object]:
         for index in range(files):
             real = _path(root / "real", index % len(counts), wanted.suffix)
             os.link(real, _path(root / size, index, wanted.suffix))
-        sums = [
-            sum(counts[i % len(counts)][column] for i in range(files))
-            for column in range(3)
-        ]
+        sums = [sum(counts[i % len(counts)][column] for i in range(files)) for column in range(3)]
         names = ("bytes", "records", "matches")
         facts[size] = {"files": files, **dict(zip(names, sums, strict=True))}
     return facts

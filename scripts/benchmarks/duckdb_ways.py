@@ -31,9 +31,7 @@ def matches(work: Work) -> int:
     target = work.out / "matched"
     # Kept as text, a record is one column: CSV without quotes writes it as it is.
     options = (
-        r"(FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER E'\x01')"
-        if "text" in words
-        else "(FORMAT json)"
+        r"(FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER E'\x01')" if "text" in words else "(FORMAT json)"
     )
     row = connection.execute(f"COPY ({query}) TO '{target}' {options}").fetchone()
     return int(row[0]) if row else 0

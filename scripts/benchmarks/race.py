@@ -80,9 +80,7 @@ def duckdb_best(results: Sequence[Result]) -> Result | None:
 def race(corpus: Corpus, contenders: list[Contender], terms: Terms) -> list[Result]:
     """Run every contender in turn, `rounds` times over."""
     results = [
-        Result(contender, corpus)
-        for contender in contenders
-        if corpus.name in (contender.only or (corpus.name,))
+        Result(contender, corpus) for contender in contenders if corpus.name in (contender.only or (corpus.name,))
     ]
     for number in range(terms.rounds):
         for result in results:
@@ -141,9 +139,7 @@ def _run(result: Result, size_name: str, variant: str, terms: Terms) -> bool:
     out = terms.work / "out"
     # A folder of the benchmark's own, in its work folder: the last contender's output.
     shutil.rmtree(out, ignore_errors=True)
-    words = command(
-        variant, result.contender, corpus, size, out, terms.workers, terms.linkmatch
-    )
+    words = command(variant, result.contender, corpus, size, out, terms.workers, terms.linkmatch)
     print(f"$ {shlex.join(words)}", file=sys.stderr, flush=True)
     outcome = measure(words, terms.work, terms.limits)
     matched, problem = _read(outcome)
@@ -196,6 +192,4 @@ def _read(outcome: Outcome) -> tuple[int | None, str]:
 
 def _count_lines(path: Path) -> int:
     with path.open("rb") as file:
-        return sum(
-            block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b"")
-        )
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))

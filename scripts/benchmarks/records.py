@@ -80,9 +80,7 @@ class Keys:
             words = rng.sample(_WORDS, 3)
             if troubled and i % 4 == 0:
                 words[1] = rng.choice(["café", "größe", "東京"])
-            self.plain.append(
-                f"https://www.{words[0]}-{i}.example/{words[1]}/{words[2]}-"
-            )
+            self.plain.append(f"https://www.{words[0]}-{i}.example/{words[1]}/{words[2]}-")
         self.numeric_every = NUMERIC_EVERY if troubled else 0
         ascii_only = [json.dumps(base) for base in self.plain]
         starts = {
@@ -91,10 +89,7 @@ class Keys:
             "slash": [b.replace("/", r"\/") for b in ascii_only],
             "u002f": [b.replace("/", r"\u002f") for b in ascii_only],
         }
-        self._bytes = {
-            style: [base[:-1].encode() for base in bases]
-            for style, bases in starts.items()
-        }
+        self._bytes = {style: [base[:-1].encode() for base in bases] for style, bases in starts.items()}
 
     def value(self, number: int) -> str | int:
         """Return the key of a restriction, as the value it has in JSON."""

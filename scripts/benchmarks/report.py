@@ -23,8 +23,7 @@ def report(results: Sequence[Result], *, markdown: bool) -> str:
     """Return one corpus's table, what is to be said about it, and the commands."""
     corpus = results[0].corpus
     sizes = "; ".join(
-        f"{name}: {size.bytes / 1e9:.3g} GB, {size.files:,} files, "
-        f"{size.records:,} records, {size.matches:,} matches"
+        f"{name}: {size.bytes / 1e9:.3g} GB, {size.files:,} files, {size.records:,} records, {size.matches:,} matches"
         for name, size in (("small", corpus.small), ("large", corpus.large))
     )
     ours = next((r.slope for r in results if r.contender.name == OURS), None)

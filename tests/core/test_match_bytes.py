@@ -19,9 +19,7 @@ LAYOUT_NAMES = {"lines": "lines", "object": "object", "object-pretty": "object"}
 def assert_agrees(got, expected):
     assert got.matched == expected.matched
     assert got.unmatched == expected.unmatched
-    assert {name: getattr(got.counts, name) for name in COUNTS} == {
-        name: expected.counts[name] for name in COUNTS
-    }
+    assert {name: getattr(got.counts, name) for name in COUNTS} == {name: expected.counts[name] for name in COUNTS}
     assert got.counts.records == got.counts.matched + got.counts.unmatched
     assert {index: hits for index, hits in got.hits.items() if hits} == dict(expected.hits)
     assert len(got.entries) == got.counts.entries
@@ -60,9 +58,7 @@ def test_same_as_the_oracle(case, emit):
 )
 def test_same_provenance_as_the_oracle(case, emit, name):
     """Every line says file, index, line, offset and restrictions as the oracle counts them."""
-    expected = oracle.match(
-        case.files[0].data, case.restrictions, case.keys, emit=emit, provenance=True, name=name
-    )
+    expected = oracle.match(case.files[0].data, case.restrictions, case.keys, emit=emit, provenance=True, name=name)
     options = MatchOptions(emit=emit, provenance=True, name=name)
     assert_agrees(match_bytes(case.files[0].data, load(case.restrictions, case.keys), options), expected)
 
@@ -90,9 +86,7 @@ def test_format_given_is_format_found(case):
 def test_emit_chooses_among_the_same_lines(case):
     """`matched` and `unmatched` are the halves of `both`; counts and hits do not depend on `emit`."""
     restrictions = load(case.restrictions, case.keys)
-    first, second, both = (
-        match_bytes(case.files[0].data, restrictions, MatchOptions(emit=emit)) for emit in EMITS
-    )
+    first, second, both = (match_bytes(case.files[0].data, restrictions, MatchOptions(emit=emit)) for emit in EMITS)
     assert (first.matched, second.unmatched) == (both.matched, both.unmatched)
     assert (first.unmatched, second.matched) == (b"", b"")
     assert first.counts == second.counts == both.counts
@@ -131,9 +125,7 @@ def test_everything_before_the_damage_in_an_array_comes_out(case, share, data):
     assert [entry.index for entry in got.entries] == [known.index for known in expected.entries]
 
 
-@given(
-    texts=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\n\r")).filter(bool), max_size=6)
-)
+@given(texts=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\n\r")).filter(bool), max_size=6))
 def test_text_restrictions_are_one_key_a_line(texts):
     """In text format only line ends are stripped: spaces, quotes and everything else belong to the key."""
     ends = itertools.cycle(("\n", "\r\n"))
@@ -147,9 +139,7 @@ def test_text_restrictions_are_one_key_a_line(texts):
 
 
 @pytest.mark.parametrize("sides", ["record, restriction", "restriction, record"])
-@pytest.mark.parametrize(
-    "around", ["{}", "[{}]", '{{"x":[{}]}}'], ids=["bare", "in an array", "in an object"]
-)
+@pytest.mark.parametrize("around", ["{}", "[{}]", '{{"x":[{}]}}'], ids=["bare", "in an array", "in an object"])
 @pytest.mark.parametrize(
     ("left", "same", "right"),
     [
@@ -439,9 +429,7 @@ def test_invalid_restrictions_are_refused_by_name_of_the_entry(restrictions, nam
         Restrictions.load(restrictions)
 
 
-@pytest.mark.parametrize(
-    "form", ["{}\n{}", "[{},{}]", '{{"x":0}}\n{}\n{}'], ids=["lines", "array", "lines after one"]
-)
+@pytest.mark.parametrize("form", ["{}\n{}", "[{},{}]", '{{"x":0}}\n{}\n{}'], ids=["lines", "array", "lines after one"])
 @pytest.mark.parametrize("levels", [499, 501, 2_000, 100_000])
 def test_depth_is_bounded_on_every_path(form, levels):
     """A record nested a little less than 500 deep comes out; one nested deeper is an entry, and no crash."""

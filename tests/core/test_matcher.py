@@ -73,9 +73,7 @@ def test_any_window_gives_the_same_nested_records(case, window):
 @st.composite
 def small_files(draw):
     """Files for one buffer: alike, so that they can be joined, but for some that are cut or damaged."""
-    layouts = draw(
-        st.sampled_from((("lines",), ("array", "array-pretty"), ("lines", "object"), strategies.LAYOUTS))
-    )
+    layouts = draw(st.sampled_from((("lines",), ("array", "array-pretty"), ("lines", "object"), strategies.LAYOUTS)))
     case = draw(strategies.cases(files=6, layouts=layouts))
     files = [file.plain for file in case.files]
     for number in draw(st.lists(st.integers(0, len(files) - 1), max_size=2)):

@@ -61,9 +61,7 @@ def ledger(output):
     connection = sqlite3.connect(f"file:{output / 'ledger.sqlite'}?mode=ro", uri=True)
     connection.row_factory = sqlite3.Row
     try:
-        return {
-            os.fsdecode(row["path"]): dict(row) for row in connection.execute("SELECT * FROM file_ledger")
-        }
+        return {os.fsdecode(row["path"]): dict(row) for row in connection.execute("SELECT * FROM file_ledger")}
     finally:
         connection.close()
 
@@ -80,9 +78,7 @@ def assert_sums_hold(summary, output, paths, results, total):
     totals = summary["totals"]
     assert totals["files"] == len(paths)
     assert {name: totals[name] for name in COUNTS} == {name: total.counts[name] for name in COUNTS}
-    assert {name: totals[name] for name in COUNTS} == {
-        name: sum(row[name] for row in rows.values()) for name in COUNTS
-    }
+    assert {name: totals[name] for name in COUNTS} == {name: sum(row[name] for row in rows.values()) for name in COUNTS}
     assert dict(summary) == json.loads((output / "summary.json").read_bytes())
 
 
@@ -142,10 +138,7 @@ def test_positions_are_rebased_across_units_and_parts(rooms, case, unit_bytes, p
     paths = write(directory, case)
     sizes_given = {"unit_bytes": unit_bytes, "part_bytes": part_bytes}
     _, streams = run(paths, load(case), directory / "out", emit="both", provenance=True, **sizes_given)
-    named = [
-        json.loads(line)["file"]
-        for line in (streams["matched.jsonl"] + streams["unmatched.jsonl"]).splitlines()
-    ]
+    named = [json.loads(line)["file"] for line in (streams["matched.jsonl"] + streams["unmatched.jsonl"]).splitlines()]
     assert set(named) <= {str(path) for path in paths} | {os.path.realpath(path) for path in paths}
     names = [str(path) if str(path) in named else os.path.realpath(path) for path in paths]
     files = [(name, file.data) for name, file in zip(names, case.files, strict=True)]
