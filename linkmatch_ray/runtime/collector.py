@@ -96,6 +96,14 @@ class Collector:
         """
         prepare(self._directory)
         self._lock = Lock(self._directory)
+        try:
+            return self._begin(overwrite)
+        except BaseException:
+            self._lock.release()
+            self._lock = None
+            raise
+
+    def _begin(self, overwrite: bool) -> Receipt:
         if overwrite:
             clear(self._directory)
         path = self._directory / LEDGER
@@ -106,6 +114,7 @@ class Collector:
         if not begun:
             self._ledger.begin_job(self._settings, self._files, self._ranges)
         elif self._ledger.settings().get("fingerprint") != self._settings["fingerprint"]:
+            self._ledger.close()
             raise JobChanged(f"{self._directory}: holds a job with other inputs, restrictions or options.")
         self._outputs = tuple(Output(self._directory / name) for name in (MATCHED, UNMATCHED, QUARANTINE))
         sync_directory(self._directory)
@@ -237,6 +246,8 @@ class Collector:
             self._flush()
             self._frontier = Frontier(Key(number, 0, 0), self._file_start)
             self._ledger.roll_back_file(number, self._frontier)
+            for output, end in zip(self._outputs, self._frontier.ends, strict=True):
+                output.truncate(end)
             self._durable = self._frontier
             self._counts, self._input_bytes = self._ledger.totals()
         piece = Piece(file=number, fault=entry, entries=(entry,), counts=Counts(entries=1))

@@ -21,6 +21,7 @@ from linkmatch_ray import __version__
 from linkmatch_ray.core.outcome import MatchOptions
 from linkmatch_ray.core.stream import PART_BYTES_MAX
 from linkmatch_ray.errors import JobChanged, JobError, LinkmatchError
+from linkmatch_ray.io.hints import hints
 from linkmatch_ray.io.inputs import InputFile, Listing, list_inputs
 from linkmatch_ray.io.ledger import Ledger
 from linkmatch_ray.io.restrictions import Restrictions
@@ -119,6 +120,8 @@ class Job:
             overwrite = [request.overwrite]
 
             def open_collector() -> tuple[Any, Receipt]:
+                if self._collector is not None:
+                    ray.kill(self._collector)  # it died by itself, but keeps its name until it is told to
                 collector = start_collector(
                     ray, self.id, str(self.directory), request.files, plan.ranges, request.settings
                 )
@@ -135,7 +138,11 @@ class Job:
             self._driver = Driver(plan, request.files, index, settings, workers, open_collector, self._stop)
             try:
                 collector = self._driver.run()
+                counts = self._driver.progress.counts
                 details = request.details(started, matching, workers, len(plan.units))
+                details["hints"] = hints(
+                    request.files, request.restrictions, counts.records, counts.matched, counts.missing_key
+                )
                 finish = collector.finish.options(concurrency_group="commit").remote(index, details)
                 self._summary = _get(ray, finish)
             finally:
@@ -290,8 +297,7 @@ def start_collector(
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    actor = ray.remote(concurrency_groups={"commit": 1})(Collector)
-    return actor.options(
+    actor = ray.remote(concurrency_groups={"commit": 1})(Collector).options(
         name=f"linkmatch:{job_id}",
         namespace=NAMESPACE,
         num_cpus=0,
@@ -299,7 +305,8 @@ def start_collector(
         max_task_retries=0,
         allow_out_of_order_execution=True,
         scheduling_strategy=here,
-    ).remote(directory, files, ranges, settings)
+    )
+    return actor.remote(directory, files, ranges, settings)
 
 
 def _get(ray: Any, ref: Any) -> Any:

@@ -1,0 +1,119 @@
+"""Why a job may have found nothing: a look at some records, for the commonest mistake, a wrong key."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import numpy as np
+
+from linkmatch_ray.core.careful import Damage, parse
+from linkmatch_ray.core.frames import frame_elements, frame_lines
+from linkmatch_ray.core.inflate import open_source
+from linkmatch_ray.core.judge import whole_elements
+from linkmatch_ray.core.keys import MISSING, NumberText
+from linkmatch_ray.core.stream import skip_white
+from linkmatch_ray.io.inputs import InputFile
+from linkmatch_ray.io.reader import Changed, FileReader
+from linkmatch_ray.io.restrictions import Restrictions
+
+FILES_MAX: Final = 5
+FILE_BYTES_MAX: Final = 1 << 18
+RECORDS_MAX: Final = 200
+MEMBERS_MAX: Final = 8
+"""A hint looks at the beginning of a few files: it shall say something, not everything."""
+
+
+def hints(
+    files: Iterable[InputFile], restrictions: Restrictions, records: int, matched: int, missing: int
+) -> list[str]:
+    """What to tell the user where nothing matched, or most records lack the key; nothing otherwise."""
+    if not records or (matched and missing * 2 <= records):
+        return []
+    sample = list(_sample(files))
+    objects = [record for record in sample if isinstance(record, dict)]
+    if not objects:
+        return []
+    found: list[str] = []
+    lacking = [
+        path
+        for path in restrictions.paths
+        if sum(path.find(record) is MISSING for record in objects) * 2 > len(objects)
+    ]
+    if missing * 2 > records or lacking:
+        names = Counter(name for record in objects for name in record)
+        shown = ", ".join(f"{name} ({count})" for name, count in names.most_common(MEMBERS_MAX))
+        paths = ", ".join(f'"{path.text}"' for path in lacking or restrictions.paths)
+        found.append(
+            f"Hint: most records have no key {paths}. Of the first {len(objects)}, members are: {shown}."
+            " Name another with --key."
+        )
+    if not matched:
+        found += _type_hints(objects, restrictions)
+    return found
+
+
+def _type_hints(objects: list[dict[str, Any]], restrictions: Restrictions) -> Iterator[str]:
+    """Where the keys of the records are of other types than those of the restrictions."""
+    if len(restrictions.pairs) != 1 or not len(restrictions):
+        return
+    index, path = restrictions.index, restrictions.paths[0]
+    some = np.unique(np.linspace(0, len(index.hashes) - 1, RECORDS_MAX).astype(np.int64)).tolist()
+    listed = Counter(_kind(parse(index.key(distinct))) for distinct in some)
+    values = [value for record in objects if (value := path.find(record)) is not MISSING]
+    read = Counter(map(_kind, values))
+    if read and not read.keys() & listed.keys():
+        yield (
+            f"Hint: the records' keys are {_listing(read)}, the restrictions' are {_listing(listed)};"
+            " values of different types are never equal."
+        )
+
+
+def _listing(kinds: Counter[str]) -> str:
+    return " and ".join(kind for kind, _ in kinds.most_common())
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, NumberText):
+        return "numbers"
+    if value is None:
+        return "null"
+    names = {str: "strings", bool: "booleans", list: "arrays", dict: "objects"}
+    return names[type(value)]
+
+
+def _sample(files: Iterable[InputFile]) -> Iterator[Any]:
+    """Up to `RECORDS_MAX` parsed records from the beginnings of the first files."""
+    left = RECORDS_MAX
+    looked = 0
+    for file in files:
+        if looked == FILES_MAX or left <= 0:
+            return
+        if file.fault is not None or not file.size:
+            continue
+        looked += 1
+        for text in _beginning(file)[:left]:
+            try:
+                yield parse(text)
+            except Damage:
+                continue
+            left -= 1
+
+
+def _beginning(file: InputFile) -> list[bytes]:
+    """The whole records in the first `FILE_BYTES_MAX` bytes of a file."""
+    buffer = bytearray(FILE_BYTES_MAX)
+    try:
+        with FileReader(file) as raw:
+            end = open_source(raw, raw.head()).readinto(memoryview(buffer))
+    except (Changed, OSError, Damage):
+        return []
+    data = np.frombuffer(buffer, np.uint8)
+    first = skip_white(buffer, 3 if buffer[:3] == b"\xef\xbb\xbf" else 0, end)
+    if buffer[first : first + 1] == b"[":
+        starts, ends = whole_elements(frame_elements(data, first + 1, end), first=True)
+    else:
+        lines = frame_lines(data, first, end)
+        starts, ends = lines.starts, lines.ends
+    return [bytes(buffer[start:end]) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]

@@ -1,0 +1,153 @@
+"""The collector as the plain class it is: the next part only, recovery, roll-back. No Ray."""
+
+import json
+
+import numpy as np
+import pytest
+
+from linkmatch_ray.core.outcome import Counts, Entry, Piece
+from linkmatch_ray.errors import DirectoryInUse, JobChanged, UsageError
+from linkmatch_ray.io import results
+from linkmatch_ray.io.inputs import InputFile
+from linkmatch_ray.io.ledger import Key
+from linkmatch_ray.io.restrictions import Restrictions
+from linkmatch_ray.runtime.collector import Collector
+from linkmatch_ray.runtime.tasks import PartBody
+
+SETTINGS = {"fingerprint": "f", "provenance": "0"}
+
+
+def files(count):
+    return [InputFile(b"%d.jsonl" % n, b"/%d.jsonl" % n, 10, 0, n) for n in range(count)]
+
+
+def part(*pieces):
+    """A part of (file, range, part, last, text): each text is its matched output."""
+    texts = [text for *_, text in pieces]
+    made = [
+        Piece(
+            file=file,
+            range=range_,
+            part=number,
+            last=last,
+            counts=Counts(records=1, matched=1),
+            lines=1,
+            indexes=1,
+            matched_bytes=len(text),
+        )
+        for file, range_, number, last, text in pieces
+    ]
+    return PartBody(made, np.frombuffer(b"".join(texts), np.uint8), np.empty(0, np.uint8))
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Opens a collector over `out`; all are closed at the end."""
+    opened = []
+
+    def make(ranges=(1, 1), settings=SETTINGS, **how):
+        collector = Collector(str(tmp_path / "out"), files(len(ranges)), list(ranges), settings)
+        collector.open(**how)
+        opened.append(collector)
+        return collector
+
+    yield make
+    for collector in opened:
+        collector.close()
+
+
+def matched(tmp_path):
+    return (tmp_path / "out" / "matched.jsonl").read_bytes()
+
+
+def test_takes_the_next_part_only(make, tmp_path):
+    """A part from further on, or one that came before, changes nothing."""
+    collector = make(ranges=(2, 1))
+    assert collector.commit(part((0, 1, 0, True, b"later\n"))).taken == Key(0, 0, 0)
+    assert collector.commit(part((0, 0, 0, False, b"a\n"))).taken == Key(0, 0, 1)
+    assert collector.commit(part((0, 0, 0, False, b"a\n"))).taken == Key(0, 0, 1)
+    assert collector.commit(part((0, 0, 1, True, b"b\n"))).taken == Key(0, 1, 0)
+    assert collector.commit(part((0, 1, 0, True, b"c\n")), part((1, 0, 0, True, b"d\n"))).taken == Key(2, 0, 0)
+    assert collector.flush().durable == Key(2, 0, 0)
+    assert matched(tmp_path) == b"a\nb\nc\nd\n"
+
+
+def test_what_was_not_made_durable_is_cut_off_and_taken_again(make, tmp_path):
+    """A collector that died goes on behind the last transaction."""
+    first = make()
+    first.commit(part((0, 0, 0, True, b"a\n")))
+    first.flush()
+    first.commit(part((1, 0, 0, True, b"lost\n")))
+    first._rows.clear()  # dies before it commits them
+    first.close()
+    second = make()
+    assert second.flush().durable == Key(1, 0, 0)
+    second.commit(part((1, 0, 0, True, b"b\n")))
+    second.flush()
+    assert matched(tmp_path) == b"a\nb\n"
+
+
+def test_steps_back_where_a_power_cut_took_data(make, tmp_path):
+    """Outputs shorter than the ledger says: back to the last piece whose digest agrees."""
+    first = make(ranges=(1, 1, 1))
+    for number, text in enumerate((b"aaaa\n", b"bbbb\n", b"cccc\n")):
+        first.commit(part((number, 0, 0, True, text)))
+        first.flush()
+    first.close()
+    path = tmp_path / "out" / "matched.jsonl"
+    path.write_bytes(b"aaaa\nbX")
+    second = make(ranges=(1, 1, 1))
+    assert second.flush().durable == Key(1, 0, 0)
+    assert path.read_bytes() == b"aaaa\n"
+
+
+def test_a_file_that_changed_is_rolled_back_to_one_entry(make, tmp_path):
+    """Parts of a file that were durable already go, and its neighbours stay."""
+    collector = make(ranges=(1, 3, 1))
+    collector.commit(part((0, 0, 0, True, b"a\n"), (1, 0, 0, True, b"gone\n")))
+    collector.flush()
+    fault = Entry(None, None, 0, 10, "changed", "it changed")
+    nothing = np.empty(0, np.uint8)
+    collector.commit(PartBody([Piece(1, 1, 0, fault=fault, counts=Counts(entries=1))], nothing, nothing))
+    collector.commit(part((2, 0, 0, True, b"b\n")))
+    collector.flush()
+    assert matched(tmp_path) == b"a\nb\n"
+    entries = (tmp_path / "out" / "quarantine.jsonl").read_bytes().splitlines()
+    assert [json.loads(entry)["reason"] for entry in entries] == ["changed"]
+    summary = collector.finish(Restrictions.load(b"[]").index, {})
+    assert summary["totals"]["records"] == 2
+    assert summary["totals"]["matched"] == 2
+    assert summary["totals"]["entries"] == 1
+
+
+def test_reads_while_the_job_runs(make):
+    """`progress` and `matches` answer from what is there."""
+    collector = make()
+    collector.commit(part((0, 0, 0, True, b"a\n")))
+    assert collector.progress()["matched"] == 1
+    collector.flush()
+    assert collector.matches(0, 10) == [b"a\n"]
+    assert collector.matches(1, 10) == []
+    assert collector.summary() is None
+
+
+def test_one_writer_a_directory(make, tmp_path):
+    """A second collector waits, then is told who has the directory."""
+    make()
+    with pytest.raises(DirectoryInUse, match="process"):
+        results.Lock(tmp_path / "out", wait_seconds=0.0)
+
+
+def test_another_job_is_refused(make):
+    """A directory with a job of other settings is not written to, unless it is to be overwritten."""
+    make().close()
+    with pytest.raises(JobChanged):
+        make(settings=SETTINGS | {"fingerprint": "other"})
+    make(settings=SETTINGS | {"fingerprint": "other"}, overwrite=True)
+
+
+def test_other_peoples_files_are_safe(tmp_path):
+    """A directory that is no result directory is refused."""
+    (tmp_path / "thesis.txt").write_text("all my work")
+    with pytest.raises(UsageError, match=r"no result directory"):
+        Collector(str(tmp_path), files(1), [1], SETTINGS).open()

@@ -1,0 +1,113 @@
+"""Real kills on a real Ray: the bytes are the same whatever was killed. A first proof of the protocol."""
+
+import contextlib
+import json
+import os
+import random
+import signal
+import time
+
+import pytest
+
+from linkmatch_ray import MatchOptions, Restrictions, submit
+from linkmatch_ray.errors import Interrupted
+from tests.processes import titled
+
+pytestmark = pytest.mark.usefixtures("ray_session")
+
+RECORDS = 40_000
+UNIT_BYTES = 100_000
+DEADLINE_SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    """One file of lines, its restrictions, and the bytes that a job over it must give."""
+    directory = tmp_path_factory.mktemp("faults")
+    keys = [n * 7919 % 1000 for n in range(RECORDS)]
+    lines = [b'{"id":%d,"data":%d,"text":"%s"}\n' % (n, key, b"x" * 60) for n, key in enumerate(keys)]
+    path = directory / "records.jsonl"
+    path.write_bytes(b"".join(lines))
+    restrictions = Restrictions.load(json.dumps([{"data": n} for n in range(0, 1000, 3)]).encode())
+    expected = b"".join(line for line, key in zip(lines, keys, strict=True) if key % 3 == 0)
+    return path, restrictions, expected
+
+
+def begin(corpus, output):
+    path, restrictions, _ = corpus
+    return submit([path], restrictions, output=output, options=MatchOptions(), workers=2, unit_bytes=UNIT_BYTES)
+
+
+def when_under_way(job):
+    """Wait until something is durable and something is left."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not job.progress().ends.get("matched") and time.monotonic() < deadline:
+        job.wait(0.005)
+    assert job.progress().ends.get("matched"), "nothing was ever committed"
+    assert not job.wait(0), "the job was over before anything could be killed"
+
+
+def kill(title):
+    """SIGKILL one of the processes of that title, now or as soon as there is one."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while time.monotonic() < deadline:
+        for pid in titled(title):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+                return
+    raise AssertionError(f"no process {title}")
+
+
+def assert_expected(job, corpus, output):
+    summary = job.result(DEADLINE_SECONDS)
+    assert (output / "matched.jsonl").read_bytes() == corpus[2]
+    assert summary["totals"]["records"] == RECORDS
+    assert summary["totals"]["entries"] == 0
+
+
+def test_a_worker_killed_twice(corpus, tmp_path):
+    """Units whose worker died are done again, each record once."""
+    job = begin(corpus, tmp_path / "out")
+    when_under_way(job)
+    kill("ray::match_unit")
+    kill("ray::match_unit")
+    assert_expected(job, corpus, tmp_path / "out")
+
+
+def test_the_collector_killed(corpus, tmp_path):
+    """A new collector recovers, and is offered again what the old one had not made durable."""
+    job = begin(corpus, tmp_path / "out")
+    when_under_way(job)
+    kill("ray::Collector")
+    assert_expected(job, corpus, tmp_path / "out")
+
+
+def test_cancelled_and_resumed(corpus, tmp_path):
+    """The same call again goes on where the job was stopped."""
+    seed = random.randrange(1 << 30)
+    print("seed", seed)
+    wait = random.Random(seed).uniform(0, 0.3)
+    job = begin(corpus, tmp_path / "out")
+    when_under_way(job)
+    job.wait(wait)
+    job.cancel()
+    with contextlib.suppress(Interrupted):
+        job.result(DEADLINE_SECONDS)
+    again = begin(corpus, tmp_path / "out")
+    assert again.id == job.id
+    assert_expected(again, corpus, tmp_path / "out")
+
+
+def test_other_programs_ask_the_collector(corpus, tmp_path):
+    """The named actor answers while the job runs."""
+    import ray
+
+    job = begin(corpus, tmp_path / "out")
+    when_under_way(job)
+    collector = ray.get_actor(f"linkmatch:{job.id}", namespace="linkmatch")
+    progress = ray.get(collector.progress.remote())
+    assert progress["state"] == "running"
+    assert ray.get(collector.matches.remote(0, 3)) == corpus[2].splitlines(keepends=True)[:3]
+    assert ray.get(collector.summary.remote()) is None
+    assert_expected(job, corpus, tmp_path / "out")
+    assert job.matches(1, 2) == corpus[2].splitlines(keepends=True)[1:3]
