@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from linkmatch_ray.runtime.driver import Progress as JobProgress
 
 RATE_SECONDS_MIN: Final = 0.5
-"""A shorter time says nothing about speed, and is not worth a mention."""
+RATE_BYTES_MIN: Final = 50_000_000
+"""Less than this says nothing about speed."""
 
 
 def number(count: int) -> str:
@@ -46,8 +47,9 @@ def summary_lines(summary: dict[str, Any], *, resumable: bool = True) -> Iterato
     """The summary as text: what was read, what was found, what went wrong, where the results are."""
     totals = summary["totals"]
     seconds = summary["matching_seconds"]
-    rate = f" ({size(totals['input_bytes'] / seconds)}/s)" if seconds >= RATE_SECONDS_MIN else ""
-    share = f" ({totals['matched'] / totals['records']:.2%})" if totals["records"] else ""
+    enough = seconds >= RATE_SECONDS_MIN and totals["input_bytes"] >= RATE_BYTES_MIN
+    rate = f" ({size(totals['input_bytes'] / seconds)}/s)" if enough else ""
+    share = f" ({totals['matched'] / totals['records']:.2%})" if totals["matched"] else ""
     yield (
         f"{number(totals['matched'])} of {plural(totals['records'], 'record')} matched{share},"
         f" by {number(totals['restrictions_hit'])} of {plural(totals['restrictions'], 'restriction')}"
@@ -58,12 +60,13 @@ def summary_lines(summary: dict[str, Any], *, resumable: bool = True) -> Iterato
     left = summary["left_out_by_name"]
     yield read + (f"; {plural(left, 'file')} left out by name" if left else "")
     if totals["missing_key"]:
-        yield f"{plural(totals['missing_key'], 'record')} without the key {', '.join(summary['keys'])}"
+        keys = ", ".join(key.partition("=")[0] for key in summary["keys"])
+        yield f"{plural(totals['missing_key'], 'record')} without the key {keys}"
     if totals["not_object"]:
         yield f"{plural(totals['not_object'], 'record')} that are no objects"
     if totals["entries"]:
         reasons = ", ".join(f"{reason} {number(count)}" for reason, count in summary["reasons"].items())
-        yield f"{plural(totals['entries'], 'entry')} in quarantine: {reasons}"
+        yield f"{plural(totals['entries'], 'entry')} in quarantine: {reasons} (quarantine.jsonl says where)"
     yield from summary.get("hints", ())
     if resumable:
         yield f"Results: {summary['directory']}{os.sep}"

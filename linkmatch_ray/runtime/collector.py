@@ -300,6 +300,9 @@ class Collector:
         for output, end in zip(self._outputs, self._frontier.ends, strict=True):
             output.truncate(end)
             output.sync()
+        for name, emit in ((MATCHED, "unmatched"), (UNMATCHED, "matched")):
+            if self._settings["emit"] == emit:  # an empty file would look like an answer
+                (self._directory / name).unlink()
         hits = self._write_report(index)
         totals, input_bytes = self._ledger.totals()
         summary = {

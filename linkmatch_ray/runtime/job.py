@@ -91,7 +91,9 @@ class Job:
 
             found: list[bytes] = ray.get(self._collector.matches.remote(start, limit))
             return found
-        lines = []
+        lines: list[bytes] = []
+        if not (self.directory / MATCHED).exists():
+            return lines
         with open(self.directory / MATCHED, "rb") as file:
             for number, line in enumerate(file):
                 if number >= start + limit:
@@ -238,6 +240,7 @@ class _Request:
             self._compare(_settings_in(self.directory))
         self.settings |= {
             "plan": orjson.dumps(asdict(self.plan)).decode(),
+            "emit": options.emit,
             "provenance": "1" if options.provenance else "0",
             "job_id": self.job_id,
         }

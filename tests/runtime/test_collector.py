@@ -14,7 +14,7 @@ from linkmatch_ray.io.restrictions import Restrictions
 from linkmatch_ray.runtime.collector import Collector
 from linkmatch_ray.runtime.tasks import PartBody
 
-SETTINGS = {"fingerprint": "f", "provenance": "0"}
+SETTINGS = {"fingerprint": "f", "provenance": "0", "emit": "both"}
 
 
 def files(count):

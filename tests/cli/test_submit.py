@@ -1,0 +1,173 @@
+"""The command as a user types it: outputs, exit codes, Ctrl-C, and what it does not print."""
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.processes import descendants
+
+SAMPLE = Path(__file__).resolve().parent.parent / "sample"
+STOP_SECONDS_MAX = 3.0
+STARTED_SECONDS_MAX = 90
+
+
+@pytest.fixture
+def run(command_environment, tmp_path):
+    """Runs the command in an empty directory; returns the finished process."""
+
+    def run(*arguments, stdin=None):
+        command = [sys.executable, "-m", "linkmatch_ray", *map(str, arguments)]
+        return subprocess.run(
+            command, cwd=tmp_path, env=command_environment, capture_output=True, text=True, timeout=120, input=stdin
+        )
+
+    return run
+
+
+@pytest.fixture
+def small(tmp_path):
+    """Three lines, one of them damaged, and a list of two."""
+    (tmp_path / "d.jsonl").write_text('{"id":1,"data":"a"}\n{"id":2,"data":\n{"id":3,"data":"b"}\n')
+    (tmp_path / "r.txt").write_text("a\nc\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["submit", "--help"], ["submit", "nothing"], ["--version"]])
+def test_help_and_usage_errors_load_neither_ray_nor_numpy(arguments, command_environment):
+    """They answer at once because of what they do not import."""
+    code = (
+        "import sys; from linkmatch_ray.cli.app import app\n"
+        "try: app(sys.argv[1:])\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'ray', 'numpy', 'fastsimdjson'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], env=command_environment, capture_output=True)
+    assert done.stdout.splitlines()[-1] == b"[]", done.stdout + done.stderr
+
+
+def test_the_summary_and_nothing_else(run):
+    """The sample's numbers, where the results are, and not a word of Ray's."""
+    done = run("submit", SAMPLE / "cve/links", "-r", SAMPLE / "cve/restrictions.json", "-k", "cveID")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "62 of 778 records matched (7.97%), by 62 of 1,404 restrictions"
+    assert lines[-1].startswith("Results: ")
+    assert len(lines) == 3
+    assert done.stderr == ""
+
+
+def test_again_complete_then_changed(run, small):
+    """A complete job is told again without Ray; with other options it is refused, unless overwritten."""
+    first = run("submit", "d.jsonl", "-r", "r.txt", "-o", "out", "--json")
+    assert first.returncode == 4, first.stderr
+    began = time.monotonic()
+    again = run("submit", "d.jsonl", "-r", "r.txt", "-o", "out", "--json")
+    assert time.monotonic() - began < 2.5
+    assert (again.returncode, again.stdout) == (4, first.stdout)
+    changed = run("submit", "d.jsonl", "-r", "r.txt", "-o", "out", "--emit", "both")
+    assert changed.returncode == 2
+    assert "other options" in changed.stderr
+    assert "--overwrite" in changed.stderr
+    overwritten = run("submit", "d.jsonl", "-r", "r.txt", "-o", "out", "--emit", "both", "--overwrite")
+    assert overwritten.returncode == 4
+    assert (small / "out/unmatched.jsonl").read_text() == '{"id":3,"data":"b"}\n'
+
+
+def test_a_damaged_line_is_an_entry(run, small):
+    """Exit code 4, its neighbours come out, and up to --max-quarantined it is 0."""
+    done = run("submit", "d.jsonl", "-r", "r.txt", "-o", "out", "--max-quarantined", "1")
+    assert done.returncode == 0, done.stderr
+    assert (small / "out/matched.jsonl").read_text() == '{"id":1,"data":"a"}\n'
+    (entry,) = map(json.loads, (small / "out/quarantine.jsonl").read_text().splitlines())
+    assert (entry["file"], entry["index"], entry["line"], entry["byte_offset"]) == ("d.jsonl", 1, 2, 20)
+    assert entry["reason"] == "truncated"
+
+
+def test_standard_output(run, small):
+    """-o - gives the records alone on standard output, the rest on standard error."""
+    done = run("submit", "-r", "-", "-o", "-", "--files-from", "list", stdin='["a", "c"]')
+    assert done.returncode == 3
+    (small / "list").write_text("d.jsonl\n")
+    done = run("submit", "-r", "-", "-o", "-", "--files-from", "list", stdin='["a", "c"]')
+    assert done.returncode == 4, done.stderr
+    assert done.stdout == '{"id":1,"data":"a"}\n'
+    assert '"reason":"truncated"' in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('[{"data":1},{"date":2}]', 'entry 1 has no key "data"'),
+        ('{"data":1}\n{"data":\n', "entry 1 (line 2)"),
+        ('[{"data":1},', "entry 1"),
+        ("[1]", "entry 0 is neither an object nor a string"),
+    ],
+)
+def test_a_bad_list_stops_the_job_before_it_starts(run, small, content, message):
+    """Exit code 3, the entry named, nothing written."""
+    (small / "bad.json").write_text(content)
+    done = run("submit", "d.jsonl", "-r", "bad.json", "-o", "out")
+    assert done.returncode == 3
+    assert message in done.stderr
+    assert not (small / "out/matched.jsonl").exists()
+
+
+def test_a_wrong_key_is_hinted_at(run, small):
+    """Members that the records have, and types that differ."""
+    done = run("submit", "d.jsonl", "-r", "r.txt", "-k", "date=data", "-o", "out")
+    assert "members are: id (2), data (2)" in done.stdout
+    (small / "n.json").write_text('[{"data":1}]')
+    done = run("submit", "d.jsonl", "-r", "n.json", "-o", "out2")
+    assert "the records' keys are strings, the restrictions' are numbers" in done.stdout
+
+
+def test_dry_run_prints_the_plan(run, small):
+    """Nothing is made, and Ray is not started."""
+    done = run("submit", "d.jsonl", "-r", "r.txt", "-o", "out", "--dry-run", "--json")
+    assert json.loads(done.stdout) == {"unit": 0, "bytes": 56, "files": 1, "first": "d.jsonl"}
+    assert not (small / "out").exists()
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_stops_within_three_seconds_and_resumes(sent, code, run, command_environment, tmp_path):
+    """Interrupted while it runs: no process is left, and the same command completes with all records."""
+    data = b"".join(b'{"data":%d,"text":"%s"}\n' % (n % 100, b"x" * 200) for n in range(20_000))
+    for number in range(12):  # compressed, so that it takes a while
+        (tmp_path / f"{number}.jsonl.gz").write_bytes(gzip.compress(data * 8, 1))
+    (tmp_path / "r.json").write_text('[{"data":5}]')
+    arguments = ["submit", *(f"{n}.jsonl.gz" for n in range(12)), "-r", "r.json", "-o", "out", "--emit", "both"]
+    command = [sys.executable, "-m", "linkmatch_ray", *arguments]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=command_environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    deadline = time.monotonic() + STARTED_SECONDS_MAX
+    started = tmp_path / "out/unmatched.jsonl"
+    while not (started.exists() and started.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    children = descendants(process.pid)
+    began = time.monotonic()
+    process.send_signal(sent)
+    _, stderr = process.communicate(timeout=30)
+    took = time.monotonic() - began
+    assert process.returncode == code, stderr
+    assert b"To resume" in stderr
+    assert took < STOP_SECONDS_MAX
+    deadline = time.monotonic() + 2
+    while (left := [pid for pid in children if os.path.exists(f"/proc/{pid}")]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not left, [children[pid] for pid in left]
+    done = run(*arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    totals = json.loads(done.stdout)["totals"]
+    assert totals["records"] == 12 * 8 * 20_000
+    assert totals["matched"] == 12 * 8 * 200
+    assert (tmp_path / "out/unmatched.jsonl").stat().st_size == 12 * 8 * (
+        len(data) - sum(len(line) + 1 for line in data.split(b"\n") if line.startswith(b'{"data":5,'))
+    )
