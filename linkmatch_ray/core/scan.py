@@ -45,13 +45,13 @@ from linkmatch_ray.core.frames import (
     positions,
     set_bytes,
 )
-from linkmatch_ray.core.index import RestrictionIndex, UInt64s, hash_key
+from linkmatch_ray.core.index import RestrictionIndex, UInt64s, hash_bytes, hash_key
 from linkmatch_ray.core.keys import KeyPath
 
 _ABSENT: Final = f"linkmatch: no such member {token_hex(16)}"
 """Stands for a missing key in simdjson's answers. 128 random bits: no input can contain it."""
 
-ABSENT_HASH: Final = hash_key(orjson.dumps(_ABSENT))
+ABSENT_HASH: Final = hash_bytes(_ABSENT.encode())
 """The hash that `Scan.hashes` holds where a record has no such key."""
 
 _LONG_RECORD_BYTES: Final = 2 * DEPTH_MAX
@@ -93,6 +93,7 @@ class Scanner:
         self._inexact: set[type] = {float} if index.has_numbers else set()
         self._inexact |= {dict, list} if index.has_containers else set()
         self._composite = len(paths) > 1
+        self._mixed = False  # whether a key that is no string was met
         self._names = tuple(dict.fromkeys(token for path in paths for token in path.tokens))
         self._plain_names = all(name.isascii() and name.replace("_", "").isalnum() for name in self._names)
         self._escapes = _escapes_that_spell(self._names)
@@ -179,19 +180,22 @@ class Scanner:
         One pipeline of C calls, each key gone before the next comes: a third faster than by way of a list.
         """
         no_doubts = np.empty(0, np.int64)
-        try:
-            if not self._inexact and not self._composite:
-                return np.fromiter(map(hash_key, map(orjson.dumps, keys())), np.uint64), no_doubts
-        except _NOT_PLAIN:
-            pass
+        if not self._composite and not self._mixed:
+            try:
+                return np.fromiter(map(hash_bytes, map(str.encode, keys())), np.uint64), no_doubts
+            except TypeError:
+                self._mixed = True  # some key is no string: the next windows need not try
+            except _NOT_PLAIN:
+                pass
         try:
             values = list(keys())
         except _NOT_PLAIN:
             return None
         try:
             if not self._composite and self._inexact.isdisjoint(map(type, values)):
-                return np.fromiter(map(hash_key, map(orjson.dumps, values)), np.uint64, len(values)), no_doubts
-        except TypeError:
+                texts = (value.encode() if type(value) is str else orjson.dumps(value) for value in values)
+                return np.fromiter(map(hash_bytes, texts), np.uint64, len(values)), no_doubts
+        except _NOT_PLAIN:
             pass
         plain = map(_composite_key if self._composite else _plain_key, values)
         texts = [*plain]

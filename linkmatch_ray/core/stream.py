@@ -39,7 +39,7 @@ WINDOW_BYTES_MIN: Final = 16
 LOW: Final = 16
 """Where a window begins in the buffer: the byte before it and some after it belong to the scan."""
 
-PART_BYTES_MAX: Final = 32 << 20
+PART_BYTES_MAX: Final = 64 << 20
 """A part ends with the first window that brings its input to this many bytes."""
 
 TAIL_BYTES: Final = 1 << 16

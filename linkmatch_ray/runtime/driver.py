@@ -44,7 +44,7 @@ from linkmatch_ray.runtime.tasks import PartBody, PartHeader, TaskSettings, matc
 UNITS_BEHIND_MAX: Final = 8
 """Units a worker that may be finished or running ahead of the frontier."""
 
-QUEUED_UNITS: Final = 1
+QUEUED_UNITS: Final = 2
 """Units submitted beyond the number of workers, so that none waits for the driver."""
 
 RESULT_BYTES_MAX: Final = 256 << 20

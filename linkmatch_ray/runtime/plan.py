@@ -16,7 +16,7 @@ from linkmatch_ray.core.outcome import MatchOptions
 from linkmatch_ray.core.stream import PART_BYTES_MAX, skip_white
 from linkmatch_ray.io.inputs import InputFile
 
-UNIT_BYTES: Final = 32 << 20
+UNIT_BYTES: Final = 64 << 20
 """How much one task reads, about. A task costs 2 ms of driver and raylet, and some 60 ms at 0.5 GB/s a core."""
 
 UNIT_FILES_MAX: Final = 8192
