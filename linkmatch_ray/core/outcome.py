@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Final, Literal
 
 import orjson
+import xxhash
 
 Emit = Literal["matched", "unmatched", "both"]
 Format = Literal["auto", "lines", "array", "object"]
@@ -132,7 +133,8 @@ class Piece:
             whatever was committed of the file is then rolled back.
         lines: Newlines in this piece; with `counts.records` and entries, what later ranges are moved by.
         indexes: Elements or non-blank lines in this piece.
-        matched_bytes, unmatched_bytes: Its length in the part's two buffers.
+        matched_bytes, unmatched_bytes: Its length in the part's two outputs.
+        matched_digest, unmatched_digest: xxh3 of these bytes; made here, where they are still in a cache.
         hits: Pairs (distinct key, times) as little-endian int64.
     """
 
@@ -147,8 +149,18 @@ class Piece:
     input_bytes: int = 0
     matched_bytes: int = 0
     unmatched_bytes: int = 0
+    matched_digest: bytes | None = None
+    unmatched_digest: bytes | None = None
     entries: tuple[Entry, ...] = ()
     hits: bytes = b""
+
+
+def digest(*chunks: bytes | memoryview) -> bytes | None:
+    """xxh3 of bytes, given whole or in chunks; None of no bytes."""
+    state = xxhash.xxh3_64()
+    for chunk in chunks:
+        state.update(chunk)
+    return state.digest() if any(map(len, chunks)) else None
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ group is to be matched by itself.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import accumulate, groupby, pairwise
 from typing import Literal
 
 import numpy as np
@@ -19,7 +19,7 @@ import numpy.typing as npt
 from linkmatch_ray.core.emit import spanning_lines, verbatim
 from linkmatch_ray.core.frames import CLOSE_BRACKET, COMMA, NEWLINE, OPEN_BRACKET, SPACE, Int64s
 from linkmatch_ray.core.judge import DAMAGED, MATCHED, MISSING, NOT_OBJECT, Judge, Judged
-from linkmatch_ray.core.outcome import Counts, MatchOptions, Piece
+from linkmatch_ray.core.outcome import Counts, MatchOptions, Piece, digest
 from linkmatch_ray.core.stream import Part, skip_white
 
 Shape = Literal["lines", "array", "other"]
@@ -104,12 +104,16 @@ def _share_out(buffer: bytearray, files: list[Extent], judged: Judged, options: 
     part = Part()
     is_matched, is_unmatched = kinds == MATCHED, (kinds != MATCHED) & (kinds != DAMAGED)
     sizes = {"matched": [0] * count, "unmatched": [0] * count}
+    digests: dict[str, list[bytes | None]] = {"matched": [None] * count, "unmatched": [None] * count}
     for name, chosen in (("matched", is_matched), ("unmatched", is_unmatched)):
         if options.emit in (name, "both"):
             places = np.flatnonzero(chosen)
             getattr(part, name).extend(verbatim(buffer, judged, places))
             lengths = np.where(chosen, judged.ends - judged.starts + 1, 0)
             sizes[name] = _sums(lengths, borders)
+            view = memoryview(b"".join(getattr(part, name)))
+            ends = [0, *accumulate(sizes[name])]
+            digests[name] = [digest(view[low:high]) if low < high else None for low, high in pairwise(ends)]
     records = np.diff(borders).tolist()
     matched = _sums(is_matched, borders)
     unmatched = _sums(is_unmatched, borders)
@@ -124,6 +128,8 @@ def _share_out(buffer: bytearray, files: list[Extent], judged: Judged, options: 
                 input_bytes=extent.end - extent.start,
                 matched_bytes=sizes["matched"][i],
                 unmatched_bytes=sizes["unmatched"][i],
+                matched_digest=digests["matched"][i],
+                unmatched_digest=digests["unmatched"][i],
                 hits=hits[i],
             )
         )

@@ -193,8 +193,8 @@ class Scanner:
             return None
         try:
             if not self._composite and self._inexact.isdisjoint(map(type, values)):
-                texts = (value.encode() if type(value) is str else orjson.dumps(value) for value in values)
-                return np.fromiter(map(hash_bytes, texts), np.uint64, len(values)), no_doubts
+                bare = (value.encode() if type(value) is str else orjson.dumps(value) for value in values)
+                return np.fromiter(map(hash_bytes, bare), np.uint64, len(values)), no_doubts
         except _NOT_PLAIN:
             pass
         plain = map(_composite_key if self._composite else _plain_key, values)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import numpy as np
+import xxhash
 
 from linkmatch_ray.core.careful import WHITE_SPACE, Damage, parse
 from linkmatch_ray.core.emit import provenance_prefix, verbatim, with_provenance
@@ -106,6 +107,7 @@ class Tally:
         self.found: list[Int64s] = []
         self.matched: list[bytes] = []
         self.unmatched: list[bytes] = []
+        self._matched_digest, self._unmatched_digest = xxhash.xxh3_64(), xxhash.xxh3_64()
 
     def add(self, judged: Judged) -> Int64s:
         """Count the records of a window; returns the places of the matched ones."""
@@ -120,6 +122,15 @@ class Tally:
         if len(matched):
             self.found.append(judged.found[matched])
         return matched
+
+    def emit(self, matched: list[bytes], unmatched: list[bytes]) -> None:
+        """Add output lines; no chunk is empty."""
+        for chunk in matched:
+            self._matched_digest.update(chunk)
+        for chunk in unmatched:
+            self._unmatched_digest.update(chunk)
+        self.matched += matched
+        self.unmatched += unmatched
 
     def quarantine(self, entry: Entry) -> None:
         """Add an entry."""
@@ -139,6 +150,8 @@ class Tally:
             input_bytes=self.input_bytes,
             matched_bytes=sum(map(len, self.matched)),
             unmatched_bytes=sum(map(len, self.unmatched)),
+            matched_digest=self._matched_digest.digest() if self.matched else None,
+            unmatched_digest=self._unmatched_digest.digest() if self.unmatched else None,
             entries=tuple(self.entries),
             hits=hit_pairs(self.found),
         )
@@ -538,12 +551,12 @@ class Stream:
 
     def _emit(self, buffer: bytearray, judged: Judged) -> None:
         matched = self._tally.add(judged)
-        emit = self._options.emit
-        if emit != "unmatched":
-            self._tally.matched += self._records(buffer, judged, matched)
-        if emit != "matched":
+        unmatched = matched[:0]
+        if self._options.emit != "matched":
             unmatched = np.flatnonzero((judged.kinds != MATCHED) & (judged.kinds != DAMAGED))
-            self._tally.unmatched += self._records(buffer, judged, unmatched)
+        if self._options.emit == "unmatched":
+            matched = matched[:0]
+        self._tally.emit(self._records(buffer, judged, matched), self._records(buffer, judged, unmatched))
 
     def _records(self, buffer: bytearray, judged: Judged, places: Int64s) -> list[bytes]:
         if not len(places):

@@ -115,14 +115,15 @@ class Output:
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self._dirty = False
 
-    def write(self, data: memoryview | bytes, offset: int) -> int:
-        """Write all of `data` at `offset`; returns the offset after it."""
-        rest = memoryview(data)
-        while len(rest):
-            written = os.pwrite(self._fd, rest, offset)
-            offset += written
-            rest = rest[written:]
-            self._dirty = True
+    def write(self, chunks: list[memoryview], offset: int) -> int:
+        """Write all of the chunks, one after another, at `offset`; returns the offset after them."""
+        for chunk in chunks:
+            rest = chunk
+            while len(rest):
+                written = os.pwrite(self._fd, rest, offset)
+                offset += written
+                rest = rest[written:]
+                self._dirty = True
         return offset
 
     def read(self, offset: int, size: int) -> bytes:

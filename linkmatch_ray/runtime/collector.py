@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import orjson
-import xxhash
 
 from linkmatch_ray.core.emit import move_provenance, provenance_prefix
 from linkmatch_ray.core.index import RestrictionIndex
-from linkmatch_ray.core.outcome import Counts, Entry, Piece
+from linkmatch_ray.core.outcome import Counts, Entry, Piece, digest
 from linkmatch_ray.errors import JobChanged
 from linkmatch_ray.io.inputs import InputFile
 from linkmatch_ray.io.ledger import Ends, Frontier, Key, Ledger, PieceRow
@@ -76,7 +76,6 @@ class Collector:
         self._provenance = settings["provenance"] == "1"
         self._lock: Lock | None = None
         self._counts, self._input_bytes = Counts(), 0
-        self._reasons: Counter[str] = Counter()
         self._reading = threading.Lock()
         self._started = time.time()
         self._state = "starting"
@@ -158,8 +157,8 @@ class Collector:
             (row.quarantine_start, row.quarantine_bytes, row.quarantine_digest),
         )
         return all(
-            output.size() >= start + size and _digest(output.read(start, size)) == digest
-            for output, (start, size, digest) in zip(self._outputs, spans, strict=True)
+            output.size() >= start + size and digest(output.read(start, size)) == expected
+            for output, (start, size, expected) in zip(self._outputs, spans, strict=True)
         )
 
     def close(self) -> None:
@@ -198,14 +197,10 @@ class Collector:
         return Receipt(self._durable.next, self._frontier.next, self._durable.ends)
 
     def _take(self, part: PartBody) -> bool:
-        matched, unmatched = part.matched.data, part.unmatched.data
-        at_matched = at_unmatched = 0
+        matched, unmatched = _Chunks(part.matched), _Chunks(part.unmatched)
         for piece in part.pieces:
             key = Key(piece.file, piece.range, piece.part)
-            mine = matched[at_matched : at_matched + piece.matched_bytes]
-            others = unmatched[at_unmatched : at_unmatched + piece.unmatched_bytes]
-            at_matched += piece.matched_bytes
-            at_unmatched += piece.unmatched_bytes
+            mine, others = matched.take(piece.matched_bytes), unmatched.take(piece.unmatched_bytes)
             if key < self._frontier.next:
                 continue
             if piece.fault is not None and (piece.file, piece.range) == self._frontier.next[:2]:
@@ -216,18 +211,19 @@ class Collector:
                 return False
         return True
 
-    def _take_piece(self, piece: Piece, matched: memoryview, unmatched: memoryview) -> None:
+    def _take_piece(self, piece: Piece, matched: list[memoryview], unmatched: list[memoryview]) -> None:
         file = self._files[piece.file]
         if piece.range == 0 and piece.part == 0:
             self._file_start, self._base, self._in_range = self._frontier.ends, [0, 0], [0, 0]
         indexes, lines = self._base
         if self._provenance and indexes + lines:
             prefix = provenance_prefix(file.name)
-            matched = memoryview(move_provenance(bytes(matched), prefix, indexes, lines))
-            unmatched = memoryview(move_provenance(bytes(unmatched), prefix, indexes, lines))
+            moved_matched = move_provenance(b"".join(matched), prefix, indexes, lines)
+            moved_unmatched = move_provenance(b"".join(unmatched), prefix, indexes, lines)
+            piece.matched_digest, piece.unmatched_digest = digest(moved_matched), digest(moved_unmatched)
+            matched, unmatched = [memoryview(moved_matched)], [memoryview(moved_unmatched)]
         moved = [entry.moved(indexes, lines) for entry in piece.entries]
         self._write(piece, matched, unmatched, b"".join(entry.as_line(file.name) for entry in moved))
-        self._reasons.update(entry.reason for entry in moved)
         self._in_range[0] += piece.indexes
         self._in_range[1] += piece.lines
         if not piece.last:
@@ -251,34 +247,31 @@ class Collector:
             self._durable = self._frontier
             self._counts, self._input_bytes = self._ledger.totals()
         piece = Piece(file=number, fault=entry, entries=(entry,), counts=Counts(entries=1))
-        self._write(piece, memoryview(b""), memoryview(b""), entry.as_line(self._files[number].name))
-        self._reasons[entry.reason] += 1
+        self._write(piece, [], [], entry.as_line(self._files[number].name))
         self._faults.append((entry.reason, number))
         self._frontier = Frontier(Key(number + 1, 0, 0), self._frontier.ends)
 
-    def _write(self, piece: Piece, matched: memoryview, unmatched: memoryview, quarantine: bytes) -> None:
+    def _write(self, piece: Piece, matched: list[memoryview], unmatched: list[memoryview], quarantine: bytes) -> None:
         starts = self._frontier.ends
-        contents: tuple[memoryview | bytes, ...] = (matched, unmatched, quarantine)
-        ends = [
-            output.write(data, start) if len(data) else start
-            for output, data, start in zip(self._outputs, contents, starts, strict=True)
-        ]
-        at_matched, at_unmatched, at_quarantine = (
-            (start, len(data), _digest(data)) for data, start in zip(contents, starts, strict=True)
-        )
+        contents = (matched, unmatched, [memoryview(quarantine)])
+        ends = Ends(*map(Output.write, self._outputs, contents, starts))
+        sizes = [end - start for start, end in zip(starts, ends, strict=True)]
         counts = piece.counts
         self._rows.append(
             PieceRow(
                 piece.file, piece.range, piece.part, int(piece.last),
                 counts.records, counts.matched, counts.unmatched, counts.missing_key, counts.not_object,
                 counts.entries, piece.lines, piece.indexes, piece.input_bytes,
-                *at_matched, *at_unmatched, *at_quarantine, piece.hits,
+                starts.matched, sizes[0], piece.matched_digest,
+                starts.unmatched, sizes[1], piece.unmatched_digest,
+                starts.quarantine, sizes[2], digest(quarantine),
+                piece.hits,
             )
         )  # fmt: skip
         self._counts.add(counts)
         self._input_bytes += piece.input_bytes
-        self._uncommitted_bytes += sum(map(len, contents))
-        self._frontier = Frontier(self._frontier.next, Ends(*ends))
+        self._uncommitted_bytes += sum(sizes)
+        self._frontier = Frontier(self._frontier.next, ends)
 
     def _flush(self) -> None:
         if self._rows:
@@ -328,10 +321,16 @@ class Collector:
         distinct[index.members] = np.repeat(np.arange(len(index.hashes)), np.diff(index.member_offsets))
 
         def write(file: Any) -> None:
+            blob = index.blob.data
             for low in range(0, len(distinct), REPORT_ROWS):
                 some = distinct[low : low + REPORT_ROWS]
-                rows = zip(range(low, low + len(some)), some.tolist(), times[some].tolist(), strict=True)
-                file.write(b"".join([b'{"index":%d,"key":%s,"hits":%d}\n' % (i, index.key(d), n) for i, d, n in rows]))
+                columns = (index.starts[some].tolist(), index.ends[some].tolist(), times[some].tolist())
+                rows = zip(range(low, low + len(some)), *columns, strict=True)
+                file.write(
+                    b"".join(
+                        [b'{"index":%d,"key":%s,"hits":%d}\n' % (i, blob[start:end], n) for i, start, end, n in rows]
+                    )
+                )
 
         write_atomically(self._directory / RESTRICTIONS, write)
         return {
@@ -398,5 +397,21 @@ def _settings_of(path: Path) -> dict[str, str]:
         ledger.close()
 
 
-def _digest(data: Any) -> bytes | None:
-    return xxhash.xxh3_64_digest(data) if len(data) else None
+class _Chunks:
+    """Bytes in chunks, taken from the front."""
+
+    def __init__(self, arrays: list[npt.NDArray[np.uint8]]) -> None:
+        self._rest = [array.data for array in arrays]
+
+    def take(self, size: int) -> list[memoryview]:
+        """The next `size` bytes."""
+        taken: list[memoryview] = []
+        while size:
+            chunk = self._rest[0]
+            taken.append(chunk[:size])
+            if len(chunk) > size:
+                self._rest[0] = chunk[size:]
+            else:
+                self._rest.pop(0)
+            size -= len(taken[-1])
+        return taken

@@ -20,7 +20,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-import numpy as np
 import ray
 from ray.exceptions import (
     ObjectLostError,
@@ -298,9 +297,8 @@ class Driver:
             self._held_bytes -= held.header.nbytes
         key = Key(span.file, span.range, 0)
         piece = Piece(*key, fault=entry, counts=Counts(entries=1))
-        nothing = np.empty(0, np.uint8)
         header = PartHeader(key, key, True, 0, piece.counts, 0)
-        unit.parts = deque([Held(header, PartBody([piece], nothing, nothing))])
+        unit.parts = deque([Held(header, PartBody([piece], [], []))])
         unit.offered, unit.ended = 0, True
 
     def _make_way(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -52,12 +52,15 @@ class PartHeader:
 
 @dataclass(frozen=True, slots=True)
 class PartBody:
-    """A part as it travels: the buffers are NumPy arrays, which Ray hands over without a copy."""
+    """A part as it travels: each output in chunks, as NumPy arrays, which Ray hands over without a copy."""
 
     pieces: list[Piece]
-    matched: npt.NDArray[np.uint8]
-    unmatched: npt.NDArray[np.uint8]
+    matched: list[npt.NDArray[np.uint8]]
+    unmatched: list[npt.NDArray[np.uint8]]
 
+
+CHUNK_BYTES_MIN: Final = 1 << 18
+"""Chunks shorter than this on the average are joined: each costs some microseconds on its way."""
 
 # One buffer a worker process, used again by every task: fresh pages for each would cost a fifth of the speed.
 _buffers: Buffers | None = None
@@ -99,9 +102,14 @@ def _sealed(part: Part) -> Iterator[Any]:
     )
     yield PartBody(
         part.pieces,
-        np.frombuffer(b"".join(part.matched), np.uint8),
-        np.frombuffer(b"".join(part.unmatched), np.uint8),
+        [np.frombuffer(chunk, np.uint8) for chunk in _joined(part.matched)],
+        [np.frombuffer(chunk, np.uint8) for chunk in _joined(part.unmatched)],
     )
+
+
+def _joined(chunks: list[bytes]) -> list[bytes]:
+    """Small chunks joined to one; large ones are not worth a copy."""
+    return chunks if sum(map(len, chunks)) > CHUNK_BYTES_MIN * len(chunks) else [b"".join(chunks)]
 
 
 class _Unit:

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from linkmatch_ray.core.outcome import Counts, Entry, Piece
+from linkmatch_ray.core.outcome import Counts, Entry, Piece, digest
 from linkmatch_ray.errors import DirectoryInUse, JobChanged, UsageError
 from linkmatch_ray.io import results
 from linkmatch_ray.io.inputs import InputFile
@@ -34,10 +34,11 @@ def part(*pieces):
             lines=1,
             indexes=1,
             matched_bytes=len(text),
+            matched_digest=digest(text),
         )
         for file, range_, number, last, text in pieces
     ]
-    return PartBody(made, np.frombuffer(b"".join(texts), np.uint8), np.empty(0, np.uint8))
+    return PartBody(made, [np.frombuffer(b"".join(texts), np.uint8)], [])
 
 
 @pytest.fixture
@@ -107,8 +108,7 @@ def test_a_file_that_changed_is_rolled_back_to_one_entry(make, tmp_path):
     collector.commit(part((0, 0, 0, True, b"a\n"), (1, 0, 0, True, b"gone\n")))
     collector.flush()
     fault = Entry(None, None, 0, 10, "changed", "it changed")
-    nothing = np.empty(0, np.uint8)
-    collector.commit(PartBody([Piece(1, 1, 0, fault=fault, counts=Counts(entries=1))], nothing, nothing))
+    collector.commit(PartBody([Piece(1, 1, 0, fault=fault, counts=Counts(entries=1))], [], []))
     collector.commit(part((2, 0, 0, True, b"b\n")))
     collector.flush()
     assert matched(tmp_path) == b"a\nb\n"
