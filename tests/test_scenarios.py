@@ -1,4 +1,5 @@
-"""The three shared scenarios, a command each, against their expected results and the independent slicer."""
+"""Real data, a command each, against expected results and the independent slicer: the bundled sample, and the
+three shared scenarios where they lie beside the repository."""
 
 import hashlib
 import json
@@ -15,19 +16,37 @@ from tests.conftest import REPO
 
 SHARED = REPO.parent / "shared" / "data"
 LISTING = SHARED / "scenarios.json"
-SCENARIOS = json.loads(LISTING.read_bytes()) if LISTING.exists() else []
+SAMPLE = REPO / "tests" / "sample"
 SECONDS_MAX = 300
 
-pytestmark = pytest.mark.skipif(not SCENARIOS, reason="no shared data beside the repository")
+
+def scenarios():
+    """Name, folder, key and restrictions of each; the shared ones are skipped where they are not."""
+    listed = json.loads(LISTING.read_bytes()) if LISTING.exists() else []
+    listed = [one | {"root": SHARED / one["name"]} for one in listed]
+    sample = [
+        {"name": f"sample-{name}", "root": SAMPLE / name, "key": key, "restrictions": "restrictions.json"}
+        for name, key in (("cve", "cveID"), ("trending", "query"))
+    ]
+    return sample + listed
+
+
+SCENARIOS = scenarios()
 each_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario["name"])
 
 
 def links_of(scenario):
-    return SHARED / scenario["name"] / "links"
+    return scenario["root"] / "links"
 
 
 def expected_of(scenario):
-    return json.loads((SHARED / scenario["name"] / scenario["expected"]).read_bytes())
+    return json.loads((scenario["root"] / "expected.json").read_bytes())
+
+
+@pytest.mark.skipif(not LISTING.exists(), reason="no shared data beside the repository")
+def test_the_shared_scenarios_are_all_here():
+    """Three of them; says so where they are missing."""
+    assert [one["name"] for one in SCENARIOS if one["root"].parent == SHARED] == ["trending", "phishing", "cve"]
 
 
 @cache
@@ -37,7 +56,7 @@ def sliced(name):
     links = links_of(scenario)
     found = [str(path.relative_to(links)) for path in links.rglob("*") if path.is_file()]
     paths = sorted(found, key=os.fsencode)
-    restrictions = (SHARED / name / scenario["restrictions"]).read_bytes()
+    restrictions = (scenario["root"] / scenario["restrictions"]).read_bytes()
     files = [(path, (links / path).read_bytes()) for path in paths]
     results, total = oracle.match_all(files, restrictions, [(scenario["key"],) * 2], emit="both")
     return dict(zip(paths, results, strict=True)), total
@@ -45,7 +64,7 @@ def sliced(name):
 
 def submitted(scenario, output, environment, *options):
     """The summary that one `submit` command prints with `--json`."""
-    restrictions = SHARED / scenario["name"] / scenario["restrictions"]
+    restrictions = scenario["root"] / scenario["restrictions"]
     command = [sys.executable, "-m", "linkmatch_ray", "submit", str(links_of(scenario))]
     command += ["-r", str(restrictions), "-k", scenario["key"], "-o", str(output), "--json", *options]
     ran = subprocess.run(
