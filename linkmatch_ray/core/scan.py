@@ -46,7 +46,7 @@ from linkmatch_ray.core.frames import (
     set_bytes,
 )
 from linkmatch_ray.core.index import RestrictionIndex, UInt64s, hash_bytes, hash_key
-from linkmatch_ray.core.keys import KeyPath
+from linkmatch_ray.core.keys import MISSING, KeyPath
 
 _ABSENT: Final = f"linkmatch: no such member {token_hex(16)}"
 """Stands for a missing key in simdjson's answers. 128 random bits: no input can contain it."""
@@ -112,7 +112,7 @@ class Scanner:
         if found is None:
             return None
         doubts = [found.doubts, self._not_numbers(data, found, low, high), self._too_deep(data, found)]
-        doubts.append(self._twice_named(data, found, low, high))
+        doubts.append(self._otherwise_last(buffer, found, np.unique(self._twice_named(data, found, low, high))))
         if sum(map(len, doubts)):
             found.doubts = np.unique(np.concatenate(doubts))
         return found
@@ -259,6 +259,33 @@ class Scanner:
             records = np.searchsorted(found.starts, at, side="right") - 1
             doubts.append(np.unique(records[1:][records[1:] == records[:-1]]))
         return np.concatenate(doubts)
+
+    def _otherwise_last(self, buffer: bytearray, found: Scan, places: Int64s) -> Int64s:
+        """Those of the places where the last member of the key's name does not give the key that was found.
+
+        Most often the name occurs a second time deeper in the record, or as a value, and all is well. Reading
+        the whole record with simdjson tells, at a quarter of what the careful path costs.
+        """
+        if not len(places):
+            return places
+        view = memoryview(buffer)
+        starts, ends = found.starts[places], found.ends[places]
+        texts = [view[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+        try:
+            records = list(fastsimdjson.loads_many(b"\n".join(texts)))
+        except _NOT_PLAIN:
+            return places
+        if len(records) != len(places):
+            return places
+        firsts = self.keys(buffer, starts, ends)
+        differ = [self._last_key(record) != (first or None) for record, first in zip(records, firsts, strict=True)]
+        left: Int64s = places[np.array(differ)]
+        return left
+
+    def _last_key(self, record: Any) -> bytes:
+        """The canonical key of a parsed record; b"" where it may not be exact."""
+        values = [_ABSENT if (value := path.find(record)) is MISSING else value for path in self._paths]
+        return (_composite_key(tuple(values)) if self._composite else _plain_key(values[0])) or b""
 
     def _find_name(self, data: UInt8s, quoted: bytes, low: int, high: int) -> Int64s:
         """Where a quoted name occurs. Both quotes and the first letter on every byte, the rest on what is left."""
