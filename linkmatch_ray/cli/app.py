@@ -212,6 +212,9 @@ class _Submission:
         job = None
         try:
             job = self._begin(session or self._start_session)
+            if session is not None and self._session_options["dashboard"]:
+                session.ready()
+                print(f"Dashboard: http://{session.dashboard_url}", file=sys.stderr)
             return self._wait(job, show=show, entries_max=entries_max, copy=copy)
         except (KeyboardInterrupt, BrokenPipeError) as stop:
             with _end_within(STOP_SECONDS, _exit_code_of(stop)):

@@ -601,6 +601,8 @@ class Stream:
         while not self._ended:
             self._drop(self._end)
             self._fill()
+            # The window may have ended before the text; how much is shown must not depend on that.
+            text += bytes(self._buffers.buffer[LOW : min(self._end, LOW + ENTRY_TEXT_BYTES_MAX - len(text))])
         size = self._offset + self._held - offset
         self._tally.quarantine(Entry(index, line, offset, size, damage.reason, damage.message, text))
         self._tally.indexes += 1

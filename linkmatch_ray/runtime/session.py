@@ -22,6 +22,9 @@ class Session:
         workers: CPUs of the embedded Ray; None for all.
         dashboard: Start the embedded Ray's dashboard.
         verbose: Let Ray's own messages through.
+
+    Attributes:
+        dashboard_url: `host:port` of the dashboard once Ray is there, if it has one.
     """
 
     def __init__(
@@ -35,6 +38,7 @@ class Session:
         self._address, self._workers = address, workers
         self._dashboard, self._verbose = dashboard, verbose
         self._error: Exception | None = None
+        self.dashboard_url: str | None = None
         self._started, self._closing = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._start, name="start-ray", daemon=True)
         self._thread.start()
@@ -95,7 +99,8 @@ class Session:
             # On loopback only, where nobody else can reach it.
             options |= {"num_cpus": self._workers, "include_dashboard": self._dashboard}
             options |= {"_node_ip_address": "127.0.0.1"}
-        ray.init(address=self._address or "local", **options)
+        context = ray.init(address=self._address or "local", **options)
+        self.dashboard_url = context.dashboard_url or None
         return True
 
 

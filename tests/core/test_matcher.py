@@ -2,7 +2,7 @@
 
 from unittest.mock import patch
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from linkmatch_ray import MatchOptions, Restrictions
@@ -32,6 +32,7 @@ def test_any_window_gives_the_same_as_the_oracle(case, window, provenance):
 
 
 @given(damaged=strategies.damaged_lines(), window=windows)
+@example(damaged=(b'\x00\n{"data":\n{"data":\n', b""), window=4)
 @settings(max_examples=100)
 def test_any_window_finds_the_same_bad_lines(damaged, window):
     """Entries are the same, word for word, as when the whole input is scanned at once."""
