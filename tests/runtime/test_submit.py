@@ -15,7 +15,7 @@ from tests import oracle, strategies
 COUNTS = ("records", "matched", "unmatched", "missing_key", "not_object", "entries")
 STREAMS = ("matched.jsonl", "unmatched.jsonl", "quarantine.jsonl", "restrictions.jsonl")
 ENDINGS = {"plain": "", "gzip": ".gz", "zstd": ".zst"}
-FEW = settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
