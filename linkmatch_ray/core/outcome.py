@@ -15,6 +15,9 @@ Format = Literal["auto", "lines", "array", "object"]
 RECORD_BYTES_MAX: Final = 64 << 20
 """Default limit of one record, in bytes; a longer one is a quarantine entry."""
 
+FAULT_PART: Final = 1 << 62
+"""The part number of a fault: it comes after every part of its range, however many came before it."""
+
 _Bytes = bytes  # within Entry, `bytes` is the name of a member
 
 ENTRY_TEXT_BYTES_MAX: Final = 200

@@ -31,7 +31,7 @@ from ray.exceptions import (
     WorkerCrashedError,
 )
 
-from linkmatch_ray.core.outcome import Counts, Piece
+from linkmatch_ray.core.outcome import FAULT_PART, Counts, Piece
 from linkmatch_ray.errors import Interrupted, JobError, LinkmatchError
 from linkmatch_ray.io.inputs import InputFile
 from linkmatch_ray.io.ledger import Key
@@ -295,7 +295,7 @@ class Driver:
         entry = fault_entry(self._files[span.file], "worker_died", f"given up after {STRIKES_MAX} tries: {why}")
         for held in unit.parts:
             self._held_bytes -= held.header.nbytes
-        key = Key(span.file, span.range, 0)
+        key = Key(span.file, span.range, FAULT_PART)
         piece = Piece(*key, fault=entry, counts=Counts(entries=1))
         header = PartHeader(key, key, True, 0, piece.counts, 0)
         unit.parts = deque([Held(header, PartBody([piece], [], []))])

@@ -13,7 +13,7 @@ from linkmatch_ray.core.index import RestrictionIndex
 from linkmatch_ray.core.inflate import Plain, is_compressed, open_source
 from linkmatch_ray.core.keys import KeyPath
 from linkmatch_ray.core.matcher import Matcher
-from linkmatch_ray.core.outcome import Counts, Entry, MatchOptions, Piece
+from linkmatch_ray.core.outcome import FAULT_PART, Counts, Entry, MatchOptions, Piece
 from linkmatch_ray.core.pack import Extent
 from linkmatch_ray.core.stream import LOW, WINDOW_BYTES, WINDOW_BYTES_MIN, Buffers, Part
 from linkmatch_ray.io.inputs import InputFile
@@ -183,4 +183,4 @@ class _Unit:
 
 
 def _fault(span: Span, entry: Entry) -> Part:
-    return Part([Piece(file=span.file, range=span.range, fault=entry, counts=Counts(entries=1))])
+    return Part([Piece(file=span.file, range=span.range, part=FAULT_PART, fault=entry, counts=Counts(entries=1))])

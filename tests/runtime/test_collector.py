@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from linkmatch_ray.core.outcome import Counts, Entry, Piece, digest
+from linkmatch_ray.core.outcome import FAULT_PART, Counts, Entry, Piece, digest
 from linkmatch_ray.errors import DirectoryInUse, JobChanged, UsageError
 from linkmatch_ray.io import results
 from linkmatch_ray.io.inputs import InputFile
@@ -118,6 +118,18 @@ def test_a_file_that_changed_is_rolled_back_to_one_entry(make, tmp_path):
     assert summary["totals"]["records"] == 2
     assert summary["totals"]["matched"] == 2
     assert summary["totals"]["entries"] == 1
+
+
+def test_a_file_that_changed_after_its_first_parts_is_rolled_back(make, tmp_path):
+    """A fault is not mistaken for a part that was taken already."""
+    collector = make(ranges=(1, 1))
+    collector.commit(part((0, 0, 0, False, b"gone\n"), (0, 0, 1, False, b"gone too\n")))
+    collector.flush()
+    fault = Entry(None, None, 0, 10, "changed", "it changed")
+    piece = Piece(0, 0, FAULT_PART, fault=fault, counts=Counts(entries=1))
+    assert collector.commit(PartBody([piece], [], [])).taken == Key(1, 0, 0)
+    collector.flush()
+    assert matched(tmp_path) == b""
 
 
 def test_reads_while_the_job_runs(make):
