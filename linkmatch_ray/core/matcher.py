@@ -14,7 +14,7 @@ from linkmatch_ray.core.inflate import is_compressed, open_source
 from linkmatch_ray.core.judge import Judge
 from linkmatch_ray.core.keys import KeyPath
 from linkmatch_ray.core.outcome import Counts, Entry, MatchOptions, Outcome
-from linkmatch_ray.core.pack import Extent, groups, match_arrays, match_lines
+from linkmatch_ray.core.pack import LINES, OTHER, Pack, groups, match_arrays, match_lines
 from linkmatch_ray.core.stream import PART_BYTES_MAX, WINDOW_BYTES, Buffers, Part, Source, Stream
 
 if TYPE_CHECKING:
@@ -53,26 +53,26 @@ class Matcher:
             **where,
         ).parts()
 
-    def pack(self, buffer: bytearray, extents: list[Extent], paths: list[bytes]) -> Iterator[Part]:
+    def pack(self, buffer: bytearray, pack: Pack, paths: list[bytes]) -> Iterator[Part]:
         """Match many small files that lie in one buffer; `paths` are theirs, in order."""
-        names = {extent.file: path for extent, path in zip(extents, paths, strict=True)}
-        for shape, files in groups(buffer, extents, self._options):
-            yield from self._group(buffer, shape, files, names)
+        for shape, group in groups(buffer, pack, self._options):
+            low = group.file - pack.file
+            yield from self._group(buffer, shape, group, paths[low : low + len(group)])
 
-    def _group(self, buffer: bytearray, shape: str, files: list[Extent], names: dict[int, bytes]) -> Iterator[Part]:
-        if shape != "other" and len(files) > 1:
-            match = match_lines if shape == "lines" else match_arrays
-            part = match(buffer, files, self._judge, self._options)
+    def _group(self, buffer: bytearray, shape: int, pack: Pack, paths: list[bytes]) -> Iterator[Part]:
+        if shape != OTHER and len(pack) > 1:
+            match = match_lines if shape == LINES else match_arrays
+            part = match(buffer, pack, self._judge, self._options)
             if part is not None:
                 yield part
                 return
-            middle = len(files) // 2
-            yield from self._group(buffer, shape, files[:middle], names)
-            yield from self._group(buffer, shape, files[middle:], names)
+            middle = len(pack) // 2
+            yield from self._group(buffer, shape, pack.slice(0, middle), paths[:middle])
+            yield from self._group(buffer, shape, pack.slice(middle, len(pack)), paths[middle:])
             return
-        for extent in files:
-            data = memoryview(buffer)[extent.start : extent.end]
-            yield from self.stream(_source(data), names[extent.file], file=extent.file)
+        spans = zip(pack.starts.tolist(), pack.ends.tolist(), paths, strict=True)
+        for file, (start, end, path) in enumerate(spans, pack.file):
+            yield from self.stream(_source(memoryview(buffer)[start:end]), path, file=file)
 
 
 def _source(data: memoryview | bytes) -> Source:

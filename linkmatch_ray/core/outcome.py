@@ -6,6 +6,8 @@ import base64
 from dataclasses import dataclass, field, fields
 from typing import Any, Final, Literal
 
+import numpy as np
+import numpy.typing as npt
 import orjson
 import xxhash
 
@@ -132,12 +134,26 @@ def as_text(name: str, value: bytes) -> dict[str, str]:
         return {name: value.decode("utf-8", "replace"), name + "_base64": base64.b64encode(value).decode()}
 
 
+SHARE_COLUMNS: Final = (
+    "records",
+    "matched",
+    "unmatched",
+    "missing_key",
+    "not_object",
+    "input_bytes",
+    "matched_bytes",
+    "unmatched_bytes",
+    "hits",
+)
+"""What `Piece.shares` says of each file; `hits` is how many of the piece's hit pairs are the file's."""
+
+
 @dataclass(slots=True)
 class Piece:
-    """The share of one file in a part: the unit of the ledger.
+    """The share of one file in a part, or of several small ones in a row: the unit of the ledger.
 
     Attributes:
-        file: Place of the file in the plan.
+        file: Place of the file in the plan, or of the first of them.
         range: Which byte range of the file, from 0.
         part: Which part of that range, from 0.
         last: No further part of this range follows.
@@ -147,7 +163,9 @@ class Piece:
         indexes: Elements or non-blank lines in this piece.
         matched_bytes, unmatched_bytes: Its length in the part's two outputs.
         matched_digest, unmatched_digest: xxh3 of these bytes; made here, where they are still in a cache.
-        hits: Pairs (distinct key, times) as little-endian int64.
+        hits: Pairs (distinct key, times) as little-endian int64; file by file where there are several.
+        files: How many whole files this is the share of.
+        shares: Where that is more than one, int64 of shape (files, columns of `SHARE_COLUMNS`).
     """
 
     file: int
@@ -165,6 +183,8 @@ class Piece:
     unmatched_digest: bytes | None = None
     entries: tuple[Entry, ...] = ()
     hits: bytes = b""
+    files: int = 1
+    shares: npt.NDArray[np.int64] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """As that of `Counts`."""

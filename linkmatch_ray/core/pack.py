@@ -4,151 +4,173 @@ A scan costs some 100 microseconds however little there is to scan, more than an
 one layout are joined: lines with a newline between them, arrays with the brackets where two meet turned to
 a comma. The joint must be a record boundary in the scan's result. Then no value reaches from one file into
 the next, and each file's share is what it would have given alone. In any other case (None) each file of the
-group is to be matched by itself.
+pack is to be matched by itself. What is done for each file is done by NumPy for all of them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import accumulate, groupby, pairwise
-from typing import Literal
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from linkmatch_ray.core.emit import spanning_lines, verbatim
-from linkmatch_ray.core.frames import CLOSE_BRACKET, COMMA, NEWLINE, OPEN_BRACKET, SPACE, Int64s
+from linkmatch_ray.core.frames import (
+    CLOSE_BRACE,
+    CLOSE_BRACKET,
+    COMMA,
+    NEWLINE,
+    OPEN_BRACE,
+    OPEN_BRACKET,
+    RETURN,
+    SPACE,
+    Int64s,
+    UInt8s,
+    trim,
+)
 from linkmatch_ray.core.judge import DAMAGED, MATCHED, MISSING, NOT_OBJECT, Judge, Judged
-from linkmatch_ray.core.outcome import Counts, MatchOptions, Piece, digest
-from linkmatch_ray.core.stream import Part, skip_white
+from linkmatch_ray.core.outcome import SHARE_COLUMNS, Counts, MatchOptions, Piece, digest
+from linkmatch_ray.core.stream import Part
 
-Shape = Literal["lines", "array", "other"]
+OTHER, LINES, ARRAY = range(3)
+"""What a file looks like from both of its ends; only a guess, which the scan confirms."""
 
 
-@dataclass(slots=True)
-class Extent:
-    """Where a file lies in the buffer; the byte at `end` belongs to nobody and is a newline."""
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """Files that follow each other in the plan and in a buffer.
+
+    Attributes:
+        file: The first one's place in the plan.
+        starts, ends: Where each lies; the byte at `ends` belongs to nobody and is a newline.
+    """
 
     file: int
-    start: int
-    end: int
+    starts: Int64s
+    ends: Int64s
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def slice(self, low: int, high: int) -> Pack:
+        """The files from the `low`th to before the `high`th."""
+        return Pack(self.file + low, self.starts[low:high], self.ends[low:high])
 
 
-def groups(buffer: bytearray, extents: list[Extent], options: MatchOptions) -> list[tuple[Shape, list[Extent]]]:
-    """Neighbouring files that may be joined."""
+def groups(buffer: bytearray, pack: Pack, options: MatchOptions) -> Iterator[tuple[int, Pack]]:
+    """Neighbours that may be joined, with their shape."""
     if options.provenance or options.records_at is not None or options.format != "auto":
-        return [("other", extents)]
-    return [(s, [*group]) for s, group in groupby(extents, key=lambda extent: shape(buffer, extent))]
+        yield OTHER, pack
+        return
+    shapes = _shapes(buffer, pack)
+    borders = [0, *(np.flatnonzero(np.diff(shapes)) + 1).tolist(), len(pack)]
+    for low, high in pairwise(borders):
+        if low < high:
+            yield int(shapes[low]), pack.slice(low, high)
 
 
-def shape(buffer: bytearray, extent: Extent) -> Shape:
-    """What a file looks like from both of its ends; only a guess."""
-    first = skip_white(buffer, extent.start, extent.end)
-    last = extent.end
-    while last > first and buffer[last - 1] in b" \t\r\n":
-        last -= 1
-    ends = bytes(buffer[first : first + 1] + buffer[last - 1 : last])
-    if ends == b"[]" and skip_white(buffer, first + 1, last) < last - 1:
-        return "array"
-    if ends == b"{}":
-        newline = buffer.find(b"\n", first, last)
-        if newline < 0 or bytes(buffer[newline - 1 : newline]) in (b"}", b"\r"):
-            return "lines"
-    return "other"
+def _shapes(buffer: bytearray, pack: Pack) -> npt.NDArray[np.int8]:
+    data = np.frombuffer(buffer, np.uint8)
+    starts, ends = trim(data, pack.starts, pack.ends)
+    first, last = data[starts], data[np.maximum(ends, 1) - 1]
+    some = ends - starts > 1
+    shapes = np.full(len(pack), OTHER, np.int8)
+    shapes[some & (first == OPEN_BRACE) & (last == CLOSE_BRACE)] = LINES
+    arrays = np.flatnonzero(some & (first == OPEN_BRACKET) & (last == CLOSE_BRACKET))
+    inside, outside = trim(data, starts[arrays] + 1, ends[arrays] - 1)
+    shapes[arrays[inside < outside]] = ARRAY
+    lines = np.flatnonzero(shapes == LINES)
+    for place, start, end in zip(lines.tolist(), starts[lines].tolist(), ends[lines].tolist(), strict=True):
+        newline = buffer.find(b"\n", start, end)
+        if newline >= 0 and buffer[newline - 1] not in (CLOSE_BRACE, RETURN):  # an object over several lines
+            shapes[place] = OTHER
+    return shapes
 
 
-def match_lines(buffer: bytearray, files: list[Extent], judge: Judge, options: MatchOptions) -> Part | None:
+def match_lines(buffer: bytearray, pack: Pack, judge: Judge, options: MatchOptions) -> Part | None:
     """Files of lines; the newline after each file is the joint."""
-    low, high = files[0].start, files[-1].end
-    judged = judge.plain(buffer, low, high, elements=False)
-    if judged is None:
-        return None
-    return _share_out(buffer, files, judged, options)
+    judged = judge.plain(buffer, int(pack.starts[0]), int(pack.ends[-1]), elements=False)
+    return None if judged is None else _share_out(buffer, pack, judged, options)
 
 
-def match_arrays(buffer: bytearray, files: list[Extent], judge: Judge, options: MatchOptions) -> Part | None:
+def match_arrays(buffer: bytearray, pack: Pack, judge: Judge, options: MatchOptions) -> Part | None:
     """Files of one array each; `]` before a joint becomes a comma, `[` after it a space."""
-    opens = [skip_white(buffer, extent.start, extent.end) for extent in files]
-    closes = [buffer.rfind(b"]", extent.start, extent.end) for extent in files]
-    for extent, close in zip(files[:-1], closes[:-1], strict=True):
-        buffer[close], buffer[extent.end] = COMMA, SPACE
-    for place in opens[1:]:
-        buffer[place] = SPACE
-    low = skip_white(buffer, opens[0] + 1, closes[0])
-    judged = judge.plain(buffer, low, closes[-1], elements=True)
+    data = np.frombuffer(buffer, np.uint8)
+    opens, ends = trim(data, pack.starts, pack.ends)
+    closes = ends - 1
+    _set_joints(data, pack, opens, closes, (COMMA, SPACE, SPACE))
+    low = int(trim(data, opens[:1] + 1, closes[:1])[0][0])
+    judged = judge.plain(buffer, low, int(closes[-1]), elements=True)
     part = None
-    if judged is not None and _joined_at(judged, closes):
-        part = _share_out(buffer, files, judged, options)
+    if judged is not None and _joined_at(judged, closes[:-1]):
+        part = _share_out(buffer, pack, judged, options)
     if part is None:
-        for extent, close, place in zip(files[:-1], closes, opens[1:], strict=False):
-            buffer[close], buffer[extent.end], buffer[place] = CLOSE_BRACKET, NEWLINE, OPEN_BRACKET
+        _set_joints(data, pack, opens, closes, (CLOSE_BRACKET, NEWLINE, OPEN_BRACKET))
     return part
 
 
-def _joined_at(judged: Judged, closes: list[int]) -> bool:
+def _set_joints(data: UInt8s, pack: Pack, opens: Int64s, closes: Int64s, as_: tuple[int, int, int]) -> None:
+    data[closes[:-1]], data[pack.ends[:-1]], data[opens[1:]] = as_
+
+
+def _joined_at(judged: Judged, joints: Int64s) -> bool:
     """Whether every joint lies between two records."""
-    joints = np.array(closes[:-1], np.int64)
     after = np.searchsorted(judged.starts, joints)
     return bool((after > 0).all() and (after < len(judged.starts)).all() and (judged.ends[after - 1] <= joints).all())
 
 
-def _share_out(buffer: bytearray, files: list[Extent], judged: Judged, options: MatchOptions) -> Part | None:
-    """Cut the joint result at the files' borders."""
+def _share_out(buffer: bytearray, pack: Pack, judged: Judged, options: MatchOptions) -> Part | None:
+    """One piece for all files, with the share of each; cut at the files' borders."""
     spanning = spanning_lines(buffer, judged.starts, judged.ends, elements=judged.numbers is None)
     if judged.damages or (spanning is not None and spanning.any()):
         return None
-    count = len(files)
-    begins = np.searchsorted(judged.starts, np.array([extent.start for extent in files]))
-    borders = np.append(begins, len(judged.starts))
+    borders = np.append(np.searchsorted(judged.starts, pack.starts), len(judged.starts))
     kinds = judged.kinds
-    part = Part()
-    is_matched, is_unmatched = kinds == MATCHED, (kinds != MATCHED) & (kinds != DAMAGED)
-    sizes = {"matched": [0] * count, "unmatched": [0] * count}
-    digests: dict[str, list[bytes | None]] = {"matched": [None] * count, "unmatched": [None] * count}
-    for name, chosen in (("matched", is_matched), ("unmatched", is_unmatched)):
+    chosen = {"matched": kinds == MATCHED, "unmatched": (kinds != MATCHED) & (kinds != DAMAGED)}
+    output: dict[str, list[bytes]] = {"matched": [], "unmatched": []}
+    columns: dict[str, Any] = dict.fromkeys(SHARE_COLUMNS, 0)
+    columns["records"], columns["input_bytes"] = np.diff(borders), pack.ends - pack.starts
+    columns["missing_key"] = _sums(kinds == MISSING, borders)
+    columns["not_object"] = _sums(kinds == NOT_OBJECT, borders)
+    for name, are_chosen in chosen.items():
+        columns[name] = _sums(are_chosen, borders)
         if options.emit in (name, "both"):
-            places = np.flatnonzero(chosen)
-            getattr(part, name).extend(verbatim(buffer, judged, places))
-            lengths = np.where(chosen, judged.ends - judged.starts + 1, 0)
-            sizes[name] = _sums(lengths, borders)
-            view = memoryview(b"".join(getattr(part, name)))
-            ends = [0, *accumulate(sizes[name])]
-            digests[name] = [digest(view[low:high]) if low < high else None for low, high in pairwise(ends)]
-    records = np.diff(borders).tolist()
-    matched = _sums(is_matched, borders)
-    unmatched = _sums(is_unmatched, borders)
-    missing = _sums(kinds == MISSING, borders)
-    not_object = _sums(kinds == NOT_OBJECT, borders)
-    hits = _hits(judged, borders)
-    for i, extent in enumerate(files):
-        part.pieces.append(
-            Piece(
-                file=extent.file,
-                counts=Counts(records[i], matched[i], unmatched[i], missing[i], not_object[i]),
-                input_bytes=extent.end - extent.start,
-                matched_bytes=sizes["matched"][i],
-                unmatched_bytes=sizes["unmatched"][i],
-                matched_digest=digests["matched"][i],
-                unmatched_digest=digests["unmatched"][i],
-                hits=hits[i],
-            )
-        )
-    return part
+            output[name] = verbatim(buffer, judged, np.flatnonzero(are_chosen))
+            columns[name + "_bytes"] = _sums(np.where(are_chosen, judged.ends - judged.starts + 1, 0), borders)
+    columns["hits"], hits = _hits(judged, borders)
+    shares = np.empty((len(pack), len(SHARE_COLUMNS)), np.int64)
+    for place, column in enumerate(columns.values()):
+        shares[:, place] = column
+    sums = dict(zip(SHARE_COLUMNS, shares.sum(axis=0).tolist(), strict=True))
+    piece = Piece(
+        file=pack.file,
+        counts=Counts(*(sums[name] for name in ("records", "matched", "unmatched", "missing_key", "not_object"))),
+        input_bytes=sums["input_bytes"],
+        matched_bytes=sums["matched_bytes"],
+        unmatched_bytes=sums["unmatched_bytes"],
+        matched_digest=digest(*output["matched"]),
+        unmatched_digest=digest(*output["unmatched"]),
+        hits=hits,
+        files=len(pack),
+        shares=shares if len(pack) > 1 else None,
+    )
+    return Part([piece], output["matched"], output["unmatched"])
 
 
-def _sums(values: npt.NDArray[np.generic], borders: Int64s) -> list[int]:
+def _sums(values: npt.NDArray[Any], borders: Int64s) -> Int64s:
     total = np.concatenate((np.zeros(1, np.int64), np.cumsum(values)))
-    sums: list[int] = (total[borders[1:]] - total[borders[:-1]]).tolist()
-    return sums
+    return np.diff(total[borders])
 
 
-def _hits(judged: Judged, borders: Int64s) -> list[bytes]:
-    """`hit_pairs` of every file, in one go."""
+def _hits(judged: Judged, borders: Int64s) -> tuple[Int64s, bytes]:
+    """How many hit pairs each file has, and the pairs of all, file by file."""
     places = np.flatnonzero(judged.kinds == MATCHED)
-    if not len(places):
-        return [b""] * (len(borders) - 1)
     files = np.searchsorted(borders, places, side="right") - 1
-    keys, times = np.unique(np.stack((files, judged.found[places])), axis=1, return_counts=True)
-    pairs = np.stack((keys[1], times), axis=1).astype("<i8")
-    cuts = np.searchsorted(keys[0], np.arange(len(borders)))
-    return [pairs[low:high].tobytes() for low, high in pairwise(cuts)]
+    distinct = judged.found[places]
+    width = int(distinct.max(initial=0)) + 1
+    pairs, times = np.unique(files * width + distinct, return_counts=True)
+    counts = np.bincount(pairs // width, minlength=len(borders) - 1)
+    return counts, np.stack((pairs % width, times), axis=1).astype("<i8").tobytes()

@@ -2,8 +2,11 @@
 
     job        key, value: what makes this job this job, and how it was planned
     files      one row a file of the plan, in order; `fault` where one entry stands for the whole file
-    pieces     one row a committed piece of a file: counts, spans and digests in the three outputs, hits
+    pieces     one row a committed piece of a file: counts, spans and digests in the three outputs, hits; or one
+               row for several whole small files in a row, `shares` then has the columns of each (a JSON array of
+               arrays, see `SHARE_COLUMNS`)
     frontier   one row: the next piece to come, and where the outputs end
+    shares (view)       one row a file and piece: counts
     file_ledger (view)  one row a file: state, records = matched + unmatched, entries
 
 A rollback journal with `synchronous=FULL`, as write-ahead logging does not work on network file systems.
@@ -20,7 +23,7 @@ from typing import Any, Final, NamedTuple
 from linkmatch_ray.core.outcome import Counts
 from linkmatch_ray.io.inputs import InputFile
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 _SCHEMA: Final = """
 CREATE TABLE job (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -38,6 +41,7 @@ CREATE TABLE pieces (
     unmatched_start INTEGER NOT NULL, unmatched_bytes INTEGER NOT NULL, unmatched_digest BLOB,
     quarantine_start INTEGER NOT NULL, quarantine_bytes INTEGER NOT NULL, quarantine_digest BLOB,
     hits BLOB,
+    files INTEGER NOT NULL, shares TEXT,
     PRIMARY KEY (file, range, part)
 ) WITHOUT ROWID;
 CREATE TABLE frontier (
@@ -46,19 +50,25 @@ CREATE TABLE frontier (
     matched_end INTEGER NOT NULL, unmatched_end INTEGER NOT NULL, quarantine_end INTEGER NOT NULL
 );
 INSERT INTO frontier VALUES (1, 0, 0, 0, 0, 0, 0);
+CREATE VIEW shares AS
+    SELECT file, records, matched, unmatched, missing_key, not_object, entries, input_bytes
+        FROM pieces WHERE shares IS NULL
+    UNION ALL SELECT pieces.file + share.key, share.value ->> 0, share.value ->> 1, share.value ->> 2,
+        share.value ->> 3, share.value ->> 4, 0, share.value ->> 5
+        FROM pieces, json_each(pieces.shares) AS share WHERE shares IS NOT NULL;
 CREATE VIEW file_ledger AS
     SELECT files.path AS path, files.size AS size,
         CASE WHEN files.fault IS NOT NULL THEN files.fault
              WHEN files.file < frontier.file THEN 'done'
-             WHEN files.file = frontier.file AND COUNT(pieces.file) > 0 THEN 'partly'
+             WHEN files.file = frontier.file AND COUNT(shares.file) > 0 THEN 'partly'
              ELSE 'pending' END AS state,
-        COALESCE(SUM(pieces.records), 0) AS records,
-        COALESCE(SUM(pieces.matched), 0) AS matched,
-        COALESCE(SUM(pieces.unmatched), 0) AS unmatched,
-        COALESCE(SUM(pieces.missing_key), 0) AS missing_key,
-        COALESCE(SUM(pieces.not_object), 0) AS not_object,
-        COALESCE(SUM(pieces.entries), 0) AS entries
-    FROM files JOIN frontier LEFT JOIN pieces ON pieces.file = files.file GROUP BY files.file;
+        COALESCE(SUM(shares.records), 0) AS records,
+        COALESCE(SUM(shares.matched), 0) AS matched,
+        COALESCE(SUM(shares.unmatched), 0) AS unmatched,
+        COALESCE(SUM(shares.missing_key), 0) AS missing_key,
+        COALESCE(SUM(shares.not_object), 0) AS not_object,
+        COALESCE(SUM(shares.entries), 0) AS entries
+    FROM files JOIN frontier LEFT JOIN shares ON shares.file = files.file GROUP BY files.file;
 """
 
 _COUNTS: Final = ("records", "matched", "unmatched", "missing_key", "not_object", "entries")
@@ -106,6 +116,8 @@ class PieceRow(NamedTuple):
     quarantine_bytes: int
     quarantine_digest: bytes | None
     hits: bytes
+    files: int
+    shares: str | None
 
 
 @dataclass(slots=True)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Self
+from typing import Final, Self
 
 from linkmatch_ray.core.outcome import Entry
 from linkmatch_ray.io.inputs import InputFile
+
+_OPEN_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+"""Without O_NONBLOCK, opening a FIFO that took the file's place would block for ever."""
 
 
 class Changed(Exception):  # noqa: N818 - an outcome of reading, not a failure
@@ -24,8 +27,7 @@ class FileReader:
 
     def __init__(self, file: InputFile) -> None:
         self._file = file
-        # Without O_NONBLOCK, opening a FIFO that took the file's place would block for ever.
-        self._fd = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        self._fd = os.open(file.path, _OPEN_FLAGS)
         try:
             self.check()
         except BaseException:
@@ -34,14 +36,7 @@ class FileReader:
 
     def check(self) -> None:
         """Compare the open file with the plan."""
-        status = os.fstat(self._fd)
-        now = (status.st_size, status.st_mtime_ns, status.st_ino)
-        if not stat.S_ISREG(status.st_mode) or now != (
-            self._file.size,
-            self._file.mtime_ns,
-            self._file.inode,
-        ):
-            raise Changed
+        _check(self._fd, self._file)
 
     def seek(self, offset: int) -> None:
         """Go to a byte."""
@@ -68,6 +63,38 @@ class FileReader:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def read_small(file: InputFile, view: memoryview) -> None:
+    """Read a whole file into `view`, which is as long as the file.
+
+    Raises:
+        Changed: size, mtime or inode differ from the plan's, before or after.
+        OSError: it cannot be opened or read.
+    """
+    fd = os.open(file.path, _OPEN_FLAGS)
+    try:
+        _check(fd, file)
+        filled = 0
+        while filled < file.size:
+            count = os.readv(fd, [view[filled:]])
+            if not count:
+                raise Changed
+            filled += count
+        _check(fd, file)
+    finally:
+        os.close(fd)
+
+
+def _check(fd: int, file: InputFile) -> None:
+    status = os.fstat(fd)
+    if (
+        status.st_size != file.size
+        or status.st_mtime_ns != file.mtime_ns
+        or status.st_ino != file.inode
+        or not stat.S_ISREG(status.st_mode)
+    ):
+        raise Changed
 
 
 def fault_entry(file: InputFile, reason: str, message: str) -> Entry:

@@ -28,7 +28,7 @@ from linkmatch_ray.core.emit import move_provenance, provenance_prefix
 from linkmatch_ray.core.index import RestrictionIndex
 from linkmatch_ray.core.outcome import Counts, Entry, Piece, digest
 from linkmatch_ray.errors import JobChanged
-from linkmatch_ray.io.inputs import InputFile
+from linkmatch_ray.io.inputs import unpack_files
 from linkmatch_ray.io.ledger import Ends, Frontier, Key, Ledger, PieceRow
 from linkmatch_ray.io.results import (
     LEDGER,
@@ -70,9 +70,10 @@ class Collector:
     pieces of the plan in its order, each once.
     """
 
-    def __init__(self, directory: str, files: list[InputFile], ranges: list[int], settings: dict[str, str]) -> None:
+    def __init__(self, directory: str, packed_files: bytes, ranges: list[int], settings: dict[str, str]) -> None:
         self._directory = Path(directory)
-        self._files, self._ranges, self._settings = files, ranges, settings
+        self._files = unpack_files(packed_files)
+        self._ranges, self._settings = ranges, settings
         self._provenance = settings["provenance"] == "1"
         self._lock: Lock | None = None
         self._counts, self._input_bytes = Counts(), 0
@@ -202,6 +203,8 @@ class Collector:
             key = Key(piece.file, piece.range, piece.part)
             mine, others = matched.take(piece.matched_bytes), unmatched.take(piece.unmatched_bytes)
             if key < self._frontier.next:
+                if piece.files > 1 and Key(piece.file + piece.files, 0, 0) > self._frontier.next:
+                    raise RuntimeError(f"files {piece.file} to {piece.file + piece.files} are partly committed")
                 continue
             if piece.fault is not None and (piece.file, piece.range) == self._frontier.next[:2]:
                 self._take_fault(piece.file, piece.fault)
@@ -232,7 +235,7 @@ class Collector:
             self._base = [a + b for a, b in zip(self._base, self._in_range, strict=True)]
             self._in_range = [0, 0]
             more = piece.range + 1 < self._ranges[piece.file]
-            following = Key(piece.file, piece.range + 1, 0) if more else Key(piece.file + 1, 0, 0)
+            following = Key(piece.file, piece.range + 1, 0) if more else Key(piece.file + piece.files, 0, 0)
         self._frontier = Frontier(following, self._frontier.ends)
 
     def _take_fault(self, number: int, entry: Entry) -> None:
@@ -265,7 +268,7 @@ class Collector:
                 starts.matched, sizes[0], piece.matched_digest,
                 starts.unmatched, sizes[1], piece.unmatched_digest,
                 starts.quarantine, sizes[2], digest(quarantine),
-                piece.hits,
+                piece.hits, piece.files, None if piece.shares is None else _as_json(piece.shares),
             )
         )  # fmt: skip
         self._counts.add(counts)
@@ -384,6 +387,10 @@ class Collector:
         """The summary of a complete job; None before."""
         path = self._directory / SUMMARY
         return orjson.loads(path.read_bytes()) if self._state == "complete" else None
+
+
+def _as_json(shares: npt.NDArray[np.int64]) -> str:
+    return orjson.dumps(shares, option=orjson.OPT_SERIALIZE_NUMPY).decode()
 
 
 def _settings_of(path: Path) -> dict[str, str]:

@@ -33,11 +33,11 @@ from ray.exceptions import (
 
 from linkmatch_ray.core.outcome import FAULT_PART, Counts, Piece
 from linkmatch_ray.errors import Interrupted, JobError, LinkmatchError
-from linkmatch_ray.io.inputs import InputFile
+from linkmatch_ray.io.inputs import InputFile, pack_files
 from linkmatch_ray.io.ledger import Key
 from linkmatch_ray.io.reader import fault_entry
 from linkmatch_ray.runtime.collector import Receipt
-from linkmatch_ray.runtime.plan import Plan, Span
+from linkmatch_ray.runtime.plan import Plan, Unit
 from linkmatch_ray.runtime.tasks import PartBody, PartHeader, TaskSettings, match_unit
 
 UNITS_BEHIND_MAX: Final = 8
@@ -78,15 +78,17 @@ class Held:
 
 @dataclass(slots=True, eq=False)
 class Running:
-    """A unit, or what is left of one, that was admitted."""
+    """A unit, or what is left of one, that was admitted; `received` is the last piece that came of it, and
+    `whole` whether that was its range's last."""
 
-    spans: tuple[Span, ...]
+    unit: Unit
     strikes: int = 0
     stream: Any = None
     ended: bool = False
     parts: deque[Held] = field(default_factory=deque)
     offered: int = 0
     received: Key | None = None
+    whole: bool = True
     heard: float = 0.0
 
 
@@ -112,7 +114,9 @@ class Driver:
     """Runs the tasks of one job; `run` returns when everything is durable.
 
     Args:
-        open_collector: Starts a collector and opens it; called again whenever it has died.
+        open_collector: Starts a collector and begins to open it, and returns both; called again whenever it has
+            died, with True once one was opened.
+        resumes: Whether the directory holds the beginning of this job.
         stop: When set, `run` ends at the next occasion with `Interrupted`.
     """
 
@@ -123,12 +127,14 @@ class Driver:
         index: Any,
         settings: TaskSettings,
         workers: int,
-        open_collector: Callable[[], tuple[Any, Receipt]],
+        open_collector: Callable[[bool], tuple[Any, Any]],
         stop: threading.Event,
+        *,
+        resumes: bool,
     ) -> None:
         self._plan, self._files, self._workers = plan, files, workers
         self._index, self._settings = index, ray.put(settings)
-        self._open_collector, self._stop = open_collector, stop
+        self._open_collector, self._stop, self._resumes = open_collector, stop, resumes
         self._task = ray.remote(match_unit).options(
             name="match_unit",
             num_cpus=1,
@@ -140,7 +146,8 @@ class Driver:
         self._next_unit = 0
         self._held_bytes = 0
         self._commit: Any = None
-        self._collector_deaths = 0
+        self._opened, self._collector_deaths = False, 0
+        self._durable = Key(0, 0, 0)
         self._end = Key(len(files), 0, 0)
         total = sum(max(file.size, 0) for file in files)
         self.progress = Progress(files=len(files), bytes_total=total)
@@ -152,14 +159,12 @@ class Driver:
             Interrupted: `stop` was set.
             JobError: the collector cannot write, or dies again and again.
         """
-        self._collector, receipt = self._open_collector()
-        self._durable = receipt.durable
-        self._ends = receipt.ends
-        resumed = ray.get(self._collector.progress.remote())
-        counts = Counts(**{name: resumed[name] for name in Counts().as_dict()})
-        self.progress = replace(self.progress, counts=counts, bytes_done=resumed["input_bytes"])
-        self._skip_to(receipt.durable)
         try:
+            receipt = self._open()
+            resumed = ray.get(self._collector.progress.remote())
+            counts = Counts(**{name: resumed[name] for name in Counts().as_dict()})
+            self.progress = replace(self.progress, counts=counts, bytes_done=resumed["input_bytes"])
+            self._skip_to(receipt.durable)
             while self._durable < self._end:
                 if self._stop.is_set():
                     raise Interrupted("stopped on request")
@@ -172,14 +177,33 @@ class Driver:
                 self._cancel(running)
         return self._collector
 
+    def _open(self) -> Receipt:
+        """Have a collector, whatever happens to it meanwhile; returns where it stands."""
+        while True:
+            if not self._resumes:
+                self._admit()  # the first tasks need not wait until all files are written down
+            self._collector, opening = self._open_collector(self._opened)
+            try:
+                receipt: Receipt = fetch(opening)
+            except RayActorError:
+                self._count_death()
+                continue
+            self._opened = True
+            self._durable, self._ends = receipt.durable, receipt.ends
+            return receipt
+
+    def _count_death(self) -> None:
+        self._collector_deaths += 1
+        if self._collector_deaths > COLLECTOR_DEATHS_MAX:
+            raise JobError(f"the collector died {self._collector_deaths} times in a row.")
+
     # Admission
 
     def _skip_to(self, durable: Key) -> None:
         """Leave out the units that are wholly before the frontier."""
         units = self._plan.units
         while self._next_unit < len(units):
-            last = units[self._next_unit].spans[-1]
-            if (last.file, last.range) >= durable[:2]:
+            if units[self._next_unit].last >= durable[:2]:
                 break
             self._next_unit += 1
 
@@ -199,18 +223,18 @@ class Driver:
             )
             if self._window and not room:
                 return
-            spans = tuple(s for s in units[self._next_unit].spans if (s.file, s.range) >= self._durable[:2])
+            unit = units[self._next_unit]
             self._next_unit += 1
-            if spans:
-                unit = Running(spans)
-                self._window.append(unit)
-                self._start(unit)
+            if unit.last >= self._durable[:2]:
+                admitted = Running(unit._replace(first=max(unit.first, self._durable.file)))
+                self._window.append(admitted)
+                self._start(admitted)
                 running += 1
 
-    def _start(self, unit: Running) -> None:
-        files = tuple(self._files[span.file] for span in unit.spans)
-        unit.stream = self._task.remote(unit.spans, files, self._index, self._settings)
-        unit.heard = time.monotonic()
+    def _start(self, running: Running) -> None:
+        files = pack_files(self._files[running.unit.first : running.unit.stop])
+        running.stream = self._task.remote(running.unit, files, self._index, self._settings)
+        running.heard = time.monotonic()
 
     def _cancel(self, unit: Running) -> None:
         if unit.stream is not None and not unit.ended:
@@ -254,7 +278,7 @@ class Driver:
             return
         if (unit.received is not None and header.last <= unit.received) or header.last < self._durable:
             return  # it came before the unit was tried again
-        unit.received = header.last
+        unit.received, unit.whole = header.last, header.whole
         unit.parts.append(Held(header, body))
         self._held_bytes += header.nbytes
         counts = replace(self.progress.counts)
@@ -270,7 +294,7 @@ class Driver:
         if not blameless:
             unit.strikes += 1
         cause = "the worker that read it died" if isinstance(error, (WorkerCrashedError, OutOfMemoryError)) else ""
-        if unit.strikes and len(unit.spans) > 1:
+        if unit.strikes and unit.unit.stop - unit.unit.first > 1:
             self._split(unit)
         elif unit.strikes >= STRIKES_MAX:
             self._give_up(unit, cause or f"reading it failed ({_brief(error)})")
@@ -278,24 +302,23 @@ class Driver:
     def _split(self, unit: Running) -> None:
         """Run the files of a struck unit one a unit, so that one bad file is alone with the blame."""
         place = self._window.index(unit)
-        begun = unit.parts[-1].header if unit.parts else None
-        done = unit.received[:2] if unit.received is not None else (-1, -1)
-        if begun is not None and not begun.whole:
-            done = (done[0], done[1] - 1)
-        left = [Running((span,)) for span in unit.spans if (span.file, span.range) > done]
-        if left and unit.received is not None and left[0].spans[0].file == unit.received.file:
-            left[0].received = unit.received
+        first = unit.unit.first
+        if unit.received is not None:
+            first = unit.received.file + unit.whole
+        left = [Running(Unit(file, file + 1, max(self._files[file].size, 0))) for file in range(first, unit.unit.stop)]
+        if left and unit.received is not None and left[0].unit.first == unit.received.file:
+            left[0].received, left[0].whole = unit.received, unit.whole
         unit.ended = True
         for offset, each in enumerate(left):
             self._window.insert(place + 1 + offset, each)
 
     def _give_up(self, unit: Running, why: str) -> None:
         """The file becomes one quarantine entry, and the job goes on without it."""
-        span = unit.spans[0]
-        entry = fault_entry(self._files[span.file], "worker_died", f"given up after {STRIKES_MAX} tries: {why}")
+        file, range_ = unit.unit.last
+        entry = fault_entry(self._files[file], "worker_died", f"given up after {STRIKES_MAX} tries: {why}")
         for held in unit.parts:
             self._held_bytes -= held.header.nbytes
-        key = Key(span.file, span.range, FAULT_PART)
+        key = Key(file, range_, FAULT_PART)
         piece = Piece(*key, fault=entry, counts=Counts(entries=1))
         header = PartHeader(key, key, True, 0, piece.counts, 0)
         unit.parts = deque([Held(header, PartBody([piece], [], []))])
@@ -376,8 +399,7 @@ class Driver:
                 unit.offered = min(unit.offered, taken)
         while self._window:
             first = self._window[0]
-            last = first.spans[-1]
-            passed = (last.file, last.range) < self._durable[:2]  # given up as a whole, it may still run
+            passed = first.unit.last < self._durable[:2]  # given up as a whole, it may still run
             if not passed and (not first.ended or first.parts):
                 break
             self._cancel(first)
@@ -387,12 +409,18 @@ class Driver:
 
     def _reopen(self) -> None:
         """The collector died: start another, which recovers, and offer again from where it stands."""
-        self._collector_deaths += 1
-        if self._collector_deaths > COLLECTOR_DEATHS_MAX:
-            raise JobError(f"the collector died {self._collector_deaths} times in a row.")
-        self._collector, receipt = self._open_collector()
-        self._durable = receipt.durable
-        self._retire(receipt)
+        self._count_death()
+        self._retire(self._open())
+
+
+def fetch(ref: Any) -> Any:
+    """`ray.get`, with our own errors as they were raised."""
+    try:
+        return ray.get(ref)
+    except RayTaskError as error:
+        if isinstance(error.cause, LinkmatchError):
+            raise error.cause from None
+        raise
 
 
 def _brief(error: BaseException) -> str:

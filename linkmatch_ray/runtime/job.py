@@ -22,12 +22,12 @@ from linkmatch_ray.core.outcome import MatchOptions
 from linkmatch_ray.core.stream import PART_BYTES_MAX
 from linkmatch_ray.errors import JobChanged, JobError, LinkmatchError
 from linkmatch_ray.io.hints import hints
-from linkmatch_ray.io.inputs import InputFile, Listing, list_inputs
+from linkmatch_ray.io.inputs import InputFile, Listing, list_inputs, pack_files
 from linkmatch_ray.io.ledger import Ledger
 from linkmatch_ray.io.restrictions import Restrictions
 from linkmatch_ray.io.results import LEDGER, MATCHED, SUMMARY, prepare
-from linkmatch_ray.runtime.collector import Collector, Receipt
-from linkmatch_ray.runtime.driver import Driver, Progress
+from linkmatch_ray.runtime.collector import Collector
+from linkmatch_ray.runtime.driver import Driver, Progress, fetch
 from linkmatch_ray.runtime.plan import UNIT_BYTES, PlanOptions, make_plan
 from linkmatch_ray.runtime.session import NAMESPACE, Session
 from linkmatch_ray.runtime.tasks import TaskSettings
@@ -119,25 +119,27 @@ class Job:
             index = ray.put(request.restrictions.index)
             plan = make_plan(request.files, request.options, request.plan)
             settings = TaskSettings(request.restrictions.paths, request.options, request.plan)
-            overwrite = [request.overwrite]
 
-            def open_collector() -> tuple[Any, Receipt]:
+            def open_collector(again: bool) -> tuple[Any, Any]:
                 if self._collector is not None:
                     ray.kill(self._collector)  # it died by itself, but keeps its name until it is told to
-                collector = start_collector(
+                self._collector = start_collector(
                     ray, self.id, str(self.directory), request.files, plan.ranges, request.settings
                 )
-                self._collector = collector
-                receipt = _get(
-                    ray,
-                    collector.open.options(concurrency_group="commit").remote(
-                        overwrite=overwrite.pop() if overwrite else False
-                    ),
-                )
-                return collector, receipt
+                opening = self._collector.open.options(concurrency_group="commit")
+                return self._collector, opening.remote(overwrite=request.overwrite and not again)
 
             workers = request.workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
-            self._driver = Driver(plan, request.files, index, settings, workers, open_collector, self._stop)
+            self._driver = Driver(
+                plan,
+                request.files,
+                index,
+                settings,
+                workers,
+                open_collector,
+                self._stop,
+                resumes=request.resumes,
+            )
             try:
                 collector = self._driver.run()
                 counts = self._driver.progress.counts
@@ -146,7 +148,7 @@ class Job:
                     request.files, request.restrictions, counts.records, counts.matched, counts.missing_key
                 )
                 finish = collector.finish.options(concurrency_group="commit").remote(index, details)
-                self._summary = _get(ray, finish)
+                self._summary = fetch(finish)
             finally:
                 if self._collector is not None:
                     _close(ray, self._collector)
@@ -230,6 +232,7 @@ class _Request:
         self.workers, self.overwrite, self.session = workers, overwrite, session
         self.job_id = job_id or f"{time.strftime('%Y%m%d-%H%M%S')}-{token_hex(3)}"
         self.finished: dict[str, Any] | None = None
+        self.resumes = False
         self.settings = {
             "inputs": inputs_digest(self.files),
             "restrictions": restrictions.index.content_hash,
@@ -255,7 +258,7 @@ class _Request:
                 f"{self.directory}: holds the results of a job with other {' and '.join(differs)}."
                 " Name another directory with -o, or start anew with --overwrite."
             )
-        self.job_id = before["job_id"]
+        self.job_id, self.resumes = before["job_id"], True
         self.plan = PlanOptions(**orjson.loads(before["plan"]))
         summary = self.directory / SUMMARY
         if summary.exists():
@@ -309,17 +312,7 @@ def start_collector(
         allow_out_of_order_execution=True,
         scheduling_strategy=here,
     )
-    return actor.remote(directory, files, ranges, settings)
-
-
-def _get(ray: Any, ref: Any) -> Any:
-    """`ray.get`, with our own errors as they were raised."""
-    try:
-        return ray.get(ref)
-    except ray.exceptions.RayTaskError as error:
-        if isinstance(error.cause, LinkmatchError):
-            raise error.cause from None
-        raise
+    return actor.remote(directory, pack_files(files), ranges, settings)
 
 
 def _close(ray: Any, collector: Any) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from linkmatch_ray.core.careful import Damage, parse
 from linkmatch_ray.core.inflate import is_compressed
@@ -44,23 +44,24 @@ class PlanOptions:
     one_file_per_task: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A file, or a byte range of one: the records that begin in `start..stop`; to the end where it is None."""
+class Unit(NamedTuple):
+    """What one task does: the whole files from the `first` to before the `stop`th, or a byte range of one file.
 
-    file: int
+    A range has the records that begin in `start..end`; the last one goes to the end of the file, where `end` is
+    None.
+    """
+
+    first: int
+    stop: int
+    nbytes: int
     range: int = 0
     start: int = 0
-    stop: int | None = None
+    end: int | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """What one task does: spans in order, of about `nbytes` of input."""
-
-    number: int
-    spans: tuple[Span, ...]
-    nbytes: int
+    @property
+    def last(self) -> tuple[int, int]:
+        """Its last file, and which range of it."""
+        return self.stop - 1, self.range
 
 
 @dataclass(slots=True)
@@ -72,50 +73,47 @@ class Plan:
 
     def describe(self, files: list[InputFile]) -> Iterator[dict[str, Any]]:
         """For `--dry-run`: one row a unit."""
-        for unit in self.units:
-            first, last = unit.spans[0], unit.spans[-1]
-            row: dict[str, Any] = {"unit": unit.number, "bytes": unit.nbytes, "files": len(unit.spans)}
-            row["first"] = os.fsdecode(files[first.file].name)
-            if len(unit.spans) > 1:
-                row["last"] = os.fsdecode(files[last.file].name)
-            elif self.ranges[first.file] > 1:
-                row["from"], row["to"] = first.start, first.stop
+        for number, unit in enumerate(self.units):
+            row: dict[str, Any] = {"unit": number, "bytes": unit.nbytes, "files": unit.stop - unit.first}
+            row["first"] = os.fsdecode(files[unit.first].name)
+            if unit.stop - unit.first > 1:
+                row["last"] = os.fsdecode(files[unit.stop - 1].name)
+            elif self.ranges[unit.first] > 1:
+                row["from"], row["to"] = unit.start, unit.end
             yield row
 
 
 def make_plan(files: list[InputFile], options: MatchOptions, how: PlanOptions) -> Plan:
     """Cut the files into units, in their order."""
     plan = Plan()
-    pending: list[Span] = []
-    pending_bytes = 0
+    first = nbytes = 0  # of the unit that is being filled
 
-    def flush() -> None:
-        nonlocal pending_bytes
-        if pending:
-            plan.units.append(Unit(len(plan.units), tuple(pending), pending_bytes))
-            pending.clear()
-            pending_bytes = 0
+    def flush(stop: int) -> None:
+        nonlocal first, nbytes
+        if first < stop:
+            plan.units.append(Unit(first, stop, nbytes))
+        first, nbytes = stop, 0
 
     for number, file in enumerate(files):
         size = max(file.size, 0)
         count = 1
         if how.one_file_per_task:
-            flush()
+            flush(number)
         elif size > how.unit_bytes and _is_lines(file, options):
-            flush()
+            flush(number)
             count = -(-size // how.unit_bytes)
             for range_ in range(count):
-                start, stop = range_ * how.unit_bytes, (range_ + 1) * how.unit_bytes
-                span = Span(number, range_, start, None if range_ == count - 1 else stop)
-                plan.units.append(Unit(len(plan.units), (span,), min(stop, size) - start))
-            plan.ranges.append(count)
-            continue
-        elif pending_bytes + size > how.unit_bytes or len(pending) >= UNIT_FILES_MAX:
-            flush()
-        pending.append(Span(number))
-        pending_bytes += size
-        plan.ranges.append(1)
-    flush()
+                start, end = range_ * how.unit_bytes, (range_ + 1) * how.unit_bytes
+                to_end = range_ == count - 1
+                unit = Unit(number, number + 1, min(end, size) - start, range_, start, None if to_end else end)
+                plan.units.append(unit)
+            first = number + 1
+        elif nbytes + size > how.unit_bytes or number - first >= UNIT_FILES_MAX:
+            flush(number)
+        if count == 1:
+            nbytes += size
+        plan.ranges.append(count)
+    flush(len(files))
     return plan
 
 

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from linkmatch_ray.core.index import RestrictionIndex
-from linkmatch_ray.core.inflate import Plain, is_compressed, open_source
+from linkmatch_ray.core.inflate import is_compressed, open_source
 from linkmatch_ray.core.keys import KeyPath
 from linkmatch_ray.core.matcher import Matcher
 from linkmatch_ray.core.outcome import FAULT_PART, Counts, Entry, MatchOptions, Piece
-from linkmatch_ray.core.pack import Extent
+from linkmatch_ray.core.pack import Pack
 from linkmatch_ray.core.stream import LOW, WINDOW_BYTES, WINDOW_BYTES_MIN, Buffers, Part
-from linkmatch_ray.io.inputs import InputFile
+from linkmatch_ray.io.inputs import InputFile, unpack_files
 from linkmatch_ray.io.ledger import Key
-from linkmatch_ray.io.reader import Changed, FileReader, changed_entry, unreadable_entry
-from linkmatch_ray.runtime.plan import SMALL_FILE_BYTES, PlanOptions, Span
+from linkmatch_ray.io.reader import Changed, FileReader, changed_entry, read_small, unreadable_entry
+from linkmatch_ray.runtime.plan import SMALL_FILE_BYTES, PlanOptions, Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +68,17 @@ _buffers: Buffers | None = None
 _pack_buffer: bytearray | None = None
 
 
-def match_unit(
-    spans: tuple[Span, ...],
-    files: tuple[InputFile, ...],
-    index: RestrictionIndex,
-    settings: TaskSettings,
-) -> Iterator[Any]:
-    """The parts of a unit, each as a `PartHeader` and then a `PartBody`; `files` are those of `spans`."""
-    part = Part()
-    for more in _Unit(index, settings).parts(spans, files):
+def match_unit(unit: Unit, packed_files: bytes, index: RestrictionIndex, settings: TaskSettings) -> Iterator[Any]:
+    """The parts of a unit, each as a `PartHeader` and then a `PartBody`; the files are those of the unit."""
+    part, input_bytes = Part(), 0
+    for more in _Work(index, settings).parts(unit, unpack_files(packed_files)):
         part.pieces += more.pieces
         part.matched += more.matched
         part.unmatched += more.unmatched
-        if sum(piece.input_bytes for piece in part.pieces) >= settings.plan.part_bytes or not more.pieces[-1].last:
+        input_bytes += sum(piece.input_bytes for piece in more.pieces)
+        if input_bytes >= settings.plan.part_bytes or not more.pieces[-1].last:
             yield from _sealed(part)
-            part = Part()
+            part, input_bytes = Part(), 0
     if part.pieces:
         yield from _sealed(part)
 
@@ -94,7 +91,7 @@ def _sealed(part: Part) -> Iterator[Any]:
     first, last = part.pieces[0], part.pieces[-1]
     yield PartHeader(
         Key(first.file, first.range, first.part),
-        Key(last.file, last.range, last.part),
+        Key(last.file + last.files - 1, last.range, last.part),
         last.last,
         part.nbytes,
         counts,
@@ -112,7 +109,7 @@ def _joined(chunks: list[bytes]) -> list[bytes]:
     return chunks if sum(map(len, chunks)) > CHUNK_BYTES_MIN * len(chunks) else [b"".join(chunks)]
 
 
-class _Unit:
+class _Work:
     def __init__(self, index: RestrictionIndex, settings: TaskSettings) -> None:
         global _buffers, _pack_buffer
         window_bytes = max(WINDOW_BYTES_MIN, min(WINDOW_BYTES, settings.plan.part_bytes))  # a part is whole windows
@@ -122,65 +119,73 @@ class _Unit:
         self._buffer = _pack_buffer
         self._matcher = Matcher(settings.paths, index, settings.options, _buffers, part_bytes=settings.plan.part_bytes)
 
-    def parts(self, spans: tuple[Span, ...], files: tuple[InputFile, ...]) -> Iterator[Part]:
-        """Parts in the order of the spans."""
-        extents: list[Extent] = []
-        names: list[bytes] = []
-        end = LOW
-        for span, file in zip(spans, files, strict=True):
-            packed = len(spans) > 1 and file.fault is None and file.size <= SMALL_FILE_BYTES
-            if extents and (not packed or end + file.size + LOW > len(self._buffer)):
-                yield from self._matcher.pack(self._buffer, extents, names)
-                extents, names, end = [], [], LOW
-            if not packed:
-                yield from self._one(span, file)
-                continue
-            fault = self._read(file, end)
-            if fault is None:
-                extents.append(Extent(span.file, end, end + file.size))
-                names.append(file.name)
-                end += file.size
-                self._buffer[end] = 0x0A
-                end += 1
-                continue
-            yield from self._matcher.pack(self._buffer, extents, names)
-            extents, names, end = [], [], LOW
-            yield _fault(span, fault)
-        yield from self._matcher.pack(self._buffer, extents, names)
+    def parts(self, unit: Unit, files: list[InputFile]) -> Iterator[Part]:
+        """Parts in the order of the files."""
+        if len(files) == 1:
+            yield from self._one(unit, files[0])
+            return
+        place = 0
+        while place < len(files):
+            count, fault = self._read_small(files, place)
+            first = unit.first + place
+            if count:
+                pack = self._pack(first, files[place : place + count])
+                names = [file.name for file in files[place : place + count]]
+                yield from self._matcher.pack(self._buffer, pack, names)
+                place += count
+            if fault is not None:
+                yield _fault(first + count, 0, fault)
+                place += 1
+            elif not count:
+                yield from self._one(Unit(first, first + 1, files[place].size), files[place])
+                place += 1
 
-    def _read(self, file: InputFile, at: int) -> Entry | None:
-        """Read a small file wholly into the buffer."""
-        try:
-            with FileReader(file) as raw:
-                got = Plain(raw).readinto(memoryview(self._buffer)[at : at + file.size])
-                raw.check()
-                return changed_entry(file) if got != file.size else None
-        except Changed:
-            return changed_entry(file)
-        except OSError as error:
-            return unreadable_entry(file, error.strerror or str(error))
+    def _read_small(self, files: list[InputFile], place: int) -> tuple[int, Entry | None]:
+        """Read small files into the buffer, a newline after each, while there is room; returns how many, and the
+        fault of the one that could not be read."""
+        view, end = memoryview(self._buffer), LOW
+        room = len(view) - LOW
+        for count, file in enumerate(islice(files, place, None)):
+            after = end + file.size
+            if file.size > SMALL_FILE_BYTES or after >= room or file.fault is not None:
+                return count, None
+            try:
+                read_small(file, view[end:after])
+            except Changed:
+                return count, changed_entry(file)
+            except OSError as error:
+                return count, unreadable_entry(file, error.strerror or str(error))
+            view[after] = 0x0A
+            end = after + 1
+        return len(files) - place, None
 
-    def _one(self, span: Span, file: InputFile) -> Iterator[Part]:
+    def _pack(self, first: int, files: list[InputFile]) -> Pack:
+        """Where `_read_small` has put the files."""
+        sizes = np.array([file.size for file in files], np.int64)
+        ends = LOW + np.cumsum(sizes) + np.arange(len(files))
+        return Pack(first, ends - sizes, ends)
+
+    def _one(self, unit: Unit, file: InputFile) -> Iterator[Part]:
         """A file, or a range of one, by itself; a fault found late stands for all of it."""
         if file.fault is not None:
-            yield _fault(span, unreadable_entry(file, file.fault))
+            yield _fault(unit.first, unit.range, unreadable_entry(file, file.fault))
             return
         try:
             with FileReader(file) as raw:
                 head = raw.head()
-                if span.start:
-                    raw.seek(span.start - 1)
-                source = open_source(raw, b"" if span.start or not is_compressed(head) else head)
-                where = {"file": span.file, "range_": span.range, "start": span.start, "stop": span.stop}
+                if unit.start:
+                    raw.seek(unit.start - 1)
+                source = open_source(raw, b"" if unit.start or not is_compressed(head) else head)
+                where = {"file": unit.first, "range_": unit.range, "start": unit.start, "stop": unit.end}
                 for part in self._matcher.stream(source, file.name, **where):
                     if part.pieces[-1].last:
                         raw.check()
                     yield part
         except Changed:
-            yield _fault(span, changed_entry(file))
+            yield _fault(unit.first, unit.range, changed_entry(file))
         except OSError as error:
-            yield _fault(span, unreadable_entry(file, error.strerror or str(error)))
+            yield _fault(unit.first, unit.range, unreadable_entry(file, error.strerror or str(error)))
 
 
-def _fault(span: Span, entry: Entry) -> Part:
-    return Part([Piece(file=span.file, range=span.range, part=FAULT_PART, fault=entry, counts=Counts(entries=1))])
+def _fault(file: int, range_: int, entry: Entry) -> Part:
+    return Part([Piece(file=file, range=range_, part=FAULT_PART, fault=entry, counts=Counts(entries=1))])

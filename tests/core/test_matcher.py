@@ -1,13 +1,16 @@
 """The result of matching one input does not depend on how much of it is scanned at a time."""
 
+from itertools import accumulate, pairwise
 from unittest.mock import patch
 
+import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from linkmatch_ray import MatchOptions, Restrictions
 from linkmatch_ray.core import matcher
-from linkmatch_ray.core.pack import Extent
+from linkmatch_ray.core.outcome import SHARE_COLUMNS, Counts
+from linkmatch_ray.core.pack import Pack
 from tests import oracle, strategies
 from tests.core.test_match_bytes import assert_agrees, load
 
@@ -90,21 +93,59 @@ def test_files_joined_in_one_buffer_give_what_each_gives_alone(drawn):
     """Joining small files for one scan shows nowhere: outputs, counts and entries are each file's own."""
     case, files = drawn
     restrictions = load(case.restrictions, case.keys)
-    buffer, extents = bytearray(16), []
-    for number, plain in enumerate(files):
-        extents.append(Extent(number, len(buffer), len(buffer) + len(plain)))
+    buffer, starts = bytearray(16), []
+    for plain in files:
+        starts.append(len(buffer))
         buffer += plain + b"\n"
+    pack = Pack(0, np.array(starts), np.array(starts) + [len(plain) for plain in files])
     options = MatchOptions(emit="both")
     paths = [b"%d" % number for number in range(len(files))]
     machine = matcher.Matcher(restrictions.paths, restrictions.index, options)
-    parts = list(machine.pack(buffer + bytes(16), extents, paths))
+    parts = list(machine.pack(buffer + bytes(16), pack, paths))
     alone = [matcher.match_bytes(plain, restrictions, options) for plain in files]
     for stream in ("matched", "unmatched"):
         got = b"".join(b"".join(getattr(part, stream)) for part in parts)
         assert got == b"".join(getattr(one, stream) for one in alone)
     pieces = [piece for part in parts for piece in part.pieces]
-    assert [piece.file for piece in pieces] == list(range(len(files)))
-    assert [piece.counts for piece in pieces] == [one.counts for one in alone]
-    assert [piece.entries for piece in pieces] == [one.entries for one in alone]
-    for piece, one in zip(pieces, alone, strict=True):
-        assert (piece.matched_bytes, piece.unmatched_bytes) == (len(one.matched), len(one.unmatched))
+    shares = [share for piece in pieces for share in shares_of(piece)]
+    assert [piece.file for piece in pieces] == [0, *accumulate(piece.files for piece in pieces[:-1])]
+    for share, plain, one in zip(shares, files, alone, strict=True):
+        counts = one.counts.as_dict() | {"input_bytes": len(plain)}
+        counts |= {"matched_bytes": len(one.matched), "unmatched_bytes": len(one.unmatched)}
+        assert share["hits"] == hits_of(one, restrictions)
+        assert {name: share[name] for name in counts} == counts
+    for piece in pieces:
+        assert piece.counts == sum_of(alone[piece.file : piece.file + piece.files])
+        assert piece.entries == tuple(e for one in alone[piece.file : piece.file + piece.files] for e in one.entries)
+
+
+def shares_of(piece):
+    """What a piece says of each of its files, by name; the hits as pairs."""
+    pairs = np.frombuffer(piece.hits, "<i8").reshape(-1, 2).tolist()
+    if piece.shares is None:
+        share = piece.counts.as_dict() | {"input_bytes": piece.input_bytes, "hits": pairs}
+        return [share | {"matched_bytes": piece.matched_bytes, "unmatched_bytes": piece.unmatched_bytes}]
+    assert len(piece.shares) == piece.files > 1
+    shares = [dict(zip(SHARE_COLUMNS, row, strict=True)) | {"entries": 0} for row in piece.shares.tolist()]
+    ends = [0, *accumulate(share["hits"] for share in shares)]
+    assert ends[-1] == len(pairs)
+    return [share | {"hits": pairs[low:high]} for share, (low, high) in zip(shares, pairwise(ends), strict=True)]
+
+
+def hits_of(outcome, restrictions):
+    """The (distinct key, times) pairs of one file, from the hits of each restriction."""
+    index = restrictions.index
+    found = {
+        distinct: outcome.hits[int(index.restrictions_of(distinct)[0])]
+        for distinct in range(len(index.hashes))
+        if int(index.restrictions_of(distinct)[0]) in outcome.hits
+    }
+    return [list(pair) for pair in found.items()]
+
+
+def sum_of(outcomes):
+    """The counts of some files together."""
+    total = Counts()
+    for outcome in outcomes:
+        total.add(outcome.counts)
+    return total

@@ -1,6 +1,7 @@
 """The collector as the plain class it is: the next part only, recovery, roll-back. No Ray."""
 
 import json
+import sqlite3
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from linkmatch_ray.core.outcome import FAULT_PART, Counts, Entry, Piece, digest
 from linkmatch_ray.errors import DirectoryInUse, JobChanged, UsageError
 from linkmatch_ray.io import results
-from linkmatch_ray.io.inputs import InputFile
+from linkmatch_ray.io.inputs import InputFile, pack_files
 from linkmatch_ray.io.ledger import Key
 from linkmatch_ray.io.restrictions import Restrictions
 from linkmatch_ray.runtime.collector import Collector
@@ -18,7 +19,7 @@ SETTINGS = {"fingerprint": "f", "provenance": "0", "emit": "both"}
 
 
 def files(count):
-    return [InputFile(b"%d.jsonl" % n, b"/%d.jsonl" % n, 10, 0, n) for n in range(count)]
+    return pack_files([InputFile(b"%d.jsonl" % n, b"/%d.jsonl" % n, 10, 0, n) for n in range(count)])
 
 
 def part(*pieces):
@@ -71,6 +72,45 @@ def test_takes_the_next_part_only(make, tmp_path):
     assert collector.commit(part((0, 1, 0, True, b"c\n")), part((1, 0, 0, True, b"d\n"))).taken == Key(2, 0, 0)
     assert collector.flush().durable == Key(2, 0, 0)
     assert matched(tmp_path) == b"a\nb\nc\nd\n"
+
+
+def pack(file, *texts):
+    """A part with one piece for several whole files."""
+    shares = np.array([[1, 1, 0, 0, 0, len(text), len(text), 0, 1] for text in texts])
+    joined = b"".join(texts)
+    piece = Piece(
+        file=file,
+        counts=Counts(records=len(texts), matched=len(texts)),
+        input_bytes=len(joined),
+        matched_bytes=len(joined),
+        matched_digest=digest(joined),
+        hits=np.array([[0, 1]] * len(texts), "<i8").tobytes(),
+        files=len(texts),
+        shares=shares,
+    )
+    return PartBody([piece], [np.frombuffer(joined, np.uint8)], [])
+
+
+def test_a_piece_may_be_several_files(make, tmp_path):
+    """Small files come as one piece; the ledger still tells them apart, and nothing of them is taken in part."""
+    collector = make(ranges=(1,) * 5)
+    assert collector.commit(part((0, 0, 0, True, b"a\n"))).taken == Key(1, 0, 0)
+    assert collector.commit(pack(1, b"b\n", b"cc\n", b"d\n")).taken == Key(4, 0, 0)
+    assert collector.commit(pack(1, b"b\n", b"cc\n", b"d\n")).taken == Key(4, 0, 0)
+    assert collector.flush().durable == Key(4, 0, 0)
+    assert collector.matches(2, 2) == [b"cc\n", b"d\n"]
+    with pytest.raises(RuntimeError, match="partly"):
+        collector.commit(pack(3, b"d\n", b"e\n"))
+    with sqlite3.connect(tmp_path / "out" / "ledger.sqlite") as ledger:
+        rows = ledger.execute("SELECT state, records, matched FROM file_ledger").fetchall()
+        bytes_read = ledger.execute("SELECT input_bytes FROM shares WHERE file > 0 ORDER BY file").fetchall()
+    assert rows == [("done", 1, 1)] * 4 + [("pending", 0, 0)]
+    assert bytes_read == [(2,), (3,), (2,)]
+    collector.commit(part((4, 0, 0, True, b"e\n")))
+    summary = collector.finish(Restrictions.load(b'["x"]').index, {})
+    assert summary["totals"]["matched"] == 5
+    assert summary["totals"]["restrictions_hit"] == 1
+    assert matched(tmp_path) == b"a\nb\ncc\nd\ne\n"
 
 
 def test_what_was_not_made_durable_is_cut_off_and_taken_again(make, tmp_path):
