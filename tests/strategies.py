@@ -382,12 +382,14 @@ def distractors(name, pool):
 
 
 @st.composite
-def elements_of(draw, own_keys, pool, *, most=10):
-    """Records with the keys drawn from `pool` for the most part; some lack them, some are no objects."""
+def elements_of(draw, own_keys, pool, *, most=10, objects=False):
+    """Records with the keys drawn from `pool` for the most part; some lack them, some are no objects unless
+    `objects`."""
     found = []
     first = tokens(own_keys[0])[0]
     other = st.sampled_from(distractors(first, pool))
-    for kind in draw(st.lists(st.sampled_from(("pool",) * 7 + ("fresh", "missing", "not an object")), max_size=most)):
+    kinds = ("pool",) * 7 + ("fresh", "missing") + ("not an object",) * (not objects)
+    for kind in draw(st.lists(st.sampled_from(kinds), max_size=most)):
         value = st.sampled_from(pool) if kind != "fresh" else values()
         if kind == "not an object":
             drawn = draw(value)
@@ -436,16 +438,17 @@ def record_files(draw, writer, elements, layouts=LAYOUTS, bom=True):
 
 
 @st.composite
-def cases(draw, *, files=1, repeat=1, layouts=LAYOUTS):
-    """A case of `files` files at most; the records of each occur up to `repeat` times, spelled anew."""
+def cases(draw, *, files=1, repeat=1, layouts=LAYOUTS, objects=False):
+    """A case of `files` files at most; the records of each occur up to `repeat` times, spelled anew. With
+    `objects`, all are objects, and there is no byte order mark."""
     keys = draw(st.sampled_from(KEY_SETS))
     writer = draw(writers())
     pool = draw(st.lists(values(), min_size=1, max_size=6))
     restrictions = draw(restriction_lists(writer, keys, pool))
     made = []
     for _ in range(draw(st.integers(1, files))):
-        elements = draw(elements_of([own for own, _ in keys], pool)) * draw(st.integers(1, repeat))
-        made.append(draw(record_files(writer, elements, layouts)))
+        elements = draw(elements_of([own for own, _ in keys], pool, objects=objects)) * draw(st.integers(1, repeat))
+        made.append(draw(record_files(writer, elements, layouts, bom=not objects)))
     return Case(keys, restrictions, tuple(made))
 
 

@@ -319,7 +319,7 @@ class Collector:
         times = np.zeros(len(index.hashes), np.int64)
         for blob in self._ledger.hits():
             pairs = np.frombuffer(blob, "<i8").reshape(-1, 2)
-            times[pairs[:, 0]] += pairs[:, 1]
+            np.add.at(times, pairs[:, 0], pairs[:, 1])  # a key comes once for each file of a piece
         distinct = np.empty(index.restrictions, np.int64)
         distinct[index.members] = np.repeat(np.arange(len(index.hashes)), np.diff(index.member_offsets))
 

@@ -78,9 +78,10 @@ def test_any_window_gives_the_same_nested_records(case, window):
 def small_files(draw):
     """Files for one buffer: alike, so that they can be joined, but for some that are cut or damaged."""
     layouts = draw(st.sampled_from((("lines",), ("array", "array-pretty"), ("lines", "object"), strategies.LAYOUTS)))
-    case = draw(strategies.cases(files=6, layouts=layouts))
+    alike = draw(st.booleans())
+    case = draw(strategies.cases(files=6, layouts=layouts, objects=alike))
     files = [file.plain for file in case.files]
-    for number in draw(st.lists(st.integers(0, len(files) - 1), max_size=2)):
+    for number in draw(st.lists(st.integers(0, len(files) - 1), max_size=0 if alike else 2)):
         share = draw(st.floats(0, 1))
         tail = draw(st.sampled_from((b"", b"]", b"}", b"]]", b"],[1]", b"\n}", b"[", b'"')))
         files[number] = files[number][: int(len(files[number]) * share)] + tail
@@ -88,7 +89,7 @@ def small_files(draw):
 
 
 @given(drawn=small_files())
-@settings(max_examples=150)
+@settings(max_examples=300)
 def test_files_joined_in_one_buffer_give_what_each_gives_alone(drawn):
     """Joining small files for one scan shows nowhere: outputs, counts and entries are each file's own."""
     case, files = drawn

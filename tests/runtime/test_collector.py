@@ -110,6 +110,7 @@ def test_a_piece_may_be_several_files(make, tmp_path):
     summary = collector.finish(Restrictions.load(b'["x"]').index, {})
     assert summary["totals"]["matched"] == 5
     assert summary["totals"]["restrictions_hit"] == 1
+    assert (tmp_path / "out" / "restrictions.jsonl").read_bytes() == b'{"index":0,"key":"x","hits":3}\n'
     assert matched(tmp_path) == b"a\nb\ncc\nd\ne\n"
 
 
