@@ -32,6 +32,11 @@ class Damage(Exception):  # noqa: N818 - it is a finding, not a failure of the p
         super().__init__(reason, message, offset)
         self.reason, self.message, self.offset = reason, message, offset
 
+    @property
+    def is_limit(self) -> bool:
+        """Whether it is only a limit of ours: where the piece ends is known, and what follows is sound."""
+        return self.reason in ("too_long", "too_deep")
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -82,6 +87,11 @@ def parse(text: bytes) -> Any:
         offset = len(text) - len(rest.encode("utf-8"))
         raise Damage("trailing_data", "something follows the JSON value", offset)
     return value
+
+
+def too_long(max_bytes: int) -> Damage:
+    """What is said of a record that is longer than allowed."""
+    return Damage("too_long", f"a record of more than {max_bytes} bytes; --max-record-bytes allows longer ones")
 
 
 def minify(record: bytes) -> bytes:

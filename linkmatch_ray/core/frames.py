@@ -5,6 +5,7 @@ All functions work on a `uint8` array and return absolute positions in it as `in
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,6 +33,8 @@ _STRUCTURE[COMMA] = 2
 _STRUCTURE[QUOTE] = 3
 _STRUCTURE[BACKSLASH] = 4
 _IS_STRUCTURE: Final = _STRUCTURE != 0
+
+_NOT_WHITE: Final = re.compile(rb"[^ \t\n\r]")
 
 TRIM_STEPS_MAX: Final = 64
 """White space longer than this around a record is skipped by a slower way that does not mind its length."""
@@ -150,40 +153,49 @@ def _back_over_white(data: UInt8s, at: Int64s, low: int) -> Int64s:
     return at
 
 
-def frame_elements(data: UInt8s, low: int, high: int) -> Elements:
-    """The elements of the container whose first byte after the opening bracket is at `low`, by structure.
+class Structure:
+    """Follows the structure of one container from after its opening bracket, stretch by stretch.
 
     Left to right and exact: where the text is damaged, what lies before the damage is framed rightly.
     """
-    commas: list[Int64s] = []
-    depth = in_string = 0
-    escaped_at = -1
-    close = -1
-    for start in range(low, high, BLOCK_BYTES):
-        block = data[start : min(start + BLOCK_BYTES, high)]
-        where = np.flatnonzero(_IS_STRUCTURE[block])
-        kinds = _STRUCTURE[block[where]]
-        where += start
-        slashes = where[kinds == 4]
-        escapes = _escaped(slashes, escaped_at)
-        escaped_at = int(escapes[-1]) if len(escapes) else -1
-        quotes = (kinds == 3) & ~np.isin(where, escapes) if len(escapes) else kinds == 3
-        parity = np.cumsum(quotes) + in_string
-        outside = (parity & 1 == 0) & ~quotes
-        in_string = int(parity[-1] & 1) if len(parity) else in_string
-        kept = outside & (kinds <= 2)
-        where, kinds = where[kept], kinds[kept]
-        steps = np.where(kinds == 2, 0, kinds).astype(np.int64)
-        depths = np.cumsum(steps) + depth
-        depth = int(depths[-1]) if len(depths) else depth
-        closed = np.flatnonzero(depths < 0)
-        if len(closed):
-            close = int(where[closed[0]])
-            where, kinds, depths = where[: closed[0]], kinds[: closed[0]], depths[: closed[0]]
-        commas.append(where[(kinds == 2) & (depths == 0)])
-        if close >= 0:
-            break
-    separators = np.concatenate(commas) if commas else np.empty(0, np.int64)
+
+    def __init__(self) -> None:
+        self._depth = self._in_string = 0
+        self._escaped = False  # whether the next byte is, by a backslash before it
+
+    def feed(self, data: UInt8s, low: int, high: int) -> tuple[Int64s, int]:
+        """The container's own commas in the next stretch, and the bracket that closes it, or -1."""
+        commas: list[Int64s] = []
+        close = -1
+        for start in range(low, high, BLOCK_BYTES):
+            block = data[start : min(start + BLOCK_BYTES, high)]
+            where = np.flatnonzero(_IS_STRUCTURE[block])
+            kinds = _STRUCTURE[block[where]]
+            where += start
+            escapes = _escaped(where[kinds == 4], start if self._escaped else -1)
+            self._escaped = bool(len(escapes)) and int(escapes[-1]) == start + len(block)
+            quotes = (kinds == 3) & ~np.isin(where, escapes) if len(escapes) else kinds == 3
+            parity = np.cumsum(quotes) + self._in_string
+            outside = (parity & 1 == 0) & ~quotes
+            self._in_string = int(parity[-1] & 1) if len(parity) else self._in_string
+            kept = outside & (kinds <= 2)
+            where, kinds = where[kept], kinds[kept]
+            steps = np.where(kinds == 2, 0, kinds).astype(np.int64)
+            depths = np.cumsum(steps) + self._depth
+            self._depth = int(depths[-1]) if len(depths) else self._depth
+            closed = np.flatnonzero(depths < 0)
+            if len(closed):
+                close = int(where[closed[0]])
+                where, kinds, depths = where[: closed[0]], kinds[: closed[0]], depths[: closed[0]]
+            commas.append(where[(kinds == 2) & (depths == 0)])
+            if close >= 0:
+                break
+        return np.concatenate(commas) if commas else np.empty(0, np.int64), close
+
+
+def frame_elements(data: UInt8s, low: int, high: int) -> Elements:
+    """The elements of the container whose first byte after the opening bracket is at `low`, by structure."""
+    separators, close = Structure().feed(data, low, high)
     starts = np.concatenate((np.array([low]), separators + 1))
     ends = np.append(separators, close if close >= 0 else high)
     starts, ends = trim(data, starts, ends)
@@ -193,7 +205,7 @@ def frame_elements(data: UInt8s, low: int, high: int) -> Elements:
 
 
 def _escaped(slashes: Int64s, carried: int) -> Int64s:
-    """Positions of the bytes that a backslash escapes; `carried` is one that the block before escaped."""
+    """Positions of the bytes that a backslash escapes; `carried` is one that the stretch before escaped."""
     if len(slashes) and slashes[0] == carried:  # that backslash is itself escaped and escapes nothing
         slashes = slashes[1:]
     if not len(slashes):
@@ -229,3 +241,16 @@ def trim(data: UInt8s, starts: Int64s, ends: Int64s) -> tuple[Int64s, Int64s]:
     for i in moving.tolist():
         ends[i] = starts[i] + len(data[starts[i] : ends[i]].tobytes().rstrip(b" \t\n\r"))
     return starts, ends
+
+
+def skip_white(buffer: bytearray, low: int, high: int) -> int:
+    """The first position in `low..high` that is not white space, or `high`."""
+    found = _NOT_WHITE.search(buffer, low, high)
+    return found.start() if found else high
+
+
+def back_over_white(buffer: bytearray, low: int, high: int) -> int:
+    """The last `high` such that the byte before it is not white space, or `low`."""
+    while high > low and WHITE[buffer[high - 1]]:
+        high -= 1
+    return high

@@ -9,7 +9,7 @@ import zstandard
 from isal import igzip
 
 from linkmatch_ray.core.careful import Damage
-from linkmatch_ray.core.stream import Source
+from linkmatch_ray.core.window import Source
 
 GZIP_MAGIC: Final = b"\x1f\x8b"
 ZSTD_MAGICS: Final = (b"\x28\xb5\x2f\xfd", *(bytes([n]) + b"\x2a\x4d\x18" for n in range(0x50, 0x60)))

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from linkmatch_ray.core.careful import Damage, judge
+from linkmatch_ray.core.careful import Damage, judge, too_long
 from linkmatch_ray.core.frames import Elements, Int64s, frame_elements, frame_lines
 from linkmatch_ray.core.index import NOT_FOUND, RestrictionIndex
 from linkmatch_ray.core.keys import KeyPath
@@ -45,6 +45,11 @@ class Judged:
     found: Int64s
     damages: dict[int, Damage] = field(default_factory=dict)
     newlines: int = 0
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether a record among them is damaged, and not only beyond a limit of ours."""
+        return not all(damage.is_limit for damage in self.damages.values())
 
 
 class Judge:
@@ -83,7 +88,7 @@ class Judge:
         if len(starts) > 1 and high - low > CAREFUL_BYTES:
             middle = len(starts) // 2
             first = self.framed(buffer, starts[:middle], ends[:middle])
-            if first[-1].damages:
+            if first[-1].is_damaged:
                 return first
             return first + self.framed(buffer, starts[middle:], ends[middle:])
         return [self._verdicts(buffer, _all_doubts(starts, ends, None, 0), stop_at_damage=True)]
@@ -100,11 +105,11 @@ class Judge:
             keys = self._scanner.keys(buffer, scan.starts[places], scan.ends[places])
             found[places] = self._index.find_all(keys, scan.hashes[places])
         judged = Judged(scan.starts, scan.ends, scan.numbers, kinds, found, newlines=scan.newlines)
-        too_long = np.flatnonzero(scan.ends - scan.starts > self._max_record_bytes)
-        doubts = np.union1d(scan.doubts, too_long) if len(too_long) else scan.doubts
+        overlong = np.flatnonzero(scan.ends - scan.starts > self._max_record_bytes)
+        doubts = np.union1d(scan.doubts, overlong) if len(overlong) else scan.doubts
         for place in doubts.tolist():
             self._judge_carefully(buffer, judged, place)
-            if stop_at_damage and judged.damages:
+            if stop_at_damage and judged.is_damaged:
                 break
         kinds[found >= 0] = MATCHED
         return judged
@@ -114,7 +119,7 @@ class Judge:
         judged.found[place] = NOT_FOUND
         try:
             if end - start > self._max_record_bytes:
-                raise Damage("too_long", f"a record of more than {self._max_record_bytes} bytes")
+                raise too_long(self._max_record_bytes)
             verdict = judge(bytes(memoryview(buffer)[start:end]), self._paths)
         except Damage as damage:
             judged.damages[place] = damage

@@ -15,7 +15,9 @@ from linkmatch_ray.core.judge import Judge
 from linkmatch_ray.core.keys import KeyPath
 from linkmatch_ray.core.outcome import Counts, Entry, MatchOptions, Outcome
 from linkmatch_ray.core.pack import LINES, OTHER, Pack, groups, match_arrays, match_lines
-from linkmatch_ray.core.stream import PART_BYTES_MAX, WINDOW_BYTES, Buffers, Part, Source, Stream
+from linkmatch_ray.core.parts import PART_BYTES_MAX, Part
+from linkmatch_ray.core.stream import match_stream
+from linkmatch_ray.core.window import WINDOW_BYTES, Buffers, Source
 
 if TYPE_CHECKING:
     from linkmatch_ray.io.restrictions import Restrictions
@@ -41,8 +43,8 @@ class Matcher:
         self.buffers = buffers or Buffers()
 
     def stream(self, source: Source, path: bytes, **where: Any) -> Iterator[Part]:
-        """Match one input, or a range of one; `where` is as in `Stream`."""
-        return Stream(
+        """Match one input, or a range of one; `where` is as in `match_stream`."""
+        return match_stream(
             source,
             self._judge,
             self._index,
@@ -51,7 +53,7 @@ class Matcher:
             path=path,
             part_bytes=self._part_bytes,
             **where,
-        ).parts()
+        )
 
     def pack(self, buffer: bytearray, pack: Pack, paths: list[bytes]) -> Iterator[Part]:
         """Match many small files that lie in one buffer; `paths` are theirs, in order."""

@@ -33,7 +33,7 @@ from linkmatch_ray.core.frames import (
 )
 from linkmatch_ray.core.judge import DAMAGED, MATCHED, MISSING, NOT_OBJECT, Judge, Judged
 from linkmatch_ray.core.outcome import SHARE_COLUMNS, Counts, MatchOptions, Piece, digest
-from linkmatch_ray.core.stream import Part
+from linkmatch_ray.core.parts import Part
 
 OTHER, LINES, ARRAY = range(3)
 """What a file looks like from both of its ends; only a guess, which the scan confirms."""

@@ -9,11 +9,10 @@ from typing import Any, Final
 import numpy as np
 
 from linkmatch_ray.core.careful import Damage, parse
-from linkmatch_ray.core.frames import frame_elements, frame_lines
+from linkmatch_ray.core.frames import frame_elements, frame_lines, skip_white
 from linkmatch_ray.core.inflate import open_source
 from linkmatch_ray.core.judge import whole_elements
 from linkmatch_ray.core.keys import MISSING, NumberText
-from linkmatch_ray.core.stream import skip_white
 from linkmatch_ray.io.inputs import InputFile
 from linkmatch_ray.io.reader import Changed, FileReader
 from linkmatch_ray.io.restrictions import Restrictions

@@ -17,12 +17,11 @@ from typing import Any, Final, Literal, NoReturn
 import numpy as np
 
 from linkmatch_ray.core.careful import Damage, parse
-from linkmatch_ray.core.frames import frame_elements, frame_lines
+from linkmatch_ray.core.frames import frame_elements, frame_lines, skip_white
 from linkmatch_ray.core.index import IndexBuilder, RestrictionIndex
 from linkmatch_ray.core.inflate import open_source
 from linkmatch_ray.core.judge import locate, whole_elements
 from linkmatch_ray.core.keys import KeyPair, KeyPath, NumberText, canonical, record_key
-from linkmatch_ray.core.stream import skip_white
 from linkmatch_ray.errors import RestrictionsError, UsageError
 
 RestrictionsFormat = Literal["auto", "lines", "array", "object", "text"]

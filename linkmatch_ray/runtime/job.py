@@ -19,7 +19,7 @@ import xxhash
 
 from linkmatch_ray import __version__
 from linkmatch_ray.core.outcome import MatchOptions
-from linkmatch_ray.core.stream import PART_BYTES_MAX
+from linkmatch_ray.core.parts import PART_BYTES_MAX
 from linkmatch_ray.errors import JobChanged, JobError, LinkmatchError
 from linkmatch_ray.io.hints import hints
 from linkmatch_ray.io.inputs import InputFile, Listing, list_inputs, pack_files

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from linkmatch_ray.core.careful import Damage, parse
+from linkmatch_ray.core.frames import skip_white
 from linkmatch_ray.core.inflate import is_compressed
 from linkmatch_ray.core.outcome import MatchOptions
-from linkmatch_ray.core.stream import PART_BYTES_MAX, skip_white
+from linkmatch_ray.core.parts import PART_BYTES_MAX
 from linkmatch_ray.io.inputs import InputFile
 
 UNIT_BYTES: Final = 64 << 20

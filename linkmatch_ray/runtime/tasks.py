@@ -16,7 +16,8 @@ from linkmatch_ray.core.keys import KeyPath
 from linkmatch_ray.core.matcher import Matcher
 from linkmatch_ray.core.outcome import FAULT_PART, Counts, Entry, MatchOptions, Piece
 from linkmatch_ray.core.pack import Pack
-from linkmatch_ray.core.stream import LOW, WINDOW_BYTES, WINDOW_BYTES_MIN, Buffers, Part
+from linkmatch_ray.core.parts import Part
+from linkmatch_ray.core.window import LOW, WINDOW_BYTES, WINDOW_BYTES_MIN, Buffers
 from linkmatch_ray.io.inputs import InputFile, unpack_files
 from linkmatch_ray.io.ledger import Key
 from linkmatch_ray.io.reader import Changed, FileReader, changed_entry, read_small, unreadable_entry

@@ -1,0 +1,197 @@
+"""Elements of an array, window by window; and the two layouts that are held whole.
+
+What is damaged ends an array: where the next element begins can no longer be known, and the rest of the file is
+one entry. A limit of ours ends nothing: an element that is too long or too deep is an entry, and the next one
+comes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from linkmatch_ray.core.careful import WHITE_SPACE, Damage, parse, too_long
+from linkmatch_ray.core.frames import Structure, back_over_white, frame_elements, skip_white
+from linkmatch_ray.core.judge import Judge, Judged, locate, whole_elements
+from linkmatch_ray.core.keys import KeyPath
+from linkmatch_ray.core.overlong import is_overlong, skip_overlong
+from linkmatch_ray.core.parts import PartWriter
+from linkmatch_ray.core.window import LOW, Window
+
+_CUT_TRIES_MAX: Final = 3
+
+_TRUNCATED: Final = Damage("truncated", "the array ends inside an element or without its ]")
+
+
+class Array:
+    """The elements of an array that reaches to the end of the file; its `[` is in the window."""
+
+    def __init__(self, window: Window, writer: PartWriter, judge: Judge, max_bytes: int) -> None:
+        self._window, self._writer, self._judge = window, writer, judge
+        self._max_bytes = max_bytes
+        self._first = True  # nothing of the array was dropped yet: it may be empty
+
+    def walk(self) -> Iterator[None]:
+        """Judge all elements; stops after each window, where a part may end."""
+        window, writer = self._window, self._writer
+        opening = window.buffer.find(b"[", LOW, window.end)
+        if opening < 0 or window.buffer[LOW:opening].strip(WHITE_SPACE):
+            writer.rest(Damage("invalid_json", "not an array"), LOW)
+            return
+        self._pass(opening + 1)
+        while True:
+            if not window.ended:
+                window.fill()
+            consumed = self._judge_window()
+            if consumed is None:
+                return
+            if consumed > LOW:
+                self._first = False
+                self._pass(consumed)
+                yield
+            elif is_overlong(window, writer, self._max_bytes):
+                self._first = False
+                if not self._skip_element():
+                    return
+
+    def _pass(self, upto: int) -> None:
+        self._writer.count_lines(upto)
+        self._window.drop(upto)
+
+    def _judge_window(self) -> int | None:
+        """Judge the whole elements in the window; returns where they end (past the comma), or None where the file
+        is done with."""
+        window, buffer = self._window, self._window.buffer
+        low = skip_white(buffer, LOW, window.end)
+        for cut in self._cuts(buffer, low):
+            judged = self._judge.plain(buffer, low, cut, elements=True)
+            if judged is not None and len(judged.starts):
+                if not write_elements(judged, self._writer):
+                    return None
+                return None if window.ended and window.corrupt is None else cut + 1
+        framed = frame_elements(window.data, low, window.end)
+        starts, ends = whole_elements(framed, first=self._first)
+        mismatch = framed.close >= 0 and buffer[framed.close : framed.close + 1] != b"]"
+        whole = len(starts) - mismatch  # an element is whole only where , or ] follows it
+        if whole > 0:
+            for judged in self._judge.framed(buffer, starts[:whole], ends[:whole]):
+                if not write_elements(judged, self._writer):
+                    return None
+        if mismatch:
+            start = int(starts[-1]) if len(starts) else framed.close
+            self._writer.rest(Damage("invalid_json", "} where the array may go on with , or end with ]"), start)
+            return None
+        if framed.close >= 0:
+            self._close(framed.close)
+            return None
+        if window.ended:
+            self._writer.rest(window.corrupt or _TRUNCATED, framed.rest)
+            return None
+        return framed.rest if len(starts) else LOW
+
+    def _cuts(self, buffer: bytearray, low: int) -> Iterator[int]:
+        """Likely ends of a run of whole elements, best first; whether they are is for the scan to say.
+
+        At the end of the file its last bracket. Before it, the last place where an element seems to begin as
+        the first one does.
+        """
+        window, end = self._window, self._window.end
+        if window.ended and window.corrupt is None:
+            tail = back_over_white(buffer, low, end)
+            if tail > low and buffer[tail - 1 : tail] == b"]":
+                yield tail - 1
+            return
+        colon = buffer.find(b":", low, low + 64)
+        if colon < 0:
+            return
+        opener = bytes(buffer[low:colon])
+        for _ in range(_CUT_TRIES_MAX):
+            end = buffer.rfind(opener, low + 1, end)
+            if end < 0:
+                return
+            comma = end - 1
+            while buffer[comma] in WHITE_SPACE:
+                comma -= 1
+            if comma > low and buffer[comma : comma + 1] == b",":
+                yield comma
+
+    def _skip_element(self) -> bool:
+        """Pass over an element that is too long to be held; False where the file is done with."""
+        window, structure = self._window, Structure()
+
+        def find_end(window: Window) -> int:
+            separators, close = structure.feed(window.data, LOW, window.end)
+            return int(separators[0]) if len(separators) else close
+
+        if not skip_overlong(window, self._writer, self._max_bytes, find_end, _TRUNCATED):
+            return False
+        if window.buffer[LOW : LOW + 1] == b",":
+            window.drop(LOW + 1)
+            return True
+        self._close(LOW)
+        return False
+
+    def _close(self, close: int) -> None:
+        """After the bracket that closes the array there may be white space only, to the end of the file."""
+        window, at = self._window, close + 1
+        while True:
+            rest = skip_white(window.buffer, at, window.end)
+            if rest < window.end:
+                self._writer.rest(Damage("trailing_data", "something follows the array"), rest)
+                return
+            if window.ended:
+                if window.corrupt is not None:
+                    self._writer.rest(window.corrupt, window.end)
+                return
+            self._pass(window.end)
+            window.fill()
+            at = LOW
+
+
+def walk_document(window: Window, writer: PartWriter, judge: Judge, max_bytes: int, path: KeyPath) -> None:
+    """`--records-at`: an array inside the one JSON document that the file is."""
+    if not window.fill_up_to(max_bytes):
+        writer.rest(too_long(max_bytes), LOW)
+        return
+    buffer = window.buffer
+    try:
+        if window.corrupt is not None:
+            raise window.corrupt
+        parse(window.text(LOW, window.held))
+        low = locate(buffer, skip_white(buffer, LOW, window.end), window.end, path)
+    except Damage as damage:
+        writer.rest(damage, LOW)
+        return
+    starts, ends = whole_elements(frame_elements(window.data, low, window.end), first=True)
+    if len(starts):
+        for judged in judge.framed(buffer, starts, ends):
+            write_elements(judged, writer)
+
+
+def walk_object(window: Window, writer: PartWriter, judge: Judge, max_bytes: int) -> None:
+    """The whole file is one record."""
+    if not window.fill_up_to(max_bytes):
+        writer.rest(too_long(max_bytes), LOW)
+        return
+    start = skip_white(window.buffer, LOW, window.end)
+    end = back_over_white(window.buffer, start, window.end)
+    if start < end:
+        for judged in judge.framed(window.buffer, np.array([start]), np.array([end])):
+            write_elements(judged, writer)
+
+
+def write_elements(judged: Judged, writer: PartWriter) -> bool:
+    """Write down elements as far as the first damaged one, and from there on the rest of the file as one entry;
+    returns whether there was none."""
+    for place, damage in sorted(judged.damages.items()):
+        if not damage.is_limit:
+            before = slice(0, place)
+            limits = {at: each for at, each in judged.damages.items() if at < place}
+            columns = (judged.starts[before], judged.ends[before], None, judged.kinds[before], judged.found[before])
+            writer.elements(Judged(*columns, damages=limits))
+            writer.rest(damage, int(judged.starts[place]))
+            return False
+    writer.elements(judged)
+    return True

@@ -1,0 +1,121 @@
+"""The bytes of one input that are held at a time: a window that moves from its first byte to its last.
+
+Windows depend on the bytes alone, never on how reads come in, so that a repeated task yields the same parts.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+import numpy as np
+
+from linkmatch_ray.core.careful import Damage
+from linkmatch_ray.core.frames import UInt8s
+
+WINDOW_BYTES: Final = 8 << 20
+"""How much is read and scanned at a time. Less, and the parser's set-up shows; more, and caches are left."""
+
+WINDOW_BYTES_MIN: Final = 16
+"""The layout is found from the first window, which must hold a byte order mark and more."""
+
+LOW: Final = 16
+"""Where a window begins in the buffer: the byte before it and some after it belong to the scan."""
+
+
+class Source(Protocol):
+    """Where the bytes of one input come from, decompressed."""
+
+    def readinto(self, view: memoryview) -> int:
+        """Fill `view`, wholly unless the input ends; return how much.
+
+        Raises:
+            Damage: the rest cannot be decompressed; what could be was returned before.
+        """
+
+
+class Buffers:
+    """The one large buffer of a process, used again for every window."""
+
+    def __init__(self, window_bytes: int = WINDOW_BYTES) -> None:
+        self.window_bytes = window_bytes = max(window_bytes, WINDOW_BYTES_MIN)
+        self.buffer = bytearray(LOW + window_bytes + LOW)
+
+    def grow(self, held: int) -> None:
+        """Make room behind `held` bytes: a record is longer than the buffer."""
+        self.buffer = self.buffer[: LOW + held] + bytes(held + self.window_bytes + LOW)
+
+    def shrink(self) -> None:
+        """Back to one window, after an input with long records."""
+        if len(self.buffer) > LOW + self.window_bytes + LOW:
+            self.buffer = bytearray(LOW + self.window_bytes + LOW)
+
+
+class Window:
+    """What is held of one input: `buffer[LOW:end]`.
+
+    Attributes:
+        offset: Where in the input `buffer[LOW]` is, in decompressed bytes.
+        held: How many bytes are held.
+        ended: Nothing follows what is held.
+        corrupt: Why the input ended early, where it cannot be decompressed further.
+    """
+
+    def __init__(self, source: Source, buffers: Buffers, offset: int = 0) -> None:
+        self._source, self._buffers = source, buffers
+        self.offset = offset
+        self.held = 0
+        self.ended = False
+        self.corrupt: Damage | None = None
+
+    @property
+    def buffer(self) -> bytearray:
+        """The buffer; another one after `fill`, where it had to grow."""
+        return self._buffers.buffer
+
+    @property
+    def data(self) -> UInt8s:
+        """The buffer as an array."""
+        return np.frombuffer(self._buffers.buffer, np.uint8)
+
+    @property
+    def end(self) -> int:
+        """The position after the last byte that is held."""
+        return LOW + self.held
+
+    @property
+    def size(self) -> int:
+        """How much is read and held at a time, unless a record is longer."""
+        return self._buffers.window_bytes
+
+    def fill(self, want: int | None = None) -> None:
+        """Read on behind what is held, up to a window in all, or `want` bytes more."""
+        buffers = self._buffers
+        room = len(buffers.buffer) - LOW - self.end
+        if room <= 0:
+            buffers.grow(self.held)
+            room = len(buffers.buffer) - LOW - self.end
+        size = room if want is None else min(room, want)
+        try:
+            count = self._source.readinto(memoryview(buffers.buffer)[self.end : self.end + size])
+        except Damage as damage:
+            self.corrupt, self.ended = damage, True
+            return
+        self.held += count
+        self.ended = count < size
+
+    def fill_up_to(self, limit: int) -> bool:
+        """Hold the rest of the input, if that is no more than `limit` bytes; returns whether it is."""
+        while not self.ended and self.held <= limit:
+            self.fill()
+        return self.ended
+
+    def drop(self, upto: int) -> None:
+        """Forget the buffer before the position `upto`."""
+        buffer, end = self._buffers.buffer, self.end
+        buffer[LOW : LOW + end - upto] = buffer[upto:end]
+        self.offset += upto - LOW
+        self.held = end - upto
+
+    def text(self, start: int, size: int) -> bytes:
+        """Up to `size` bytes from the position `start`."""
+        return bytes(self._buffers.buffer[start : min(self.end, start + size)])
