@@ -147,6 +147,9 @@ SHARE_COLUMNS: Final = (
 )
 """What `Piece.shares` says of each file; `hits` is how many of the piece's hit pairs are the file's."""
 
+HIT_PAIR_BYTES: Final = 16
+"""Two little-endian int64: a distinct key, and how many records have it."""
+
 
 @dataclass(slots=True)
 class Piece:
@@ -185,6 +188,24 @@ class Piece:
     hits: bytes = b""
     files: int = 1
     shares: npt.NDArray[np.int64] | None = None
+
+    def without_first(self, count: int) -> tuple[Piece, int, int]:
+        """The share of all but the first `count` of several files, and the bytes of the others in both outputs."""
+        assert self.shares is not None
+        columns = dict(zip(SHARE_COLUMNS, self.shares[count:].sum(axis=0).tolist(), strict=True))
+        skipped = dict(zip(SHARE_COLUMNS, self.shares[:count].sum(axis=0).tolist(), strict=True))
+        names = ("records", "matched", "unmatched", "missing_key", "not_object")
+        piece = Piece(
+            file=self.file + count,
+            counts=Counts(*(columns[name] for name in names)),
+            input_bytes=columns["input_bytes"],
+            matched_bytes=columns["matched_bytes"],
+            unmatched_bytes=columns["unmatched_bytes"],
+            hits=self.hits[skipped["hits"] * HIT_PAIR_BYTES :],
+            files=self.files - count,
+            shares=self.shares[count:] if self.files - count > 1 else None,
+        )
+        return piece, skipped["matched_bytes"], skipped["unmatched_bytes"]
 
     def __reduce__(self) -> tuple[Any, ...]:
         """As that of `Counts`."""

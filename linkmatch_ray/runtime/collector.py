@@ -202,9 +202,15 @@ class Collector:
         for piece in part.pieces:
             key = Key(piece.file, piece.range, piece.part)
             mine, others = matched.take(piece.matched_bytes), unmatched.take(piece.unmatched_bytes)
+            begun = self._frontier.next.file - piece.file
+            if piece.shares is not None and 0 < begun < piece.files and self._frontier.next[1:] == (0, 0):
+                # Some of its files came before in another piece: a unit that is done again may be packed otherwise.
+                rest, skipped_matched, skipped_unmatched = piece.without_first(begun)
+                mine, others = _skip(mine, skipped_matched), _skip(others, skipped_unmatched)
+                rest.matched_digest, rest.unmatched_digest = digest(*mine), digest(*others)
+                self._take_piece(rest, mine, others)
+                continue
             if key < self._frontier.next:
-                if piece.files > 1 and Key(piece.file + piece.files, 0, 0) > self._frontier.next:
-                    raise RuntimeError(f"files {piece.file} to {piece.file + piece.files} are partly committed")
                 continue
             if piece.fault is not None and (piece.file, piece.range) == self._frontier.next[:2]:
                 self._take_fault(piece.file, piece.fault)
@@ -402,6 +408,15 @@ def _settings_of(path: Path) -> dict[str, str]:
         return {}
     finally:
         ledger.close()
+
+
+def _skip(chunks: list[memoryview], size: int) -> list[memoryview]:
+    """The chunks without their first `size` bytes."""
+    left = []
+    for chunk in chunks:
+        left.append(chunk[size:])
+        size = max(0, size - len(chunk))
+    return [chunk for chunk in left if len(chunk)]
 
 
 class _Chunks:

@@ -58,8 +58,8 @@ STREAM_BACKPRESSURE_OBJECTS: Final = 4
 STRIKES_MAX: Final = 3
 """A file is given up as `worker_died` when its worker has died this often."""
 
-COLLECTOR_DEATHS_MAX: Final = 5
-"""The job fails when the collector dies this often without the frontier having moved."""
+SETBACKS_MAX: Final = 5
+"""The job fails when more collectors die, or parts are lost, than this, without the frontier having moved."""
 
 LISTEN_SECONDS: Final = 0.25
 """How long to wait for something to come before looking whether to stop."""
@@ -146,7 +146,7 @@ class Driver:
         self._next_unit = 0
         self._held_bytes = 0
         self._commit: Any = None
-        self._opened, self._collector_deaths = False, 0
+        self._opened, self._setbacks = False, 0
         self._durable = Key(0, 0, 0)
         self._end = Key(len(files), 0, 0)
         total = sum(max(file.size, 0) for file in files)
@@ -160,11 +160,8 @@ class Driver:
             JobError: the collector cannot write, or dies again and again.
         """
         try:
-            receipt = self._open()
-            resumed = ray.get(self._collector.progress.remote())
-            counts = Counts(**{name: resumed[name] for name in Counts().as_dict()})
-            self.progress = replace(self.progress, counts=counts, bytes_done=resumed["input_bytes"])
-            self._skip_to(receipt.durable)
+            self._open()
+            self._begin()
             while self._durable < self._end:
                 if self._stop.is_set():
                     raise Interrupted("stopped on request")
@@ -186,26 +183,27 @@ class Driver:
             try:
                 receipt: Receipt = fetch(opening)
             except RayActorError:
-                self._count_death()
+                self._set_back("the collector died")
                 continue
             self._opened = True
             self._durable, self._ends = receipt.durable, receipt.ends
             return receipt
 
-    def _count_death(self) -> None:
-        self._collector_deaths += 1
-        if self._collector_deaths > COLLECTOR_DEATHS_MAX:
-            raise JobError(f"the collector died {self._collector_deaths} times in a row.")
+    def _begin(self) -> None:
+        """Go on from the durable frontier."""
+        taken = ray.get(self._collector.progress.remote())
+        counts = Counts(**{name: taken[name] for name in Counts().as_dict()})
+        self.progress = replace(self.progress, counts=counts, bytes_done=taken["input_bytes"])
+        units = self._plan.units
+        while self._next_unit < len(units) and units[self._next_unit].last < self._durable[:2]:
+            self._next_unit += 1
+
+    def _set_back(self, what: str) -> None:
+        self._setbacks += 1
+        if self._setbacks > SETBACKS_MAX:
+            raise JobError(f"{what}, for the {self._setbacks}th time without any progress in between.")
 
     # Admission
-
-    def _skip_to(self, durable: Key) -> None:
-        """Leave out the units that are wholly before the frontier."""
-        units = self._plan.units
-        while self._next_unit < len(units):
-            if units[self._next_unit].last >= durable[:2]:
-                break
-            self._next_unit += 1
 
     def _admit(self) -> None:
         units = self._plan.units
@@ -268,8 +266,8 @@ class Driver:
         """Take the next part of a unit, or learn that there is none, or why."""
         unit.heard = time.monotonic()
         try:
-            header = ray.get(next(unit.stream))
             body = next(unit.stream)
+            header = ray.get(next(unit.stream, body))  # the last object of a task that died is its error
         except StopIteration:
             unit.ended = True
             return
@@ -369,21 +367,21 @@ class Driver:
         except RayActorError:
             self._reopen()
             return
+        except ObjectLostError as error:
+            self._start_over(error)
+            return
         except RayTaskError as error:
             cause = error.cause
+            if isinstance(cause, RayError):
+                self._start_over(cause)
+                return
             if isinstance(cause, LinkmatchError):
                 raise cause from None
             if isinstance(cause, OSError):
                 raise JobError(f"the results cannot be written: {cause.strerror or cause}.") from None
             raise JobError(f"the collector failed: {_brief(cause)}.") from error
-        except ObjectLostError:
-            for unit in self._window:  # a part went with its node: have its unit done again
-                unit.parts.clear()
-                unit.offered, unit.received, unit.ended, unit.stream = 0, None, False, None
-            self._held_bytes = 0
-            return
         if receipt.durable > self._durable:
-            self._collector_deaths = 0
+            self._setbacks = 0
         self._durable, self._ends = receipt.durable, receipt.ends
         self._retire(receipt)
 
@@ -409,8 +407,17 @@ class Driver:
 
     def _reopen(self) -> None:
         """The collector died: start another, which recovers, and offer again from where it stands."""
-        self._count_death()
+        self._set_back("the collector died")
         self._retire(self._open())
+
+    def _start_over(self, error: Exception) -> None:
+        """A part was lost, with its node most likely: have all done again that is not durable."""
+        self._set_back(f"a part was lost ({_brief(error)})")
+        for unit in self._window:
+            self._cancel(unit)
+        self._window.clear()
+        self._held_bytes = self._next_unit = 0
+        self._begin()
 
 
 def fetch(ref: Any) -> Any:

@@ -70,7 +70,7 @@ _pack_buffer: bytearray | None = None
 
 
 def match_unit(unit: Unit, packed_files: bytes, index: RestrictionIndex, settings: TaskSettings) -> Iterator[Any]:
-    """The parts of a unit, each as a `PartHeader` and then a `PartBody`; the files are those of the unit."""
+    """The parts of a unit, each as a `PartBody` and then its `PartHeader`; the files are those of the unit."""
     part, input_bytes = Part(), 0
     for more in _Work(index, settings).parts(unit, unpack_files(packed_files)):
         part.pieces += more.pieces
@@ -90,6 +90,12 @@ def _sealed(part: Part) -> Iterator[Any]:
         counts.add(piece.counts)
         input_bytes += piece.input_bytes
     first, last = part.pieces[0], part.pieces[-1]
+    yield PartBody(
+        part.pieces,
+        [np.frombuffer(chunk, np.uint8) for chunk in _joined(part.matched)],
+        [np.frombuffer(chunk, np.uint8) for chunk in _joined(part.unmatched)],
+    )
+    # After the body: who has the header knows that the body was finished, though it never looked at it.
     yield PartHeader(
         Key(first.file, first.range, first.part),
         Key(last.file + last.files - 1, last.range, last.part),
@@ -97,11 +103,6 @@ def _sealed(part: Part) -> Iterator[Any]:
         part.nbytes,
         counts,
         input_bytes,
-    )
-    yield PartBody(
-        part.pieces,
-        [np.frombuffer(chunk, np.uint8) for chunk in _joined(part.matched)],
-        [np.frombuffer(chunk, np.uint8) for chunk in _joined(part.unmatched)],
     )
 
 

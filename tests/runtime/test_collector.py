@@ -92,25 +92,25 @@ def pack(file, *texts):
 
 
 def test_a_piece_may_be_several_files(make, tmp_path):
-    """Small files come as one piece; the ledger still tells them apart, and nothing of them is taken in part."""
+    """Small files come as one piece; the ledger still tells them apart, and each is taken once."""
     collector = make(ranges=(1,) * 5)
     assert collector.commit(part((0, 0, 0, True, b"a\n"))).taken == Key(1, 0, 0)
     assert collector.commit(pack(1, b"b\n", b"cc\n", b"d\n")).taken == Key(4, 0, 0)
     assert collector.commit(pack(1, b"b\n", b"cc\n", b"d\n")).taken == Key(4, 0, 0)
     assert collector.flush().durable == Key(4, 0, 0)
     assert collector.matches(2, 2) == [b"cc\n", b"d\n"]
-    with pytest.raises(RuntimeError, match="partly"):
-        collector.commit(pack(3, b"d\n", b"e\n"))
+    assert collector.commit(pack(2, b"cc\n", b"d\n", b"e\n")).taken == Key(5, 0, 0)  # packed otherwise: the rest
+    assert collector.commit(pack(3, b"d\n", b"e\n")).taken == Key(5, 0, 0)
+    collector.flush()
     with sqlite3.connect(tmp_path / "out" / "ledger.sqlite") as ledger:
         rows = ledger.execute("SELECT state, records, matched FROM file_ledger").fetchall()
         bytes_read = ledger.execute("SELECT input_bytes FROM shares WHERE file > 0 ORDER BY file").fetchall()
-    assert rows == [("done", 1, 1)] * 4 + [("pending", 0, 0)]
-    assert bytes_read == [(2,), (3,), (2,)]
-    collector.commit(part((4, 0, 0, True, b"e\n")))
+    assert rows == [("done", 1, 1)] * 5
+    assert bytes_read == [(2,), (3,), (2,), (2,)]
     summary = collector.finish(Restrictions.load(b'["x"]').index, {})
     assert summary["totals"]["matched"] == 5
     assert summary["totals"]["restrictions_hit"] == 1
-    assert (tmp_path / "out" / "restrictions.jsonl").read_bytes() == b'{"index":0,"key":"x","hits":3}\n'
+    assert (tmp_path / "out" / "restrictions.jsonl").read_bytes() == b'{"index":0,"key":"x","hits":4}\n'
     assert matched(tmp_path) == b"a\nb\ncc\nd\ne\n"
 
 
