@@ -3,48 +3,22 @@
 from __future__ import annotations
 
 import gc
-import os
-import signal
 import sys
-import tempfile
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
+from typing import Annotated, Any, Final
 
 import typer
 
 from linkmatch_ray import __version__
 from linkmatch_ray.cli import options as o
-from linkmatch_ray.errors import (
-    EXIT_OK,
-    EXIT_QUARANTINED,
-    InputError,
-    Interrupted,
-    JobError,
-    LinkmatchError,
-    UsageError,
-)
+from linkmatch_ray.cli.ending import reporting
+from linkmatch_ray.cli.submission import Submission, result_directory
+from linkmatch_ray.errors import EXIT_OK, EXIT_QUARANTINED, InputError, UsageError
 
-if TYPE_CHECKING:
-    from linkmatch_ray.runtime.job import Job
-
-STOP_SECONDS: Final = 2.5
-"""After Ctrl-C, an orderly end may take so long; then the process ends, and the kernel ends Ray with it."""
-
-EXIT_TERMINATED: Final = 143
 GC_OBJECTS: Final = 100_000
 """Garbage is looked for this often. A list of many files is none, and takes half as long again at every 700."""
 
-COPY_BYTES: Final = 1 << 20
-POLL_SECONDS: Final = 0.1
-
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-
-
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM, raised in the main thread as Ctrl-C is."""
 
 
 def _print_version(wanted: bool) -> None:
@@ -82,6 +56,7 @@ def submit(
     max_quarantined: o.MaxQuarantined = 0,
     fail_fast: o.FailFast = False,
     max_record_bytes: o.MaxRecordBytes = 64 << 20,
+    max_inflation: o.MaxInflation = 200,
     workers: o.Workers = None,
     one_file_per_task: o.OneFilePerTask = False,
     dry_run: o.DryRun = False,
@@ -101,7 +76,7 @@ def submit(
     The same command again resumes a job that was interrupted. Exit codes: 0 complete, 1 failed,
     2 usage, 3 bad input, 4 complete with quarantine entries, 5 no cluster, 130 and 143 interrupted.
     """
-    with _reporting(verbose):
+    with reporting(verbose):
         to_stdout = output == "-"
         if to_stdout and emit is o.EmitChoice.both:
             raise UsageError("-o - with --emit both: standard output takes one list. Name a directory with -o.")
@@ -114,8 +89,8 @@ def submit(
             names += read_names(files_from, null=null)
         if not names:
             raise InputError("no input was given. Name files or directories, or --files-from.")
-        with _directory(output) as directory:
-            request = _Submission(
+        with result_directory(output) as directory:
+            request = Submission(
                 names=names,
                 directory=directory,
                 restrictions=restrictions,
@@ -128,6 +103,7 @@ def submit(
                     "records_at": records_at,
                     "format": format_.value,
                     "max_record_bytes": max_record_bytes,
+                    "max_inflation": max_inflation,
                 },
                 submit={
                     "workers": workers,
@@ -160,212 +136,47 @@ def submit(
         raise typer.Exit(EXIT_QUARANTINED if quarantined else EXIT_OK)
 
 
-class _Submission:
-    """One `submit`: starts Ray, loads the restrictions meanwhile, runs the job, stops it if told to."""
+@app.command(no_args_is_help=True)
+def explain(
+    restrictions: o.RestrictionsFile,
+    file: o.RecordFile = "-",
+    index: o.RecordIndex = 0,
+    key: o.Keys = None,
+    records_at: o.RecordsAt = None,
+    restrictions_at: o.RestrictionsAt = None,
+    format_: o.Format = o.FormatChoice.auto,
+    restrictions_format: o.RestrictionsFormat = o.RestrictionsFormatChoice.auto,
+    max_record_bytes: o.MaxRecordBytes = 64 << 20,
+    as_json: o.Json = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Say why one record matches, or why not. Starts no Ray.
 
-    def __init__(
-        self,
-        *,
-        names: list[Any],
-        directory: str,
-        restrictions: str,
-        keys: list[str],
-        restrictions_at: str | None,
-        restrictions_format: str,
-        options: dict[str, Any],
-        submit: dict[str, Any],
-        session: dict[str, Any],
-    ) -> None:
-        self._names, self._directory = names, directory
-        self._restrictions, self._keys = restrictions, keys
-        self._restrictions_at, self._restrictions_format = restrictions_at, restrictions_format
-        self._options, self._submit, self._session_options = options, submit, session
+    \b
+    Examples:
+      linkmatch-ray explain links/2024.json 17 -r blocked.json -k url
+      linkmatch-ray explain links/2024.json.gz 17 -r blocked.json -k url --json
+      echo '{"url": "HTTP://example.org/"}' | linkmatch-ray explain -r blocked.json -k url
 
-    def print_plan(self, *, as_json: bool) -> None:
-        """What would be done."""
-        import orjson
-
-        from linkmatch_ray.cli.output import plural, size
-        from linkmatch_ray.core.outcome import MatchOptions
-        from linkmatch_ray.io.inputs import list_inputs
-        from linkmatch_ray.runtime.plan import PlanOptions, make_plan
-
-        listing = list_inputs(self._names)
-        how = PlanOptions(one_file_per_task=self._submit["one_file_per_task"])
-        plan = make_plan(listing.files, MatchOptions(**self._options), how)
-        for row in plan.describe(listing.files):
-            if as_json:
-                print(orjson.dumps(row).decode())
-            else:
-                where = f" … {row['last']}" if "last" in row else ""
-                where += f" from byte {row['from']:,}" if "from" in row else ""
-                print(
-                    f"unit {row['unit']}: {plural(row['files'], 'file')}, {size(row['bytes'])}: {row['first']}{where}"
-                )
-        if not as_json:
-            total = sum(max(file.size, 0) for file in listing.files)
-            left = f"; {plural(listing.left_out, 'file')} left out by name" if listing.left_out else ""
-            print(f"{plural(len(listing.files), 'file')}, {size(total)}, in {plural(len(plan.units), 'task')}{left}")
-
-    def run(self, *, show: bool, entries_max: int | None, copy: str | None) -> dict[str, Any]:
-        """Run the job to its end; returns the summary."""
-        signal.signal(signal.SIGTERM, _on_sigterm)
-        # Ray takes seconds to start, and the restrictions are loaded meanwhile. But a complete job needs none.
-        complete = Path(self._directory, "summary.json").exists() and not self._submit["overwrite"]
-        session = None if complete else self._start_session()
-        job = None
-        try:
-            job = self._begin(session or self._start_session)
-            if session is not None and self._session_options["dashboard"]:
-                session.ready()
-                print(f"Dashboard: http://{session.dashboard_url}", file=sys.stderr)
-            return self._wait(job, show=show, entries_max=entries_max, copy=copy)
-        except (KeyboardInterrupt, BrokenPipeError) as stop:
-            with _end_within(STOP_SECONDS, _exit_code_of(stop)):
-                if job is not None:
-                    job.cancel()
-                    job.wait()
-                if session is not None:
-                    session.close()
-            if isinstance(stop, BrokenPipeError):
-                _silence_stdout()
-                raise typer.Exit(EXIT_OK) from None
-            raise
-        finally:
-            if session is not None:
-                session.close()
-
-    def _start_session(self) -> Any:
-        from linkmatch_ray.runtime.session import Session
-
-        return Session(**self._session_options)
-
-    def _begin(self, session: Any) -> Job:
+    A record without its key gets the members it has; one that is not on the list the restrictions that are
+    nearly the same: in another letter case, as a number instead of a string, with a space or slash more.
+    """
+    with reporting(verbose):
+        if file == "-" and restrictions == "-":
+            raise UsageError("-r - and a record on standard input: both cannot be. Give one of them a file.")
         from linkmatch_ray import MatchOptions, Restrictions
-        from linkmatch_ray.runtime.job import submit as submit_job
+        from linkmatch_ray.cli.output import print_explanation
+        from linkmatch_ray.io import explain as io
 
         loaded = Restrictions.load(
-            self._restrictions,
-            self._keys,
-            at=self._restrictions_at,
-            format=self._restrictions_format,  # type: ignore[arg-type]
+            restrictions,
+            key or ["data"],
+            at=restrictions_at,
+            format=restrictions_format.value,
         )
-        return submit_job(
-            self._names,
-            loaded,
-            output=self._directory,
-            options=MatchOptions(**self._options),
-            session=session,
-            **self._submit,
-        )
-
-    def _wait(self, job: Job, *, show: bool, entries_max: int | None, copy: str | None) -> dict[str, Any]:
-        from linkmatch_ray.cli.output import progress_display
-
-        copier = _Copier(job, copy) if copy is not None else None
-        with progress_display(show) as display:
-            while not job.wait(POLL_SECONDS):
-                progress = job.progress()
-                display(progress)
-                if copier is not None:
-                    copier.copy(progress.ends)
-                if entries_max is not None and progress.counts.entries > entries_max:
-                    job.cancel()
-                    job.wait()
-                    raise JobError(
-                        f"{job.directory}: stopped by --fail-fast at {progress.counts.entries} quarantine entries."
-                        " See quarantine.jsonl there; run the same command without --fail-fast to go on."
-                    )
-        summary = job.result()
-        if copier is not None:
-            copier.copy(job.progress().ends)
-        return summary
-
-
-class _Copier:
-    """Copies what has become durable of one output to standard output."""
-
-    def __init__(self, job: Job, name: str) -> None:
-        self._path, self._name, self._at = job.directory / name, name.removesuffix(".jsonl"), 0
-
-    def copy(self, ends: dict[str, int]) -> None:
-        end = ends.get(self._name, 0)
-        if end <= self._at:
-            return
-        with open(self._path, "rb") as file:
-            file.seek(self._at)
-            while self._at < end:
-                data = file.read(min(COPY_BYTES, end - self._at))
-                sys.stdout.buffer.write(data)
-                self._at += len(data)
-        sys.stdout.buffer.flush()
-
-
-@contextmanager
-def _directory(output: str) -> Iterator[str]:
-    """The result directory; a private temporary one for standard output."""
-    if output != "-":
-        yield output
-        return
-    with tempfile.TemporaryDirectory(prefix="linkmatch-") as directory:
-        yield directory
-
-
-@contextmanager
-def _reporting(verbose: bool) -> Iterator[None]:
-    """Turn what goes wrong into a message and an exit code."""
-    from linkmatch_ray.cli.output import print_error, resume_command
-
-    try:
-        yield
-    except LinkmatchError as error:
-        print_error(error, verbose=verbose)
-        if isinstance(error, JobError) and error.exit_code == 1:
-            print(f"What was committed is safe. To resume: {resume_command()}", file=sys.stderr)
-        raise typer.Exit(error.exit_code) from None
-    except KeyboardInterrupt as stop:
-        _print_interrupted()
-        raise typer.Exit(_exit_code_of(stop)) from None
-
-
-def _print_interrupted() -> None:
-    from linkmatch_ray.cli.output import resume_command
-
-    print("linkmatch-ray: interrupted; what was committed is safe. To resume:", file=sys.stderr)
-    print(f"  {resume_command()}", file=sys.stderr, flush=True)
-
-
-def _exit_code_of(stop: BaseException) -> int:
-    if isinstance(stop, BrokenPipeError):
-        return EXIT_OK
-    return EXIT_TERMINATED if isinstance(stop, _Terminated) else Interrupted.exit_code
-
-
-def _on_sigterm(*_: object) -> NoReturn:
-    raise _Terminated
-
-
-@contextmanager
-def _end_within(seconds: float, code: int) -> Iterator[None]:
-    """End the process after a time, whatever it still does; the kernel ends the Ray it started with it."""
-
-    def end() -> None:
-        if code != EXIT_OK:
-            _print_interrupted()
-        os._exit(code)
-
-    timer = threading.Timer(seconds, end)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
-def _silence_stdout() -> None:
-    """Standard output is gone: keep the interpreter from complaining about it at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        options = MatchOptions(records_at=records_at, format=format_.value, max_record_bytes=max_record_bytes)
+        record = sys.stdin.buffer.read() if file == "-" else io.record_at(file, index, loaded, options)
+        print_explanation(io.explain(record, loaded), record, as_json=as_json)
 
 
 def main() -> None:

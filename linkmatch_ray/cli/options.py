@@ -44,6 +44,12 @@ Inputs = Annotated[
 RestrictionsFile = Annotated[
     str, typer.Option("-r", "--restrictions", help="The list to look up against; - for standard input.")
 ]
+RecordFile = Annotated[
+    str, typer.Argument(help="The file that has the record; - for the record itself on standard input.")
+]
+RecordIndex = Annotated[
+    int, typer.Argument(min=0, help="Which record of the file, from 0, as in --provenance and quarantine.jsonl.")
+]
 Keys = Annotated[
     list[str] | None,
     typer.Option(
@@ -89,6 +95,12 @@ FailFast = Annotated[
 ]
 MaxRecordBytes = Annotated[
     int, typer.Option("--max-record-bytes", min=1, help="A longer record is a quarantine entry.")
+]
+MaxInflation = Annotated[
+    int,
+    typer.Option(
+        "--max-inflation", min=1, help="Compressed files may be so many times as long, and 1 GiB in any case."
+    ),
 ]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Tasks at a time; as many as there are CPUs.")]
 OneFilePerTask = Annotated[

@@ -15,7 +15,11 @@ import orjson
 from linkmatch_ray.errors import LinkmatchError
 
 if TYPE_CHECKING:
+    from linkmatch_ray.io.explain import Explanation
     from linkmatch_ray.runtime.driver import Progress as JobProgress
+
+RECORD_CHARACTERS_MAX: Final = 300
+"""How much of a record is shown."""
 
 RATE_SECONDS_MIN: Final = 0.5
 RATE_BYTES_MIN: Final = 50_000_000
@@ -80,6 +84,24 @@ def print_summary(summary: dict[str, Any], *, as_json: bool, quiet: bool, file: 
         for line in summary_lines(summary, resumable=resumable):
             file.write(line + "\n")
     file.flush()
+
+
+def print_explanation(explanation: Explanation, record: bytes, *, as_json: bool) -> None:
+    """Why a record matches or does not, as text or JSON."""
+    if as_json:
+        print(orjson.dumps(explanation.as_dict(), option=orjson.OPT_INDENT_2).decode())
+        return
+    text = record.decode("utf-8", "replace").strip()
+    print(f"record   {text[:RECORD_CHARACTERS_MAX]}{'…' if len(text) > RECORD_CHARACTERS_MAX else ''}")
+    if explanation.key is not None:
+        print(f"key      {explanation.key}")
+    print(f"verdict  {explanation.verdict}: {explanation.why}")
+    if explanation.restrictions:
+        more = " …" if explanation.restrictions_total > len(explanation.restrictions) else ""
+        entries = "entry" if explanation.restrictions_total == 1 else "entries"
+        print(f"         {entries} {', '.join(map(str, explanation.restrictions))}{more} of the list, counted from 0")
+    for miss in explanation.near:
+        print(f"nearly   {miss['key']} (entry {miss['index']}), which differs in {' and '.join(miss['differs_in'])}")
 
 
 def print_error(error: BaseException, *, verbose: bool) -> None:

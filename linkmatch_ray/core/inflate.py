@@ -1,12 +1,16 @@
-"""Decompression by content: gzip of any number of members, zstd of any number of frames, or neither."""
+"""Decompression by content: gzip of any number of members, zstd of any number of frames, or neither.
+
+What could be decompressed comes out to the last byte before the damage, wherever that is.
+"""
 
 from __future__ import annotations
 
-import zlib
-from typing import Final, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
 
 import zstandard
-from isal import igzip
+from isal import isal_zlib
 
 from linkmatch_ray.core.careful import Damage
 from linkmatch_ray.core.window import Source
@@ -14,21 +18,52 @@ from linkmatch_ray.core.window import Source
 GZIP_MAGIC: Final = b"\x1f\x8b"
 ZSTD_MAGICS: Final = (b"\x28\xb5\x2f\xfd", *(bytes([n]) + b"\x2a\x4d\x18" for n in range(0x50, 0x60)))
 
-INPUT_BYTES: Final = 1 << 14
-"""How much is given to zstd at once. Little, as what comes out of it is held in memory."""
-
-OUTPUT_BYTES: Final = 1 << 20
-"""How much is asked of gzip at once."""
+INFLATED_BYTES_MIN: Final = 1 << 30
+"""What any input may decompress to, however small it is."""
 
 
-class Raw(Protocol):
-    """A binary stream, such as an open file."""
+class Readable(Protocol):
+    """Something to read from."""
 
     def readinto(self, view: memoryview, /) -> int | None:
         """Read up to the length of `view`; 0 at the end."""
 
+
+class Raw(Readable, Protocol):
+    """A binary stream, such as an open file."""
+
     def read(self, size: int, /) -> bytes | None:
         """Read up to `size` bytes; none at the end."""
+
+    def seek(self, offset: int, /) -> Any:
+        """Go to a byte; asked for only where the data is damaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Codec:
+    """How one kind of compressed data is read.
+
+    Attributes:
+        name: For reasons.
+        magics: What a member begins with; all of one length.
+        decoder: Makes an object with `decompress`, `eof` and `unused_data` that reads one member.
+        errors: What it raises for damaged data.
+        input_bytes: How much is given to it at once. Little, as all that comes out of it is held in memory: some
+            30 MB at the worst for gzip, 128 MB for zstd.
+    """
+
+    name: str
+    magics: tuple[bytes, ...]
+    decoder: Callable[[], Any]
+    errors: type[Exception]
+    input_bytes: int
+
+
+_ISAL_ERROR: Final[type[Exception]] = isal_zlib.IsalError  # type: ignore[assignment]  # an instance, to its stub
+_GZIP: Final = _Codec("gzip", (GZIP_MAGIC,), lambda: isal_zlib.decompressobj(31), _ISAL_ERROR, 1 << 15)
+_ZSTD: Final = _Codec(
+    "zstd", ZSTD_MAGICS, lambda: zstandard.ZstdDecompressor().decompressobj(), zstandard.ZstdError, 1 << 12
+)
 
 
 def is_compressed(head: bytes) -> bool:
@@ -36,19 +71,25 @@ def is_compressed(head: bytes) -> bool:
     return head.startswith((GZIP_MAGIC, *ZSTD_MAGICS))
 
 
-def open_source(raw: Raw, head: bytes) -> Source:
-    """A source of the decompressed content of `raw`, which begins with `head` and is at its start."""
-    if head.startswith(GZIP_MAGIC):
-        return _Gzip(raw)
-    if head.startswith(ZSTD_MAGICS):
-        return _Zstd(raw)
+def open_source(raw: Raw, head: bytes, size: int = 0, max_inflation: int | None = None) -> Source:
+    """A source of the decompressed content of `raw`, which begins with `head` and is at its start.
+
+    Args:
+        size: Bytes in `raw`.
+        max_inflation: How many times as long the content may be, if it is longer than `INFLATED_BYTES_MIN`;
+            `Damage` is raised where it is longer still. None for no limit.
+    """
+    limit = None if max_inflation is None else max(INFLATED_BYTES_MIN, size * max_inflation)
+    for codec in (_GZIP, _ZSTD):
+        if head.startswith(codec.magics):
+            return _Inflating(raw, codec, limit)
     return Plain(raw)
 
 
 class Plain:
     """Content as it is."""
 
-    def __init__(self, raw: Raw) -> None:
+    def __init__(self, raw: Readable) -> None:
         self._raw = raw
 
     def readinto(self, view: memoryview) -> int:
@@ -63,79 +104,96 @@ class Plain:
 
 
 class _Inflating:
-    """Fills views from a producer of bytes of any length; keeps back an error until all before it is out."""
+    """Fills views with decompressed content, and raises what is wrong with it after all that came before."""
 
-    def __init__(self) -> None:
+    def __init__(self, raw: Raw, codec: _Codec, limit: int | None) -> None:
+        self._raw, self._codec, self._limit = raw, codec, limit
+        self._input, self._read = b"", 0  # what was read last and is to be decompressed; all that was read
+        self._decoder: Any = None
+        self._member = 0  # where in the input the member began
+        self._size = 0
         self._pending = memoryview(b"")
         self._damage: Damage | None = None
-
-    def _more(self) -> bytes:
-        """The next bytes, none at the end."""
-        raise NotImplementedError  # both subclasses have it
 
     def readinto(self, view: memoryview) -> int:
         """As `Source.readinto`."""
         filled = 0
         while filled < len(view):
+            if not len(self._pending) and self._damage is None:
+                self._pending = memoryview(self._limited(self._more()))
             if not len(self._pending):
-                if self._damage is None:
-                    try:
-                        self._pending = memoryview(self._more())
-                    except Damage as damage:
-                        self._damage = damage
-                if self._damage is not None:
-                    if filled:
-                        break
+                if self._damage is not None and not filled:
                     raise self._damage
-                if not len(self._pending):
-                    break
+                break
             count = min(len(view) - filled, len(self._pending))
             view[filled : filled + count] = self._pending[:count]
             self._pending = self._pending[count:]
             filled += count
         return filled
 
-
-class _Gzip(_Inflating):
-    def __init__(self, raw: Raw) -> None:
-        super().__init__()
-        self._file = igzip.IGzipFile(fileobj=raw)
-
-    def _more(self) -> bytes:
-        try:
-            return self._file.read1(OUTPUT_BYTES)
-        except EOFError:
-            raise Damage("truncated_gzip", "the compressed data ends too early") from None
-        except (OSError, zlib.error) as error:  # isal raises zlib.error too
-            if isinstance(error, OSError) and error.errno is not None:
-                raise
-            raise Damage("corrupt_gzip", "the compressed data is damaged, or something follows it") from None
-
-
-class _Zstd(_Inflating):
-    def __init__(self, raw: Raw) -> None:
-        super().__init__()
-        self._raw = raw
-        self._frame: zstandard.ZstdDecompressionObj | None = None
-        self._input = b""
+    def _limited(self, more: bytes) -> bytes:
+        self._size += len(more)
+        if self._limit is None or self._size <= self._limit:
+            return more
+        self._damage = Damage(
+            "inflates_too_far",
+            f"compressed data that is longer than {self._limit} bytes; --max-inflation allows more",
+        )
+        return more[: len(more) - (self._size - self._limit)]
 
     def _more(self) -> bytes:
-        while True:
-            if not self._input:
-                self._input = self._raw.read(INPUT_BYTES) or b""
-                if not self._input:
-                    if self._frame is not None:
-                        raise Damage("truncated_zstd", "the compressed data ends too early")
-                    return b""
-            if self._frame is None:
-                self._frame = zstandard.ZstdDecompressor().decompressobj()
+        """The next bytes; none at the end, and where `_damage` says why there are no more."""
+        while self._fill():
+            if self._decoder is None:
+                self._decoder, self._member = self._codec.decoder(), self._read - len(self._input)
             try:
-                out = self._frame.decompress(self._input)
-            except zstandard.ZstdError:
-                raise Damage("corrupt_zstd", "the compressed data is damaged, or something follows it") from None
-            self._input = b""
-            if self._frame.eof:
-                self._input = self._frame.unused_data
-                self._frame = None
+                out: bytes = self._decoder.decompress(self._input)
+            except self._codec.errors:
+                name = self._codec.name
+                self._damage = Damage(f"corrupt_{name}", f"damaged {name} data")
+                return self._salvage()
+            if self._decoder.eof:
+                self._input, self._decoder = self._decoder.unused_data, None
+            else:
+                self._input = b""
             if out:
                 return out
+        return b""
+
+    def _fill(self) -> bool:
+        """Have input, which begins a member if there is no decoder; False at the end or at what is none."""
+        codec = self._codec
+        while True:
+            if self._decoder is None and self._read:
+                self._input = self._input.lstrip(b"\0")  # gzip is padded with them to whole blocks, on tapes once
+            wanted = 1 if self._decoder is not None else len(codec.magics[0])
+            if len(self._input) >= wanted:
+                break
+            more = self._raw.read(codec.input_bytes)
+            if not more:
+                break
+            self._read += len(more)
+            self._input += more
+        if self._decoder is not None and not self._input:
+            self._damage = Damage(f"truncated_{codec.name}", "the compressed data ends too early")
+            return False
+        if self._decoder is None and self._input and not self._input.startswith(codec.magics):
+            self._damage = Damage(f"corrupt_{codec.name}", f"something that is no {codec.name} follows it")
+            return False
+        return bool(self._input)
+
+    def _salvage(self) -> bytes:
+        """What the input gave before the damage in it: the member is read once more, the last input byte by byte."""
+        decoder, left = self._codec.decoder(), self._read - len(self._input) - self._member
+        self._raw.seek(self._member)
+        while left:
+            data = self._raw.read(min(left, self._codec.input_bytes)) or b""
+            left -= len(data)
+            decoder.decompress(data)
+        saved = []
+        try:
+            for place in range(len(self._input)):
+                saved.append(decoder.decompress(self._input[place : place + 1]))
+        except self._codec.errors:
+            pass
+        return b"".join(saved)

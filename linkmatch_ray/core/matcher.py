@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from linkmatch_ray.core.index import RestrictionIndex
-from linkmatch_ray.core.inflate import is_compressed, open_source
+from linkmatch_ray.core.inflate import Plain, is_compressed, open_source
 from linkmatch_ray.core.judge import Judge
 from linkmatch_ray.core.keys import KeyPath
 from linkmatch_ray.core.outcome import Counts, Entry, MatchOptions, Outcome
@@ -74,12 +74,14 @@ class Matcher:
             return
         spans = zip(pack.starts.tolist(), pack.ends.tolist(), paths, strict=True)
         for file, (start, end, path) in enumerate(spans, pack.file):
-            yield from self.stream(_source(memoryview(buffer)[start:end]), path, file=file)
+            yield from self.stream(_source(memoryview(buffer)[start:end], self._options), path, file=file)
 
 
-def _source(data: memoryview | bytes) -> Source:
+def _source(data: memoryview | bytes, options: MatchOptions) -> Source:
     head = bytes(data[:4])
-    return open_source(io.BytesIO(data) if is_compressed(head) else _Memory(data), head)
+    if is_compressed(head):
+        return open_source(io.BytesIO(data), head, len(data), options.max_inflation)
+    return Plain(_Memory(data))
 
 
 class _Memory:
@@ -93,10 +95,6 @@ class _Memory:
         view[:count] = self._rest[:count]
         self._rest = self._rest[count:]
         return count
-
-    def read(self, size: int) -> bytes:
-        data, self._rest = bytes(self._rest[:size]), self._rest[size:]
-        return data
 
 
 def match_bytes(data: bytes, restrictions: Restrictions, options: MatchOptions | None = None) -> Outcome:
@@ -112,7 +110,7 @@ def match_bytes(data: bytes, restrictions: Restrictions, options: MatchOptions |
     entries: list[Entry] = []
     hits: dict[int, int] = {}
     counts = Counts()
-    for part in matcher.stream(_source(data), options.name.encode("utf-8", "surrogateescape")):
+    for part in matcher.stream(_source(data, options), options.name.encode("utf-8", "surrogateescape")):
         matched += part.matched
         unmatched += part.unmatched
         for piece in part.pieces:

@@ -17,6 +17,9 @@ Format = Literal["auto", "lines", "array", "object"]
 RECORD_BYTES_MAX: Final = 64 << 20
 """Default limit of one record, in bytes; a longer one is a quarantine entry."""
 
+INFLATION_MAX: Final = 200
+"""JSON is seldom compressed to less than a fiftieth; gzip can do a thousandth, and zstd far less."""
+
 FAULT_PART: Final = 1 << 62
 """The part number of a fault: it comes after every part of its range, however many came before it."""
 
@@ -36,6 +39,7 @@ class MatchOptions:
         records_at: JSON Pointer of an array inside a single document, or None.
         format: The layout of the input, where it is not to be found from the content.
         max_record_bytes: A longer record is an entry.
+        max_inflation: How many times its own size a compressed input may decompress to, beyond the first GiB.
         name: What `match_bytes` calls its input in provenance lines; files have their own.
     """
 
@@ -44,6 +48,7 @@ class MatchOptions:
     records_at: str | None = None
     format: Format = "auto"
     max_record_bytes: int = RECORD_BYTES_MAX
+    max_inflation: int = INFLATION_MAX
     name: str = "<bytes>"
 
 

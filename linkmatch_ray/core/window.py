@@ -26,11 +26,25 @@ class Source(Protocol):
     """Where the bytes of one input come from, decompressed."""
 
     def readinto(self, view: memoryview) -> int:
-        """Fill `view`, wholly unless the input ends; return how much.
+        """Fill `view`, or as much of it as there is; return how much, 0 at the end.
 
         Raises:
             Damage: the rest cannot be decompressed; what could be was returned before.
         """
+
+
+def fill(source: Source, view: memoryview) -> tuple[int, Damage | None]:
+    """Fill a view from a source; returns how much came, and what is wrong where that is why no more did."""
+    count = 0
+    try:
+        while count < len(view):
+            more = source.readinto(view[count:])
+            if not more:
+                break
+            count += more
+    except Damage as damage:
+        return count, damage
+    return count, None
 
 
 class Buffers:
@@ -95,13 +109,9 @@ class Window:
             buffers.grow(self.held)
             room = len(buffers.buffer) - LOW - self.end
         size = room if want is None else min(room, want)
-        try:
-            count = self._source.readinto(memoryview(buffers.buffer)[self.end : self.end + size])
-        except Damage as damage:
-            self.corrupt, self.ended = damage, True
-            return
+        count, self.corrupt = fill(self._source, memoryview(buffers.buffer)[self.end : self.end + size])
         self.held += count
-        self.ended = count < size
+        self.ended = count < size or self.corrupt is not None
 
     def fill_up_to(self, limit: int) -> bool:
         """Hold the rest of the input, if that is no more than `limit` bytes; returns whether it is."""

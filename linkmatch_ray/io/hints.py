@@ -12,7 +12,8 @@ from linkmatch_ray.core.careful import Damage, parse
 from linkmatch_ray.core.frames import frame_elements, frame_lines, skip_white
 from linkmatch_ray.core.inflate import open_source
 from linkmatch_ray.core.judge import whole_elements
-from linkmatch_ray.core.keys import MISSING, NumberText
+from linkmatch_ray.core.keys import MISSING, NumberText, canonical
+from linkmatch_ray.core.near import near_misses
 from linkmatch_ray.io.inputs import InputFile
 from linkmatch_ray.io.reader import Changed, FileReader
 from linkmatch_ray.io.restrictions import Restrictions
@@ -21,6 +22,7 @@ FILES_MAX: Final = 5
 FILE_BYTES_MAX: Final = 1 << 18
 RECORDS_MAX: Final = 200
 MEMBERS_MAX: Final = 8
+NEAR_MAX: Final = 20
 """A hint looks at the beginning of a few files: it shall say something, not everything."""
 
 
@@ -67,6 +69,15 @@ def _type_hints(objects: list[dict[str, Any]], restrictions: Restrictions) -> It
             f"Hint: the records' keys are {_listing(read)}, the restrictions' are {_listing(listed)};"
             " values of different types are never equal."
         )
+        return
+    for value in values[:NEAR_MAX]:
+        key = canonical(value)
+        for miss in near_misses(index, key, limit=1):
+            yield (
+                f"Hint: {key.decode()} is not on the list, but {miss.key.decode()} is, which differs in"
+                f" {' and '.join(miss.differences)}. See linkmatch-ray explain."
+            )
+            return
 
 
 def _listing(kinds: Counter[str]) -> str:

@@ -158,8 +158,8 @@ def _walk(top: bytes, listing: Listing) -> Iterator[tuple[bytes, InputFile]]:
         for entry in found:
             name = entry.name
             if name.startswith(b"."):
-                listing.left_out += not entry.is_dir()
-            elif entry.is_dir():
+                listing.left_out += not _is_directory(entry)
+            elif _is_directory(entry):
                 path = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
                 pending.append((below + name, path))
             elif name.lower().endswith(SUFFIXES):
@@ -167,6 +167,13 @@ def _walk(top: bytes, listing: Listing) -> Iterator[tuple[bytes, InputFile]]:
                 yield below + name, _examine(above + name, path)
             else:
                 listing.left_out += 1
+
+
+def _is_directory(entry: os.DirEntry[bytes]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def _examine(name: bytes, path: bytes) -> InputFile:

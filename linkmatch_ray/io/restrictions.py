@@ -22,6 +22,7 @@ from linkmatch_ray.core.index import IndexBuilder, RestrictionIndex
 from linkmatch_ray.core.inflate import open_source
 from linkmatch_ray.core.judge import locate, whole_elements
 from linkmatch_ray.core.keys import KeyPair, KeyPath, NumberText, canonical, record_key
+from linkmatch_ray.core.window import fill
 from linkmatch_ray.errors import RestrictionsError, UsageError
 
 RestrictionsFormat = Literal["auto", "lines", "array", "object", "text"]
@@ -146,10 +147,9 @@ class _Loader:
             self._buffer[1 : 1 + left] = self._buffer[self._low : self._end]
         self._low, self._end = 1, 1 + left
         room = len(self._buffer) - self._end
-        try:
-            count = self._source.readinto(memoryview(self._buffer)[self._end :])
-        except Damage as damage:
-            raise RestrictionsError(f"{self._name}: {damage.message}. Restore the file; nothing was matched.") from None
+        count, damage = fill(self._source, memoryview(self._buffer)[self._end :])
+        if damage is not None:
+            raise RestrictionsError(f"{self._name}: {damage.message}. Restore the file; nothing was matched.")
         self._end += count
         self._ended = count < room
 

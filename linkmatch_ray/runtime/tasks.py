@@ -118,7 +118,7 @@ class _Work:
         if _buffers is None or _buffers.window_bytes != window_bytes:
             _buffers = Buffers(window_bytes)
         _pack_buffer = _pack_buffer or bytearray(LOW + WINDOW_BYTES + LOW)
-        self._buffer = _pack_buffer
+        self._buffer, self._max_inflation = _pack_buffer, settings.options.max_inflation
         self._matcher = Matcher(settings.paths, index, settings.options, _buffers, part_bytes=settings.plan.part_bytes)
 
     def parts(self, unit: Unit, files: list[InputFile]) -> Iterator[Part]:
@@ -177,7 +177,8 @@ class _Work:
                 head = raw.head()
                 if unit.start:
                     raw.seek(unit.start - 1)
-                source = open_source(raw, b"" if unit.start or not is_compressed(head) else head)
+                head = b"" if unit.start or not is_compressed(head) else head
+                source = open_source(raw, head, file.size, self._max_inflation)
                 where = {"file": unit.first, "range_": unit.range, "start": unit.start, "stop": unit.end}
                 for part in self._matcher.stream(source, file.name, **where):
                     if part.pieces[-1].last:

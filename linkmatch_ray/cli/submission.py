@@ -1,0 +1,176 @@
+"""One `submit`: starts Ray, loads the restrictions meanwhile, runs the job, stops it if told to."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import typer
+
+from linkmatch_ray.cli.ending import end_within, exit_code_of, on_sigterm, silence_stdout
+from linkmatch_ray.errors import EXIT_OK, JobError
+
+if TYPE_CHECKING:
+    from linkmatch_ray.runtime.job import Job
+
+STOP_SECONDS: Final = 2.5
+"""After Ctrl-C, an orderly end may take so long; then the process ends, and the kernel ends Ray with it."""
+
+COPY_BYTES: Final = 1 << 20
+POLL_SECONDS: Final = 0.1
+
+
+class Submission:
+    """One `submit`: starts Ray, loads the restrictions meanwhile, runs the job, stops it if told to."""
+
+    def __init__(
+        self,
+        *,
+        names: list[Any],
+        directory: str,
+        restrictions: str,
+        keys: list[str],
+        restrictions_at: str | None,
+        restrictions_format: str,
+        options: dict[str, Any],
+        submit: dict[str, Any],
+        session: dict[str, Any],
+    ) -> None:
+        self._names, self._directory = names, directory
+        self._restrictions, self._keys = restrictions, keys
+        self._restrictions_at, self._restrictions_format = restrictions_at, restrictions_format
+        self._options, self._submit, self._session_options = options, submit, session
+
+    def print_plan(self, *, as_json: bool) -> None:
+        """What would be done."""
+        import orjson
+
+        from linkmatch_ray.cli.output import plural, size
+        from linkmatch_ray.core.outcome import MatchOptions
+        from linkmatch_ray.io.inputs import list_inputs
+        from linkmatch_ray.runtime.plan import PlanOptions, make_plan
+
+        listing = list_inputs(self._names)
+        how = PlanOptions(one_file_per_task=self._submit["one_file_per_task"])
+        plan = make_plan(listing.files, MatchOptions(**self._options), how)
+        for row in plan.describe(listing.files):
+            if as_json:
+                print(orjson.dumps(row).decode())
+            else:
+                where = f" … {row['last']}" if "last" in row else ""
+                where += f" from byte {row['from']:,}" if "from" in row else ""
+                print(
+                    f"unit {row['unit']}: {plural(row['files'], 'file')}, {size(row['bytes'])}: {row['first']}{where}"
+                )
+        if not as_json:
+            total = sum(max(file.size, 0) for file in listing.files)
+            left = f"; {plural(listing.left_out, 'file')} left out by name" if listing.left_out else ""
+            print(f"{plural(len(listing.files), 'file')}, {size(total)}, in {plural(len(plan.units), 'task')}{left}")
+
+    def run(self, *, show: bool, entries_max: int | None, copy: str | None) -> dict[str, Any]:
+        """Run the job to its end; returns the summary."""
+        signal.signal(signal.SIGTERM, on_sigterm)
+        # Ray takes seconds to start, and the restrictions are loaded meanwhile. But a complete job needs none.
+        complete = Path(self._directory, "summary.json").exists() and not self._submit["overwrite"]
+        session = None if complete else self._start_session()
+        job = None
+        try:
+            job = self._begin(session or self._start_session)
+            if session is not None and self._session_options["dashboard"]:
+                session.ready()
+                print(f"Dashboard: http://{session.dashboard_url}", file=sys.stderr)
+            return self._wait(job, show=show, entries_max=entries_max, copy=copy)
+        except (KeyboardInterrupt, BrokenPipeError) as stop:
+            with end_within(STOP_SECONDS, exit_code_of(stop)):
+                if job is not None:
+                    job.cancel()
+                    job.wait()
+                if session is not None:
+                    session.close()
+            if isinstance(stop, BrokenPipeError):
+                silence_stdout()
+                raise typer.Exit(EXIT_OK) from None
+            raise
+        finally:
+            if session is not None:
+                session.close()
+
+    def _start_session(self) -> Any:
+        from linkmatch_ray.runtime.session import Session
+
+        return Session(**self._session_options)
+
+    def _begin(self, session: Any) -> Job:
+        from linkmatch_ray import MatchOptions, Restrictions
+        from linkmatch_ray.runtime.job import submit as submit_job
+
+        loaded = Restrictions.load(
+            self._restrictions,
+            self._keys,
+            at=self._restrictions_at,
+            format=self._restrictions_format,  # type: ignore[arg-type]
+        )
+        return submit_job(
+            self._names,
+            loaded,
+            output=self._directory,
+            options=MatchOptions(**self._options),
+            session=session,
+            **self._submit,
+        )
+
+    def _wait(self, job: Job, *, show: bool, entries_max: int | None, copy: str | None) -> dict[str, Any]:
+        from linkmatch_ray.cli.output import progress_display
+
+        copier = _Copier(job, copy) if copy is not None else None
+        with progress_display(show) as display:
+            while not job.wait(POLL_SECONDS):
+                progress = job.progress()
+                display(progress)
+                if copier is not None:
+                    copier.copy(progress.ends)
+                if entries_max is not None and progress.counts.entries > entries_max:
+                    job.cancel()
+                    job.wait()
+                    raise JobError(
+                        f"{job.directory}: stopped by --fail-fast at {progress.counts.entries} quarantine entries."
+                        " See quarantine.jsonl there; run the same command without --fail-fast to go on."
+                    )
+        summary = job.result()
+        if copier is not None:
+            copier.copy(job.progress().ends)
+        return summary
+
+
+class _Copier:
+    """Copies what has become durable of one output to standard output."""
+
+    def __init__(self, job: Job, name: str) -> None:
+        self._path, self._name, self._at = job.directory / name, name.removesuffix(".jsonl"), 0
+
+    def copy(self, ends: dict[str, int]) -> None:
+        end = ends.get(self._name, 0)
+        if end <= self._at:
+            return
+        with open(self._path, "rb") as file:
+            file.seek(self._at)
+            while self._at < end:
+                data = file.read(min(COPY_BYTES, end - self._at))
+                sys.stdout.buffer.write(data)
+                self._at += len(data)
+        sys.stdout.buffer.flush()
+
+
+@contextmanager
+def result_directory(output: str) -> Iterator[str]:
+    """The result directory; a private temporary one for standard output."""
+    if output != "-":
+        yield output
+        return
+    with tempfile.TemporaryDirectory(prefix="linkmatch-") as directory:
+        yield directory

@@ -1,0 +1,71 @@
+"""`linkmatch-ray explain`, as a user runs it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.fixture
+def explain(tmp_path, command_environment):
+    """Runs the command in a directory with a list and a file of records."""
+    (tmp_path / "list.json").write_text('["ABC", "x", {"data": 7}, "x"]')
+    records = '[{"data":"abc"},\n {"other":1}, {"data":"x"}, {"data":7.0}, 5, {"data":tru}]'
+    (tmp_path / "records.json").write_text(records)
+
+    def run(*arguments, record=b""):
+        command = [sys.executable, "-m", "linkmatch_ray", "explain", "-r", "list.json", *arguments]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=command_environment, input=record, capture_output=True, check=False
+        )
+        return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("index", "expected"),
+    [
+        (0, ["unmatched", '"ABC" (entry 0)', "letter case"]),
+        (1, ["unmatched", 'no key "data"', '"other"']),
+        (2, ["matched: 2 restrictions have its key", "entries 1, 3"]),
+        (3, ["key      7\n", "matched: one restriction", "entry 2"]),
+        (4, ["unmatched", "no object"]),
+    ],
+)
+def test_each_record_of_a_file(explain, index, expected):
+    """By its index, as a job numbers them."""
+    code, out, error = explain("records.json", str(index))
+    assert (code, error) == (0, "")
+    for text in expected:
+        assert text in out
+
+
+def test_a_damaged_one_and_none(explain):
+    """What is in quarantine is said to be, and an index that is not there too."""
+    code, out, error = explain("records.json", "5")
+    assert (code, out) == (3, "")
+    assert "record 5 is in quarantine" in error
+    assert "invalid_json" in error
+    code, _, error = explain("records.json", "9")
+    assert code == 3
+    assert "no index 9" in error
+
+
+def test_a_record_on_standard_input(explain):
+    """As JSON for machines."""
+    code, out, _ = explain("--json", record=b'{"data":"7"}\n')
+    assert code == 0
+    assert json.loads(out) == {
+        "verdict": "unmatched",
+        "key": '"7"',
+        "why": "none of the 4 restrictions has its key",
+        "restrictions": [],
+        "restrictions_total": 0,
+        "near": [{"index": 2, "key": "7", "differs_in": ["type"]}],
+    }
+    code, out, _ = explain(record=b'{"data":')
+    assert code == 0
+    assert "quarantined" in out
+    assert "truncated" in out

@@ -1,0 +1,121 @@
+"""Every kind of content: how many records come out, and which entries stand for the rest."""
+
+import gzip
+
+import pytest
+
+from linkmatch_ray import MatchOptions, Restrictions, match_bytes
+
+GOOD = b'{"data":"a"}'
+RESTRICTIONS = Restrictions.load(b'["a"]')
+
+NOTHING = {
+    "empty": b"",
+    "blank": b" \n\t\r\n ",
+    "only a byte order mark": b"\xef\xbb\xbf",
+    "empty array": b"[]",
+    "empty array with space": b"\n[ \n ]\n",
+    "empty gzip": gzip.compress(b""),
+}
+
+READ = {  # content, records, matched, not_object
+    "scalar": (b"1", 1, 0, 1),
+    "null": (b"null\n", 1, 0, 1),
+    "string": (b'"a"\n', 1, 0, 1),
+    "scalars on lines": (b'1\n"a"\nnull\ntrue\n', 4, 0, 4),
+    "array of scalars": (b'[1,"a",null,true,[],{}]', 6, 0, 5),
+    "mixed array": (b"[1," + GOOD + b",[" + GOOD + b"]," + GOOD + b"]", 4, 2, 2),
+    "one object": (b'{\n "data":\n "a"\n}', 1, 1, 0),
+    "no newline at the end": (GOOD + b"\n" + GOOD, 2, 2, 0),
+    "byte order mark": (b"\xef\xbb\xbf" + GOOD + b"\n" + GOOD, 2, 2, 0),
+    "byte order mark and array": (b"\xef\xbb\xbf[" + GOOD + b"]", 1, 1, 0),
+    "CRLF and blank lines": (GOOD + b"\r\n\r\n \r\n" + GOOD + b"\r\n", 2, 2, 0),
+    "gzip members": (gzip.compress(GOOD + b"\n") + gzip.compress(GOOD), 2, 2, 0),
+    "a long line": (b'{"x":"' + b"y" * (50 << 20) + b'","data":"a"}\n' + GOOD, 2, 2, 0),
+    "a long element": (b'[{"x":"' + b"y" * (50 << 20) + b'","data":"a"},' + GOOD + b"]", 2, 2, 0),
+}
+
+DEEP = b'{"data":"a","x":' + b"[" * 5000 + b"]" * 5000 + b"}"
+
+DAMAGED = {  # content, matched, entries as (reason, index, byte_offset, bytes)
+    "UTF-16 with a mark": (GOOD.decode().encode("utf-16"), 0, [("not_utf8", 0, 0, 26)]),
+    "UTF-16 little end first": (GOOD.decode().encode("utf-16-le"), 0, [("not_utf8", 0, 0, 24)]),
+    "UTF-16 big end first": (GOOD.decode().encode("utf-16-be"), 0, [("not_utf8", 0, 0, 24)]),
+    "UTF-32": (GOOD.decode().encode("utf-32"), 0, [("not_utf8", 0, 0, 52)]),
+    "NUL bytes only": (bytes(100), 0, [("not_utf8", 0, 0, 100)]),
+    "NUL bytes on a line": (GOOD + b"\n\0\0\0\n" + GOOD, 2, [("invalid_json", 1, 13, 3)]),
+    "Latin-1": (GOOD + b'\n{"data":"\xe9"}\n' + GOOD, 2, [("invalid_utf8", 1, 13, 12)]),
+    "CR only": (GOOD + b"\r" + GOOD, 0, [("trailing_data", 0, 0, 25)]),
+    "two values on a line": (GOOD + GOOD + b"\n" + GOOD, 1, [("trailing_data", 0, 0, 24)]),
+    "NaN": (
+        b'{"data":NaN}\n{"x":-Infinity,"data":"a"}\n' + GOOD,
+        1,
+        [("invalid_json", 0, 0, 12), ("invalid_json", 1, 13, 26)],
+    ),
+    "NaN in an array": (b'[{"x":NaN},' + GOOD + b"]", 0, [("invalid_json", 0, 1, 23)]),
+    "a bad line": (GOOD + b"\n{bad}\n" + GOOD, 2, [("invalid_json", 1, 13, 5)]),
+    "cut short": (GOOD + b'\n{"data":"', 1, [("truncated", 1, 13, 9)]),
+    "array cut short": (b"[" + GOOD + b',{"data', 1, [("truncated", 1, 14, 6)]),
+    "array without its end": (b"[" + GOOD, 0, [("truncated", 0, 1, 12)]),
+    "array and more": (b"[" + GOOD + b"] x", 1, [("trailing_data", 1, 15, 1)]),
+    "two arrays": (b"[" + GOOD + b"][" + GOOD + b"]", 1, [("trailing_data", 1, 14, 14)]),
+    "comma at the end of an array": (b"[" + GOOD + b",]", 1, [("invalid_json", 1, 14, 1)]),
+    "bad element": (b"[" + GOOD + b",{bad}," + GOOD + b"]", 1, [("invalid_json", 1, 14, 19)]),
+    "deep line": (GOOD + b"\n" + DEEP + b"\n" + GOOD, 2, [("too_deep", 1, 13, len(DEEP))]),
+    "deep element": (b"[" + GOOD + b"," + DEEP + b"," + GOOD + b"]", 2, [("too_deep", 1, 14, len(DEEP))]),
+    "deep and never closed": (b"[" * 100_000, 0, [("truncated", 0, 1, 99_999)]),
+    "deep objects never closed": (b'{"a":' * 100_000, 0, [("too_deep", 0, 0, 500_000)]),
+}
+
+
+def entries_of(outcome):
+    return [(entry.reason, entry.index, entry.byte_offset, entry.bytes) for entry in outcome.entries]
+
+
+@pytest.mark.parametrize("data", NOTHING.values(), ids=NOTHING)
+def test_nothing_in_it(data):
+    """No record and no entry."""
+    outcome = match_bytes(data, RESTRICTIONS)
+    assert (outcome.counts.records, outcome.entries) == (0, ())
+
+
+@pytest.mark.parametrize(("data", "records", "matched", "not_object"), READ.values(), ids=READ)
+def test_all_of_it_is_read(data, records, matched, not_object):
+    """Every value is a record."""
+    counts = match_bytes(data, RESTRICTIONS).counts
+    assert (counts.records, counts.matched, counts.not_object, counts.entries) == (records, matched, not_object, 0)
+
+
+@pytest.mark.parametrize(("data", "matched", "entries"), DAMAGED.values(), ids=DAMAGED)
+def test_what_is_damaged_is_an_entry(data, matched, entries):
+    """With its reason and place; the rest comes out."""
+    outcome = match_bytes(data, RESTRICTIONS)
+    assert outcome.counts.matched == matched
+    assert entries_of(outcome) == entries
+
+
+LONG = b'{"data":"a","x":"' + b"y" * 1000 + b'"}'
+
+
+@pytest.mark.parametrize("window", [64, 256, 4096])
+@pytest.mark.parametrize("space", [b"", b" \t " * 40])
+def test_too_long_is_local_in_both_layouts(window, space, monkeypatch):
+    """The same entries whether the record could be held or not, and the neighbours come out."""
+    monkeypatch.setattr("linkmatch_ray.core.matcher.WINDOW_BYTES", window)
+    monkeypatch.setattr("linkmatch_ray.core.matcher.WINDOW_BYTES_MIN", window)
+    options = MatchOptions(max_record_bytes=500)
+    padded = space + LONG + space
+    lines = match_bytes(GOOD + b"\n" + padded + b"\n" + GOOD + b"\n" + LONG, RESTRICTIONS, options)
+    at = len(GOOD) + 1 + len(space)
+    last = 2 * (len(GOOD) + 1) + len(padded) + 1
+    assert entries_of(lines) == [("too_long", 1, at, len(LONG)), ("too_long", 3, last, len(LONG))]
+    array = match_bytes(b"[" + GOOD + b"," + padded + b"," + GOOD + b"," + LONG + b"]", RESTRICTIONS, options)
+    assert entries_of(array) == [("too_long", 1, at + 1, len(LONG)), ("too_long", 3, last + 1, len(LONG))]
+    assert lines.matched == array.matched == (GOOD + b"\n") * 2
+    assert [entry.line for entry in lines.entries] == [2, 4]
+
+
+def test_too_long_and_cut_short():
+    """An array that ends within an element that is too long has one entry for the rest."""
+    array = match_bytes(b"[" + GOOD + b"," + LONG[:-5], RESTRICTIONS, MatchOptions(max_record_bytes=500))
+    assert entries_of(array) == [("truncated", 1, 14, len(LONG) - 5)]
