@@ -40,3 +40,30 @@ def test_the_numbers_shown_are_those_of_the_sample():
     shown = f"{expected['matched_records']} of {expected['records']} records matched"
     assert shown in README
     assert f"{expected['restrictions']:,} restrictions" in README
+
+
+def test_what_explain_shows_is_what_it_prints(command_environment):
+    """The example is run as it stands."""
+    command, shown = re.search(
+        r"^\$ (echo .* \| linkmatch-ray explain .*)\n((?:.+\n)+?)```", README, re.MULTILINE
+    ).groups()
+    record, _, words = command.removeprefix("echo ").partition(" | linkmatch-ray ")
+    done = subprocess.run(
+        [sys.executable, "-m", "linkmatch_ray", *shlex.split(words)],
+        cwd=REPO,
+        env=command_environment,
+        input=shlex.split(record)[0].encode() + b"\n",
+        capture_output=True,
+        timeout=60,
+    )
+    assert done.stdout.decode() == shown
+
+
+def test_every_reason_is_in_the_table():
+    """What an entry may say as its reason is explained."""
+    source = "".join(path.read_text("utf-8") for path in (REPO / "linkmatch_ray").rglob("*.py"))
+    found = set(re.findall(r"Damage\(\s*\"(\w+)\"", source)) | {"worker_died", "changed", "unreadable"}
+    found |= {f"{kind}_{codec}" for kind in ("truncated", "corrupt") for codec in ("gzip", "zstd")}
+    assert len(found) > 10
+    missing = {reason for reason in found if f"`{reason}`" not in README}
+    assert not missing

@@ -26,16 +26,12 @@ class Damage(Exception):  # noqa: N818 - it is a finding, not a failure of the p
         reason: Stable code, as in the quarantine.
         message: For people; ours, never a library's.
         offset: Bytes from the start of the piece to where it was found.
+        is_local: Where the piece ends is known all the same, so that what follows it in an array is sound.
     """
 
-    def __init__(self, reason: str, message: str, offset: int = 0) -> None:
+    def __init__(self, reason: str, message: str, offset: int = 0, *, is_local: bool = False) -> None:
         super().__init__(reason, message, offset)
-        self.reason, self.message, self.offset = reason, message, offset
-
-    @property
-    def is_limit(self) -> bool:
-        """Whether it is only a limit of ours: where the piece ends is known, and what follows is sound."""
-        return self.reason in ("too_long", "too_deep")
+        self.reason, self.message, self.offset, self.is_local = reason, message, offset, is_local
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +63,11 @@ def parse(text: bytes) -> Any:
     try:
         characters = text.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise Damage("invalid_utf8", "bytes that are not UTF-8", error.start) from None
+        local = _is_value(text.decode("latin-1"))
+        raise Damage("invalid_utf8", "bytes that are not UTF-8", error.start, is_local=local) from None
     if (deep := _too_deep(text)) is not None:
-        raise Damage("too_deep", f"arrays and objects nested deeper than {DEPTH_MAX} levels", deep)
+        message = f"arrays and objects nested deeper than {DEPTH_MAX} levels"
+        raise Damage("too_deep", message, deep, is_local=True)
     start = len(characters) - len(characters.lstrip(" \t\n\r"))
     if start == len(characters):
         raise Damage("invalid_json", "a JSON value is missing here")
@@ -91,7 +89,17 @@ def parse(text: bytes) -> Any:
 
 def too_long(max_bytes: int) -> Damage:
     """What is said of a record that is longer than allowed."""
-    return Damage("too_long", f"a record of more than {max_bytes} bytes; --max-record-bytes allows longer ones")
+    message = f"a record of more than {max_bytes} bytes; --max-record-bytes allows longer ones"
+    return Damage("too_long", message, is_local=True)
+
+
+def _is_value(characters: str) -> bool:
+    """Whether a text is one JSON value, whatever its characters stand for."""
+    try:
+        parse(characters.encode("utf-8"))
+    except Damage as damage:
+        return damage.reason == "too_deep"
+    return True
 
 
 def minify(record: bytes) -> bytes:

@@ -1,8 +1,8 @@
 """Elements of an array, window by window; and the two layouts that are held whole.
 
 What is damaged ends an array: where the next element begins can no longer be known, and the rest of the file is
-one entry. A limit of ours ends nothing: an element that is too long or too deep is an entry, and the next one
-comes out.
+one entry. But an element that is too long or too deep for us, or has strings that are not UTF-8, is an entry by
+itself, and the next one comes out.
 """
 
 from __future__ import annotations
@@ -186,11 +186,11 @@ def write_elements(judged: Judged, writer: PartWriter) -> bool:
     """Write down elements as far as the first damaged one, and from there on the rest of the file as one entry;
     returns whether there was none."""
     for place, damage in sorted(judged.damages.items()):
-        if not damage.is_limit:
+        if not damage.is_local:
             before = slice(0, place)
-            limits = {at: each for at, each in judged.damages.items() if at < place}
+            local = {at: each for at, each in judged.damages.items() if at < place}
             columns = (judged.starts[before], judged.ends[before], None, judged.kinds[before], judged.found[before])
-            writer.elements(Judged(*columns, damages=limits))
+            writer.elements(Judged(*columns, damages=local))
             writer.rest(damage, int(judged.starts[place]))
             return False
     writer.elements(judged)

@@ -48,8 +48,8 @@ class Judged:
 
     @property
     def is_damaged(self) -> bool:
-        """Whether a record among them is damaged, and not only beyond a limit of ours."""
-        return not all(damage.is_limit for damage in self.damages.values())
+        """Whether a record among them is damaged, so that what follows is not sound."""
+        return not all(damage.is_local for damage in self.damages.values())
 
 
 class Judge:

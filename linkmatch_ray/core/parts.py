@@ -107,7 +107,7 @@ class PartWriter:
         self.line += judged.newlines
 
     def elements(self, judged: Judged) -> None:
-        """Whole elements of the window, none of them damaged beyond a limit of ours."""
+        """Whole elements of the window, none of them damaged but locally."""
         line, buffer = self.line, self._window.buffer
         for place, damage in sorted(judged.damages.items()):
             start, end = int(judged.starts[place]), int(judged.ends[place])

@@ -1,0 +1,83 @@
+"""A list that is not wholly right stops the job before it starts, and the message says where and what to do."""
+
+import gzip
+import os
+import random
+import subprocess
+import sys
+
+import pytest
+
+from linkmatch_ray import Restrictions
+from linkmatch_ray.errors import RestrictionsError, UsageError
+
+DAMAGED = {
+    "no key": (b'[{"data":1},{"x":2}]', 'entry 1 has no key "data"'),
+    "no key on a line": (b'{"data":1}\n\n{"x":2}\n', r"entry 1 \(line 3\) has no key"),
+    "neither object nor string": (b'["a",5]', "entry 1 is neither an object nor a string"),
+    "bad value": (b'["a",{"data":tru}]', r"entry 1 not a JSON value \(byte 8"),
+    "bad line": (b'{"data":1}\n{"data":\n{"data":2}\n', r"entry 1 \(line 2\).*ends inside a JSON value \(byte 8"),
+    "NaN": (b'{"data":1}\n{"data":NaN}\n', r"entry 1 \(line 2\) NaN is not JSON"),
+    "not UTF-8": (b'["a","\xff"]', r"entry 1 bytes that are not UTF-8 \(byte 1"),
+    "too deep": (b'["a",{"data":' + b"[" * 600 + b"]" * 600 + b"}]", "entry 1 .*nested deeper than 500"),
+    "array cut short": (b'["a","b', "entry 1 the array ends inside it"),
+    "array without its end": (b'["a"', "entry 0 the array ends inside it, or without its ]"),
+    "wrong bracket": (b'["a"}', "entry 1 }"),
+    "comma at the end": (b'["a",]', "entry 1"),
+    "something follows": (b'["a"] x', "something follows the array's end"),
+    "two values on a line": (b'"a"\n"b" "c"\n', r"entry 1 \(line 2\) something follows"),
+    "UTF-16": ('["a"]'.encode("utf-16"), "not UTF-8"),
+    "truncated gzip": (gzip.compress(b'["a"]')[:-4], "ends too early.*Restore the file"),
+}
+
+
+@pytest.mark.parametrize(("document", "message"), DAMAGED.values(), ids=DAMAGED)
+def test_damage_is_named(document, message):
+    """With the entry, the line or the byte."""
+    with pytest.raises(RestrictionsError, match=message):
+        Restrictions.load(document)
+
+
+@pytest.mark.parametrize("layout", ["lines", "array"])
+def test_one_bad_entry_among_many(layout, tmp_path):
+    """Wherever it is; the list is longer than what is read at a time."""
+    count, bad = 200_000, random.randrange(200_000)
+    print("bad", bad)
+    entries = [b'{"data":"https://example.org/%d"}' % n for n in range(count)]
+    entries[bad] = b'{"date":"https://example.org/"}'
+    path = tmp_path / "list.json"
+    path.write_bytes(b"\n".join(entries) if layout == "lines" else b"[" + b",\n".join(entries) + b"]")
+    with pytest.raises(RestrictionsError, match=f"list.json: entry {bad} .*has no key"):
+        Restrictions.load(path)
+
+
+def test_no_list_and_no_key():
+    """A list that is not there, and a key that is none."""
+    with pytest.raises(RestrictionsError, match=r"No such file.*-r"):
+        Restrictions.load("/nowhere/list.json")
+    with pytest.raises(UsageError, match="Write ~0"):
+        Restrictions.load(b"[]", "/a~b")
+    with pytest.raises(RestrictionsError, match="entry 0 is a string, and the key has several parts"):
+        Restrictions.load(b'["a"]', ["x", "y"])
+
+
+def test_text_keeps_all_but_line_ends(tmp_path):
+    """Spaces, empty lines and quotes are part of a key."""
+    path = tmp_path / "list.txt"
+    path.write_bytes(b'\xef\xbb\xbf a \r\n"b"\n\n[1]')
+    index = Restrictions.load(path).index
+    assert {index.key(distinct) for distinct in range(len(index.hashes))} == {b'" a "', b'"\\"b\\""', b'""', b'"[1]"'}
+
+
+def test_a_pipe_is_read_once(tmp_path, command_environment):
+    """`-r -` and `-r <(…)` work, and what is wrong in them is named."""
+    read, write = os.pipe()
+    os.write(write, b'["a", 5]')
+    os.close(write)
+    command = [sys.executable, "-m", "linkmatch_ray", "explain", "-r", f"/dev/fd/{read}"]
+    done = subprocess.run(
+        command, input=b'{"data":"a"}', pass_fds=[read], env=command_environment, capture_output=True, check=False
+    )
+    os.close(read)
+    assert done.returncode == 3
+    assert b"entry 1 is neither" in done.stderr
