@@ -295,7 +295,7 @@ class Driver:
         if unit.strikes and unit.unit.stop - unit.unit.first > 1:
             self._split(unit)
         elif unit.strikes >= STRIKES_MAX:
-            self._give_up(unit, cause or f"reading it failed ({_brief(error)})")
+            self._give_up(unit, cause or f"reading it failed ({brief(error)})")
 
     def _split(self, unit: Running) -> None:
         """Run the files of a struck unit one a unit, so that one bad file is alone with the blame."""
@@ -379,7 +379,7 @@ class Driver:
                 raise cause from None
             if isinstance(cause, OSError):
                 raise JobError(f"the results cannot be written: {cause.strerror or cause}.") from None
-            raise JobError(f"the collector failed: {_brief(cause)}.") from error
+            raise JobError(f"the collector failed: {brief(cause)}.") from error
         if receipt.durable > self._durable:
             self._setbacks = 0
         self._durable, self._ends = receipt.durable, receipt.ends
@@ -412,7 +412,7 @@ class Driver:
 
     def _start_over(self, error: Exception) -> None:
         """A part was lost, with its node most likely: have all done again that is not durable."""
-        self._set_back(f"a part was lost ({_brief(error)})")
+        self._set_back(f"a part was lost ({brief(error)})")
         for unit in self._window:
             self._cancel(unit)
         self._window.clear()
@@ -430,6 +430,7 @@ def fetch(ref: Any) -> Any:
         raise
 
 
-def _brief(error: BaseException) -> str:
+def brief(error: BaseException) -> str:
+    """An error of another program's as a line: the last one of its text, where the cause is."""
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[-1]}" if text else type(error).__name__

@@ -27,7 +27,7 @@ from linkmatch_ray.io.ledger import Ledger
 from linkmatch_ray.io.restrictions import Restrictions
 from linkmatch_ray.io.results import LEDGER, MATCHED, SUMMARY, prepare
 from linkmatch_ray.runtime.collector import Collector
-from linkmatch_ray.runtime.driver import Driver, Progress, fetch
+from linkmatch_ray.runtime.driver import Driver, Progress, brief, fetch
 from linkmatch_ray.runtime.plan import UNIT_BYTES, PlanOptions, make_plan
 from linkmatch_ray.runtime.session import NAMESPACE, Session
 from linkmatch_ray.runtime.tasks import TaskSettings
@@ -155,7 +155,7 @@ class Job:
         except LinkmatchError as error:
             self._error = error
         except Exception as error:
-            self._error = JobError(f"{self.directory}: the job failed: {type(error).__name__}: {error}")
+            self._error = JobError(f"{self.directory}: the job failed: {brief(error)}. See --verbose for all of it.")
             self._error.__cause__ = error
         finally:
             if session is not given:
