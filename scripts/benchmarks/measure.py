@@ -43,7 +43,7 @@ class Limits:
 
 
 @dataclass(slots=True)
-class _Tree:
+class Tree:
     """The descendants of this process, found anew in every sample."""
 
     own: int = field(default_factory=os.getpid)
@@ -83,7 +83,7 @@ def adopt_orphans() -> None:
 
 def measure(command: Sequence[str], scratch: Path, limits: Limits) -> Outcome:
     """Run a command to its end, or to a limit, and see that nothing is left of it."""
-    outcome, tree = Outcome(), _Tree()
+    outcome, tree = Outcome(), Tree()
     out, err = scratch / "stdout", scratch / "stderr"
     # What the last command wrote should not be flushed at this one's expense.
     os.sync()
@@ -113,7 +113,7 @@ def _watch(
     process: subprocess.Popen[bytes],
     start: float,
     outcome: Outcome,
-    tree: _Tree,
+    tree: Tree,
     limits: Limits,
 ) -> None:
     """Sample memory until the command ends or passes a limit."""
@@ -133,7 +133,7 @@ def _watch(
         os.close(descriptor)
 
 
-def _sample(tree: _Tree, outcome: Outcome) -> int:
+def _sample(tree: Tree, outcome: Outcome) -> int:
     """Note the largest process and return the anonymous memory of all of them."""
     total = 0
     for pid, name in tree.processes().items():
@@ -151,7 +151,7 @@ def _sample(tree: _Tree, outcome: Outcome) -> int:
     return total
 
 
-def _clear(tree: _Tree, process: subprocess.Popen[bytes], *, graceful: bool) -> int:
+def _clear(tree: Tree, process: subprocess.Popen[bytes], *, graceful: bool) -> int:
     """End what is left of a command and return how many processes that were."""
     deadline = time.perf_counter() + (LEFTOVER_GRACE_S if graceful else 0)
     while (left := tree.processes()) and time.perf_counter() < deadline:
