@@ -18,13 +18,14 @@ from __future__ import annotations
 from typing import Final
 
 EXIT_OK: Final = 0
+EXIT_FAILED: Final = 1
 EXIT_QUARANTINED: Final = 4
 
 
 class LinkmatchError(Exception):
     """Base of all errors of this package; `exit_code` is what the command line ends with."""
 
-    exit_code: int = 1
+    exit_code: int = EXIT_FAILED
 
 
 class UsageError(LinkmatchError):

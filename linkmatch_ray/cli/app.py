@@ -13,7 +13,7 @@ from linkmatch_ray import __version__
 from linkmatch_ray.cli import options as o
 from linkmatch_ray.cli.ending import reporting
 from linkmatch_ray.cli.submission import Submission, result_directory
-from linkmatch_ray.errors import EXIT_OK, EXIT_QUARANTINED, InputError, UsageError
+from linkmatch_ray.errors import EXIT_FAILED, EXIT_OK, EXIT_QUARANTINED, InputError, UsageError
 
 GC_OBJECTS: Final = 100_000
 """Garbage is looked for this often. A list of many files is none, and takes half as long again at every 700."""
@@ -177,6 +177,37 @@ def explain(
         options = MatchOptions(records_at=records_at, format=format_.value, max_record_bytes=max_record_bytes)
         record = sys.stdin.buffer.read() if file == "-" else io.record_at(file, index, loaded, options)
         print_explanation(io.explain(record, loaded), record, as_json=as_json)
+
+
+@app.command(no_args_is_help=True)
+def status(directory: o.ResultDirectory, as_json: o.Json = False, verbose: o.Verbose = False) -> None:
+    """Say how far the job in a result directory is. Starts no Ray, and may be asked at any time."""
+    with reporting(verbose):
+        from linkmatch_ray.cli.output import print_status
+        from linkmatch_ray.io.status import status as status_of
+
+        print_status(status_of(Path(directory)), directory, as_json=as_json)
+
+
+@app.command(no_args_is_help=True)
+def verify(directory: o.ResultDirectory, verbose: o.Verbose = False) -> None:
+    """Read a result directory anew, and say whether outputs, ledger, report and summary agree.
+
+    A flipped byte, a line that is gone or twice, a count that is off: each is named, and the exit code is 1.
+    """
+    with reporting(verbose):
+        from linkmatch_ray.cli.output import plural, size
+        from linkmatch_ray.io.verify import Checked
+        from linkmatch_ray.io.verify import verify as problems_of
+
+        checked, found = Checked(), 0
+        for problem in problems_of(Path(directory), checked):
+            print(f"{directory}: {problem}")
+            found += 1
+        if found:
+            print(f"{plural(found, 'difference')}: these results must not be relied on.")
+            raise typer.Exit(EXIT_FAILED)
+        print(f"{directory}: {plural(checked.pieces, 'piece')}, {size(checked.nbytes)} of output: all agrees.")
 
 
 def main() -> None:

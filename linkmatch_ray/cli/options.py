@@ -50,6 +50,7 @@ RecordFile = Annotated[
 RecordIndex = Annotated[
     int, typer.Argument(min=0, help="Which record of the file, from 0, as in --provenance and quarantine.jsonl.")
 ]
+ResultDirectory = Annotated[str, typer.Argument(help="The result directory that submit printed.")]
 Keys = Annotated[
     list[str] | None,
     typer.Option(

@@ -104,6 +104,23 @@ def print_explanation(explanation: Explanation, record: bytes, *, as_json: bool)
         print(f"nearly   {miss['key']} (entry {miss['index']}), which differs in {' and '.join(miss['differs_in'])}")
 
 
+def print_status(status: dict[str, Any], directory: str, *, as_json: bool) -> None:
+    """How far a job is, as text or JSON."""
+    if as_json:
+        print(orjson.dumps(status, option=orjson.OPT_INDENT_2).decode())
+        return
+    state = status["state"] + (f" by {status['holder']}" if status["holder"] else "")
+    print(f"{directory}: {state}")
+    left = f", {size(status['bytes_left'])} left" if status["bytes_left"] else ""
+    print(f"{number(status['files_done'])} of {plural(status['files'], 'file')} done{left}")
+    print(
+        f"{number(status['matched'])} of {plural(status['records'], 'record')} matched so far,"
+        f" {plural(status['entries'], 'entry')} in quarantine"
+    )
+    if status["state"] == "interrupted":
+        print("To go on, give the same submit command again.")
+
+
 def print_error(error: BaseException, *, verbose: bool) -> None:
     """An error, with its traceback only if asked for."""
     if verbose:

@@ -218,6 +218,21 @@ class Ledger:
         sql = "SELECT fault, COUNT(*) FROM files WHERE fault IS NOT NULL GROUP BY fault ORDER BY fault"
         return dict(self._db.execute(sql))
 
+    def count_files(self) -> int:
+        """Files in the plan."""
+        count: int = self._db.execute("SELECT COUNT(*) FROM files").fetchone()[0]
+        return count
+
+    def file_bytes(self, start: int) -> int:
+        """Bytes of the files from the `start`th on, as stored."""
+        sql = "SELECT COALESCE(SUM(MAX(size, 0)), 0) FROM files WHERE file >= ?"
+        total: int = self._db.execute(sql, (start,)).fetchone()[0]
+        return total
+
+    def pieces(self) -> Iterable[PieceRow]:
+        """All pieces, in order."""
+        return map(PieceRow._make, self._db.execute("SELECT * FROM pieces ORDER BY file, range, part"))
+
     def hits(self) -> Iterable[bytes]:
         """The hits of all pieces that have any."""
         return (blob for (blob,) in self._db.execute("SELECT hits FROM pieces WHERE length(hits) > 0"))

@@ -42,10 +42,10 @@ class Lock:
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     self._file.seek(0)
-                    holder = _holder(self._file.read())
+                    other = _describe(self._file.read())
                     self._file.close()
                     raise DirectoryInUse(
-                        f"{directory}: another job writes here ({holder}). Wait for it to end, or name another"
+                        f"{directory}: another job writes here ({other}). Wait for it to end, or name another"
                         " directory with -o."
                     ) from None
                 time.sleep(_LOCK_POLL_SECONDS)
@@ -59,10 +59,22 @@ class Lock:
         self._file.close()
 
 
-def _holder(text: str) -> str:
+def holder(directory: Path) -> str | None:
+    """Who writes in a directory; None where nobody does."""
     try:
-        holder = json.loads(text)
-        return f"process {holder['pid']} on {holder['host']}, since {holder['since']}"
+        with open(directory / _LOCK, encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _describe((directory / _LOCK).read_text("utf-8"))
+    except OSError:
+        return None
+    return None
+
+
+def _describe(text: str) -> str:
+    try:
+        known = json.loads(text)
+        return f"process {known['pid']} on {known['host']}, since {known['since']}"
     except (ValueError, KeyError, TypeError):
         return "holder unknown"
 

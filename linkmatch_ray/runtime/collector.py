@@ -16,7 +16,6 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections import Counter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -30,6 +29,7 @@ from linkmatch_ray.core.outcome import Counts, Entry, Piece, digest
 from linkmatch_ray.errors import JobChanged
 from linkmatch_ray.io.inputs import unpack_files
 from linkmatch_ray.io.ledger import Ends, Frontier, Key, Ledger, PieceRow
+from linkmatch_ray.io.report import count_hits, count_reasons, report_lines
 from linkmatch_ray.io.results import (
     LEDGER,
     MATCHED,
@@ -50,7 +50,6 @@ COMMIT_BYTES: Final = 64 << 20
 COMMIT_SECONDS: Final = 0.5
 """Pieces are made durable together, after this many bytes of output or this long, whichever comes first."""
 
-REPORT_ROWS: Final = 1 << 16
 MATCHES_MAX: Final = 10_000
 
 
@@ -311,7 +310,7 @@ class Collector:
             **details,
             "totals": {"files": len(self._files), "input_bytes": input_bytes, **totals.as_dict(), **hits},
             "faults": self._ledger.faults(),
-            "reasons": self._count_reasons(),
+            "reasons": count_reasons(self._directory / QUARANTINE),
         }
         write_atomically(
             self._directory / SUMMARY,
@@ -322,38 +321,9 @@ class Collector:
 
     def _write_report(self, index: RestrictionIndex) -> dict[str, int]:
         """`restrictions.jsonl`: for each restriction how many records equal it."""
-        times = np.zeros(len(index.hashes), np.int64)
-        for blob in self._ledger.hits():
-            pairs = np.frombuffer(blob, "<i8").reshape(-1, 2)
-            np.add.at(times, pairs[:, 0], pairs[:, 1])  # a key comes once for each file of a piece
-        distinct = np.empty(index.restrictions, np.int64)
-        distinct[index.members] = np.repeat(np.arange(len(index.hashes)), np.diff(index.member_offsets))
-
-        def write(file: Any) -> None:
-            blob = index.blob.data
-            for low in range(0, len(distinct), REPORT_ROWS):
-                some = distinct[low : low + REPORT_ROWS]
-                columns = (index.starts[some].tolist(), index.ends[some].tolist(), times[some].tolist())
-                rows = zip(range(low, low + len(some)), *columns, strict=True)
-                file.write(
-                    b"".join(
-                        [b'{"index":%d,"key":%s,"hits":%d}\n' % (i, blob[start:end], n) for i, start, end, n in rows]
-                    )
-                )
-
-        write_atomically(self._directory / RESTRICTIONS, write)
-        return {
-            "restrictions": index.restrictions,
-            "restrictions_hit": int(np.count_nonzero(times[distinct])),
-        }
-
-    def _count_reasons(self) -> dict[str, int]:
-        """Entries by reason, from the file itself: a resumed job has not seen them all."""
-        reasons: Counter[str] = Counter()
-        with open(self._directory / QUARANTINE, "rb") as file:
-            for line in file:
-                reasons[orjson.loads(line)["reason"]] += 1
-        return dict(sorted(reasons.items()))
+        hits = count_hits(index, self._ledger.hits())
+        write_atomically(self._directory / RESTRICTIONS, lambda file: file.writelines(report_lines(index, hits)))
+        return {"restrictions": index.restrictions, "restrictions_hit": int(np.count_nonzero(hits))}
 
     # Reading, for other programs; may be called at any time
 

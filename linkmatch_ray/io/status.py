@@ -1,0 +1,43 @@
+"""How far the job in a result directory is, from its ledger alone: no Ray, and no need of the one that runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from linkmatch_ray.errors import InputError
+from linkmatch_ray.io.ledger import Ledger
+from linkmatch_ray.io.results import LEDGER, SUMMARY, holder
+
+
+def status(directory: Path) -> dict[str, Any]:
+    """State (`running`, `interrupted` or `complete`), who runs it, and sums over what is durable.
+
+    Raises:
+        InputError: it is no result directory, or no job was begun in it.
+    """
+    if not (directory / LEDGER).exists():
+        raise InputError(f"{directory}: no result directory. Name the one that submit printed.")
+    ledger = Ledger(directory / LEDGER)
+    try:
+        settings, frontier = ledger.settings(), ledger.frontier()
+        counts, input_bytes = ledger.totals()
+        files, file_bytes = ledger.count_files(), ledger.file_bytes(frontier.next.file)
+        faults = ledger.faults()
+    finally:
+        ledger.close()
+    running = holder(directory)
+    complete = (directory / SUMMARY).exists()
+    return {
+        "state": "complete" if complete else "running" if running else "interrupted",
+        "holder": running,
+        "job_id": settings["job_id"],
+        "files": files,
+        "files_done": frontier.next.file,
+        "bytes_left": file_bytes,
+        "input_bytes": input_bytes,
+        **counts.as_dict(),
+        "faults": faults,
+        "matched_bytes": frontier.ends.matched,
+        "unmatched_bytes": frontier.ends.unmatched,
+    }
