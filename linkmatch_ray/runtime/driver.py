@@ -16,7 +16,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -37,6 +37,7 @@ from linkmatch_ray.io.inputs import InputFile, pack_files
 from linkmatch_ray.io.ledger import Key
 from linkmatch_ray.io.reader import fault_entry
 from linkmatch_ray.runtime.collector import Receipt
+from linkmatch_ray.runtime.orphans import die_with_parent
 from linkmatch_ray.runtime.plan import Plan, Unit
 from linkmatch_ray.runtime.tasks import PartBody, PartHeader, TaskSettings, match_unit
 
@@ -135,7 +136,7 @@ class Driver:
         self._plan, self._files, self._workers = plan, files, workers
         self._index, self._settings = index, ray.put(settings)
         self._open_collector, self._stop, self._resumes = open_collector, stop, resumes
-        self._task = ray.remote(match_unit).options(
+        self._task = ray.remote(_match_unit).options(
             name="match_unit",
             num_cpus=1,
             max_retries=0,
@@ -418,6 +419,11 @@ class Driver:
         self._window.clear()
         self._held_bytes = self._next_unit = 0
         self._begin()
+
+
+def _match_unit(*args: Any) -> Iterator[Any]:
+    die_with_parent()
+    yield from match_unit(*args)
 
 
 def fetch(ref: Any) -> Any:

@@ -28,6 +28,7 @@ from linkmatch_ray.io.restrictions import Restrictions
 from linkmatch_ray.io.results import LEDGER, MATCHED, SUMMARY, prepare
 from linkmatch_ray.runtime.collector import Collector
 from linkmatch_ray.runtime.driver import Driver, Progress, brief, fetch
+from linkmatch_ray.runtime.orphans import die_with_parent
 from linkmatch_ray.runtime.plan import UNIT_BYTES, PlanOptions, make_plan
 from linkmatch_ray.runtime.session import NAMESPACE, Session
 from linkmatch_ray.runtime.tasks import TaskSettings
@@ -312,7 +313,9 @@ def start_collector(
         allow_out_of_order_execution=True,
         scheduling_strategy=here,
     )
-    return actor.remote(directory, pack_files(files), ranges, settings)
+    collector = actor.remote(directory, pack_files(files), ranges, settings)
+    collector.__ray_call__.remote(lambda _: die_with_parent())
+    return collector
 
 
 def _close(ray: Any, collector: Any) -> None:
