@@ -175,7 +175,10 @@ def explain(
             format=restrictions_format.value,
         )
         options = MatchOptions(records_at=records_at, format=format_.value, max_record_bytes=max_record_bytes)
-        record = sys.stdin.buffer.read() if file == "-" else io.record_at(file, index, loaded, options)
+        if file == "-":
+            record = io.record_in(sys.stdin.buffer.read(), index, loaded, options)
+        else:
+            record = io.record_at(file, index, loaded, options)
         print_explanation(io.explain(record, loaded), record, as_json=as_json)
 
 

@@ -22,6 +22,7 @@ from linkmatch_ray.core.window import LOW, Window
 
 _CUT_TRIES_MAX: Final = 3
 
+_WRONG_BRACKET: Final = Damage("invalid_json", "} where the array may go on with , or end with ]")
 _TRUNCATED: Final = Damage("truncated", "the array ends inside an element or without its ]")
 
 
@@ -81,7 +82,7 @@ class Array:
                     return None
         if mismatch:
             start = int(starts[-1]) if len(starts) else framed.close
-            self._writer.rest(Damage("invalid_json", "} where the array may go on with , or end with ]"), start)
+            self._writer.rest(_WRONG_BRACKET, start)
             return None
         if framed.close >= 0:
             self._close(framed.close)
@@ -125,7 +126,7 @@ class Array:
             separators, close = structure.feed(window.data, LOW, window.end)
             return int(separators[0]) if len(separators) else close
 
-        if not skip_overlong(window, self._writer, self._max_bytes, find_end, _TRUNCATED):
+        if not skip_overlong(window, self._writer, self._max_bytes, find_end, _TRUNCATED, _WRONG_BRACKET):
             return False
         if window.buffer[LOW : LOW + 1] == b",":
             window.drop(LOW + 1)
@@ -179,7 +180,10 @@ def walk_object(window: Window, writer: PartWriter, judge: Judge, max_bytes: int
     end = back_over_white(window.buffer, start, window.end)
     if start < end:
         for judged in judge.framed(window.buffer, np.array([start]), np.array([end])):
-            write_elements(judged, writer)
+            if not write_elements(judged, writer):
+                return
+    if window.corrupt is not None:
+        writer.rest(window.corrupt, window.end)
 
 
 def write_elements(judged: Judged, writer: PartWriter) -> bool:

@@ -22,6 +22,10 @@ INFLATED_BYTES_MIN: Final = 1 << 30
 """What any input may decompress to, however small it is."""
 
 
+HEADER_BYTES_MAX: Final = 1 << 20
+"""A gzip header longer than this is left to the decoder as it comes."""
+
+
 class Readable(Protocol):
     """Something to read from."""
 
@@ -45,6 +49,8 @@ class _Codec:
 
     Attributes:
         name: For reasons.
+        header_bytes: How long the header is that a member begins with, or 0 where more is needed to know. It is
+            given to the decoder in one piece, as isal does not resume within one.
         magics: What a member begins with; all of one length.
         decoder: Makes an object with `decompress`, `eof` and `unused_data` that reads one member.
         errors: What it raises for damaged data.
@@ -53,16 +59,40 @@ class _Codec:
     """
 
     name: str
+    header_bytes: Callable[[bytes], int]
     magics: tuple[bytes, ...]
     decoder: Callable[[], Any]
     errors: type[Exception]
     input_bytes: int
 
 
+def _gzip_header_bytes(data: bytes) -> int:
+    """RFC 1952, 2.3: ten bytes, and four optional fields."""
+    if len(data) < 10:
+        return 0
+    flags, at = data[3], 10
+    if flags & 4:  # FEXTRA
+        at += 2 + int.from_bytes(data[at : at + 2], "little")
+    for flag in (8, 16):  # FNAME, FCOMMENT
+        if flags & flag:
+            at = data.find(b"\0", at) + 1
+            if not at:
+                return 0
+    at += 2 if flags & 2 else 0  # FHCRC
+    return at if at <= len(data) else 0
+
+
 _ISAL_ERROR: Final[type[Exception]] = isal_zlib.IsalError  # type: ignore[assignment]  # an instance, to its stub
-_GZIP: Final = _Codec("gzip", (GZIP_MAGIC,), lambda: isal_zlib.decompressobj(31), _ISAL_ERROR, 1 << 15)
+_GZIP: Final = _Codec(
+    "gzip", _gzip_header_bytes, (GZIP_MAGIC,), lambda: isal_zlib.decompressobj(31), _ISAL_ERROR, 1 << 15
+)
 _ZSTD: Final = _Codec(
-    "zstd", ZSTD_MAGICS, lambda: zstandard.ZstdDecompressor().decompressobj(), zstandard.ZstdError, 1 << 12
+    "zstd",
+    lambda data: 4,
+    ZSTD_MAGICS,
+    lambda: zstandard.ZstdDecompressor().decompressobj(),
+    zstandard.ZstdError,
+    1 << 12,
 )
 
 
@@ -148,9 +178,12 @@ class _Inflating:
                 self._decoder, self._member = self._codec.decoder(), self._read - len(self._input)
             try:
                 out: bytes = self._decoder.decompress(self._input)
-            except self._codec.errors:
+            except self._codec.errors as error:
                 name = self._codec.name
                 self._damage = Damage(f"corrupt_{name}", f"damaged {name} data")
+                if "memory" in str(error):  # all that zstandard says of it
+                    self._damage = Damage("zstd_window", "zstd data with a window of more than 128 MB")
+                    return b""
                 return self._salvage()
             if self._decoder.eof:
                 self._input, self._decoder = self._decoder.unused_data, None
@@ -166,9 +199,12 @@ class _Inflating:
         while True:
             if self._decoder is None and self._read:
                 self._input = self._input.lstrip(b"\0")  # gzip is padded with them to whole blocks, on tapes once
-            wanted = 1 if self._decoder is not None else len(codec.magics[0])
-            if len(self._input) >= wanted:
+            if self._decoder is not None and self._input:
                 break
+            if self._decoder is None and len(self._input) >= len(codec.magics[0]):
+                known = self._input.startswith(codec.magics) and len(self._input) < HEADER_BYTES_MAX
+                if not known or codec.header_bytes(self._input):
+                    break
             more = self._raw.read(codec.input_bytes)
             if not more:
                 break
@@ -191,8 +227,10 @@ class _Inflating:
             left -= len(data)
             decoder.decompress(data)
         saved = []
+        header = self._codec.header_bytes(self._input) if self._read - len(self._input) == self._member else 0
         try:
-            for place in range(len(self._input)):
+            saved.append(decoder.decompress(self._input[:header]))
+            for place in range(header, len(self._input)):
                 saved.append(decoder.decompress(self._input[place : place + 1]))
         except self._codec.errors:
             pass

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from decimal import Context, Decimal
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from typing import Any, Final
 
 import orjson
@@ -113,11 +113,18 @@ def canonical(value: Any) -> bytes:
         return orjson.dumps(value)
     if isinstance(value, int):
         return canonical_number(str(value))
+    # Loops, not generators: one stack frame a level, so that 500 levels are no trouble.
     if isinstance(value, dict):
-        members = sorted((canonical_string(name), canonical(member)) for name, member in value.items())
-        return b"{" + b",".join(name + b":" + member for name, member in members) + b"}"
+        members = []
+        for name, member in value.items():
+            members.append((canonical_string(name), canonical(member)))
+        members.sort()
+        return b"{" + b",".join([name + b":" + member for name, member in members]) + b"}"
     if isinstance(value, (list, tuple)):
-        return b"[" + b",".join(canonical(element) for element in value) + b"]"
+        elements = []
+        for element in value:
+            elements.append(canonical(element))
+        return b"[" + b",".join(elements) + b"]"
     raise TypeError(f"{type(value).__name__} is no JSON value with exact numbers")
 
 
@@ -146,7 +153,8 @@ def canonical_number(text: str) -> bytes:
         return b"0"
     scale = len(digits) - len(significant) - len(fraction)
     # Not int(exponent): quadratic in its digits, and an error past 4,300 of them. Decimal is neither.
-    power = Context(prec=len(exponent) + 20).add(Decimal(exponent or "0"), scale)
+    exact = Context(prec=len(exponent) + 20, Emax=MAX_EMAX, Emin=MIN_EMIN)
+    power = exact.add(Decimal(exponent or "0"), scale)
     if 0 <= power <= INTEGER_DIGITS_MAX - len(significant):
         return f"{sign}{significant}{'0' * int(power)}".encode()
     return f"{sign}{significant}e{power:f}".encode()

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from linkmatch_ray.core.careful import WHITE_SPACE, Damage, parse
-from linkmatch_ray.core.frames import skip_white
+from linkmatch_ray.core.frames import back_over_white, skip_white
 from linkmatch_ray.core.outcome import Format, MatchOptions
 from linkmatch_ray.core.window import LOW, Window
+
+BLANK_BYTES_MAX: Final = 64 << 20
+"""An input that begins with more white space than this is taken for lines, as it would have to be held."""
 
 _BOM: Final = b"\xef\xbb\xbf"
 
@@ -34,10 +37,11 @@ def find_layout(window: Window, options: MatchOptions) -> Format:
         newline = buffer.find(b"\n", first, end)
         if newline >= 0 and _is_value(bytes(buffer[first:newline])):
             return "lines"
+        size = back_over_white(buffer, first, end) - first
+        if size > options.max_record_bytes or (not size and window.held > BLANK_BYTES_MAX):
+            return "lines"
         if window.ended:
             return "object" if _is_object(bytes(buffer[first:end])) else "lines"
-        if window.held > options.max_record_bytes:
-            return "lines"
         window.fill()
 
 

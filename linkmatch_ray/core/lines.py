@@ -20,6 +20,7 @@ class Lines:
     def __init__(self, window: Window, writer: PartWriter, judge: Judge, max_bytes: int, stop: int | None) -> None:
         self._window, self._writer, self._judge = window, writer, judge
         self._max_bytes, self._stop = max_bytes, stop
+        self._begun = False  # whether the line in the window begins before it, with white space that was dropped
 
     def skip_begun(self) -> None:
         """Pass over the line that began before the range; the window starts one byte before it."""
@@ -41,13 +42,13 @@ class Lines:
                 for judged in self._judge.lines(window.buffer, LOW, cut):
                     writer.lines(judged)
                 window.drop(cut)
-            elif (
-                not final
-                and is_overlong(window, writer, self._max_bytes)
-                and skip_overlong(window, writer, self._max_bytes, _newline)
-            ):
+                self._begun = False
+            elif not final and self._is_overlong():
+                if not skip_overlong(window, writer, self._max_bytes, _newline):
+                    return
                 window.drop(LOW + 1)
                 writer.line += 1
+                self._begun = False
             if final:
                 break
             yield
@@ -59,7 +60,13 @@ class Lines:
     @property
     def _passed(self) -> bool:
         """Whether the window starts at or behind the end of the range."""
-        return self._stop is not None and self._window.offset >= self._stop
+        return self._stop is not None and self._window.offset >= self._stop and not self._begun
+
+    def _is_overlong(self) -> bool:
+        offset = self._window.offset
+        overlong = is_overlong(self._window, self._writer, self._max_bytes)
+        self._begun |= self._window.offset > offset
+        return overlong
 
     @property
     def _done(self) -> bool:

@@ -47,13 +47,15 @@ class NearMiss:
 
 def near_misses(index: RestrictionIndex, key: bytes, limit: int = 5) -> list[NearMiss]:
     """Up to `limit` keys of the index that are nearly the canonical `key`, those with the fewest differences first."""
-    wanted = parse(key)
-    folded = _fold(wanted)
-    found = []
-    for distinct in _candidates(index, wanted, folded):
-        text = index.key(distinct)
-        if text != key and _fold(value := parse(text)) == folded:
-            found.append(NearMiss(distinct, text, _differences(wanted, value)))
+    wanted, found = parse(key), []
+    try:
+        folded = _fold(wanted)
+        for distinct in _candidates(index, wanted, folded):
+            text = index.key(distinct)
+            if text != key and _fold(value := parse(text)) == folded:
+                found.append(NearMiss(distinct, text, _differences(wanted, value)))
+    except RecursionError:  # a key of hundreds of levels: nobody will miss its near misses
+        return []
     found.sort(key=lambda miss: (len(miss.differences), miss.distinct))
     return found[:limit]
 
@@ -123,10 +125,11 @@ _TYPE: Final = "type"
 
 def _fold(value: Any, but: frozenset[str] = frozenset()) -> Any:
     """A value with everything overlooked that may be, `but` for some things."""
-    if isinstance(value, dict):
-        return tuple(sorted((_fold(name, but), _fold(member, but)) for name, member in value.items()))
-    if isinstance(value, list):
-        return tuple(_fold(element, but) for element in value)
+    if isinstance(value, (dict, list)):
+        parts = []
+        for part in value.items() if isinstance(value, dict) else value:
+            parts.append(_fold([*part], but) if isinstance(value, dict) else _fold(part, but))
+        return tuple(sorted(parts, key=repr) if isinstance(value, dict) else parts)
     kind = type(value).__name__ if _TYPE in but else ""
     text = value if isinstance(value, str) else _text(value)
     if isinstance(value, NumberText):

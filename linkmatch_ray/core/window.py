@@ -10,7 +10,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from linkmatch_ray.core.careful import Damage
-from linkmatch_ray.core.frames import UInt8s
+from linkmatch_ray.core.frames import UInt8s, back_over_white, skip_white
 
 WINDOW_BYTES: Final = 8 << 20
 """How much is read and scanned at a time. Less, and the parser's set-up shows; more, and caches are left."""
@@ -114,10 +114,15 @@ class Window:
         self.ended = count < size or self.corrupt is not None
 
     def fill_up_to(self, limit: int) -> bool:
-        """Hold the rest of the input, if that is no more than `limit` bytes; returns whether it is."""
-        while not self.ended and self.held <= limit:
+        """Hold the rest of the input, if that is no more than `limit` bytes but for white space around it; returns
+        whether it is."""
+        while True:
+            start = skip_white(self.buffer, LOW, self.end)
+            if back_over_white(self.buffer, start, self.end) - start > limit:
+                return False
+            if self.ended:
+                return True
             self.fill()
-        return self.ended
 
     def drop(self, upto: int) -> None:
         """Forget the buffer before the position `upto`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -13,6 +14,7 @@ from linkmatch_ray.core.keys import MISSING, canonical, record_key
 from linkmatch_ray.core.matcher import Matcher
 from linkmatch_ray.core.near import near_misses
 from linkmatch_ray.core.outcome import Entry, MatchOptions
+from linkmatch_ray.core.window import Source
 from linkmatch_ray.errors import InputError, UsageError
 from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.reader import FileReader
@@ -86,27 +88,38 @@ def record_at(path: str, index: int, restrictions: Restrictions, options: MatchO
 
     Raises:
         InputError: the file cannot be read, or has no such record.
-        UsageError: it is a directory.
+        UsageError: it is not one file.
     """
-    if os.path.isdir(path):
-        raise UsageError(f"{path}: a directory. Name one file in it.")
-    (file,) = list_inputs([path]).files
-    count = 0
+    files = [] if os.path.isdir(path) else list_inputs([path]).files
+    if len(files) != 1 or os.path.isdir(files[0].path):
+        raise UsageError(f"{path}: not one file. Name one.")
+    (file,) = files
     try:
         if file.fault is not None:
             raise InputError(f"{path}: {file.fault}. Name a readable file.")
         with FileReader(file) as raw:
             head = raw.head()
             source = open_source(raw, head if is_compressed(head) else b"", file.size, options.max_inflation)
-            matcher = Matcher(restrictions.paths, restrictions.index, replace(options, emit="both", provenance=True))
-            for part in matcher.stream(source, b""):
-                (piece,) = part.pieces
-                if count + piece.indexes > index:
-                    return _in_part(part.matched + part.unmatched, piece.entries, index)
-                count += piece.indexes
+            return _record(source, path, index, restrictions, options)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}. Name a readable file.") from None
-    raise InputError(f"{path}: has {count:,} records, so there is no index {index}. The first one is 0.")
+
+
+def record_in(content: bytes, index: int, restrictions: Restrictions, options: MatchOptions) -> bytes:
+    """The same of content in memory, such as what came on standard input."""
+    source = open_source(io.BytesIO(content), content[:4], len(content), options.max_inflation)
+    return _record(source, "standard input", index, restrictions, options)
+
+
+def _record(source: Source, name: str, index: int, restrictions: Restrictions, options: MatchOptions) -> bytes:
+    count = 0
+    matcher = Matcher(restrictions.paths, restrictions.index, replace(options, emit="both", provenance=True))
+    for part in matcher.stream(source, b""):
+        (piece,) = part.pieces
+        if count + piece.indexes > index:
+            return _in_part(part.matched + part.unmatched, piece.entries, index)
+        count += piece.indexes
+    raise InputError(f"{name}: has {count:,} records, so there is no index {index}. The first one is 0.")
 
 
 def _in_part(lines: list[bytes], entries: tuple[Entry, ...], index: int) -> bytes:

@@ -313,8 +313,12 @@ class _Loader:
 
 
 def _has_number(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(map(_has_number, value.values()))
-    if isinstance(value, list):
-        return any(map(_has_number, value))
-    return isinstance(value, NumberText)
+    """Whether a value is or contains a number; without recursion, as it may be 500 levels deep."""
+    pending = [value]
+    while pending:
+        each = pending.pop()
+        if isinstance(each, NumberText):
+            return True
+        if isinstance(each, (dict, list)):
+            pending += each.values() if isinstance(each, dict) else each
+    return False

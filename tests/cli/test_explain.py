@@ -1,5 +1,6 @@
 """`linkmatch-ray explain`, as a user runs it."""
 
+import gzip
 import json
 import subprocess
 import sys
@@ -65,7 +66,28 @@ def test_a_record_on_standard_input(explain):
         "restrictions_total": 0,
         "near": [{"index": 2, "key": "7", "differs_in": ["type"]}],
     }
-    code, out, _ = explain(record=b'{"data":')
+    code, out, error = explain(record=b'{"data":')
+    assert (code, out) == (3, "")
+    assert "record 0 is in quarantine" in error
+    assert "truncated" in error
+
+
+@pytest.mark.parametrize("content", [b'\xef\xbb\xbf{"data":"x"}\n', gzip.compress(b'{"data":"x"}\n{"data":"y"}')])
+def test_standard_input_is_read_as_a_file_is(explain, content):
+    """Byte order marks, compression, more than one record."""
+    assert "matched: 2 restrictions" in explain(record=content)[1]
+
+
+def test_not_one_file(explain, tmp_path):
+    """A folder, or a pattern for several."""
+    for name in (".", "*.json", f"file://{tmp_path}"):
+        code, _, error = explain(name, "0")
+        assert code == 2
+        assert "not one file" in error
+
+
+def test_keys_that_differ_in_names_alone(explain):
+    """Members whose names are the same in another case are compared all the same."""
+    code, out, _ = explain(record=b'{"data":{"A":[1],"a":"x"}}')
     assert code == 0
-    assert "quarantined" in out
-    assert "truncated" in out
+    assert "unmatched" in out

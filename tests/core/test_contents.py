@@ -1,10 +1,13 @@
 """Every kind of content: how many records come out, and which entries stand for the rest."""
 
 import gzip
+import io
 
 import pytest
 
 from linkmatch_ray import MatchOptions, Restrictions, match_bytes
+from linkmatch_ray.core.inflate import Plain
+from linkmatch_ray.core.matcher import Matcher
 
 GOOD = b'{"data":"a"}'
 RESTRICTIONS = Restrictions.load(b'["a"]')
@@ -119,3 +122,64 @@ def test_too_long_and_cut_short():
     """An array that ends within an element that is too long has one entry for the rest."""
     array = match_bytes(b"[" + GOOD + b"," + LONG[:-5], RESTRICTIONS, MatchOptions(max_record_bytes=500))
     assert entries_of(array) == [("truncated", 1, 14, len(LONG) - 5)]
+
+
+def test_deep_keys_and_long_exponents_are_compared():
+    """Up to the limit of nesting, and however many digits an exponent has."""
+    for deep in (b"[" * 498 + b"]" * 498, b'{"a":' * 498 + b"1" + b"}" * 498, b"1e" + b"1" * 1_000_001):
+        record = b'{"data":' + deep + b"}"
+        outcome = match_bytes(record + b"\n" + GOOD, Restrictions.load(b"[" + record + b"]"))
+        assert (outcome.counts.records, outcome.counts.matched) == (2, 1)
+
+
+@pytest.mark.parametrize("content", [GOOD, b'{"data":\n"a"}'])
+def test_an_object_and_damage_behind_it(content):
+    """The record comes out, and what is wrong is said."""
+    for data in (gzip.compress(content) + b"junk", gzip.compress(content)[:-3]):
+        outcome = match_bytes(data, RESTRICTIONS)
+        assert outcome.counts.matched == 1
+        assert [entry.reason.partition("_")[2] for entry in outcome.entries] == ["gzip"]
+
+
+@pytest.mark.parametrize("window", [16, 1 << 16])
+def test_blanks_do_not_count_as_records(window, monkeypatch):
+    """Neither before nor behind, in any layout."""
+    monkeypatch.setattr("linkmatch_ray.core.matcher.WINDOW_BYTES", window)
+    monkeypatch.setattr("linkmatch_ray.core.matcher.WINDOW_BYTES_MIN", window)
+    options, blanks = MatchOptions(max_record_bytes=20), b" \n" * 100
+    for content in (b"[" + GOOD + b"]", b'{"data":\n"a"}', GOOD + b"\n" + GOOD):
+        outcome = match_bytes(blanks + content + blanks, RESTRICTIONS, options)
+        assert outcome.counts.matched == content.count(b"{")
+        assert outcome.entries == ()
+    document = b'{"r":[' + GOOD + b"]}"
+    exact = MatchOptions(max_record_bytes=len(document), records_at="/r")
+    less = MatchOptions(max_record_bytes=len(document) - 1, records_at="/r")
+    assert match_bytes(document + blanks, RESTRICTIONS, exact).counts.matched == 1
+    assert [entry.reason for entry in match_bytes(document, RESTRICTIONS, less).entries] == ["too_long"]
+
+
+@pytest.mark.parametrize("window", [16, 1 << 20])
+def test_an_overlong_record_and_damage(window, monkeypatch):
+    """One entry, the same from any window."""
+    monkeypatch.setattr("linkmatch_ray.core.matcher.WINDOW_BYTES", window)
+    monkeypatch.setattr("linkmatch_ray.core.matcher.WINDOW_BYTES_MIN", window)
+    options = MatchOptions(max_record_bytes=1000)
+    cut = gzip.compress(GOOD + b'\n{"data":"' + b"q" * 5000, 1)[:-4]
+    assert [entry.reason for entry in match_bytes(cut, RESTRICTIONS, options).entries] == ["truncated_gzip"]
+    wrong = b'[{"data":"a"},"' + b"q" * 1200 + b'"}'
+    assert entries_of(match_bytes(wrong, RESTRICTIONS, options)) == [("invalid_json", 1, 14, len(wrong) - 14)]
+
+
+def test_a_line_with_many_blanks_before_it_is_in_one_range():
+    """Where the line begins, not where its text does, says whose it is."""
+    data = b'{"data":"b"}\n' + b" " * 70_000 + GOOD + b"\n"
+    machine = Matcher(RESTRICTIONS.paths, RESTRICTIONS.index, MatchOptions(max_record_bytes=100))
+
+    def matched(start, stop):
+        source = io.BytesIO(data)
+        source.seek(max(0, start - 1))
+        return sum(
+            p.counts.matched for part in machine.stream(Plain(source), b"", start=start, stop=stop) for p in part.pieces
+        )
+
+    assert [matched(5, 40), matched(40, None), matched(5, None)] == [1, 0, 1]

@@ -146,3 +146,27 @@ def test_a_damaged_list_is_refused(kind):
     for broken in (data[:-3], data[:-1] + bytes([data[-1] ^ 1]), data + b"x"):
         with pytest.raises(RestrictionsError, match="Restore the file"):
             Restrictions.load(broken)
+
+
+def gzip_member(text, flags, fields):
+    """One with optional fields in its header."""
+    deflate = zlib.compressobj(6, zlib.DEFLATED, -15)
+    body = deflate.compress(text) + deflate.flush()
+    sums = zlib.crc32(text).to_bytes(4, "little") + len(text).to_bytes(4, "little")
+    return b"\x1f\x8b\x08" + bytes([flags]) + bytes(6) + fields + body + sums
+
+
+@pytest.mark.parametrize(
+    ("flags", "fields"),
+    [(8, b"name\0"), (24, b"name\0comment\0"), (12, b"\x06\0BC\x02\0\x1b\0name\0"), (4, b"\x02\0xx")],
+)
+def test_headers_with_fields(flags, fields):
+    """Wherever reads end in them, and where the member is damaged."""
+    first = compressed("gzip", LINES)
+    member = gzip_member(LINES[:5000], flags, fields)
+    for padding in range(40):
+        gap = (1 << 15) - len(first) % (1 << 15) - padding
+        data = first + bytes(gap) + member + compressed("gzip", LINES[5000:])
+        got = match_bytes(data, RESTRICTIONS, OPTIONS)
+        assert (got.counts.records, got.entries) == (6000, ()), padding
+    assert_salvaged("gzip", member[:-5] + bytes([member[-5] ^ 1]) + member[-4:])
