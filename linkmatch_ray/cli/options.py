@@ -88,6 +88,13 @@ JobId = Annotated[str | None, typer.Option("--job-id", help="Name of the job; ma
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Throw away what an earlier job left in the result directory.")
 ]
+Incremental = Annotated[
+    bool,
+    typer.Option("--incremental", help="Bring earlier results up to date: match only files that are new or changed."),
+]
+DropMissing = Annotated[
+    bool, typer.Option("--drop-missing", help="With --incremental: remove the results of files that are gone.")
+]
 MaxQuarantined = Annotated[
     int, typer.Option("--max-quarantined", min=0, help="Exit with 0 up to so many quarantine entries.")
 ]

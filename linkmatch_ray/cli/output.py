@@ -51,7 +51,7 @@ def summary_lines(summary: dict[str, Any], *, resumable: bool = True) -> Iterato
     """The summary as text: what was read, what was found, what went wrong, where the results are."""
     totals = summary["totals"]
     seconds = summary["matching_seconds"]
-    enough = seconds >= RATE_SECONDS_MIN and totals["input_bytes"] >= RATE_BYTES_MIN
+    enough = seconds >= RATE_SECONDS_MIN and totals["input_bytes"] >= RATE_BYTES_MIN and not summary["resumed"]
     rate = f" ({size(totals['input_bytes'] / seconds)}/s)" if enough else ""
     share = f" ({totals['matched'] / totals['records']:.2%})" if totals["matched"] else ""
     yield (
@@ -59,7 +59,8 @@ def summary_lines(summary: dict[str, Any], *, resumable: bool = True) -> Iterato
         f" by {number(totals['restrictions_hit'])} of {plural(totals['restrictions'], 'restriction')}"
     )
     start = summary["seconds"] - seconds
-    read = f"{plural(totals['files'], 'file')}, {size(totals['input_bytes'])} in {seconds:.1f} s{rate}"
+    before = f" ({number(summary['files_taken_over'])} as before)" if summary["files_taken_over"] else ""
+    read = f"{plural(totals['files'], 'file')}{before}, {size(totals['input_bytes'])} in {seconds:.1f} s{rate}"
     read += f" after {start:.1f} s of starting Ray" if start >= RATE_SECONDS_MIN else ""
     left = summary["left_out_by_name"]
     yield read + (f"; {plural(left, 'file')} left out by name" if left else "")
@@ -110,7 +111,7 @@ def print_status(status: dict[str, Any], directory: str, *, as_json: bool) -> No
         print(orjson.dumps(status, option=orjson.OPT_INDENT_2).decode())
         return
     state = status["state"] + (f" by {status['holder']}" if status["holder"] else "")
-    print(f"{directory}: {state}")
+    print(f"{directory}: {state}" + (", bringing it up to date" if status["incremental"] else ""))
     left = f", {size(status['bytes_left'])} left" if status["bytes_left"] else ""
     print(f"{number(status['files_done'])} of {plural(status['files'], 'file')} done{left}")
     print(
@@ -153,15 +154,16 @@ def progress_display(enabled: bool) -> Iterator[Any]:
     )
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("starting Ray", total=None)
-        began: list[float] = []
+        began: list[tuple[float, int]] = []
 
         def show(progress: JobProgress) -> None:
             if not progress.bytes_done and not progress.files_done:
                 return
             now = bar.get_time()
             if not began:
-                began.append(now)
-            rate = progress.bytes_done / (now - began[0]) if now - began[0] > 0.5 else 0
+                began.append((now, progress.bytes_done))
+            seconds, nbytes = now - began[0][0], progress.bytes_done - began[0][1]
+            rate = nbytes / seconds if seconds > RATE_SECONDS_MIN else 0
             counts = progress.counts
             parts = [
                 f"{number(progress.files_done)}/{plural(progress.files, 'file')}",

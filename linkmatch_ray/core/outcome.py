@@ -194,21 +194,22 @@ class Piece:
     files: int = 1
     shares: npt.NDArray[np.int64] | None = None
 
-    def without_first(self, count: int) -> tuple[Piece, int, int]:
-        """The share of all but the first `count` of several files, and the bytes of the others in both outputs."""
+    def of_files(self, start: int, stop: int) -> tuple[Piece, int, int]:
+        """The share of some of several files, without digests; and where it begins in the piece's two outputs."""
         assert self.shares is not None
-        columns = dict(zip(SHARE_COLUMNS, self.shares[count:].sum(axis=0).tolist(), strict=True))
-        skipped = dict(zip(SHARE_COLUMNS, self.shares[:count].sum(axis=0).tolist(), strict=True))
+        columns = dict(zip(SHARE_COLUMNS, self.shares[start:stop].sum(axis=0).tolist(), strict=True))
+        skipped = dict(zip(SHARE_COLUMNS, self.shares[:start].sum(axis=0).tolist(), strict=True))
         names = ("records", "matched", "unmatched", "missing_key", "not_object")
+        first_hit = skipped["hits"] * HIT_PAIR_BYTES
         piece = Piece(
-            file=self.file + count,
+            file=self.file + start,
             counts=Counts(*(columns[name] for name in names)),
             input_bytes=columns["input_bytes"],
             matched_bytes=columns["matched_bytes"],
             unmatched_bytes=columns["unmatched_bytes"],
-            hits=self.hits[skipped["hits"] * HIT_PAIR_BYTES :],
-            files=self.files - count,
-            shares=self.shares[count:] if self.files - count > 1 else None,
+            hits=self.hits[first_hit : first_hit + columns["hits"] * HIT_PAIR_BYTES],
+            files=stop - start,
+            shares=self.shares[start:stop] if stop - start > 1 else None,
         )
         return piece, skipped["matched_bytes"], skipped["unmatched_bytes"]
 

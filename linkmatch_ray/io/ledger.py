@@ -229,6 +229,21 @@ class Ledger:
         total: int = self._db.execute(sql, (start,)).fetchone()[0]
         return total
 
+    def files(self) -> Iterable[tuple[InputFile, int]]:
+        """The files of the plan, in order, and how many ranges each has; `fault` is a reason code here."""
+        columns = "path, real_path, size, mtime_ns, inode, fault, ranges"
+        for *file, ranges in self._db.execute(f"SELECT {columns} FROM files ORDER BY file"):
+            yield InputFile._make(file), ranges
+
+    def piece_at(self, key: Key) -> PieceRow | None:
+        """The piece with this key, or the last one before it."""
+        sql = (
+            "SELECT * FROM pieces WHERE (file, range, part) <= (?, ?, ?)"
+            " ORDER BY file DESC, range DESC, part DESC LIMIT 1"
+        )
+        row = self._db.execute(sql, key).fetchone()
+        return PieceRow(*row) if row else None
+
     def pieces(self) -> Iterable[PieceRow]:
         """All pieces, in order."""
         return map(PieceRow._make, self._db.execute("SELECT * FROM pieces ORDER BY file, range, part"))
@@ -241,7 +256,7 @@ class Ledger:
         """Offset in the matched output of the piece that has record number `start`, and how many are before it."""
         sql = (
             "SELECT matched_start, before FROM (SELECT matched_start, matched,"
-            " SUM(matched) OVER (ORDER BY file, range, part) - matched AS before FROM pieces WHERE matched > 0)"
+            " SUM(matched) OVER (ORDER BY file, range, part) - matched AS before FROM pieces WHERE matched_bytes > 0)"
             " WHERE before <= ? AND before + matched > ? LIMIT 1"
         )
         row: tuple[int, int] | None = self._db.execute(sql, (start, start)).fetchone()
@@ -252,6 +267,19 @@ class Ledger:
             "UPDATE frontier SET file = ?, range = ?, part = ?, matched_end = ?, unmatched_end = ?, quarantine_end = ?",
             (*frontier.next, *frontier.ends),
         )
+
+
+def settings_in(path: Path) -> dict[str, str]:
+    """The settings in a ledger; none where there is no ledger, or its job was killed before they were written."""
+    if not path.exists():
+        return {}
+    ledger = Ledger(path)
+    try:
+        return ledger.settings()
+    except sqlite3.OperationalError:
+        return {}
+    finally:
+        ledger.close()
 
 
 class _Transaction:

@@ -8,6 +8,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,9 @@ LEDGER: Final = "ledger.sqlite"
 SUMMARY: Final = "summary.json"
 _LOCK: Final = MARKER.decode()
 _OURS: Final = (MATCHED, UNMATCHED, QUARANTINE, RESTRICTIONS, LEDGER, LEDGER + "-journal", SUMMARY)
+
+NEXT: Final = "next"
+"""Where an incremental job writes, within the directory, until it is complete and takes the place of the earlier."""
 
 LOCK_WAIT_SECONDS: Final = 5.0
 """An actor whose driver was killed may live on, and write, for 2 to 3 seconds; a newcomer waits longer."""
@@ -98,6 +102,38 @@ def clear(directory: Path) -> None:
     """Remove what an earlier job left; call with the lock held."""
     for name in _OURS:
         (directory / name).unlink(missing_ok=True)
+        _unfinished(directory / name).unlink(missing_ok=True)
+    clear_next(directory)
+
+
+def clear_next(directory: Path) -> None:
+    """Remove what an incremental job left that is not complete; call with the lock held."""
+    if (directory / NEXT).exists():
+        clear(directory / NEXT)
+        (directory / NEXT).rmdir()
+
+
+def adopt_next(directory: Path) -> None:
+    """Put a complete incremental job in the place of the earlier one; call with the lock held.
+
+    Its summary is the record that this is to be done: it moves last, and until it has, all is done again from the
+    start. The earlier summary goes first, so that no summary ever stands over results that are not its own. Each step
+    is on the disk before the next begins.
+    """
+    following = directory / NEXT
+    if (following / SUMMARY).exists():
+        (directory / SUMMARY).unlink(missing_ok=True)
+        sync_directory(directory)
+        for name in (MATCHED, UNMATCHED, QUARANTINE, RESTRICTIONS, LEDGER):
+            if (following / name).exists():
+                os.replace(following / name, directory / name)
+        sync_directory(following)
+        sync_directory(directory)
+        os.replace(following / SUMMARY, directory / SUMMARY)
+        sync_directory(following)
+        sync_directory(directory)
+    with suppress(OSError):  # there is none; or it is not empty, as its job is under way
+        following.rmdir()
 
 
 def sync_directory(directory: Path) -> None:
@@ -109,9 +145,13 @@ def sync_directory(directory: Path) -> None:
         os.close(fd)
 
 
+def _unfinished(path: Path) -> Path:
+    return path.with_name(path.name + ".new")
+
+
 def write_atomically(path: Path, write: Callable[[Any], None]) -> None:
     """Write a file that is there wholly or not at all, also after a power cut."""
-    temporary = path.with_name(path.name + ".new")
+    temporary = _unfinished(path)
     with open(temporary, "wb") as file:
         write(file)
         file.flush()

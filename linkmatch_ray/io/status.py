@@ -1,4 +1,7 @@
-"""How far the job in a result directory is, from its ledger alone: no Ray, and no need of the one that runs."""
+"""How far the job in a result directory is, from its ledger alone: no Ray, and no need of the one that runs.
+
+Where an incremental job was begun there, it is that one; the results of before stay as they are until it is complete.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Any
 
 from linkmatch_ray.errors import InputError
 from linkmatch_ray.io.ledger import Ledger
-from linkmatch_ray.io.results import LEDGER, SUMMARY, holder
+from linkmatch_ray.io.results import LEDGER, NEXT, SUMMARY, holder
 
 
 def status(directory: Path) -> dict[str, Any]:
@@ -18,7 +21,8 @@ def status(directory: Path) -> dict[str, Any]:
     """
     if not (directory / LEDGER).exists():
         raise InputError(f"{directory}: no result directory. Name the one that submit printed.")
-    ledger = Ledger(directory / LEDGER)
+    updating = (directory / NEXT / LEDGER).exists()
+    ledger = Ledger((directory / NEXT if updating else directory) / LEDGER)
     try:
         settings, frontier = ledger.settings(), ledger.frontier()
         counts, input_bytes = ledger.totals()
@@ -27,10 +31,11 @@ def status(directory: Path) -> dict[str, Any]:
     finally:
         ledger.close()
     running = holder(directory)
-    complete = (directory / SUMMARY).exists()
+    complete = (directory / SUMMARY).exists() and not updating
     return {
         "state": "complete" if complete else "running" if running else "interrupted",
         "holder": running,
+        "incremental": updating,
         "job_id": settings["job_id"],
         "files": files,
         "files_done": frontier.next.file,

@@ -15,7 +15,7 @@ from linkmatch_ray.core.outcome import SHARE_COLUMNS, digest
 from linkmatch_ray.errors import InputError
 from linkmatch_ray.io.ledger import Ends, Key, Ledger, PieceRow
 from linkmatch_ray.io.report import count_hits, count_reasons, report_lines
-from linkmatch_ray.io.results import LEDGER, MATCHED, QUARANTINE, RESTRICTIONS, SUMMARY, UNMATCHED
+from linkmatch_ray.io.results import LEDGER, MATCHED, NEXT, QUARANTINE, RESTRICTIONS, SUMMARY, UNMATCHED
 
 _KEYS_AT_ONCE: Final = 1 << 16
 
@@ -53,6 +53,9 @@ class _Verifier:
         self._ends = Ends(0, 0, 0)  # of what was checked
 
     def problems(self) -> Iterator[str]:
+        if (self._directory / NEXT / SUMMARY).exists():
+            yield "an incremental job was stopped in its last step; its command again ends it in a moment"
+            return
         frontier = self._ledger.frontier()
         files = self._ledger.count_files()
         if self._complete and frontier.next != Key(files, 0, 0):

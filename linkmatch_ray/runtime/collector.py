@@ -9,13 +9,17 @@ changes nothing. So calls may come twice, late or out of order, and each record 
     3  pieces and frontier committed         all of it counted                   goes on behind it
     4  all committed, reverse report written a report that will be written anew  writes it again
     5  summary renamed into place            a complete job                      prints it
+
+An incremental job does all this in a directory within, and takes the pieces of files that have not changed from the
+earlier job. Once it is complete it takes the earlier one's place: `results.adopt_next` has the steps.
 """
 
 from __future__ import annotations
 
-import sqlite3
+import os
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -27,19 +31,23 @@ from linkmatch_ray.core.emit import move_provenance, provenance_prefix
 from linkmatch_ray.core.index import RestrictionIndex
 from linkmatch_ray.core.outcome import Counts, Entry, Piece, digest
 from linkmatch_ray.errors import JobChanged
+from linkmatch_ray.io.earlier import Earlier, Origins
 from linkmatch_ray.io.inputs import unpack_files
-from linkmatch_ray.io.ledger import Ends, Frontier, Key, Ledger, PieceRow
+from linkmatch_ray.io.ledger import Ends, Frontier, Key, Ledger, PieceRow, settings_in
 from linkmatch_ray.io.report import count_hits, count_reasons, report_lines
 from linkmatch_ray.io.results import (
     LEDGER,
     MATCHED,
+    NEXT,
     QUARANTINE,
     RESTRICTIONS,
     SUMMARY,
     UNMATCHED,
     Lock,
     Output,
+    adopt_next,
     clear,
+    clear_next,
     prepare,
     sync_directory,
     write_atomically,
@@ -54,23 +62,46 @@ MATCHES_MAX: Final = 10_000
 
 
 class Receipt(NamedTuple):
-    """What the collector has: before `durable` it survives a crash, before `taken` it is written; `ends` are those
-    of the durable outputs."""
+    """What the collector has.
+
+    Attributes:
+        durable: What is before this piece survives a crash.
+        taken: What is before this piece is written.
+        ends: Of the durable outputs.
+        counts, input_bytes: Sums over what is written.
+        more: The pieces of an earlier job come next; another call takes them.
+    """
 
     durable: Key
     taken: Key
     ends: Ends
+    counts: Counts
+    input_bytes: int
+    more: bool = False
 
 
 class Collector:
     """Accumulates the results of one job in a directory, exactly once and in order.
 
+    Args:
+        origins: For an incremental job, what it takes from the earlier one.
+
     Guarantees: what `commit` has reported as behind the frontier survives any crash; the outputs hold the
     pieces of the plan in its order, each once.
     """
 
-    def __init__(self, directory: str, packed_files: bytes, ranges: list[int], settings: dict[str, str]) -> None:
+    def __init__(
+        self,
+        directory: str,
+        packed_files: bytes,
+        ranges: list[int],
+        settings: dict[str, str],
+        origins: Origins | None = None,
+    ) -> None:
         self._directory = Path(directory)
+        self._place = self._directory if origins is None else self._directory / NEXT  # where it writes
+        self._origins = origins
+        self._earlier: Earlier | None = None
         self._files = unpack_files(packed_files)
         self._ranges, self._settings = ranges, settings
         self._provenance = settings["provenance"] == "1"
@@ -105,17 +136,23 @@ class Collector:
     def _begin(self, overwrite: bool) -> Receipt:
         if overwrite:
             clear(self._directory)
-        path = self._directory / LEDGER
-        begun = path.exists() and bool(_settings_of(path))
-        if not begun:
-            clear(self._directory)
-        self._ledger = Ledger(path, create=not begun)
-        if not begun:
-            self._ledger.begin_job(self._settings, self._files, self._ranges)
-        elif self._ledger.settings().get("fingerprint") != self._settings["fingerprint"]:
-            self._ledger.close()
+        adopt_next(self._directory)
+        if self._origins is None:
+            clear_next(self._directory)
+        else:
+            self._earlier = Earlier(self._directory, self._origins)
+            self._place.mkdir(exist_ok=True)
+        begun = settings_in(self._place / LEDGER).get("fingerprint")
+        same = begun == self._settings["fingerprint"]
+        if begun and not same and self._origins is None:
             raise JobChanged(f"{self._directory}: holds a job with other inputs, restrictions or options.")
-        self._outputs = tuple(Output(self._directory / name) for name in (MATCHED, UNMATCHED, QUARANTINE))
+        if not same:
+            clear(self._place)
+        self._ledger = Ledger(self._place / LEDGER, create=not same)
+        if not same:
+            self._ledger.begin_job(self._settings, self._files, self._ranges)
+        self._outputs = tuple(Output(self._place / name) for name in self._names())
+        sync_directory(self._place)
         sync_directory(self._directory)
         self._frontier = self._recover()
         self._durable = self._frontier
@@ -124,6 +161,15 @@ class Collector:
         self._uncommitted_bytes, self._committed_at = 0, time.monotonic()
         self._state = "running"
         return self._receipt()
+
+    def _names(self) -> tuple[str, str, str]:
+        """The three outputs; a list that was not asked for is not written, as an empty file would look like one."""
+        emit = self._settings["emit"]
+        return (
+            os.devnull if emit == "unmatched" else MATCHED,
+            os.devnull if emit == "matched" else UNMATCHED,
+            QUARANTINE,
+        )
 
     def _recover(self) -> Frontier:
         """Cut the outputs to the ledger. Where they are shorter (a power cut), step back to what is whole."""
@@ -168,6 +214,8 @@ class Collector:
             for output in self._outputs:
                 output.close()
             self._ledger.close()
+            if self._earlier is not None:
+                self._earlier.close()
             self._lock.release()
             self._lock = None
             self._state = "stopped"
@@ -178,15 +226,19 @@ class Collector:
         """Take the parts that come next, in order.
 
         Pieces before the frontier were taken already and are passed over. From the first piece that is not
-        the next one on, nothing is taken.
+        the next one on, nothing is taken. What comes next of an earlier job is taken in between.
         """
         for part in parts:
-            if not self._take(part):
+            if self._take_earlier() or not self._take(part):
                 break
-        due = time.monotonic() - self._committed_at >= COMMIT_SECONDS
-        if due or self._uncommitted_bytes >= COMMIT_BYTES:
+        self._take_earlier()
+        if self._is_due():
             self._flush()
         return self._receipt()
+
+    def _is_due(self) -> bool:
+        late = time.monotonic() - self._committed_at >= COMMIT_SECONDS
+        return late or self._uncommitted_bytes >= COMMIT_BYTES
 
     def flush(self) -> Receipt:
         """Make everything taken durable."""
@@ -194,7 +246,18 @@ class Collector:
         return self._receipt()
 
     def _receipt(self) -> Receipt:
-        return Receipt(self._durable.next, self._frontier.next, self._durable.ends)
+        counts, following = replace(self._counts), self._frontier.next
+        more = self._earlier is not None and self._earlier.at(following) is not None
+        return Receipt(self._durable.next, following, self._durable.ends, counts, self._input_bytes, more)
+
+    def _take_earlier(self) -> bool:
+        """Take over the pieces that an earlier job has at the frontier, so many as are committed together; returns
+        whether there are more."""
+        while self._earlier is not None and (found := self._earlier.at(self._frontier.next)) is not None:
+            if self._is_due():
+                return True
+            self._add(found.piece, [found.matched], [found.unmatched], found.quarantine)
+        return False
 
     def _take(self, part: PartBody) -> bool:
         matched, unmatched = _Chunks(part.matched), _Chunks(part.unmatched)
@@ -204,7 +267,7 @@ class Collector:
             begun = self._frontier.next.file - piece.file
             if piece.shares is not None and 0 < begun < piece.files and self._frontier.next[1:] == (0, 0):
                 # Some of its files came before in another piece: a unit that is done again may be packed otherwise.
-                rest, skipped_matched, skipped_unmatched = piece.without_first(begun)
+                rest, skipped_matched, skipped_unmatched = piece.of_files(begun, piece.files)
                 mine, others = _skip(mine, skipped_matched), _skip(others, skipped_unmatched)
                 rest.matched_digest, rest.unmatched_digest = digest(*mine), digest(*others)
                 self._take_piece(rest, mine, others)
@@ -221,9 +284,7 @@ class Collector:
 
     def _take_piece(self, piece: Piece, matched: list[memoryview], unmatched: list[memoryview]) -> None:
         file = self._files[piece.file]
-        if piece.range == 0 and piece.part == 0:
-            self._file_start, self._base, self._in_range = self._frontier.ends, [0, 0], [0, 0]
-        indexes, lines = self._base
+        indexes, lines = self._base if piece.range else (0, 0)
         if self._provenance and indexes + lines:
             prefix = provenance_prefix(file.name)
             moved_matched = move_provenance(b"".join(matched), prefix, indexes, lines)
@@ -231,7 +292,13 @@ class Collector:
             piece.matched_digest, piece.unmatched_digest = digest(moved_matched), digest(moved_unmatched)
             matched, unmatched = [memoryview(moved_matched)], [memoryview(moved_unmatched)]
         moved = [entry.moved(indexes, lines) for entry in piece.entries]
-        self._write(piece, matched, unmatched, b"".join(entry.as_line(file.name) for entry in moved))
+        self._add(piece, matched, unmatched, b"".join(entry.as_line(file.name) for entry in moved))
+
+    def _add(self, piece: Piece, matched: list[memoryview], unmatched: list[memoryview], quarantine: bytes) -> None:
+        """Write the next piece, whose positions are those in its file, and move the frontier behind it."""
+        if piece.range == 0 and piece.part == 0:
+            self._file_start, self._base, self._in_range = self._frontier.ends, [0, 0], [0, 0]
+        self._write(piece, matched, unmatched, quarantine)
         self._in_range[0] += piece.indexes
         self._in_range[1] += piece.lines
         if not piece.last:
@@ -301,28 +368,29 @@ class Collector:
         for output, end in zip(self._outputs, self._frontier.ends, strict=True):
             output.truncate(end)
             output.sync()
-        for name, emit in ((MATCHED, "unmatched"), (UNMATCHED, "matched")):
-            if self._settings["emit"] == emit:  # an empty file would look like an answer
-                (self._directory / name).unlink()
         hits = self._write_report(index)
         totals, input_bytes = self._ledger.totals()
         summary = {
             **details,
             "totals": {"files": len(self._files), "input_bytes": input_bytes, **totals.as_dict(), **hits},
             "faults": self._ledger.faults(),
-            "reasons": count_reasons(self._directory / QUARANTINE),
+            "reasons": count_reasons(self._place / QUARANTINE),
         }
         write_atomically(
-            self._directory / SUMMARY,
+            self._place / SUMMARY,
             lambda file: file.write(orjson.dumps(summary, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)),
         )
+        if self._earlier is not None:
+            with self._reading:
+                adopt_next(self._directory)
+                self._place = self._directory
         self._state = "complete"
         return summary
 
     def _write_report(self, index: RestrictionIndex) -> dict[str, int]:
         """`restrictions.jsonl`: for each restriction how many records equal it."""
         hits = count_hits(index, self._ledger.hits())
-        write_atomically(self._directory / RESTRICTIONS, lambda file: file.writelines(report_lines(index, hits)))
+        write_atomically(self._place / RESTRICTIONS, lambda file: file.writelines(report_lines(index, hits)))
         return {"restrictions": index.restrictions, "restrictions_hit": int(np.count_nonzero(hits))}
 
     # Reading, for other programs; may be called at any time
@@ -344,11 +412,12 @@ class Collector:
         found: list[bytes] = []
         with self._reading:
             place = self._ledger.matched_from(start) if limit > 0 else None
+            if place is None:
+                return found
             end = self._ledger.frontier().ends.matched
-        if place is None:
-            return found
+            file = open(self._place / MATCHED, "rb")  # noqa: SIM115 - it may be moved once the lock is let go
         offset, before = place
-        with open(self._directory / MATCHED, "rb") as file:
+        with file:
             file.seek(offset)
             for number in range(before, start + limit):
                 if offset >= end:
@@ -361,23 +430,12 @@ class Collector:
 
     def summary(self) -> dict[str, Any] | None:
         """The summary of a complete job; None before."""
-        path = self._directory / SUMMARY
+        path = self._place / SUMMARY
         return orjson.loads(path.read_bytes()) if self._state == "complete" else None
 
 
 def _as_json(shares: npt.NDArray[np.int64]) -> str:
     return orjson.dumps(shares, option=orjson.OPT_SERIALIZE_NUMPY).decode()
-
-
-def _settings_of(path: Path) -> dict[str, str]:
-    """The settings in a ledger; none where the job was killed before they were written."""
-    ledger = Ledger(path)
-    try:
-        return ledger.settings()
-    except sqlite3.OperationalError:
-        return {}
-    finally:
-        ledger.close()
 
 
 def _skip(chunks: list[memoryview], size: int) -> list[memoryview]:

@@ -95,7 +95,7 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a job is; sums over the parts that have come.
+    """How far a job is; sums over what is written.
 
     Attributes:
         files, files_done: Files in the plan, and how many of them are wholly durable.
@@ -148,7 +148,8 @@ class Driver:
         self._held_bytes = 0
         self._commit: Any = None
         self._opened, self._setbacks = False, 0
-        self._durable = Key(0, 0, 0)
+        self._durable = self._taken = Key(0, 0, 0)
+        self._more = False
         self._end = Key(len(files), 0, 0)
         total = sum(max(file.size, 0) for file in files)
         self.progress = Progress(files=len(files), bytes_total=total)
@@ -187,14 +188,40 @@ class Driver:
                 self._set_back("the collector died")
                 continue
             self._opened = True
-            self._durable, self._ends = receipt.durable, receipt.ends
+            self._read(receipt)
             return receipt
+
+    def _read(self, receipt: Receipt) -> None:
+        """Learn how far the collector is."""
+        if receipt.durable > self._durable:
+            self._setbacks = 0
+        self._durable, self._taken, self._more = receipt.durable, receipt.taken, receipt.more
+        self.progress = replace(
+            self.progress,
+            files_done=receipt.durable.file,
+            bytes_done=receipt.input_bytes,
+            counts=receipt.counts,
+            ends=receipt.ends._asdict(),
+        )
+
+    def finish(self, index: Any, details: Callable[[Counts], dict[str, Any]]) -> dict[str, Any]:
+        """After `run`: have the report and the summary written; returns the summary.
+
+        Args:
+            details: What the summary says beside the collector's totals, given these.
+        """
+        while True:
+            finish = self._collector.finish.options(concurrency_group="commit")
+            try:
+                summary: dict[str, Any] = fetch(finish.remote(index, details(self.progress.counts)))
+                return summary
+            except RayActorError:
+                self._set_back("the collector died")
+                if self._open().durable < self._end:
+                    raise JobError("the results were replaced by another job's meanwhile.") from None
 
     def _begin(self) -> None:
         """Go on from the durable frontier."""
-        taken = ray.get(self._collector.progress.remote())
-        counts = Counts(**{name: taken[name] for name in Counts().as_dict()})
-        self.progress = replace(self.progress, counts=counts, bytes_done=taken["input_bytes"])
         units = self._plan.units
         while self._next_unit < len(units) and units[self._next_unit].last < self._durable[:2]:
             self._next_unit += 1
@@ -280,9 +307,6 @@ class Driver:
         unit.received, unit.whole = header.last, header.whole
         unit.parts.append(Held(header, body))
         self._held_bytes += header.nbytes
-        counts = replace(self.progress.counts)
-        counts.add(header.counts)
-        self.progress = replace(self.progress, counts=counts, bytes_done=self.progress.bytes_done + header.input_bytes)
 
     # Trying again
 
@@ -319,7 +343,7 @@ class Driver:
             self._held_bytes -= held.header.nbytes
         key = Key(file, range_, FAULT_PART)
         piece = Piece(*key, fault=entry, counts=Counts(entries=1))
-        header = PartHeader(key, key, True, 0, piece.counts, 0)
+        header = PartHeader(key, key, True, 0)
         unit.parts = deque([Held(header, PartBody([piece], [], []))])
         unit.offered, unit.ended = 0, True
 
@@ -342,7 +366,7 @@ class Driver:
             return
         bodies: list[Any] = []
         nbytes = 0
-        for unit in self._window:
+        for unit in [] if self._more else self._window:
             while unit.offered < len(unit.parts) and nbytes < OFFER_BYTES:
                 held = unit.parts[unit.offered]
                 bodies.append(held.body)
@@ -350,9 +374,9 @@ class Driver:
                 unit.offered += 1
             if not unit.ended or unit.offered < len(unit.parts):
                 break
-        if bodies:
+        if bodies or self._more:
             self._commit = self._collector.commit.options(concurrency_group="commit").remote(*bodies)
-        elif any(unit.offered for unit in self._window) and self._nothing_comes():
+        elif self._taken > self._durable and self._nothing_comes():
             self._commit = self._collector.flush.options(concurrency_group="commit").remote()
         else:
             self._retire()
@@ -381,14 +405,11 @@ class Driver:
             if isinstance(cause, OSError):
                 raise JobError(f"the results cannot be written: {cause.strerror or cause}.") from None
             raise JobError(f"the collector failed: {brief(cause)}.") from error
-        if receipt.durable > self._durable:
-            self._setbacks = 0
-        self._durable, self._ends = receipt.durable, receipt.ends
+        self._read(receipt)
         self._retire(receipt)
 
     def _retire(self, receipt: Receipt | None = None) -> None:
         """Let go of what is durable; offer again what was offered and not taken."""
-        self.progress = replace(self.progress, files_done=self._durable.file, ends=self._ends._asdict())
         for unit in self._window:
             while unit.parts and unit.parts[0].header.last < self._durable:
                 self._held_bytes -= unit.parts.popleft().header.nbytes

@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import os
-import platform
-import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
-from secrets import token_hex
 from typing import Any, Final
 
-import orjson
-import xxhash
-
-from linkmatch_ray import __version__
 from linkmatch_ray.core.outcome import MatchOptions
 from linkmatch_ray.core.parts import PART_BYTES_MAX
-from linkmatch_ray.errors import JobChanged, JobError, LinkmatchError
-from linkmatch_ray.io.hints import hints
-from linkmatch_ray.io.inputs import InputFile, Listing, list_inputs, pack_files
-from linkmatch_ray.io.ledger import Ledger
+from linkmatch_ray.errors import JobError, LinkmatchError
+from linkmatch_ray.io.earlier import Origins
+from linkmatch_ray.io.inputs import InputFile, list_inputs, pack_files
 from linkmatch_ray.io.restrictions import Restrictions
-from linkmatch_ray.io.results import LEDGER, MATCHED, SUMMARY, prepare
+from linkmatch_ray.io.results import MATCHED, prepare
 from linkmatch_ray.runtime.collector import Collector
-from linkmatch_ray.runtime.driver import Driver, Progress, brief, fetch
+from linkmatch_ray.runtime.driver import Driver, Progress, brief
 from linkmatch_ray.runtime.orphans import die_with_parent
 from linkmatch_ray.runtime.plan import UNIT_BYTES, PlanOptions, make_plan
+from linkmatch_ray.runtime.request import Request
 from linkmatch_ray.runtime.session import NAMESPACE, Session
 from linkmatch_ray.runtime.tasks import TaskSettings
 
@@ -47,8 +39,8 @@ class Job:
         directory: Where its results are.
     """
 
-    def __init__(self, request: _Request) -> None:
-        self._request = request
+    def __init__(self, request: Request, workers: int | None, session: Session | Callable[[], Session] | None) -> None:
+        self._request, self._workers, self._given = request, workers, session
         self.id, self.directory = request.job_id, request.directory
         self._stop = threading.Event()
         self._done = threading.Event()
@@ -109,7 +101,7 @@ class Job:
 
     def _run(self) -> None:
         request = self._request
-        given = request.session
+        given = self._given
         session = given if isinstance(given, Session) else (given or Session)()
         started = time.time()
         try:
@@ -118,19 +110,19 @@ class Job:
             if not request.overwrite:
                 prepare(self.directory)
             index = ray.put(request.restrictions.index)
-            plan = make_plan(request.files, request.options, request.plan)
+            plan = make_plan(request.files, request.options, request.plan, request.origins)
             settings = TaskSettings(request.restrictions.paths, request.options, request.plan)
 
             def open_collector(again: bool) -> tuple[Any, Any]:
                 if self._collector is not None:
                     ray.kill(self._collector)  # it died by itself, but keeps its name until it is told to
                 self._collector = start_collector(
-                    ray, self.id, str(self.directory), request.files, plan.ranges, request.settings
+                    ray, self.id, str(self.directory), request.files, plan.ranges, request.settings, request.origins
                 )
                 opening = self._collector.open.options(concurrency_group="commit")
                 return self._collector, opening.remote(overwrite=request.overwrite and not again)
 
-            workers = request.workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
+            workers = self._workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
             self._driver = Driver(
                 plan,
                 request.files,
@@ -142,14 +134,10 @@ class Job:
                 resumes=request.resumes,
             )
             try:
-                collector = self._driver.run()
-                counts = self._driver.progress.counts
-                details = request.details(started, matching, workers, len(plan.units))
-                details["hints"] = hints(
-                    request.files, request.restrictions, counts.records, counts.matched, counts.missing_key
+                self._driver.run()
+                self._summary = self._driver.finish(
+                    index, lambda counts: request.details(counts, started, matching, workers, len(plan.units))
                 )
-                finish = collector.finish.options(concurrency_group="commit").remote(index, details)
-                self._summary = fetch(finish)
             finally:
                 if self._collector is not None:
                     _close(ray, self._collector)
@@ -173,6 +161,8 @@ def submit(
     workers: int | None = None,
     job_id: str | None = None,
     overwrite: bool = False,
+    incremental: bool = False,
+    drop_missing: bool = False,
     one_file_per_task: bool = False,
     unit_bytes: int = UNIT_BYTES,
     part_bytes: int = PART_BYTES_MAX,
@@ -187,118 +177,43 @@ def submit(
         output: The result directory.
         workers: Tasks at a time; None for as many as Ray has CPUs.
         overwrite: Throw away what an earlier job left in `output`.
+        incremental: Where `output` holds a job with other inputs, bring it to what a job on these would give: only
+            files that are new or changed, or could not be read, are matched. Until that is complete, what the
+            earlier job wrote stays as it is.
+        drop_missing: Remove the results of files that are gone.
         unit_bytes, part_bytes: Input of one task, and of one part of its result, in bytes, about.
         session: A Ray that is being started, or what starts one when it is needed; None to use the one of this
             program, or else an own one.
 
     Raises:
-        InputError: there is no input file.
+        InputError: there is no input file, or some are gone whose results are to be brought up to date.
         JobChanged: `output` holds a job with other inputs, restrictions or options.
         UsageError: `output` cannot be used.
     """
     listing = list_inputs(inputs)
     plan = PlanOptions(unit_bytes, part_bytes, one_file_per_task)
-    request = _Request(
+    request = Request(
         listing,
         restrictions,
         Path(output),
         options or MatchOptions(),
         plan,
-        workers,
         job_id,
         overwrite,
-        session,
+        incremental,
+        drop_missing,
     )
-    return Job(request)
-
-
-class _Request:
-    """What was asked for, compared with what the directory holds."""
-
-    def __init__(
-        self,
-        listing: Listing,
-        restrictions: Restrictions,
-        directory: Path,
-        options: MatchOptions,
-        plan: PlanOptions,
-        workers: int | None,
-        job_id: str | None,
-        overwrite: bool,
-        session: Session | Callable[[], Session] | None,
-    ) -> None:
-        self.files, self.left_out = listing.files, listing.left_out
-        self.restrictions, self.options, self.plan = restrictions, options, plan
-        self.directory = directory.absolute()
-        self.workers, self.overwrite, self.session = workers, overwrite, session
-        self.job_id = job_id or f"{time.strftime('%Y%m%d-%H%M%S')}-{token_hex(3)}"
-        self.finished: dict[str, Any] | None = None
-        self.resumes = False
-        self.settings = {
-            "inputs": inputs_digest(self.files),
-            "restrictions": restrictions.index.content_hash,
-            "options": orjson.dumps({**asdict(options), "keys": [str(pair) for pair in restrictions.pairs]}).decode(),
-        }
-        self.settings["fingerprint"] = xxhash.xxh3_128_hexdigest("\n".join(self.settings.values()).encode())
-        if not overwrite:
-            self._compare(_settings_in(self.directory))
-        self.settings |= {
-            "plan": orjson.dumps(asdict(self.plan)).decode(),
-            "emit": options.emit,
-            "provenance": "1" if options.provenance else "0",
-            "job_id": self.job_id,
-        }
-
-    def _compare(self, before: dict[str, str]) -> None:
-        """Take over an earlier job that is the same; refuse one that is not."""
-        if not before:
-            return
-        differs = [name for name in ("inputs", "restrictions", "options") if before[name] != self.settings[name]]
-        if differs:
-            raise JobChanged(
-                f"{self.directory}: holds the results of a job with other {' and '.join(differs)}."
-                " Name another directory with -o, or start anew with --overwrite."
-            )
-        self.job_id, self.resumes = before["job_id"], True
-        self.plan = PlanOptions(**orjson.loads(before["plan"]))
-        summary = self.directory / SUMMARY
-        if summary.exists():
-            self.finished = orjson.loads(summary.read_bytes())
-
-    def details(self, started: float, matching: float, workers: int, units: int) -> dict[str, Any]:
-        """The part of the summary that the collector cannot know."""
-        import ray
-
-        return {
-            "job_id": self.job_id,
-            "directory": str(self.directory),
-            "restrictions": self.restrictions.name,
-            "keys": [str(pair) for pair in self.restrictions.pairs],
-            "options": {name: value for name, value in asdict(self.options).items() if name != "name"},
-            "left_out_by_name": self.left_out,
-            "units": units,
-            "workers": workers,
-            "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(started)),
-            "seconds": round(time.time() - started, 3),
-            "matching_seconds": round(time.time() - matching, 3),
-            "versions": {
-                "linkmatch_ray": __version__,
-                "ray": ray.__version__,
-                "python": platform.python_version(),
-            },
-        }
-
-
-def inputs_digest(files: Sequence[InputFile]) -> str:
-    """Changes when any input is another file, or another version of it, or in another place."""
-    digest = xxhash.xxh3_128()
-    for file in files:
-        digest.update(b"%d %d %d %d %s" % (len(file.name), file.size, file.mtime_ns, file.inode, file.name))
-    return digest.hexdigest()
+    return Job(request, workers, session)
 
 
 def start_collector(
-    ray: Any, job_id: str, directory: str, files: list[InputFile], ranges: list[int], settings: dict[str, str]
+    ray: Any,
+    job_id: str,
+    directory: str,
+    files: list[InputFile],
+    ranges: list[int],
+    settings: dict[str, str],
+    origins: Origins | None,
 ) -> Any:
     """The collector as an actor: named, without CPUs, on this node, never restarted by Ray."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -313,7 +228,7 @@ def start_collector(
         allow_out_of_order_execution=True,
         scheduling_strategy=here,
     )
-    collector = actor.remote(directory, pack_files(files), ranges, settings)
+    collector = actor.remote(directory, pack_files(files), ranges, settings, origins)
     collector.__ray_call__.remote(lambda _: die_with_parent())
     return collector
 
@@ -323,15 +238,3 @@ def _close(ray: Any, collector: Any) -> None:
     with suppress(ray.exceptions.RayError):
         ray.get(collector.close.options(concurrency_group="commit").remote(), timeout=CLOSE_SECONDS_MAX)
     ray.kill(collector)
-
-
-def _settings_in(directory: Path) -> dict[str, str]:
-    if not (directory / LEDGER).exists():
-        return {}
-    ledger = Ledger(directory / LEDGER)
-    try:
-        return ledger.settings()
-    except sqlite3.OperationalError:  # killed before its tables were made
-        return {}
-    finally:
-        ledger.close()

@@ -15,6 +15,7 @@ from linkmatch_ray.core.frames import skip_white
 from linkmatch_ray.core.inflate import is_compressed
 from linkmatch_ray.core.outcome import MatchOptions
 from linkmatch_ray.core.parts import PART_BYTES_MAX
+from linkmatch_ray.io.earlier import Origins
 from linkmatch_ray.io.inputs import InputFile
 
 UNIT_BYTES: Final = 64 << 20
@@ -84,8 +85,8 @@ class Plan:
             yield row
 
 
-def make_plan(files: list[InputFile], options: MatchOptions, how: PlanOptions) -> Plan:
-    """Cut the files into units, in their order."""
+def make_plan(files: list[InputFile], options: MatchOptions, how: PlanOptions, origins: Origins | None = None) -> Plan:
+    """Cut the files into units, in their order; without those whose results an earlier job has."""
     plan = Plan()
     first = nbytes = 0  # of the unit that is being filled
 
@@ -98,12 +99,18 @@ def make_plan(files: list[InputFile], options: MatchOptions, how: PlanOptions) -
     for number, file in enumerate(files):
         size = max(file.size, 0)
         count = 1
+        done = 0 if origins is None else origins.ranges_done(number)
+        if done is None:
+            flush(number)
+            plan.ranges.append(origins.ranges[number])  # type: ignore[union-attr]
+            first = number + 1
+            continue
         if how.one_file_per_task:
             flush(number)
         elif size > how.unit_bytes and _is_lines(file, options):
             flush(number)
             count = -(-size // how.unit_bytes)
-            for range_ in range(count):
+            for range_ in range(done, count):
                 start, end = range_ * how.unit_bytes, (range_ + 1) * how.unit_bytes
                 to_end = range_ == count - 1
                 unit = Unit(number, number + 1, min(end, size) - start, range_, start, None if to_end else end)

@@ -41,15 +41,12 @@ class PartHeader:
         first, last: Keys of its first and last piece.
         whole: No further part of the last piece's range follows.
         nbytes: Bytes of output.
-        counts, input_bytes: Sums, for progress.
     """
 
     first: Key
     last: Key
     whole: bool
     nbytes: int
-    counts: Counts
-    input_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +82,6 @@ def match_unit(unit: Unit, packed_files: bytes, index: RestrictionIndex, setting
 
 
 def _sealed(part: Part) -> Iterator[Any]:
-    counts, input_bytes = Counts(), 0
-    for piece in part.pieces:
-        counts.add(piece.counts)
-        input_bytes += piece.input_bytes
     first, last = part.pieces[0], part.pieces[-1]
     yield PartBody(
         part.pieces,
@@ -101,8 +94,6 @@ def _sealed(part: Part) -> Iterator[Any]:
         Key(last.file + last.files - 1, last.range, last.part),
         last.last,
         part.nbytes,
-        counts,
-        input_bytes,
     )
 
 

@@ -1,0 +1,182 @@
+"""What an earlier job in the same directory has of today's inputs: what `--incremental` need not match again.
+
+A file is taken over where its name, place on the disk and fingerprint are as they were, and no fault stands for it:
+its pieces go to its place of today with their bytes, counts and hits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from linkmatch_ray.core.outcome import Counts, Piece, digest
+from linkmatch_ray.errors import DirectoryInUse, JobError
+from linkmatch_ray.io.inputs import InputFile
+from linkmatch_ray.io.ledger import Key, Ledger, PieceRow
+from linkmatch_ray.io.results import LEDGER, MATCHED, QUARANTINE, UNMATCHED
+
+NOWHERE: Final = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """Where today's files were in an earlier job's plan.
+
+    Attributes:
+        fingerprint, frontier: Of that job, by which it is known again.
+        places: For each file of today its place in that plan, or `NOWHERE`; int64 of shape (files,).
+        ranges: In how many ranges each of these files was read, by its place of today.
+        changed, new: How many files have another content now, and how many it did not have.
+        gone: Names of files that it has results of, and today's inputs have not.
+        faults: How many files of it are to be tried again, as a fault stands for them.
+    """
+
+    fingerprint: str
+    frontier: Key
+    places: npt.NDArray[np.int64]
+    ranges: dict[int, int]
+    changed: int
+    new: int
+    gone: list[bytes]
+    faults: int
+
+    def ranges_done(self, file: int) -> int | None:
+        """How many ranges of a file need not be matched; None for all of them."""
+        place = self.places[file]
+        if place == NOWHERE:
+            return 0
+        return None if place < self.frontier.file else self.frontier.range
+
+    @property
+    def files(self) -> int:
+        """How many files need not be matched."""
+        return int(np.count_nonzero((self.places != NOWHERE) & (self.places < self.frontier.file)))
+
+
+def origins_of(files: Sequence[InputFile], ledger: Ledger) -> Origins:
+    """Compare today's files with those of an earlier job."""
+    frontier = ledger.frontier().next
+    before = {file.name: (place, ranges, file) for place, (file, ranges) in enumerate(ledger.files())}
+    places, ranges_of = np.full(len(files), NOWHERE, np.int64), {}
+    changed = new = faults = 0
+    for number, file in enumerate(files):
+        place, ranges, known = before.pop(file.name, (NOWHERE, 0, None))
+        if known is None:
+            new += 1
+        elif known[:5] != file[:5]:
+            changed += 1
+        elif known.fault is not None:
+            faults += 1
+        elif Key(place, 0, 0) < frontier:
+            places[number], ranges_of[number] = place, ranges
+    gone = [name for name, (place, *_) in before.items() if Key(place, 0, 0) < frontier]
+    return Origins(ledger.settings()["fingerprint"], frontier, places, ranges_of, changed, new, gone, faults)
+
+
+class Taken(NamedTuple):
+    """A piece of the earlier job at its new place, and its bytes in the three outputs."""
+
+    piece: Piece
+    matched: memoryview
+    unmatched: memoryview
+    quarantine: bytes
+
+
+class Earlier:
+    """The results of an earlier job, read piece by piece."""
+
+    def __init__(self, directory: Path, origins: Origins) -> None:
+        self._directory, self._places = directory, origins.places
+        self._ledger = Ledger(directory / LEDGER)
+        self._files = [open(directory / name, "rb") for name in self._outputs()]  # noqa: SIM115 - held for life
+        self._row: PieceRow | None = None  # the last one that was read, and its contents
+        self._contents = [b"", b"", b""]
+        settings = self._ledger.settings()
+        if (settings["fingerprint"], self._ledger.frontier().next) != (origins.fingerprint, origins.frontier):
+            self.close()
+            raise DirectoryInUse(f"{directory}: another job wrote here meanwhile. Run the same command again.")
+
+    def _outputs(self) -> list[str | Path]:
+        """The three files; one that the job did not write, and the ledger has no bytes of, is nothing."""
+        names = [self._directory / name for name in (MATCHED, UNMATCHED, QUARANTINE)]
+        return [path if path.exists() else "/dev/null" for path in names]
+
+    def close(self) -> None:
+        """Close its files."""
+        self._ledger.close()
+        for file in self._files:
+            file.close()
+
+    def at(self, key: Key) -> Taken | None:
+        """What it has at a place of today's plan: a piece, or as many files of one as go on together.
+
+        Raises:
+            JobError: the bytes are no longer those that were written.
+        """
+        if key.file >= len(self._places) or self._places[key.file] == NOWHERE:
+            return None
+        origin = Key(int(self._places[key.file]), key.range, key.part)
+        row = self._ledger.piece_at(origin)
+        if row is None:
+            return None
+        within = row.shares is not None and origin.file < row.file + row.files
+        if row[:3] != origin and not within:
+            return None
+        if row != self._row:
+            self._row, self._contents = row, self._read(row)
+        matched, unmatched = memoryview(self._contents[0]), memoryview(self._contents[1])
+        piece = _as_piece(row)
+        if row.files > 1:
+            start = origin.file - row.file
+            along = self._places[key.file : key.file + row.files - start]
+            apart = np.flatnonzero(along != np.arange(origin.file, origin.file + len(along)))
+            stop = start + (int(apart[0]) if len(apart) else len(along))
+            piece, low_matched, low_unmatched = piece.of_files(start, stop)
+            matched = matched[low_matched : low_matched + piece.matched_bytes]
+            unmatched = unmatched[low_unmatched : low_unmatched + piece.unmatched_bytes]
+            piece.matched_digest, piece.unmatched_digest = digest(matched), digest(unmatched)
+        piece.file = key.file
+        return Taken(piece, matched, unmatched, self._contents[2])
+
+    def _read(self, row: PieceRow) -> list[bytes]:
+        spans = (
+            (row.matched_start, row.matched_bytes, row.matched_digest),
+            (row.unmatched_start, row.unmatched_bytes, row.unmatched_digest),
+            (row.quarantine_start, row.quarantine_bytes, row.quarantine_digest),
+        )
+        contents = []
+        for file, (start, size, expected) in zip(self._files, spans, strict=True):
+            file.seek(start)
+            contents.append(file.read(size))
+            if digest(contents[-1]) != expected:
+                raise JobError(
+                    f"{file.name}: bytes {start:,} to {start + size:,} are not those that were written, so they cannot"
+                    " be taken over. See `verify`; start anew with --overwrite."
+                )
+        return contents
+
+
+def _as_piece(row: PieceRow) -> Piece:
+    return Piece(
+        file=row.file,
+        range=row.range,
+        part=row.part,
+        last=bool(row.last),
+        counts=Counts(row.records, row.matched, row.unmatched, row.missing_key, row.not_object, row.entries),
+        lines=row.lines,
+        indexes=row.indexes,
+        input_bytes=row.input_bytes,
+        matched_bytes=row.matched_bytes,
+        unmatched_bytes=row.unmatched_bytes,
+        matched_digest=row.matched_digest,
+        unmatched_digest=row.unmatched_digest,
+        hits=row.hits,
+        files=row.files,
+        shares=None if row.shares is None else np.array(orjson.loads(row.shares), np.int64),
+    )

@@ -1,0 +1,183 @@
+"""What was asked for, compared with what the result directory holds: a new job, one to go on with, or one refused."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from secrets import token_hex
+from typing import Any, Final
+
+import orjson
+import xxhash
+
+from linkmatch_ray import __version__
+from linkmatch_ray.core.outcome import Counts, MatchOptions
+from linkmatch_ray.errors import InputError, JobChanged, UsageError
+from linkmatch_ray.io.earlier import Origins, origins_of
+from linkmatch_ray.io.hints import hints
+from linkmatch_ray.io.inputs import InputFile, Listing
+from linkmatch_ray.io.ledger import Ledger, settings_in
+from linkmatch_ray.io.restrictions import Restrictions
+from linkmatch_ray.io.results import LEDGER, NEXT, SUMMARY, Lock, adopt_next
+from linkmatch_ray.runtime.plan import PlanOptions
+
+GONE_SHOWN: Final = 5
+"""How many files that are gone a message names."""
+
+
+class Request:
+    """A job as asked for.
+
+    Attributes:
+        finished: The summary, where the directory holds the whole job.
+        resumes: It holds the beginning of the job.
+        origins: It holds another job, from which results are taken.
+        settings: What the ledger says of the job; by the `fingerprint` it is known again.
+
+    Raises:
+        InputError, JobChanged, UsageError: as `submit`.
+    """
+
+    def __init__(
+        self,
+        listing: Listing,
+        restrictions: Restrictions,
+        directory: Path,
+        options: MatchOptions,
+        plan: PlanOptions,
+        job_id: str | None,
+        overwrite: bool,
+        incremental: bool,
+        drop_missing: bool,
+    ) -> None:
+        if incremental and overwrite:
+            raise UsageError("--incremental and --overwrite: one keeps what is there, the other does not. Give one.")
+        if drop_missing and not incremental:
+            raise UsageError("--drop-missing: removes results that --incremental would keep. Give both.")
+        self.files, self.left_out = listing.files, listing.left_out
+        self.restrictions, self.options, self.plan = restrictions, options, plan
+        self.directory = directory.absolute()
+        self.overwrite = overwrite
+        self.job_id = job_id or f"{time.strftime('%Y%m%d-%H%M%S')}-{token_hex(3)}"
+        self.finished: dict[str, Any] | None = None
+        self.resumes = False
+        self.origins: Origins | None = None
+        self.settings = {
+            "inputs": inputs_digest(self.files),
+            "restrictions": restrictions.index.content_hash,
+            "options": orjson.dumps({**asdict(options), "keys": [str(pair) for pair in restrictions.pairs]}).decode(),
+        }
+        self.settings["fingerprint"] = xxhash.xxh3_128_hexdigest("\n".join(self.settings.values()).encode())
+        if not overwrite:
+            self._compare(incremental, drop_missing)
+        self.settings |= {
+            "plan": orjson.dumps(asdict(self.plan)).decode(),
+            "emit": options.emit,
+            "provenance": "1" if options.provenance else "0",
+            "job_id": self.job_id,
+        }
+
+    def _compare(self, incremental: bool, drop_missing: bool) -> None:
+        """Take over an earlier job that is the same, or what is the same of it; refuse one that is not."""
+        if (self.directory / NEXT / SUMMARY).exists():  # its last step was interrupted
+            lock = Lock(self.directory)
+            adopt_next(self.directory)
+            lock.release()
+        before = settings_in(self.directory / LEDGER)
+        if not before:
+            return
+        differs = [name for name in ("inputs", "restrictions", "options") if before[name] != self.settings[name]]
+        origins = self._origins() if differs == ["inputs"] or (incremental and not differs) else None
+        if differs and not (incremental and origins):
+            raise JobChanged(_what_differs(self.directory, differs, before, self.settings, origins))
+        self.job_id = before["job_id"]
+        self.plan = PlanOptions(**orjson.loads(before["plan"]))
+        if origins is not None and (differs or origins.faults):
+            self._refuse_gone(origins.gone, drop_missing)
+            self.origins = origins
+            before = settings_in(self.directory / NEXT / LEDGER)
+            self.resumes = before.get("fingerprint") == self.settings["fingerprint"]
+            return
+        self.resumes = True
+        summary = self.directory / SUMMARY
+        if summary.exists():
+            self.finished = orjson.loads(summary.read_bytes())
+
+    def _origins(self) -> Origins:
+        ledger = Ledger(self.directory / LEDGER)
+        try:
+            return origins_of(self.files, ledger)
+        finally:
+            ledger.close()
+
+    def _refuse_gone(self, gone: list[bytes], drop_missing: bool) -> None:
+        if gone and not drop_missing:
+            shown = ", ".join(map(os.fsdecode, gone[:GONE_SHOWN]))
+            more = f" and {len(gone) - GONE_SHOWN:,} more" if len(gone) > GONE_SHOWN else ""
+            raise InputError(
+                f"{self.directory}: has results of files that are not among the inputs now: {shown}{more}."
+                " Put them back, or remove their results with --drop-missing."
+            )
+
+    def details(self, counts: Counts, started: float, matching: float, workers: int, units: int) -> dict[str, Any]:
+        """The part of the summary that the collector cannot know."""
+        import ray
+
+        return {
+            "job_id": self.job_id,
+            "directory": str(self.directory),
+            "restrictions": self.restrictions.name,
+            "keys": [str(pair) for pair in self.restrictions.pairs],
+            "options": {name: value for name, value in asdict(self.options).items() if name != "name"},
+            "left_out_by_name": self.left_out,
+            "resumed": self.resumes or self.origins is not None,
+            "files_taken_over": 0 if self.origins is None else self.origins.files,
+            "units": units,
+            "workers": workers,
+            "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(started)),
+            "seconds": round(time.time() - started, 3),
+            "matching_seconds": round(time.time() - matching, 3),
+            "versions": {
+                "linkmatch_ray": __version__,
+                "ray": ray.__version__,
+                "python": platform.python_version(),
+            },
+            "hints": hints(self.files, self.restrictions, counts.records, counts.matched, counts.missing_key),
+        }
+
+
+def inputs_digest(files: Sequence[InputFile]) -> str:
+    """Changes when any input is another file, or another version of it, or in another place."""
+    digest = xxhash.xxh3_128()
+    for file in files:
+        digest.update(b"%d %d %d %d %s" % (len(file.name), file.size, file.mtime_ns, file.inode, file.name))
+    return digest.hexdigest()
+
+
+def _what_differs(
+    directory: Path, differs: list[str], before: dict[str, str], now: dict[str, str], origins: Origins | None
+) -> str:
+    """Why the results in a directory are not those of this job, and what to do."""
+    said = []
+    for name in differs:
+        said.append(f"other {name}")
+        if name == "options":
+            old, new = orjson.loads(before[name]), orjson.loads(now[name])
+            changes = [
+                f"{member} was {old.get(member)}, is {new[member]}" for member in new if old.get(member) != new[member]
+            ]
+            said[-1] += f" ({'; '.join(changes)})"
+    if origins is not None:
+        numbers = {"changed": origins.changed, "new": origins.new, "gone": len(origins.gone)}
+        said = [
+            "other inputs (" + (", ".join(f"{n:,} {what}" for what, n in numbers.items() if n) or "another order") + ")"
+        ]
+    update = "" if origins is None else "Bring them up to date with --incremental, name"
+    return (
+        f"{directory}: holds the results of a job with {' and '.join(said)}. {update or 'Name'} another directory with"
+        " -o, or start anew with --overwrite."
+    )
