@@ -60,6 +60,7 @@ def submit(
     max_record_bytes: o.MaxRecordBytes = 64 << 20,
     max_inflation: o.MaxInflation = 200,
     workers: o.Workers = None,
+    task_seconds: o.TaskSeconds = 300,
     one_file_per_task: o.OneFilePerTask = False,
     dry_run: o.DryRun = False,
     as_json: o.Json = False,
@@ -114,6 +115,7 @@ def submit(
                     "incremental": incremental,
                     "drop_missing": drop_missing,
                     "one_file_per_task": one_file_per_task,
+                    "task_seconds": task_seconds,
                 },
                 session={"address": address, "workers": workers, "dashboard": dashboard, "verbose": verbose},
             )
@@ -194,6 +196,25 @@ def status(directory: o.ResultDirectory, as_json: o.Json = False, verbose: o.Ver
         from linkmatch_ray.io.status import status as status_of
 
         print_status(status_of(Path(directory)), directory, as_json=as_json)
+
+
+@app.command(no_args_is_help=True)
+def cancel(target: o.JobOrDirectory, address: o.Address = None, verbose: o.Verbose = False) -> None:
+    """Stop a running job, in its result directory or by its id on a cluster. It can be resumed."""
+    with reporting(verbose):
+        if Path(target).is_dir():
+            from linkmatch_ray.io import results
+
+            results.cancel(Path(target))
+        elif address is None:
+            raise InputError(f"{target}: no such directory. Name the one that submit printed, or a job with --address.")
+        else:
+            from linkmatch_ray.runtime.job import cancel as cancel_job
+            from linkmatch_ray.runtime.session import Session
+
+            with Session(address, verbose=verbose) as session:
+                cancel_job(target, session)
+        print(f"{target}: stopped; what was committed is safe. To go on, give the same submit command again.")
 
 
 @app.command(no_args_is_help=True)

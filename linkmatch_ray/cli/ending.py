@@ -29,7 +29,7 @@ def reporting(verbose: bool) -> Iterator[None]:
         yield
     except LinkmatchError as error:
         print_error(error, verbose=verbose)
-        if isinstance(error, JobError) and error.exit_code == 1:
+        if isinstance(error, JobError):
             print(f"What was committed is safe. To resume: {resume_command()}", file=sys.stderr)
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt as stop:

@@ -50,6 +50,9 @@ RecordFile = Annotated[
 RecordIndex = Annotated[
     int, typer.Argument(min=0, help="Which record of the file, from 0, as in --provenance and quarantine.jsonl.")
 ]
+JobOrDirectory = Annotated[
+    str, typer.Argument(help="A result directory; or with --address the id of a job.", metavar="DIR|JOB")
+]
 ResultDirectory = Annotated[str, typer.Argument(help="The result directory that submit printed.")]
 Keys = Annotated[
     list[str] | None,
@@ -111,6 +114,15 @@ MaxInflation = Annotated[
     ),
 ]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Tasks at a time; as many as there are CPUs.")]
+TaskSeconds = Annotated[
+    float,
+    typer.Option(
+        "--task-timeout",
+        min=1,
+        metavar="SECONDS",
+        help="A task that gives nothing for so long is tried again; after three times its file is an entry.",
+    ),
+]
 OneFilePerTask = Annotated[
     bool, typer.Option("--one-file-per-task", help="Never pack small files together, never cut large ones.")
 ]

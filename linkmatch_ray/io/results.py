@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from linkmatch_ray.errors import DirectoryInUse, UsageError
+from linkmatch_ray.errors import DirectoryInUse, InputError, JobError, UsageError
 from linkmatch_ray.io.inputs import MARKER
 
 MATCHED: Final = "matched.jsonl"
@@ -22,10 +22,14 @@ RESTRICTIONS: Final = "restrictions.jsonl"
 LEDGER: Final = "ledger.sqlite"
 SUMMARY: Final = "summary.json"
 _LOCK: Final = MARKER.decode()
-_OURS: Final = (MATCHED, UNMATCHED, QUARANTINE, RESTRICTIONS, LEDGER, LEDGER + "-journal", SUMMARY)
+_CANCEL: Final = "linkmatch.cancel"
+_OURS: Final = (MATCHED, UNMATCHED, QUARANTINE, RESTRICTIONS, LEDGER, LEDGER + "-journal", SUMMARY, _CANCEL)
 
 NEXT: Final = "next"
 """Where an incremental job writes, within the directory, until it is complete and takes the place of the earlier."""
+
+CANCEL_SECONDS: Final = 30.0
+"""A job that is told to stop does so within seconds; this long is waited for it."""
 
 LOCK_WAIT_SECONDS: Final = 5.0
 """An actor whose driver was killed may live on, and write, for 2 to 3 seconds; a newcomer waits longer."""
@@ -57,9 +61,12 @@ class Lock:
         since = time.strftime("%Y-%m-%d %H:%M:%S %z")
         self._file.write(json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": since}))
         self._file.flush()
+        self._cancel = directory / _CANCEL
+        self._cancel.unlink(missing_ok=True)  # meant for another
 
     def release(self) -> None:
         """Let another job have the directory."""
+        self._cancel.unlink(missing_ok=True)
         self._file.close()
 
 
@@ -73,6 +80,34 @@ def holder(directory: Path) -> str | None:
     except OSError:
         return None
     return None
+
+
+def ask_to_stop(directory: Path) -> None:
+    """Ask the job that writes in a directory to stop; `is_asked_to_stop` then says yes."""
+    (directory / _CANCEL).touch()
+
+
+def is_asked_to_stop(directory: Path) -> bool:
+    """Whether someone wants the job in a directory to stop."""
+    return (directory / _CANCEL).exists()
+
+
+def cancel(directory: Path, wait_seconds: float = CANCEL_SECONDS) -> None:
+    """Stop the job that writes in a directory; returns once it has let go of it. It can be resumed.
+
+    Raises:
+        InputError: no job runs there.
+        JobError: it still runs after `wait_seconds`.
+    """
+    who = holder(directory)
+    if who is None:
+        raise InputError(f"{directory}: no job runs here. See `status` for one that ran.")
+    ask_to_stop(directory)
+    deadline = time.monotonic() + wait_seconds
+    while holder(directory) == who:
+        if time.monotonic() > deadline:
+            raise JobError(f"{directory}: {who} was told to stop, and still runs after {wait_seconds:g} s.")
+        time.sleep(_LOCK_POLL_SECONDS)
 
 
 def _describe(text: str) -> str:

@@ -46,6 +46,7 @@ from linkmatch_ray.io.results import (
     Lock,
     Output,
     adopt_next,
+    ask_to_stop,
     clear,
     clear_next,
     prepare,
@@ -427,6 +428,10 @@ class Collector:
                 if number >= start:
                     found.append(line)
         return found
+
+    def cancel(self) -> None:
+        """Have the job stop; what was committed is safe and it can be resumed."""
+        ask_to_stop(self._directory)
 
     def summary(self) -> dict[str, Any] | None:
         """The summary of a complete job; None before."""

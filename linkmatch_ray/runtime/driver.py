@@ -5,7 +5,8 @@ error offers again from there; the collector passes over what it has. So nothing
 there is one place where anything is ever tried again.
 
     waiting -> running -> ended -> retired      a unit; retired when all its parts are durable
-               running -> waiting               its worker died (a strike), or it was cancelled (none)
+               running -> waiting               its worker died or gave nothing for long (a strike), or it was
+                                                cancelled (none)
 
 The unit at the frontier is always admitted and always listened to, whatever the limits say: so there is no
 window size at which the job could wait for itself.
@@ -13,7 +14,8 @@ window size at which the job could wait for itself.
 
 from __future__ import annotations
 
-import threading
+import os
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -39,7 +41,7 @@ from linkmatch_ray.io.reader import fault_entry
 from linkmatch_ray.runtime.collector import Receipt
 from linkmatch_ray.runtime.orphans import die_with_parent
 from linkmatch_ray.runtime.plan import Plan, Unit
-from linkmatch_ray.runtime.tasks import PartBody, PartHeader, TaskSettings, match_unit
+from linkmatch_ray.runtime.tasks import PartBody, PartHeader, Started, TaskSettings, match_unit
 
 UNITS_BEHIND_MAX: Final = 8
 """Units a worker that may be finished or running ahead of the frontier."""
@@ -56,8 +58,19 @@ OFFER_BYTES: Final = 64 << 20
 STREAM_BACKPRESSURE_OBJECTS: Final = 4
 """A task pauses when this many of its objects (two a part) have not been asked for."""
 
+TASK_OPTIONS: Final = {
+    "name": "match_unit",
+    "num_cpus": 1,
+    "max_retries": 0,
+    "num_returns": "streaming",
+    "_generator_backpressure_num_objects": STREAM_BACKPRESSURE_OBJECTS,
+}
+
 STRIKES_MAX: Final = 3
-"""A file is given up as `worker_died` when its worker has died this often."""
+"""A file is given up as `worker_died` or `timed_out` when that has happened this often."""
+
+TASK_SECONDS_MAX: Final = 300.0
+"""A task that gives nothing for so long is given up, and tried elsewhere."""
 
 SETBACKS_MAX: Final = 5
 """The job fails when more collectors die, or parts are lost, than this, without the frontier having moved."""
@@ -85,6 +98,7 @@ class Running:
     unit: Unit
     strikes: int = 0
     stream: Any = None
+    started: Started | None = None
     ended: bool = False
     parts: deque[Held] = field(default_factory=deque)
     offered: int = 0
@@ -118,7 +132,8 @@ class Driver:
         open_collector: Starts a collector and begins to open it, and returns both; called again whenever it has
             died, with True once one was opened.
         resumes: Whether the directory holds the beginning of this job.
-        stop: When set, `run` ends at the next occasion with `Interrupted`.
+        is_stopped: Asked often; once it says yes, `run` ends with `Interrupted`.
+        task_seconds: A task that gives nothing for so long is given up.
     """
 
     def __init__(
@@ -129,21 +144,19 @@ class Driver:
         settings: TaskSettings,
         workers: int,
         open_collector: Callable[[bool], tuple[Any, Any]],
-        stop: threading.Event,
+        is_stopped: Callable[[], bool],
         *,
         resumes: bool,
+        task_seconds: float,
     ) -> None:
         self._plan, self._files, self._workers = plan, files, workers
         self._index, self._settings = index, ray.put(settings)
-        self._open_collector, self._stop, self._resumes = open_collector, stop, resumes
-        self._task = ray.remote(_match_unit).options(
-            name="match_unit",
-            num_cpus=1,
-            max_retries=0,
-            num_returns="streaming",
-            _generator_backpressure_num_objects=STREAM_BACKPRESSURE_OBJECTS,
-        )
+        self._open_collector, self._is_stopped, self._resumes = open_collector, is_stopped, resumes
+        self._task_seconds = task_seconds
+        self._function = ray.remote(_match_unit)
+        self._task = self._function.options(**TASK_OPTIONS)
         self._window: deque[Running] = deque()
+        self._abandoned: list[Any] = []
         self._next_unit = 0
         self._held_bytes = 0
         self._commit: Any = None
@@ -158,18 +171,19 @@ class Driver:
         """Match everything that is not durable yet; returns the collector.
 
         Raises:
-            Interrupted: `stop` was set.
+            Interrupted: `is_stopped` said so.
             JobError: the collector cannot write, or dies again and again.
         """
         try:
             self._open()
             self._begin()
             while self._durable < self._end:
-                if self._stop.is_set():
-                    raise Interrupted("stopped on request")
+                if self._is_stopped():
+                    raise Interrupted("stopped on request.")
                 self._admit()
                 self._offer()
                 self._listen()
+                self._give_up_stalled()
                 self._make_way()
         finally:
             for running in self._window:
@@ -259,7 +273,14 @@ class Driver:
 
     def _start(self, running: Running) -> None:
         files = pack_files(self._files[running.unit.first : running.unit.stop])
-        running.stream = self._task.remote(running.unit, files, self._index, self._settings)
+        otherwise: dict[str, Any] = {}
+        if self._abandoned:  # a process that cannot be killed, as its read cannot be interrupted, keeps its CPU
+            otherwise["num_cpus"] = 0
+        if running.strikes and running.started is not None:  # on another node, if there is one
+            otherwise["label_selector"] = {"ray.io/node-id": f"!{running.started.node}"}
+            otherwise["fallback_strategy"] = [{"label_selector": {}}]
+        task = self._function.options(**TASK_OPTIONS | otherwise) if otherwise else self._task
+        running.stream, running.started = task.remote(running.unit, files, self._index, self._settings), None
         running.heard = time.monotonic()
 
     def _cancel(self, unit: Running) -> None:
@@ -274,7 +295,7 @@ class Driver:
         waiting = {each.stream: each for each in self._window if self._is_listened_to(each)}
         refs = [*waiting, *([self._commit] if self._commit is not None else [])]
         if not refs:
-            self._stop.wait(LISTEN_SECONDS)
+            time.sleep(LISTEN_SECONDS)
             return
         ready, _ = ray.wait(refs, num_returns=1, timeout=LISTEN_SECONDS, fetch_local=False)
         if ready and len(refs) > 1:
@@ -295,6 +316,9 @@ class Driver:
         unit.heard = time.monotonic()
         try:
             body = next(unit.stream)
+            if unit.started is None:
+                unit.started = ray.get(body)
+                return
             header = ray.get(next(unit.stream, body))  # the last object of a task that died is its error
         except StopIteration:
             unit.ended = True
@@ -315,12 +339,32 @@ class Driver:
         unit.stream = None
         blameless = isinstance(error, (TaskCancelledError, ObjectLostError))
         if not blameless:
-            unit.strikes += 1
-        cause = "the worker that read it died" if isinstance(error, (WorkerCrashedError, OutOfMemoryError)) else ""
-        if unit.strikes and unit.unit.stop - unit.unit.first > 1:
+            died = isinstance(error, (WorkerCrashedError, OutOfMemoryError))
+            self._strike(unit, "worker_died", "the worker that read it died" if died else f"it failed ({brief(error)})")
+
+    def _give_up_stalled(self) -> None:
+        """Tasks that give nothing for too long are left to themselves, and done again elsewhere."""
+        now = time.monotonic()
+        if self._abandoned:
+            _, self._abandoned = ray.wait(self._abandoned, num_returns=len(self._abandoned), timeout=0)
+        for unit in list(self._window):
+            if not self._is_listened_to(unit) or unit.started is None:
+                unit.heard = now
+            elif now - unit.heard > self._task_seconds:
+                self._abandoned.append(unit.stream)
+                self._cancel(unit)
+                where = f"process {unit.started.pid} on {unit.started.host}"
+                self._strike(
+                    unit, "timed_out", f"{where} gave nothing for {self._task_seconds:g} s and was told to end"
+                )
+
+    def _strike(self, unit: Running, reason: str, why: str) -> None:
+        """Have the files of a unit done alone; one that is alone already has only so many tries."""
+        unit.strikes += 1
+        if unit.unit.stop - unit.unit.first > 1:
             self._split(unit)
         elif unit.strikes >= STRIKES_MAX:
-            self._give_up(unit, cause or f"reading it failed ({brief(error)})")
+            self._give_up(unit, reason, why)
 
     def _split(self, unit: Running) -> None:
         """Run the files of a struck unit one a unit, so that one bad file is alone with the blame."""
@@ -335,10 +379,10 @@ class Driver:
         for offset, each in enumerate(left):
             self._window.insert(place + 1 + offset, each)
 
-    def _give_up(self, unit: Running, why: str) -> None:
+    def _give_up(self, unit: Running, reason: str, why: str) -> None:
         """The file becomes one quarantine entry, and the job goes on without it."""
         file, range_ = unit.unit.last
-        entry = fault_entry(self._files[file], "worker_died", f"given up after {STRIKES_MAX} tries: {why}")
+        entry = fault_entry(self._files[file], reason, f"given up after {STRIKES_MAX} tries: {why}")
         for held in unit.parts:
             self._held_bytes -= held.header.nbytes
         key = Key(file, range_, FAULT_PART)
@@ -444,6 +488,7 @@ class Driver:
 
 def _match_unit(*args: Any) -> Iterator[Any]:
     die_with_parent()
+    yield Started(os.getpid(), socket.gethostname(), ray.get_runtime_context().get_node_id())
     yield from match_unit(*args)
 
 

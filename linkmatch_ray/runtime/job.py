@@ -12,13 +12,13 @@ from typing import Any, Final
 
 from linkmatch_ray.core.outcome import MatchOptions
 from linkmatch_ray.core.parts import PART_BYTES_MAX
-from linkmatch_ray.errors import JobError, LinkmatchError
+from linkmatch_ray.errors import InputError, JobError, LinkmatchError
 from linkmatch_ray.io.earlier import Origins
 from linkmatch_ray.io.inputs import InputFile, list_inputs, pack_files
 from linkmatch_ray.io.restrictions import Restrictions
-from linkmatch_ray.io.results import MATCHED, prepare
+from linkmatch_ray.io.results import CANCEL_SECONDS, MATCHED, is_asked_to_stop, prepare
 from linkmatch_ray.runtime.collector import Collector
-from linkmatch_ray.runtime.driver import Driver, Progress, brief
+from linkmatch_ray.runtime.driver import TASK_SECONDS_MAX, Driver, Progress, brief
 from linkmatch_ray.runtime.orphans import die_with_parent
 from linkmatch_ray.runtime.plan import UNIT_BYTES, PlanOptions, make_plan
 from linkmatch_ray.runtime.request import Request
@@ -26,6 +26,8 @@ from linkmatch_ray.runtime.session import NAMESPACE, Session
 from linkmatch_ray.runtime.tasks import TaskSettings
 
 DEFAULT_OUTPUT: Final = "linkmatch-results"
+
+POLL_SECONDS: Final = 0.2
 
 CLOSE_SECONDS_MAX: Final = 10.0
 """How long the collector may take to make what it took durable; beyond, it is done again at the next start."""
@@ -39,8 +41,15 @@ class Job:
         directory: Where its results are.
     """
 
-    def __init__(self, request: Request, workers: int | None, session: Session | Callable[[], Session] | None) -> None:
+    def __init__(
+        self,
+        request: Request,
+        workers: int | None,
+        task_seconds: float,
+        session: Session | Callable[[], Session] | None,
+    ) -> None:
         self._request, self._workers, self._given = request, workers, session
+        self._task_seconds = task_seconds
         self.id, self.directory = request.job_id, request.directory
         self._stop = threading.Event()
         self._done = threading.Event()
@@ -130,8 +139,9 @@ class Job:
                 settings,
                 workers,
                 open_collector,
-                self._stop,
+                lambda: self._stop.is_set() or is_asked_to_stop(self.directory),
                 resumes=request.resumes,
+                task_seconds=self._task_seconds,
             )
             try:
                 self._driver.run()
@@ -166,6 +176,7 @@ def submit(
     one_file_per_task: bool = False,
     unit_bytes: int = UNIT_BYTES,
     part_bytes: int = PART_BYTES_MAX,
+    task_seconds: float = TASK_SECONDS_MAX,
     session: Session | Callable[[], Session] | None = None,
 ) -> Job:
     """Match many files on Ray; returns at once.
@@ -182,6 +193,7 @@ def submit(
             earlier job wrote stays as it is.
         drop_missing: Remove the results of files that are gone.
         unit_bytes, part_bytes: Input of one task, and of one part of its result, in bytes, about.
+        task_seconds: A task that gives nothing for so long is tried elsewhere, and its file given up after three times.
         session: A Ray that is being started, or what starts one when it is needed; None to use the one of this
             program, or else an own one.
 
@@ -203,7 +215,28 @@ def submit(
         incremental,
         drop_missing,
     )
-    return Job(request, workers, session)
+    return Job(request, workers, task_seconds, session)
+
+
+def cancel(job_id: str, session: Session) -> None:
+    """Stop a job that runs on a cluster; returns once it has ended. It can be resumed.
+
+    Raises:
+        InputError: no job of that name runs there.
+        JobError: it still runs after half a minute.
+    """
+    ray = session.ready()
+    try:
+        collector = ray.get_actor(f"linkmatch:{job_id}", namespace=NAMESPACE)
+    except ValueError:
+        raise InputError(f"{job_id}: no such job runs on this cluster, and no directory has this name.") from None
+    with suppress(ray.exceptions.RayActorError):
+        ray.get(collector.cancel.remote())
+        deadline = time.monotonic() + CANCEL_SECONDS
+        while time.monotonic() < deadline:
+            ray.get(collector.progress.remote())  # until it is gone
+            time.sleep(POLL_SECONDS)
+        raise JobError(f"{job_id}: was told to stop, and still runs after {CANCEL_SECONDS:g} s.")
 
 
 def start_collector(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,14 @@ class TaskSettings:
     paths: tuple[KeyPath, ...]
     options: MatchOptions
     plan: PlanOptions
+
+
+class Started(NamedTuple):
+    """What a task gives first: where it runs."""
+
+    pid: int
+    host: str
+    node: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
-"""What the workers of `test_poison` run when they start: reading a file of a certain name kills the process."""
+"""What the workers of `test_poison` run when they start: reading a file of a certain name does not end well."""
 
 import os
 import signal
-
-POISON = b"poison.json"
+import time
+from pathlib import Path
 
 
 def setup():
@@ -12,16 +12,24 @@ def setup():
 
     reader, read_small = tasks.FileReader, tasks.read_small
 
-    def die_of(file):
-        if file.path.endswith(POISON):
+    def suffer(file):
+        path = Path(os.fsdecode(file.path))
+        if path.name.endswith("poison.json"):
             os.kill(os.getpid(), signal.SIGKILL)
+        if path.name.endswith("stalls.json"):
+            time.sleep(3600)
+        if path.name.endswith("stops.json"):  # as good as a read that cannot be interrupted: not one thread goes on
+            os.kill(os.getpid(), signal.SIGSTOP)
+        if path.name.endswith("once.json") and not (been := path.with_suffix(".been")).exists():
+            been.touch()
+            time.sleep(3600)
 
     def poisoned_reader(file):
-        die_of(file)
+        suffer(file)
         return reader(file)
 
     def poisoned_read_small(file, view):
-        die_of(file)
+        suffer(file)
         read_small(file, view)
 
     tasks.FileReader, tasks.read_small = poisoned_reader, poisoned_read_small

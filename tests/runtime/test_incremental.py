@@ -22,8 +22,8 @@ from linkmatch_ray.io.inputs import list_inputs, pack_files
 from linkmatch_ray.io.ledger import Ledger
 from linkmatch_ray.io.verify import Checked, verify
 from linkmatch_ray.runtime.collector import Collector
-from linkmatch_ray.runtime.request import inputs_digest
 from linkmatch_ray.runtime.plan import PlanOptions, make_plan
+from linkmatch_ray.runtime.request import inputs_digest
 from linkmatch_ray.runtime.tasks import TaskSettings, match_unit
 
 LIST = Restrictions.load(b'["a", "b", {"data": 1}]')
