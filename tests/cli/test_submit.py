@@ -128,6 +128,19 @@ def test_a_wrong_key_is_hinted_at(run, small):
     assert "the records' keys are strings, the restrictions' are numbers" in done.stdout
 
 
+def test_cancel_where_nothing_runs(run, small):
+    """It says so: exit code 3."""
+    run("submit", "d.jsonl", "-r", "r.txt", "-o", "out")
+    done = run("cancel", "out")
+    assert (done.returncode, done.stderr) == (
+        3,
+        "linkmatch-ray: out: no job runs here. See `status` for one that ran.\n",
+    )
+    done = run("cancel", "nowhere")
+    assert done.returncode == 3
+    assert "nowhere: no such directory" in done.stderr
+
+
 def test_dry_run_prints_the_plan(run, small):
     """Nothing is made, and Ray is not started."""
     done = run("submit", "d.jsonl", "-r", "r.txt", "-o", "out", "--dry-run", "--json")
@@ -135,9 +148,9 @@ def test_dry_run_prints_the_plan(run, small):
     assert not (small / "out").exists()
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), ("cancel", 130)])
 def test_stops_within_three_seconds_and_resumes(sent, code, run, command_environment, tmp_path):
-    """Interrupted while it runs: no process is left, and the same command completes with all records."""
+    """Interrupted or cancelled while it runs: no process is left, and the same command completes with all records."""
     data = b"".join(b'{"data":%d,"text":"%s"}\n' % (n % 100, b"x" * 200) for n in range(20_000))
     for number in range(12):  # compressed, so that it takes a while
         (tmp_path / f"{number}.jsonl.gz").write_bytes(gzip.compress(data * 8, 1))
@@ -153,7 +166,10 @@ def test_stops_within_three_seconds_and_resumes(sent, code, run, command_environ
         time.sleep(0.02)
     children = descendants(process.pid)
     began = time.monotonic()
-    process.send_signal(sent)
+    if sent == "cancel":
+        assert run("cancel", "out").stdout.startswith("out: stopped")
+    else:
+        process.send_signal(sent)
     _, stderr = process.communicate(timeout=30)
     took = time.monotonic() - began
     assert process.returncode == code, stderr
