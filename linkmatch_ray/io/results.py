@@ -21,7 +21,7 @@ RESTRICTIONS: Final = "restrictions.jsonl"
 LEDGER: Final = "ledger.sqlite"
 SUMMARY: Final = "summary.json"
 _LOCK: Final = MARKER.decode()
-_OURS: Final = (MATCHED, UNMATCHED, QUARANTINE, RESTRICTIONS, LEDGER, LEDGER + "-journal", SUMMARY)
+_OURS: Final = (MATCHED, UNMATCHED, QUARANTINE, RESTRICTIONS, LEDGER, LEDGER + "-journal")
 
 LOCK_WAIT_SECONDS: Final = 5.0
 """An actor whose driver was killed may live on, and write, for 2 to 3 seconds; a newcomer waits longer."""
@@ -95,7 +95,13 @@ def prepare(directory: Path) -> None:
 
 
 def clear(directory: Path) -> None:
-    """Remove what an earlier job left; call with the lock held."""
+    """Remove what an earlier job left; call with the lock held.
+
+    The summary goes first, and durably: where it is, the job is complete. The lock file becomes durable with that,
+    before any other is made: by it the directory is known.
+    """
+    (directory / SUMMARY).unlink(missing_ok=True)
+    sync_directory(directory)
     for name in _OURS:
         (directory / name).unlink(missing_ok=True)
 
