@@ -86,7 +86,10 @@ def prepare(directory: Path) -> None:
         UsageError: it exists and is not empty, and is no result directory; or it cannot be made.
     """
     try:
+        made = [each for each in (directory, *directory.parents) if not each.exists()]
         directory.mkdir(parents=True, exist_ok=True)
+        for each in made:
+            sync_directory(each.parent)
         names = os.listdir(directory)
     except OSError as error:
         raise UsageError(f"{directory}: {error.strerror}. Name a writable directory with -o.") from None
