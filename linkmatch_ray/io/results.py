@@ -125,7 +125,10 @@ def prepare(directory: Path) -> None:
         UsageError: it exists and is not empty, and is no result directory; or it cannot be made.
     """
     try:
+        made = [each for each in (directory, *directory.parents) if not each.exists()]
         directory.mkdir(parents=True, exist_ok=True)
+        for each in made:
+            sync_directory(each.parent)
         names = os.listdir(directory)
     except OSError as error:
         raise UsageError(f"{directory}: {error.strerror}. Name a writable directory with -o.") from None
@@ -134,7 +137,13 @@ def prepare(directory: Path) -> None:
 
 
 def clear(directory: Path) -> None:
-    """Remove what an earlier job left; call with the lock held."""
+    """Remove what an earlier job left; call with the lock held.
+
+    The summary goes first, and durably: where it is, the job is complete. The lock file becomes durable with that,
+    before any other is made: by it the directory is known.
+    """
+    (directory / SUMMARY).unlink(missing_ok=True)
+    sync_directory(directory)
     for name in _OURS:
         (directory / name).unlink(missing_ok=True)
         _unfinished(directory / name).unlink(missing_ok=True)
@@ -162,11 +171,11 @@ def adopt_next(directory: Path) -> None:
         for name in (MATCHED, UNMATCHED, QUARANTINE, RESTRICTIONS, LEDGER):
             if (following / name).exists():
                 os.replace(following / name, directory / name)
-        sync_directory(following)
         sync_directory(directory)
+        sync_directory(following)
         os.replace(following / SUMMARY, directory / SUMMARY)
-        sync_directory(following)
         sync_directory(directory)
+        sync_directory(following)
     with suppress(OSError):  # there is none; or it is not empty, as its job is under way
         following.rmdir()
 

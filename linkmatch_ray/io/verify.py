@@ -154,5 +154,6 @@ class _Verifier:
         for name, value in totals.items():
             if summary["totals"][name] != value:
                 yield f"{SUMMARY} says {summary['totals'][name]:,} {name}; the ledger says {value:,}"
-        if summary["reasons"] != count_reasons(self._directory / QUARANTINE):
+        quarantine = self._directory / QUARANTINE
+        if summary["reasons"] != (count_reasons(quarantine) if quarantine.exists() else {}):
             yield f"{SUMMARY} has other reasons than {QUARANTINE}"

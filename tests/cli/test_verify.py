@@ -106,6 +106,7 @@ def test_damage_is_named(run, name, change):
         (edit("summary.json", lambda content: content.replace(b'"entries": 1', b'"entries": 2')), "2 entries"),
         (lambda out: (out / "restrictions.jsonl").unlink(), "restrictions.jsonl is missing"),
         (lambda out: (out / "unmatched.jsonl").unlink(), "unmatched.jsonl has 0 bytes"),
+        (lambda out: (out / "quarantine.jsonl").unlink(), "quarantine.jsonl has 0 bytes"),
     ],
 )
 def test_other_damage_is_named(run, damage, named):

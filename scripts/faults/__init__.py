@@ -1,0 +1,1 @@
+"""What `scripts/chaos` kills, and when."""

@@ -1,0 +1,82 @@
+"""The steps of the commit protocol, by the name of the method, and a process that kills itself at one of them.
+
+There is no such switch in the product: `setup` wraps the method in every process that is told to, which Ray's
+`worker_process_setup_hook` and `job.py` do.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+from functools import wraps
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+VARIABLE = "LINKMATCH_KILL_AT"
+
+# Who takes the step; how often it is taken in a job of this size at least, so that it is reached.
+STEPS = {
+    "runtime.tasks:match_unit": ("worker", 1),
+    "runtime.tasks:_sealed": ("worker", 20),
+    "runtime.collector:Collector.open": ("collector", 1),
+    "runtime.collector:Collector._recover": ("collector", 1),
+    "runtime.collector:Collector._take": ("collector", 20),
+    "runtime.collector:Collector._add": ("collector", 20),
+    "runtime.collector:Collector._flush": ("collector", 3),
+    "runtime.collector:Collector._take_earlier": ("collector", 20),
+    "runtime.collector:Collector.finish": ("collector", 1),
+    "runtime.collector:Collector._write_report": ("collector", 1),
+    "io.results:Output.write": ("collector", 40),
+    "io.results:Output.sync": ("collector", 8),
+    "io.results:Output.truncate": ("collector", 3),
+    "io.ledger:Ledger.begin_job": ("collector", 1),
+    "io.ledger:Ledger.commit": ("collector", 3),
+    "runtime.collector:write_atomically": ("collector", 2),
+    "runtime.collector:adopt_next": ("collector", 1),
+    "io.results:sync_directory": ("collector", 3),
+    "io.results:os.replace": ("collector", 2),
+    "runtime.driver:Driver._open": ("driver", 1),
+    "runtime.driver:Driver._begin": ("driver", 1),
+    "runtime.driver:Driver._receive": ("driver", 30),
+    "runtime.driver:Driver._offer": ("driver", 30),
+    "runtime.driver:Driver._take_receipt": ("driver", 5),
+    "runtime.driver:Driver.finish": ("driver", 1),
+}
+
+
+def choose(rng: random.Random, step: str, marker: Path) -> dict[str, str]:
+    """The environment for a job one of whose processes dies at that step, once: before or after it, at some call."""
+    call = rng.randrange(STEPS[step][1])
+    return {VARIABLE: f"{step} {rng.choice(['before', 'after'])} {call} {marker}"}
+
+
+def setup() -> None:
+    """Wrap the method that the environment names."""
+    step, when, call, marker = os.environ[VARIABLE].split(" ", 3)
+    module, _, path = step.partition(":")
+    owner: Any = import_module(f"linkmatch_ray.{module}")
+    *owners, name = path.split(".")
+    for each in owners:
+        owner = getattr(owner, each)
+    real, calls = getattr(owner, name), iter(range(1 << 30))
+
+    def die() -> None:
+        try:
+            Path(marker).touch(exist_ok=False)
+        except FileExistsError:
+            return  # once is enough
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    @wraps(real)
+    def step_(*args: Any, **how: Any) -> Any:
+        struck = next(calls) == int(call)
+        if struck and when == "before":
+            die()
+        result = real(*args, **how)
+        if struck:
+            die()
+        return result
+
+    setattr(owner, name, step_)
