@@ -115,7 +115,7 @@ def abandon(collector):
     """What the kernel does when the process is killed."""
     if collector._earlier is not None:
         collector._earlier.close()
-    collector._lock.release()
+    collector._lock._file.close()
 
 
 def assert_as_a_full_run(top, directory, options):
