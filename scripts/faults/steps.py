@@ -46,10 +46,16 @@ STEPS = {
 }
 
 
-def choose(rng: random.Random, step: str, marker: Path) -> dict[str, str]:
-    """The environment for a job one of whose processes dies at that step, once: before or after it, at some call."""
-    call = rng.randrange(STEPS[step][1])
-    return {VARIABLE: f"{step} {rng.choice(['before', 'after'])} {call} {marker}"}
+def choose(seed: int) -> tuple[str, str, int]:
+    """A step, whether to die before or after it, and at which call; seeds in a row come to all of them."""
+    turn, place = divmod(seed, len(STEPS))
+    step = list(STEPS)[place]
+    return step, ("before", "after")[turn % 2], random.Random(seed).randrange(STEPS[step][1])
+
+
+def environment(step: str, when: str, call: int, marker: Path) -> dict[str, str]:
+    """For a job one of whose processes dies there, once: `marker` says that it has."""
+    return {VARIABLE: f"{step} {when} {call} {marker}"}
 
 
 def setup() -> None:
