@@ -38,7 +38,9 @@ class RestrictionsFormatChoice(StrEnum):
 Inputs = Annotated[
     list[str] | None,
     typer.Argument(
-        help="Files, directories (recursive), globs, file:// URLs.", metavar="INPUTS...", show_default=False
+        help="Files, directories (recursive), globs; URLs (s3, gs, az, http, https, file).",
+        metavar="INPUTS...",
+        show_default=False,
     ),
 ]
 RestrictionsFile = Annotated[

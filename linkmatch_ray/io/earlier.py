@@ -69,7 +69,7 @@ def origins_of(files: Sequence[InputFile], ledger: Ledger) -> Origins:
         place, ranges, known = before.pop(file.name, (NOWHERE, 0, None))
         if known is None:
             new += 1
-        elif known[:5] != file[:5]:
+        elif not known.is_same(file):
             changed += 1
         elif known.fault is not None:
             faults += 1

@@ -17,7 +17,7 @@ from linkmatch_ray.core.outcome import Entry, MatchOptions
 from linkmatch_ray.core.window import Source
 from linkmatch_ray.errors import InputError, UsageError
 from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.io.reader import FileReader
+from linkmatch_ray.io.reader import open_input
 from linkmatch_ray.io.restrictions import Restrictions
 
 RESTRICTIONS_MAX: Final = 10
@@ -97,7 +97,7 @@ def record_at(path: str, index: int, restrictions: Restrictions, options: MatchO
     try:
         if file.fault is not None:
             raise InputError(f"{path}: {file.fault}. Name a readable file.")
-        with FileReader(file) as raw:
+        with open_input(file) as raw:
             head = raw.head()
             source = open_source(raw, head if is_compressed(head) else b"", file.size, options.max_inflation)
             return _record(source, path, index, restrictions, options)

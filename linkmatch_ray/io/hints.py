@@ -15,7 +15,7 @@ from linkmatch_ray.core.judge import whole_elements
 from linkmatch_ray.core.keys import MISSING, NumberText, canonical
 from linkmatch_ray.core.near import near_misses
 from linkmatch_ray.io.inputs import InputFile
-from linkmatch_ray.io.reader import Changed, FileReader
+from linkmatch_ray.io.reader import Changed, open_input
 from linkmatch_ray.io.restrictions import Restrictions
 
 FILES_MAX: Final = 5
@@ -115,7 +115,7 @@ def _beginning(file: InputFile) -> list[bytes]:
     """The whole records in the first `FILE_BYTES_MAX` bytes of a file."""
     buffer = bytearray(FILE_BYTES_MAX)
     try:
-        with FileReader(file) as raw:
+        with open_input(file, FILE_BYTES_MAX) as raw:
             end = open_source(raw, raw.head()).readinto(memoryview(buffer))
     except (Changed, OSError, Damage):
         return []

@@ -22,6 +22,9 @@ SUFFIXES: Final = tuple(
 )
 """Which files of a directory are read; by name, any case. A file named itself is read whatever its name."""
 
+URL_SCHEMES: Final = ("s3", "gs", "az", "http", "https")
+"""Where objects are; see `io.objects`."""
+
 MARKER: Final = b"linkmatch.lock"
 """The file by which a result directory is known, and left out when it lies among the inputs."""
 
@@ -30,9 +33,10 @@ class InputFile(NamedTuple):
     """One file of the plan.
 
     Attributes:
-        name: The path as the user named it; what outputs call the file.
-        path: The resolved path; its identity, and what is opened.
-        size, mtime_ns, inode: Its fingerprint; size in bytes. All -1 where it cannot be examined.
+        name: The path or URL as the user named it; what outputs call the file.
+        path: The resolved path, or the URL; its identity, and what is opened.
+        size, mtime_ns, inode, etag: Its fingerprint; size in bytes. The inode is that of a file, the ETag that of an
+            object. All numbers are -1 where it cannot be examined.
         fault: None, or why it cannot be read: an error's text, or what it is instead of a file.
     """
 
@@ -42,6 +46,11 @@ class InputFile(NamedTuple):
     mtime_ns: int
     inode: int
     fault: str | None = None
+    etag: str | None = None
+
+    def is_same(self, other: InputFile) -> bool:
+        """Whether it is the same version of the same file."""
+        return self._replace(fault=None) == other._replace(fault=None)
 
 
 _decoder = msgspec.msgpack.Decoder(list[InputFile])
@@ -57,6 +66,12 @@ def unpack_files(packed: bytes) -> list[InputFile]:
     return _decoder.decode(packed)
 
 
+def is_url(name: bytes) -> bool:
+    """Whether an input is an object in a store, or several."""
+    scheme, found, _ = name.partition(b"://")
+    return bool(found) and scheme.decode("ascii", "replace") in URL_SCHEMES
+
+
 @dataclass(slots=True)
 class Listing:
     """All inputs of a job, in order, each once; and how many files were left out by their name."""
@@ -66,10 +81,10 @@ class Listing:
 
 
 def list_inputs(inputs: Iterable[str | bytes | os.PathLike[str]]) -> Listing:
-    """Find the files that `inputs` name: paths, directories, globs, `file://` URLs; in that order.
+    """Find the files that `inputs` name: paths, directories, globs, URLs; in that order.
 
     Raises:
-        InputError: an input names nothing, or there is no file in all of them.
+        InputError: an input names nothing, or there is no file in all of them, or a store does not let us in.
         UsageError: a URL of a kind that is not supported.
     """
     listing = Listing()
@@ -77,7 +92,11 @@ def list_inputs(inputs: Iterable[str | bytes | os.PathLike[str]]) -> Listing:
     named = [os.fsencode(each) for each in inputs]
     for name in named:
         for path in _expand(name):
-            if os.path.isdir(path):
+            if is_url(path):
+                from linkmatch_ray.io.objects import list_url
+
+                files = list_url(path, listing)
+            elif os.path.isdir(path):
                 files = [file for _, file in sorted(_walk(path, listing))]
             else:
                 files = [_examine(path, os.path.realpath(path))]
@@ -120,9 +139,11 @@ def _expand(name: bytes) -> list[bytes]:
         if parts.netloc not in ("", "localhost"):
             raise UsageError(f"{os.fsdecode(name)}: a file of another host. Expected file:///path.")
         name = unquote_to_bytes(parts.path)
+    elif is_url(name):
+        return [name]
     elif b"://" in name and name.split(b"://")[0].isalnum():
-        scheme = os.fsdecode(name.split(b"://")[0])
-        raise UsageError(f"{os.fsdecode(name)}: {scheme}:// is not supported yet. Expected a path or file://.")
+        schemes = "://, ".join(URL_SCHEMES)
+        raise UsageError(f"{os.fsdecode(name)}: not supported. Expected a path, or file://, {schemes}://.")
     if os.path.lexists(name):
         return [name]
     if glob.has_magic(os.fsdecode(name)):

@@ -24,14 +24,14 @@ from typing import Any, Final, NamedTuple
 from linkmatch_ray.core.outcome import Counts
 from linkmatch_ray.io.inputs import InputFile
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 _SCHEMA: Final = """
 CREATE TABLE job (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE files (
     file INTEGER PRIMARY KEY, path BLOB NOT NULL, real_path BLOB NOT NULL,
     size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, inode INTEGER NOT NULL,
-    ranges INTEGER NOT NULL, fault TEXT
+    ranges INTEGER NOT NULL, fault TEXT, etag TEXT
 );
 CREATE TABLE pieces (
     file INTEGER NOT NULL, range INTEGER NOT NULL, part INTEGER NOT NULL, last INTEGER NOT NULL,
@@ -149,9 +149,9 @@ class Ledger:
             rows = [("schema", str(SCHEMA_VERSION)), *settings.items()]
             self._db.executemany("INSERT INTO job VALUES (?, ?)", rows)
             self._db.executemany(
-                "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, NULL)",
+                "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?)",
                 (
-                    (n, file.name, file.path, file.size, file.mtime_ns, file.inode, count)
+                    (n, file.name, file.path, file.size, file.mtime_ns, file.inode, count, file.etag)
                     for n, (file, count) in enumerate(zip(files, ranges, strict=True))
                 ),
             )
@@ -232,7 +232,7 @@ class Ledger:
 
     def files(self) -> Iterable[tuple[InputFile, int]]:
         """The files of the plan, in order, and how many ranges each has; `fault` is a reason code here."""
-        columns = "path, real_path, size, mtime_ns, inode, fault, ranges"
+        columns = "path, real_path, size, mtime_ns, inode, fault, etag, ranges"
         for *file, ranges in self._db.execute(f"SELECT {columns} FROM files ORDER BY file"):
             yield InputFile._make(file), ranges
 

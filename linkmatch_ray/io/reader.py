@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from linkmatch_ray.core.outcome import Entry
-from linkmatch_ray.io.inputs import InputFile
+from linkmatch_ray.io.inputs import InputFile, is_url
+
+if TYPE_CHECKING:
+    from linkmatch_ray.io.objects import ObjectReader
 
 _OPEN_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 """Without O_NONBLOCK, opening a FIFO that took the file's place would block for ever."""
@@ -63,6 +66,19 @@ class FileReader:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def open_input(file: InputFile, stop: int | None = None) -> FileReader | ObjectReader:
+    """A raw binary stream over a file or an object, of which nothing much will be read beyond `stop`.
+
+    Raises:
+        Changed, OSError: as its reading does.
+    """
+    if not is_url(file.path):
+        return FileReader(file)
+    from linkmatch_ray.io.objects import ObjectReader
+
+    return ObjectReader(file, stop)
 
 
 def read_small(file: InputFile, view: memoryview) -> None:

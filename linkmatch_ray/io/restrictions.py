@@ -24,6 +24,8 @@ from linkmatch_ray.core.judge import locate, whole_elements
 from linkmatch_ray.core.keys import KeyPair, KeyPath, NumberText, canonical, record_key
 from linkmatch_ray.core.window import fill
 from linkmatch_ray.errors import RestrictionsError, UsageError
+from linkmatch_ray.io.inputs import is_url
+from linkmatch_ray.io.reader import Changed
 
 RestrictionsFormat = Literal["auto", "lines", "array", "object", "text"]
 
@@ -65,7 +67,7 @@ class Restrictions:
         """Load a list and build its index.
 
         Args:
-            source: A path, `-` for standard input, or the list itself as bytes. gzip and zstd are read too.
+            source: A path or URL, `-` for standard input, or the list itself as bytes. gzip and zstd are read too.
             key: `KEY` or `RECORD_KEY=RESTRICTION_KEY`; several make a composite key.
             at: JSON Pointer of an array inside the document.
             format: The layout, where it is not to be found from the content; `text` is a key a line.
@@ -83,6 +85,8 @@ class Restrictions:
         try:
             with _open(source) as raw:
                 index = _Loader(raw, name, pairs, at, layout).index()
+        except Changed:
+            raise RestrictionsError(f"{name}: was replaced while it was read. Run the same command again.") from None
         except OSError as error:
             raise RestrictionsError(
                 f"{name}: {error.strerror or error}. Name a readable restrictions file with -r."
@@ -95,6 +99,10 @@ def _open(source: str | os.PathLike[str] | bytes) -> io.BytesIO | io.BufferedRea
         return io.BytesIO(source)
     if os.fspath(source) == "-":
         return os.fdopen(os.dup(sys.stdin.fileno()), "rb")
+    if is_url(name := os.fsencode(source)):
+        from linkmatch_ray.io.objects import ObjectReader, examine
+
+        return io.BufferedReader(ObjectReader(examine(name)))
     return Path(source).open("rb")
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -17,6 +18,7 @@ from linkmatch_ray.core.outcome import MatchOptions
 from linkmatch_ray.core.parts import PART_BYTES_MAX
 from linkmatch_ray.io.earlier import Origins
 from linkmatch_ray.io.inputs import InputFile
+from linkmatch_ray.io.reader import Changed, open_input
 
 UNIT_BYTES: Final = 64 << 20
 """How much one task reads, about. A task costs 2 ms of driver and raylet, and some 60 ms at 0.5 GB/s a core."""
@@ -26,6 +28,9 @@ UNIT_FILES_MAX: Final = 8192
 
 SMALL_FILE_BYTES: Final = 1 << 20
 """Files up to this size are packed together."""
+
+SNIFFS: Final = 16
+"""So many large files are looked at at a time."""
 
 SNIFF_BYTES: Final = 1 << 20
 """A large file is cut into ranges only if its first record is a line no longer than this."""
@@ -89,6 +94,7 @@ def make_plan(files: list[InputFile], options: MatchOptions, how: PlanOptions, o
     """Cut the files into units, in their order; without those whose results an earlier job has."""
     plan = Plan()
     first = nbytes = 0  # of the unit that is being filled
+    lines = set() if how.one_file_per_task else _cuttable(files, options, how.unit_bytes)
 
     def flush(stop: int) -> None:
         nonlocal first, nbytes
@@ -107,7 +113,7 @@ def make_plan(files: list[InputFile], options: MatchOptions, how: PlanOptions, o
             continue
         if how.one_file_per_task:
             flush(number)
-        elif size > how.unit_bytes and _is_lines(file, options):
+        elif number in lines:
             flush(number)
             count = -(-size // how.unit_bytes)
             for range_ in range(done, count):
@@ -125,14 +131,22 @@ def make_plan(files: list[InputFile], options: MatchOptions, how: PlanOptions, o
     return plan
 
 
+def _cuttable(files: list[InputFile], options: MatchOptions, unit_bytes: int) -> set[int]:
+    """Which of the large files can be cut at newlines. Looked at several at a time: each may be far away."""
+    large = [number for number, file in enumerate(files) if file.size > unit_bytes]
+    with ThreadPoolExecutor(SNIFFS) as pool:
+        found = pool.map(lambda number: _is_lines(files[number], options), large)
+        return {number for number, is_lines in zip(large, found, strict=True) if is_lines}
+
+
 def _is_lines(file: InputFile, options: MatchOptions) -> bool:
     """Whether a file can be cut at newlines: plain, and its first record is a line."""
     if options.records_at is not None or options.format in ("array", "object"):
         return False
     try:
-        with open(file.path, "rb") as opened:
-            head = opened.read(SNIFF_BYTES)
-    except OSError:
+        with open_input(file, SNIFF_BYTES) as opened:
+            head = opened.head(SNIFF_BYTES)
+    except (OSError, Changed):
         return False  # the task that reads it says so
     if is_compressed(head) or head[:2] in (b"\xff\xfe", b"\xfe\xff") or 0 in head[:4]:
         return False

@@ -20,7 +20,7 @@ from linkmatch_ray.errors import InputError, JobChanged, UsageError
 from linkmatch_ray.io.earlier import Origins, origins_of
 from linkmatch_ray.io.hints import hints
 from linkmatch_ray.io.inputs import InputFile, Listing
-from linkmatch_ray.io.ledger import Ledger, settings_in
+from linkmatch_ray.io.ledger import SCHEMA_VERSION, Ledger, settings_in
 from linkmatch_ray.io.restrictions import Restrictions
 from linkmatch_ray.io.results import LEDGER, NEXT, SUMMARY, Lock, adopt_next
 from linkmatch_ray.runtime.plan import PlanOptions
@@ -90,6 +90,11 @@ class Request:
         before = settings_in(self.directory / LEDGER)
         if not before:
             return
+        if before["schema"] != str(SCHEMA_VERSION):
+            raise JobChanged(
+                f"{self.directory}: holds the results of another version of linkmatch-ray. Name another directory with"
+                " -o, or start anew with --overwrite."
+            )
         differs = [name for name in ("inputs", "restrictions", "options") if before[name] != self.settings[name]]
         origins = self._origins() if differs == ["inputs"] or (incremental and not differs) else None
         if differs and not (incremental and origins):
@@ -154,7 +159,9 @@ def inputs_digest(files: Sequence[InputFile]) -> str:
     """Changes when any input is another file, or another version of it, or in another place."""
     digest = xxhash.xxh3_128()
     for file in files:
-        digest.update(b"%d %d %d %d %s" % (len(file.name), file.size, file.mtime_ns, file.inode, file.name))
+        etag = (file.etag or "").encode()
+        fingerprint = (len(file.name), len(etag), file.size, file.mtime_ns, file.inode)
+        digest.update(b"%d %d %d %d %d %s%s" % (*fingerprint, file.name, etag))
     return digest.hexdigest()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final, NamedTuple
@@ -18,9 +19,10 @@ from linkmatch_ray.core.outcome import FAULT_PART, Counts, Entry, MatchOptions, 
 from linkmatch_ray.core.pack import Pack
 from linkmatch_ray.core.parts import Part
 from linkmatch_ray.core.window import LOW, WINDOW_BYTES, WINDOW_BYTES_MIN, Buffers
-from linkmatch_ray.io.inputs import InputFile, unpack_files
+from linkmatch_ray.io.inputs import InputFile, is_url, unpack_files
 from linkmatch_ray.io.ledger import Key
-from linkmatch_ray.io.reader import Changed, FileReader, changed_entry, read_small, unreadable_entry
+from linkmatch_ray.io.objects import SmallObjects
+from linkmatch_ray.io.reader import Changed, changed_entry, open_input, read_small, unreadable_entry
 from linkmatch_ray.runtime.plan import SMALL_FILE_BYTES, PlanOptions, Unit
 
 
@@ -125,6 +127,10 @@ class _Work:
         if len(files) == 1:
             yield from self._one(unit, files[0])
             return
+        with closing(SmallObjects(filter(_is_small_object, files))) as self._objects:
+            yield from self._several(unit, files)
+
+    def _several(self, unit: Unit, files: list[InputFile]) -> Iterator[Part]:
         place = 0
         while place < len(files):
             count, fault = self._read_small(files, place)
@@ -151,7 +157,10 @@ class _Work:
             if file.size > SMALL_FILE_BYTES or after >= room or file.fault is not None:
                 return count, None
             try:
-                read_small(file, view[end:after])
+                if is_url(file.path):
+                    self._objects.read(file, view[end:after])
+                else:
+                    read_small(file, view[end:after])
             except Changed:
                 return count, changed_entry(file)
             except OSError as error:
@@ -172,11 +181,11 @@ class _Work:
             yield _fault(unit.first, unit.range, unreadable_entry(file, file.fault))
             return
         try:
-            with FileReader(file) as raw:
-                head = raw.head()
+            with open_input(file, unit.end) as raw:
+                head = b"" if unit.start else raw.head()
                 if unit.start:
                     raw.seek(unit.start - 1)
-                head = b"" if unit.start or not is_compressed(head) else head
+                head = head if is_compressed(head) else b""
                 source = open_source(raw, head, file.size, self._max_inflation)
                 where = {"file": unit.first, "range_": unit.range, "start": unit.start, "stop": unit.end}
                 for part in self._matcher.stream(source, file.name, **where):
@@ -187,6 +196,10 @@ class _Work:
             yield _fault(unit.first, unit.range, changed_entry(file))
         except OSError as error:
             yield _fault(unit.first, unit.range, unreadable_entry(file, error.strerror or str(error)))
+
+
+def _is_small_object(file: InputFile) -> bool:
+    return is_url(file.path) and file.size <= SMALL_FILE_BYTES and file.fault is None
 
 
 def _fault(file: int, range_: int, entry: Entry) -> Part:

@@ -1,0 +1,68 @@
+"""A real S3 endpoint over HTTP, and a proxy before it that does what networks do."""
+
+import http.client
+import random
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "an-id", "AWS_SECRET_ACCESS_KEY": "a-secret", "AWS_REGION": "us-east-1"}
+
+
+@contextmanager
+def serving(handler):
+    """An HTTP server in a thread; gives its port."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def unreliable(port, seed, faults, rate=0.15):
+    """A proxy that answers so many GETs with 503, breaks off in the body, gives a short one, or waits."""
+    rng = random.Random(seed)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def forward(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            upstream = http.client.HTTPConnection("127.0.0.1", port)
+            upstream.request(self.command, self.path, body, dict(self.headers))
+            answer = upstream.getresponse()
+            content = answer.read()
+            struck = self.command == "GET" and len(content) > 1 and rng.random() < rate
+            fault = rng.choice(faults) if struck else None
+            if fault == "503":
+                self.send_response(503)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            if fault == "slow":
+                time.sleep(0.3)
+            self.send_response(answer.status)
+            for name, value in answer.getheaders():
+                if name.lower() not in ("content-length", "transfer-encoding", "connection", "date", "server"):
+                    self.send_header(name, value)
+            length = len(content) if self.command == "GET" or content else int(answer.getheader("Content-Length") or 0)
+            short = content[: len(content) // 2]
+            self.send_header("Content-Length", str(len(short) if fault == "short" else length))
+            self.end_headers()
+            self.wfile.write(short if fault in ("short", "reset") else content)
+            if fault == "reset":
+                self.close_connection = True
+            upstream.close()
+
+        do_GET = do_HEAD = do_PUT = forward  # noqa: N815 - the names that the server asks for
+
+        def log_message(self, *args):
+            pass
+
+    return serving(Handler)

@@ -1,0 +1,213 @@
+"""Inputs and lists on object storage: a real S3 endpoint over HTTP, with faults on the line."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from moto.server import ThreadedMotoServer
+
+from linkmatch_ray import Restrictions
+from linkmatch_ray.errors import InputError, RestrictionsError, UsageError
+from linkmatch_ray.io import objects
+from linkmatch_ray.io.inputs import list_inputs
+from linkmatch_ray.io.objects import ObjectReader, SmallObjects
+from linkmatch_ray.io.reader import Changed
+from tests.io.objects import CREDENTIALS, unreliable
+
+BUCKET = "lake"
+LINES = b"".join(b'{"data":"k%d","n":%d}\n' % (n % 50, n) for n in range(40_000))
+OBJECTS = {
+    "in/a.jsonl": LINES,
+    "in/b c/é.json": b'[{"data":"k1"},{"data":"x"}]',
+    "in/b c/d.JSON.gz": gzip.compress(b'{"data":"k2"}'),
+    "in/deep/er/z.ndjson": b'{"data":"k3"}\n{bad\n',
+    "in/.hidden/x.json": b'{"data":"k1"}',
+    "in/.x.json": b'{"data":"k1"}',
+    "in/readme.txt": b"no",
+    "in/old/linkmatch.lock": b"",
+    "in/old/matched.jsonl": b'{"data":"k1"}',
+    "list.json": b'["k1","k2","k3"]',
+    **{f"many/{n:03}.json": b'{"data":"k%d"}' % (n % 7) for n in range(150)},
+}
+
+
+@pytest.fixture(scope="module")
+def moto():
+    """The port of an S3 endpoint that has the objects."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    yield server.get_host_and_port()[1]
+    server.stop()
+
+
+@pytest.fixture
+def endpoint(moto, monkeypatch):
+    """Makes the store speak to a port; the objects are as at first."""
+
+    def use(port):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+        objects.store_at.cache_clear()
+
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    use(moto)
+    import urllib.request
+
+    urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{moto}/{BUCKET}", method="PUT")).close()
+    store = objects.store_at(f"s3://{BUCKET}")
+    for name, content in OBJECTS.items():
+        store.put(name, content)
+    yield use
+    objects.store_at.cache_clear()
+
+
+def names(*inputs):
+    return [os.fsdecode(file.name).removeprefix(f"s3://{BUCKET}/") for file in list_inputs(inputs).files]
+
+
+def test_listing(endpoint):
+    """One object, a prefix as a directory, a glob: in the order of their bytes, without what is hidden or ours."""
+    below = ["in/a.jsonl", "in/b c/d.JSON.gz", "in/b c/é.json", "in/deep/er/z.ndjson"]
+    assert names("s3://lake/in/") == names("s3://lake/in") == below
+    assert names("s3://lake/in/readme.txt") == ["in/readme.txt"]
+    assert names("s3://lake/in/*.json*") == ["in/a.jsonl"]
+    assert names("s3://lake/in/**/*.[jn]*") == [
+        "in/a.jsonl",
+        "in/b c/é.json",
+        "in/deep/er/z.ndjson",
+        "in/old/matched.jsonl",
+    ]
+    assert names("s3://lake/in/a.jsonl", "s3://lake/in") == below
+    assert list_inputs(["s3://lake/in"]).left_out == 3
+    for url in ("s3://lake/nowhere", "s3://nowhere/x", "s3://lake/in/*.parquet"):
+        with pytest.raises(InputError, match=url.replace("*", r"\*")):
+            names(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("https://me:pw@example.org/x.json", "https://example.org/x.json: has credentials"),
+        ("https://example.org/x.json?X-Amz-Signature=abc", "https://example.org/x.json: has credentials or a query"),
+        ("s3://", "no bucket"),
+        ("az://account", "ACCOUNT/BUCKET"),
+        ("ftp://example.org/x.json", "not supported"),
+    ],
+)
+def test_urls_that_are_refused(url, message):
+    """With what to do, and without the secret."""
+    with pytest.raises(UsageError, match=message) as refused:
+        list_inputs([url])
+    assert "pw" not in str(refused.value)
+    assert "abc" not in str(refused.value)
+
+
+def test_reading_in_pieces(endpoint, monkeypatch):
+    """From anywhere, ahead no further than it is told, and every byte in its place."""
+    monkeypatch.setattr(objects, "CHUNK_BYTES", 10_000)
+    (file,) = list_inputs(["s3://lake/in/a.jsonl"]).files
+    for start, stop in ((0, None), (0, 5), (12_345, 70_000), (len(LINES) - 3, None)):
+        with ObjectReader(file, stop) as reader:
+            reader.seek(start)
+            assert b"".join(iter(lambda: reader.read(7_001), b"")) == LINES[start:]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_faults_on_the_line(endpoint, moto, monkeypatch, seed):
+    """503, connections that break off, short and slow answers: read whole all the same."""
+    monkeypatch.setattr(objects, "CHUNK_BYTES", 100_000)
+    monkeypatch.setattr(objects, "WAIT_SECONDS", 0.01)
+    with unreliable(moto, seed, ["503", "reset", "short", "slow"]) as port:
+        endpoint(port)
+        (file,) = list_inputs(["s3://lake/in/a.jsonl"]).files
+        with ObjectReader(file) as reader:
+            assert reader.read() == LINES
+        files = list_inputs(["s3://lake/many"]).files
+        small = SmallObjects(files)
+        for number, each in enumerate(files):
+            view = bytearray(each.size)
+            small.read(each, memoryview(view))
+            assert view == OBJECTS[f"many/{number:03}.json"]
+        small.close()
+
+
+def test_a_store_that_stays_down(endpoint, moto, monkeypatch):
+    """An error that says so, in our words."""
+    monkeypatch.setattr(objects, "WAIT_SECONDS", 0.01)
+    (file,) = list_inputs(["s3://lake/in/a.jsonl"]).files
+    with unreliable(moto, 1, ["503"], rate=1) as port:
+        endpoint(port)
+        with ObjectReader(file) as reader, pytest.raises(OSError, match="the store failed 6 times"):
+            reader.read()
+
+
+def test_an_object_that_is_replaced(endpoint):
+    """Before it is read, or in between: never a mix."""
+    (file,) = list_inputs(["s3://lake/in/a.jsonl"]).files
+    with ObjectReader(file, 1) as reader:
+        reader.read(1)
+        objects.store_at(f"s3://{BUCKET}").put("in/a.jsonl", LINES[::-1])
+        with pytest.raises(Changed):
+            ObjectReader(file).read(1)
+
+
+def test_a_list_in_a_store(endpoint):
+    """Restrictions from a URL; one that is not there is an error that names it."""
+    assert Restrictions.load("s3://lake/list.json").index.restrictions == 3
+    with pytest.raises(RestrictionsError, match=r"s3://lake/none.json: no such object"):
+        Restrictions.load("s3://lake/none.json")
+
+
+def test_a_profile(endpoint, monkeypatch, tmp_path, moto):
+    """Without keys in the environment those of the profile are used, its endpoint and region as well."""
+    for name in (*CREDENTIALS, "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name)
+    (tmp_path / "credentials").write_text("[work]\naws_access_key_id = a\naws_secret_access_key = b\n")
+    (tmp_path / "config").write_text(f"[profile work]\nregion = eu-west-1\nendpoint_url = http://127.0.0.1:{moto}\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_PROFILE", "work")
+    objects.store_at.cache_clear()
+    assert names("s3://lake/in/a.jsonl") == ["in/a.jsonl"]
+
+
+def submit(environment, *arguments):
+    """The command, on objects; gives its exit code, standard output and error."""
+    command = [sys.executable, "-m", "linkmatch_ray", "submit", *map(str, arguments)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_a_job_as_on_files(endpoint, moto, tmp_path, command_environment):
+    """Through an unreliable line: the bytes that files give; again it is complete; secrets are nowhere."""
+    local = tmp_path / "in"
+    for name, content in OBJECTS.items():
+        (path := tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    (tmp_path / "list.json").write_bytes(OBJECTS["list.json"])
+    with unreliable(moto, 5, ["503", "reset", "short"]) as port:
+        environment = command_environment | CREDENTIALS | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
+        options = ("--emit", "both", "--json", "-o")
+        code, stdout, stderr = submit(
+            environment, "s3://lake/in", "s3://lake/many/", "-r", "s3://lake/list.json", *options, tmp_path / "out"
+        )
+        assert code == 4, stderr
+        told = json.loads(stdout)
+        code, stdout, stderr = submit(
+            environment, "s3://lake/in", "s3://lake/many/", "-r", "s3://lake/list.json", *options, tmp_path / "out"
+        )
+        assert (code, json.loads(stdout)) == (4, told)
+    code, stdout, stderr = submit(
+        command_environment, local, tmp_path / "many", "-r", tmp_path / "list.json", *options, tmp_path / "files"
+    )
+    assert json.loads(stdout)["totals"] == told["totals"]
+    for name in ("matched.jsonl", "unmatched.jsonl", "restrictions.jsonl"):
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "files" / name).read_bytes()
+    (entry,) = map(json.loads, (tmp_path / "out" / "quarantine.jsonl").read_text().splitlines())
+    assert entry["file"] == "s3://lake/in/deep/er/z.ndjson"
+    for path in Path(tmp_path / "out").iterdir():
+        assert b"a-secret" not in path.read_bytes()
