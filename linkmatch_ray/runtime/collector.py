@@ -13,9 +13,10 @@ changes nothing. So calls may come twice, late or out of order, and each record 
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -26,9 +27,9 @@ import orjson
 from linkmatch_ray.core.emit import move_provenance, provenance_prefix
 from linkmatch_ray.core.index import RestrictionIndex
 from linkmatch_ray.core.outcome import Counts, Entry, Piece, digest
-from linkmatch_ray.errors import JobChanged
+from linkmatch_ray.errors import JobChanged, JobError
 from linkmatch_ray.io.inputs import unpack_files
-from linkmatch_ray.io.ledger import Ends, Frontier, Key, Ledger, PieceRow
+from linkmatch_ray.io.ledger import Ends, Frontier, Key, Ledger, PieceRow, settings_in
 from linkmatch_ray.io.report import count_hits, count_reasons, report_lines
 from linkmatch_ray.io.results import (
     LEDGER,
@@ -44,6 +45,7 @@ from linkmatch_ray.io.results import (
     sync_directory,
     write_atomically,
 )
+from linkmatch_ray.io.trouble import told
 from linkmatch_ray.runtime.tasks import PartBody
 
 COMMIT_BYTES: Final = 64 << 20
@@ -74,7 +76,7 @@ class Collector:
         self._files = unpack_files(packed_files)
         self._ranges, self._settings = ranges, settings
         self._provenance = settings["provenance"] == "1"
-        self._lock: Lock | None = None
+        self._held = ExitStack()
         self._counts, self._input_bytes = Counts(), 0
         self._reading = threading.Lock()
         self._started = time.time()
@@ -91,31 +93,33 @@ class Collector:
         Raises:
             DirectoryInUse: another job holds it.
             JobChanged: it holds a job with other settings.
-            UsageError: it holds other files, or cannot be made.
+            JobError: it cannot be written.
+            UsageError: it holds other files.
         """
-        prepare(self._directory)
-        self._lock = Lock(self._directory)
-        try:
-            return self._begin(overwrite)
-        except BaseException:
-            self._lock.release()
-            self._lock = None
-            raise
+        with told(self._directory), ExitStack() as held:
+            prepare(self._directory)
+            held.callback(Lock(self._directory).release)
+            receipt = self._begin(overwrite, held)
+            self._held = held.pop_all()
+        return receipt
 
-    def _begin(self, overwrite: bool) -> Receipt:
+    def _begin(self, overwrite: bool, held: ExitStack) -> Receipt:
         if overwrite:
             clear(self._directory)
-        path = self._directory / LEDGER
-        begun = path.exists() and bool(_settings_of(path))
+        begun = bool(settings_in(self._directory))
         if not begun:
             clear(self._directory)
-        self._ledger = Ledger(path, create=not begun)
+        self._ledger = Ledger(self._directory / LEDGER, create=not begun)
+        held.callback(self._ledger.close)
         if not begun:
             self._ledger.begin_job(self._settings, self._files, self._ranges)
         elif self._ledger.settings().get("fingerprint") != self._settings["fingerprint"]:
-            self._ledger.close()
             raise JobChanged(f"{self._directory}: holds a job with other inputs, restrictions or options.")
-        self._outputs = tuple(Output(self._directory / name) for name in (MATCHED, UNMATCHED, QUARANTINE))
+        outputs = []
+        for name in (MATCHED, UNMATCHED, QUARANTINE):
+            outputs.append(Output(self._directory / name))
+            held.callback(outputs[-1].close)
+        self._outputs = tuple(outputs)
         sync_directory(self._directory)
         self._frontier = self._recover()
         self._durable = self._frontier
@@ -163,13 +167,11 @@ class Collector:
 
     def close(self) -> None:
         """Make everything durable and give the directory back; the job can be resumed."""
-        if self._lock is not None:
-            self._flush()
-            for output in self._outputs:
-                output.close()
-            self._ledger.close()
-            self._lock.release()
-            self._lock = None
+        try:
+            if self._state == "running":
+                self.flush()
+        finally:
+            self._held.close()
             self._state = "stopped"
 
     # Writing
@@ -179,19 +181,37 @@ class Collector:
 
         Pieces before the frontier were taken already and are passed over. From the first piece that is not
         the next one on, nothing is taken.
+
+        Raises:
+            JobError: they cannot be written; what is durable stays so, and nothing more is made durable.
         """
-        for part in parts:
-            if not self._take(part):
-                break
-        due = time.monotonic() - self._committed_at >= COMMIT_SECONDS
-        if due or self._uncommitted_bytes >= COMMIT_BYTES:
-            self._flush()
+        with self._writing():
+            for part in parts:
+                if not self._take(part):
+                    break
+            due = time.monotonic() - self._committed_at >= COMMIT_SECONDS
+            if due or self._uncommitted_bytes >= COMMIT_BYTES:
+                self._flush()
         return self._receipt()
 
     def flush(self) -> Receipt:
         """Make everything taken durable."""
-        self._flush()
+        with self._writing():
+            self._flush()
         return self._receipt()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """After a write that failed comes no other: the system may have dropped what it could not write, and then
+        a second sync says that all is well."""
+        if self._state == "failed":
+            raise JobError(f"{self._directory}: an earlier write failed. Give the same command again.")
+        try:
+            with told(self._directory):
+                yield
+        except BaseException:
+            self._state = "failed"
+            raise
 
     def _receipt(self) -> Receipt:
         return Receipt(self._durable.next, self._frontier.next, self._durable.ends)
@@ -297,6 +317,10 @@ class Collector:
         Args:
             details: What the driver knows and the collector does not; goes into the summary as it is.
         """
+        with self._writing():
+            return self._finish(index, details)
+
+    def _finish(self, index: RestrictionIndex, details: dict[str, Any]) -> dict[str, Any]:
         self._flush()
         for output, end in zip(self._outputs, self._frontier.ends, strict=True):
             output.truncate(end)
@@ -367,17 +391,6 @@ class Collector:
 
 def _as_json(shares: npt.NDArray[np.int64]) -> str:
     return orjson.dumps(shares, option=orjson.OPT_SERIALIZE_NUMPY).decode()
-
-
-def _settings_of(path: Path) -> dict[str, str]:
-    """The settings in a ledger; none where the job was killed before they were written."""
-    ledger = Ledger(path)
-    try:
-        return ledger.settings()
-    except sqlite3.OperationalError:
-        return {}
-    finally:
-        ledger.close()
 
 
 def _skip(chunks: list[memoryview], size: int) -> list[memoryview]:

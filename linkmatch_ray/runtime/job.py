@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -20,14 +19,15 @@ import xxhash
 from linkmatch_ray import __version__
 from linkmatch_ray.core.outcome import MatchOptions
 from linkmatch_ray.core.parts import PART_BYTES_MAX
-from linkmatch_ray.errors import JobChanged, JobError, LinkmatchError
+from linkmatch_ray.errors import DirectoryInUse, JobChanged, JobError, LinkmatchError
 from linkmatch_ray.io.hints import hints
 from linkmatch_ray.io.inputs import InputFile, Listing, list_inputs, pack_files
-from linkmatch_ray.io.ledger import Ledger
+from linkmatch_ray.io.ledger import settings_in
 from linkmatch_ray.io.restrictions import Restrictions
-from linkmatch_ray.io.results import LEDGER, MATCHED, SUMMARY, prepare
+from linkmatch_ray.io.results import LOCK_WAIT_SECONDS, MATCHED, SUMMARY, holder, in_use, prepare
+from linkmatch_ray.io.trouble import told
 from linkmatch_ray.runtime.collector import Collector
-from linkmatch_ray.runtime.driver import Driver, Progress, brief, fetch
+from linkmatch_ray.runtime.driver import NO_ROOM, NO_ROOM_ADVICE, NO_ROOM_FOUND, Driver, Progress, brief, fetch
 from linkmatch_ray.runtime.orphans import die_with_parent
 from linkmatch_ray.runtime.plan import UNIT_BYTES, PlanOptions, make_plan
 from linkmatch_ray.runtime.session import NAMESPACE, Session
@@ -37,6 +37,8 @@ DEFAULT_OUTPUT: Final = "linkmatch-results"
 
 CLOSE_SECONDS_MAX: Final = 10.0
 """How long the collector may take to make what it took durable; beyond, it is done again at the next start."""
+
+NAME_POLL_SECONDS: Final = 0.1
 
 
 class Job:
@@ -116,7 +118,8 @@ class Job:
             ray = session.ready()
             matching = time.time()
             if not request.overwrite:
-                prepare(self.directory)
+                with told(self.directory):
+                    prepare(self.directory)
             index = ray.put(request.restrictions.index)
             plan = make_plan(request.files, request.options, request.plan)
             settings = TaskSettings(request.restrictions.paths, request.options, request.plan)
@@ -156,7 +159,10 @@ class Job:
         except LinkmatchError as error:
             self._error = error
         except Exception as error:
-            self._error = JobError(f"{self.directory}: the job failed: {brief(error)}. See --verbose for all of it.")
+            found = f"the job failed: {brief(error)}. See --verbose for all of it."
+            if isinstance(error, NO_ROOM):
+                found = f"{NO_ROOM_FOUND}. {NO_ROOM_ADVICE}"
+            self._error = JobError(f"{self.directory}: {found}")
             self._error.__cause__ = error
         finally:
             if session is not given:
@@ -241,7 +247,8 @@ class _Request:
         }
         self.settings["fingerprint"] = xxhash.xxh3_128_hexdigest("\n".join(self.settings.values()).encode())
         if not overwrite:
-            self._compare(_settings_in(self.directory))
+            with told(self.directory):
+                self._compare(settings_in(self.directory))
         self.settings |= {
             "plan": orjson.dumps(asdict(self.plan)).decode(),
             "emit": options.emit,
@@ -313,9 +320,26 @@ def start_collector(
         allow_out_of_order_execution=True,
         scheduling_strategy=here,
     )
-    collector = actor.remote(directory, pack_files(files), ranges, settings)
+    deadline = time.monotonic() + LOCK_WAIT_SECONDS
+    while True:
+        try:
+            collector = actor.remote(directory, pack_files(files), ranges, settings)
+            break
+        except ray.exceptions.ActorAlreadyExistsError:  # the same job, of another program; or an orphan, for a moment
+            if time.monotonic() > deadline:
+                raise _running_already(job_id, Path(directory)) from None
+            time.sleep(NAME_POLL_SECONDS)
     collector.__ray_call__.remote(lambda _: die_with_parent())
     return collector
+
+
+def _running_already(job_id: str, directory: Path) -> DirectoryInUse:
+    by = holder(directory)
+    if by is not None:
+        return in_use(directory, by)
+    return DirectoryInUse(
+        f"{directory}: a job {job_id} runs on this Ray. Wait for it to end, or name another --job-id."
+    )
 
 
 def _close(ray: Any, collector: Any) -> None:
@@ -323,15 +347,3 @@ def _close(ray: Any, collector: Any) -> None:
     with suppress(ray.exceptions.RayError):
         ray.get(collector.close.options(concurrency_group="commit").remote(), timeout=CLOSE_SECONDS_MAX)
     ray.kill(collector)
-
-
-def _settings_in(directory: Path) -> dict[str, str]:
-    if not (directory / LEDGER).exists():
-        return {}
-    ledger = Ledger(directory / LEDGER)
-    try:
-        return ledger.settings()
-    except sqlite3.OperationalError:  # killed before its tables were made
-        return {}
-    finally:
-        ledger.close()
