@@ -328,7 +328,7 @@ def test_spilling_and_a_small_shared_memory(corpus, large, command_environment, 
     """Where results do not fit into memory they come by way of the disk."""
     spill = tmp_path / "spill"
     spill.mkdir()
-    small = {"object_store_memory": 76 << 20, "object_spilling_directory": str(spill)}
+    small = {"object_store_memory": 76 << 20, "object_spilling_directory": str(spill), "hog": 60 << 20}
     before = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o size=90m none /dev/shm && exec "$@"', "sh"]
     if subprocess.run([*before, "true"], capture_output=True, check=False).returncode:
         pytest.skip("cannot have a /dev/shm of its own (not root?)")
