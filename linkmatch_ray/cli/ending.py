@@ -11,7 +11,7 @@ from typing import Final, NoReturn
 
 import typer
 
-from linkmatch_ray.errors import EXIT_OK, Interrupted, JobError, LinkmatchError
+from linkmatch_ray.errors import EXIT_FAILED, EXIT_OK, Interrupted, JobError, LinkmatchError
 
 EXIT_TERMINATED: Final = 143
 
@@ -29,9 +29,19 @@ def reporting(verbose: bool) -> Iterator[None]:
         yield
     except LinkmatchError as error:
         print_error(error, verbose=verbose)
-        if isinstance(error, JobError):
+        if isinstance(error, JobError) and sys.argv[1:2] == ["submit"]:
             print(f"What was committed is safe. To resume: {resume_command()}", file=sys.stderr)
         raise typer.Exit(error.exit_code) from None
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # in a result directory it is a JobError; this is a full disk behind `>`
+        where = error.filename or "standard output"
+        print_error(
+            JobError(f"{where}: {error.strerror or error}. Mend that, and give the same command again."),
+            verbose=verbose,
+        )
+        silence_stdout()
+        raise typer.Exit(EXIT_FAILED) from None
     except KeyboardInterrupt as stop:
         _print_interrupted()
         raise typer.Exit(exit_code_of(stop)) from None

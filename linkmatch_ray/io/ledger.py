@@ -16,13 +16,14 @@ A rollback journal, as write-ahead logging does not work on network file systems
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from linkmatch_ray.core.outcome import Counts
 from linkmatch_ray.io.inputs import InputFile
+from linkmatch_ray.io.results import LEDGER
 
 SCHEMA_VERSION: Final = 3
 
@@ -71,6 +72,8 @@ CREATE VIEW file_ledger AS
         COALESCE(SUM(shares.entries), 0) AS entries
     FROM files JOIN frontier LEFT JOIN shares ON shares.file = files.file GROUP BY files.file;
 """
+
+_PIECES_AT_ONCE: Final = 1_000
 
 _COUNTS: Final = ("records", "matched", "unmatched", "missing_key", "not_object", "entries")
 
@@ -134,10 +137,14 @@ class Ledger:
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode=DELETE")
-        self._db.execute("PRAGMA synchronous=EXTRA")
-        if create:
-            self._db.executescript(_SCHEMA)
+        try:
+            self._db.execute("PRAGMA journal_mode=DELETE")
+            self._db.execute("PRAGMA synchronous=EXTRA")
+            if create:
+                self._db.executescript(_SCHEMA)
+        except BaseException:
+            self._db.close()
+            raise
 
     def close(self) -> None:
         """Close the connection."""
@@ -158,7 +165,8 @@ class Ledger:
 
     def settings(self) -> dict[str, str]:
         """The rows of `job`; empty where no job was ever begun."""
-        return dict(self._db.execute("SELECT key, value FROM job"))
+        made = self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'job'").fetchone()  # killed before that
+        return dict(self._db.execute("SELECT key, value FROM job")) if made else {}
 
     def frontier(self) -> Frontier:
         """The durable frontier."""
@@ -245,9 +253,13 @@ class Ledger:
         row = self._db.execute(sql, key).fetchone()
         return PieceRow(*row) if row else None
 
-    def pieces(self) -> Iterable[PieceRow]:
-        """All pieces, in order."""
-        return map(PieceRow._make, self._db.execute("SELECT * FROM pieces ORDER BY file, range, part"))
+    def pieces(self) -> Iterator[PieceRow]:
+        """All pieces, in order. Some at a time: a job that runs cannot commit while one of them is being read."""
+        sql = "SELECT * FROM pieces WHERE (file, range, part) > (?, ?, ?) ORDER BY file, range, part LIMIT ?"
+        last = (-1, -1, -1)
+        while rows := self._db.execute(sql, (*last, _PIECES_AT_ONCE)).fetchall():
+            yield from map(PieceRow._make, rows)
+            last = rows[-1][:3]
 
     def hits(self) -> Iterable[bytes]:
         """The hits of all pieces that have any."""
@@ -270,15 +282,14 @@ class Ledger:
         )
 
 
-def settings_in(path: Path) -> dict[str, str]:
-    """The settings in a ledger; none where there is no ledger, or its job was killed before they were written."""
+def settings_in(directory: Path) -> dict[str, str]:
+    """The settings of the job in a result directory; empty where none was ever begun."""
+    path = directory / LEDGER
     if not path.exists():
         return {}
     ledger = Ledger(path)
     try:
         return ledger.settings()
-    except sqlite3.OperationalError:
-        return {}
     finally:
         ledger.close()
 
@@ -293,4 +304,9 @@ class _Transaction:
         self._db.execute("BEGIN IMMEDIATE")
 
     def __exit__(self, kind: Any, *_: object) -> None:
-        self._db.execute("ROLLBACK" if kind else "COMMIT")
+        try:
+            if kind is None:
+                self._db.execute("COMMIT")
+        finally:
+            if self._db.in_transaction:  # SQLite rolls back by itself where the disk is full
+                self._db.execute("ROLLBACK")

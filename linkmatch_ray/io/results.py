@@ -41,33 +41,37 @@ class Lock:
     """`flock` on a directory's lock file; held for the life of the object, and gone with the process."""
 
     def __init__(self, directory: Path, wait_seconds: float = LOCK_WAIT_SECONDS) -> None:
-        self._file = open(directory / _LOCK, "a+", encoding="utf-8")  # noqa: SIM115 - held for life
+        self._fd = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         deadline = time.monotonic() + wait_seconds
         while True:
             try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    self._file.seek(0)
-                    other = _describe(self._file.read())
-                    self._file.close()
-                    raise DirectoryInUse(
-                        f"{directory}: another job writes here ({other}). Wait for it to end, or name another"
-                        " directory with -o."
-                    ) from None
+                    other = _describe((directory / _LOCK).read_text("utf-8"))
+                    os.close(self._fd)
+                    raise in_use(directory, other) from None
                 time.sleep(_LOCK_POLL_SECONDS)
-        self._file.truncate(0)
         since = time.strftime("%Y-%m-%d %H:%M:%S %z")
-        self._file.write(json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": since}))
-        self._file.flush()
+        about = json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": since})
+        with suppress(OSError):  # where the disk is full, what was not committed is cut off next, and makes room
+            os.ftruncate(self._fd, 0)
+            os.write(self._fd, about.encode())
         self._cancel = directory / _CANCEL
         self._cancel.unlink(missing_ok=True)  # meant for another
 
     def release(self) -> None:
         """Let another job have the directory."""
         self._cancel.unlink(missing_ok=True)
-        self._file.close()
+        os.close(self._fd)
+
+
+def in_use(directory: Path, by: str) -> DirectoryInUse:
+    """The error that says who has a directory."""
+    return DirectoryInUse(
+        f"{directory}: another job writes here ({by}). Wait for it to end, or name another directory with -o."
+    )
 
 
 def holder(directory: Path) -> str | None:
@@ -122,7 +126,8 @@ def prepare(directory: Path) -> None:
     """Make the directory; refuse one that holds other people's files.
 
     Raises:
-        UsageError: it exists and is not empty, and is no result directory; or it cannot be made.
+        UsageError: it exists and is not empty, and is no result directory; or it is no directory.
+        OSError: it cannot be made.
     """
     try:
         made = [each for each in (directory, *directory.parents) if not each.exists()]
@@ -130,8 +135,8 @@ def prepare(directory: Path) -> None:
         for each in made:
             sync_directory(each.parent)
         names = os.listdir(directory)
-    except OSError as error:
-        raise UsageError(f"{directory}: {error.strerror}. Name a writable directory with -o.") from None
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UsageError(f"{directory}: {error.strerror}. Name a directory with -o.") from None
     if names and _LOCK not in names:
         raise UsageError(f"{directory}: has files in it and is no result directory. Name another with -o.")
 
@@ -196,11 +201,15 @@ def _unfinished(path: Path) -> Path:
 def write_atomically(path: Path, write: Callable[[Any], None]) -> None:
     """Write a file that is there wholly or not at all, also after a power cut."""
     temporary = _unfinished(path)
-    with open(temporary, "wb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with open(temporary, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     sync_directory(path.parent)
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from linkmatch_ray.errors import InputError
-from linkmatch_ray.io.ledger import Ledger
+from linkmatch_ray.io.ledger import Ledger, settings_in
 from linkmatch_ray.io.results import LEDGER, NEXT, SUMMARY, holder
+from linkmatch_ray.io.trouble import told
 
 
 def status(directory: Path) -> dict[str, Any]:
@@ -18,8 +19,14 @@ def status(directory: Path) -> dict[str, Any]:
 
     Raises:
         InputError: it is no result directory, or no job was begun in it.
+        JobError: it cannot be read.
     """
-    if not (directory / LEDGER).exists():
+    with told(directory):
+        return _status(directory)
+
+
+def _status(directory: Path) -> dict[str, Any]:
+    if not settings_in(directory):
         raise InputError(f"{directory}: no result directory. Name the one that submit printed.")
     updating = (directory / NEXT / LEDGER).exists()
     ledger = Ledger((directory / NEXT if updating else directory) / LEDGER)

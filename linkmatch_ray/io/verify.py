@@ -13,9 +13,10 @@ import orjson
 from linkmatch_ray.core.index import IndexBuilder, RestrictionIndex
 from linkmatch_ray.core.outcome import SHARE_COLUMNS, digest
 from linkmatch_ray.errors import InputError
-from linkmatch_ray.io.ledger import Ends, Key, Ledger, PieceRow
+from linkmatch_ray.io.ledger import Ends, Key, Ledger, PieceRow, settings_in
 from linkmatch_ray.io.report import count_hits, count_reasons, report_lines
 from linkmatch_ray.io.results import LEDGER, MATCHED, NEXT, QUARANTINE, RESTRICTIONS, SUMMARY, UNMATCHED
+from linkmatch_ray.io.trouble import told
 
 _KEYS_AT_ONCE: Final = 1 << 16
 
@@ -35,14 +36,16 @@ def verify(directory: Path, checked: Checked) -> Iterator[str]:
 
     Raises:
         InputError: it is no result directory.
+        JobError: it cannot be read.
     """
-    if not (directory / LEDGER).exists():
-        raise InputError(f"{directory}: no result directory. Name the one that submit printed.")
-    ledger = Ledger(directory / LEDGER)
-    try:
-        yield from _Verifier(directory, ledger, checked).problems()
-    finally:
-        ledger.close()
+    with told(directory):
+        if not settings_in(directory):
+            raise InputError(f"{directory}: no result directory. Name the one that submit printed.")
+        ledger = Ledger(directory / LEDGER)
+        try:
+            yield from _Verifier(directory, ledger, checked).problems()
+        finally:
+            ledger.close()
 
 
 class _Verifier:

@@ -19,6 +19,8 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -30,7 +32,7 @@ import orjson
 from linkmatch_ray.core.emit import move_provenance, provenance_prefix
 from linkmatch_ray.core.index import RestrictionIndex
 from linkmatch_ray.core.outcome import Counts, Entry, Piece, digest
-from linkmatch_ray.errors import JobChanged
+from linkmatch_ray.errors import JobChanged, JobError
 from linkmatch_ray.io.earlier import Earlier, Origins
 from linkmatch_ray.io.inputs import unpack_files
 from linkmatch_ray.io.ledger import Ends, Frontier, Key, Ledger, PieceRow, settings_in
@@ -53,6 +55,7 @@ from linkmatch_ray.io.results import (
     sync_directory,
     write_atomically,
 )
+from linkmatch_ray.io.trouble import told
 from linkmatch_ray.runtime.tasks import PartBody
 
 COMMIT_BYTES: Final = 64 << 20
@@ -106,7 +109,7 @@ class Collector:
         self._files = unpack_files(packed_files)
         self._ranges, self._settings = ranges, settings
         self._provenance = settings["provenance"] == "1"
-        self._lock: Lock | None = None
+        self._held = ExitStack()
         self._counts, self._input_bytes = Counts(), 0
         self._reading = threading.Lock()
         self._started = time.time()
@@ -123,18 +126,17 @@ class Collector:
         Raises:
             DirectoryInUse: another job holds it.
             JobChanged: it holds a job with other settings.
-            UsageError: it holds other files, or cannot be made.
+            JobError: it cannot be written.
+            UsageError: it holds other files.
         """
-        prepare(self._directory)
-        self._lock = Lock(self._directory)
-        try:
-            return self._begin(overwrite)
-        except BaseException:
-            self._lock.release()
-            self._lock = None
-            raise
+        with told(self._directory), ExitStack() as held:
+            prepare(self._directory)
+            held.callback(Lock(self._directory).release)
+            receipt = self._begin(overwrite, held)
+            self._held = held.pop_all()
+        return receipt
 
-    def _begin(self, overwrite: bool) -> Receipt:
+    def _begin(self, overwrite: bool, held: ExitStack) -> Receipt:
         if overwrite:
             clear(self._directory)
         adopt_next(self._directory)
@@ -142,17 +144,23 @@ class Collector:
             clear_next(self._directory)
         else:
             self._earlier = Earlier(self._directory, self._origins)
+            held.callback(self._earlier.close)
             self._place.mkdir(exist_ok=True)
-        begun = settings_in(self._place / LEDGER).get("fingerprint")
+        begun = settings_in(self._place).get("fingerprint")
         same = begun == self._settings["fingerprint"]
         if begun and not same and self._origins is None:
             raise JobChanged(f"{self._directory}: holds a job with other inputs, restrictions or options.")
         if not same:
             clear(self._place)
         self._ledger = Ledger(self._place / LEDGER, create=not same)
+        held.callback(self._ledger.close)
         if not same:
             self._ledger.begin_job(self._settings, self._files, self._ranges)
-        self._outputs = tuple(Output(self._place / name) for name in self._names())
+        outputs = []
+        for name in self._names():
+            outputs.append(Output(self._place / name))
+            held.callback(outputs[-1].close)
+        self._outputs = tuple(outputs)
         sync_directory(self._place)
         sync_directory(self._directory)
         self._frontier = self._recover()
@@ -210,15 +218,11 @@ class Collector:
 
     def close(self) -> None:
         """Make everything durable and give the directory back; the job can be resumed."""
-        if self._lock is not None:
-            self._flush()
-            for output in self._outputs:
-                output.close()
-            self._ledger.close()
-            if self._earlier is not None:
-                self._earlier.close()
-            self._lock.release()
-            self._lock = None
+        try:
+            if self._state == "running":
+                self.flush()
+        finally:
+            self._held.close()
             self._state = "stopped"
 
     # Writing
@@ -228,13 +232,17 @@ class Collector:
 
         Pieces before the frontier were taken already and are passed over. From the first piece that is not
         the next one on, nothing is taken. What comes next of an earlier job is taken in between.
+
+        Raises:
+            JobError: they cannot be written; what is durable stays so, and nothing more is made durable.
         """
-        for part in parts:
-            if self._take_earlier() or not self._take(part):
-                break
-        self._take_earlier()
-        if self._is_due():
-            self._flush()
+        with self._writing():
+            for part in parts:
+                if self._take_earlier() or not self._take(part):
+                    break
+            self._take_earlier()
+            if self._is_due():
+                self._flush()
         return self._receipt()
 
     def _is_due(self) -> bool:
@@ -243,8 +251,22 @@ class Collector:
 
     def flush(self) -> Receipt:
         """Make everything taken durable."""
-        self._flush()
+        with self._writing():
+            self._flush()
         return self._receipt()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """After a write that failed comes no other: the system may have dropped what it could not write, and then
+        a second sync says that all is well."""
+        if self._state == "failed":
+            raise JobError(f"{self._directory}: an earlier write failed. Give the same command again.")
+        try:
+            with told(self._directory):
+                yield
+        except BaseException:
+            self._state = "failed"
+            raise
 
     def _receipt(self) -> Receipt:
         counts, following = replace(self._counts), self._frontier.next
@@ -365,6 +387,10 @@ class Collector:
         Args:
             details: What the driver knows and the collector does not; goes into the summary as it is.
         """
+        with self._writing():
+            return self._finish(index, details)
+
+    def _finish(self, index: RestrictionIndex, details: dict[str, Any]) -> dict[str, Any]:
         self._flush()
         for output, end in zip(self._outputs, self._frontier.ends, strict=True):
             output.truncate(end)

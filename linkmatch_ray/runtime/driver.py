@@ -25,6 +25,8 @@ from typing import Any, Final
 import ray
 from ray.exceptions import (
     ObjectLostError,
+    ObjectStoreFullError,
+    OutOfDiskError,
     OutOfMemoryError,
     RayActorError,
     RayError,
@@ -41,6 +43,7 @@ from linkmatch_ray.io.reader import fault_entry
 from linkmatch_ray.runtime.collector import Receipt
 from linkmatch_ray.runtime.orphans import die_with_parent
 from linkmatch_ray.runtime.plan import Plan, Unit
+from linkmatch_ray.runtime.room import check_disk
 from linkmatch_ray.runtime.tasks import PartBody, PartHeader, Started, TaskSettings, match_unit
 
 UNITS_BEHIND_MAX: Final = 8
@@ -73,7 +76,12 @@ TASK_SECONDS_MAX: Final = 300.0
 """A task that gives nothing for so long is given up, and tried elsewhere."""
 
 SETBACKS_MAX: Final = 5
-"""The job fails when more collectors die, or parts are lost, than this, without the frontier having moved."""
+"""The job fails when more collectors die, parts are lost or find no room, than this, without the frontier having
+moved."""
+
+NO_ROOM: Final = (ObjectStoreFullError, OutOfDiskError)
+NO_ROOM_FOUND: Final = "Ray has no room: its object store is full, and so is the disk that it spills to"
+NO_ROOM_ADVICE: Final = "Make room where Ray keeps its files (RAY_TMPDIR, or else /tmp/ray), or set RAY_TMPDIR."
 
 LISTEN_SECONDS: Final = 0.25
 """How long to wait for something to come before looking whether to stop."""
@@ -240,10 +248,11 @@ class Driver:
         while self._next_unit < len(units) and units[self._next_unit].last < self._durable[:2]:
             self._next_unit += 1
 
-    def _set_back(self, what: str) -> None:
+    def _set_back(self, what: str, advice: str = "See --verbose for what Ray says.") -> None:
         self._setbacks += 1
         if self._setbacks > SETBACKS_MAX:
-            raise JobError(f"{what}, for the {self._setbacks}th time without any progress in between.")
+            check_disk()
+            raise JobError(f"{what}, for the {self._setbacks}th time without any progress in between. {advice}")
 
     # Admission
 
@@ -337,7 +346,11 @@ class Driver:
     def _failed(self, unit: Running, error: Exception) -> None:
         """A unit's task ended with an error: have it done again, and count whose fault it was."""
         unit.stream = None
-        blameless = isinstance(error, (TaskCancelledError, ObjectLostError))
+        if isinstance(error, RayTaskError) and isinstance(error.cause, LinkmatchError):
+            raise error.cause from None
+        if isinstance(error, NO_ROOM) and unit is self._window[0]:  # behind it, room may come as results are committed
+            self._set_back(NO_ROOM_FOUND, NO_ROOM_ADVICE)
+        blameless = isinstance(error, (TaskCancelledError, ObjectLostError, *NO_ROOM))
         if not blameless:
             died = isinstance(error, (WorkerCrashedError, OutOfMemoryError))
             self._strike(unit, "worker_died", "the worker that read it died" if died else f"it failed ({brief(error)})")
@@ -446,8 +459,6 @@ class Driver:
                 return
             if isinstance(cause, LinkmatchError):
                 raise cause from None
-            if isinstance(cause, OSError):
-                raise JobError(f"the results cannot be written: {cause.strerror or cause}.") from None
             raise JobError(f"the collector failed: {brief(cause)}.") from error
         self._read(receipt)
         self._retire(receipt)

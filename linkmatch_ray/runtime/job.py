@@ -12,13 +12,30 @@ from typing import Any, Final
 
 from linkmatch_ray.core.outcome import MatchOptions
 from linkmatch_ray.core.parts import PART_BYTES_MAX
-from linkmatch_ray.errors import InputError, JobError, LinkmatchError
+from linkmatch_ray.errors import DirectoryInUse, InputError, JobError, LinkmatchError
 from linkmatch_ray.io.earlier import Origins
 from linkmatch_ray.io.inputs import InputFile, list_inputs, pack_files
 from linkmatch_ray.io.restrictions import Restrictions
-from linkmatch_ray.io.results import CANCEL_SECONDS, MATCHED, is_asked_to_stop, prepare
+from linkmatch_ray.io.results import (
+    CANCEL_SECONDS,
+    LOCK_WAIT_SECONDS,
+    MATCHED,
+    holder,
+    in_use,
+    is_asked_to_stop,
+    prepare,
+)
+from linkmatch_ray.io.trouble import told
 from linkmatch_ray.runtime.collector import Collector
-from linkmatch_ray.runtime.driver import TASK_SECONDS_MAX, Driver, Progress, brief
+from linkmatch_ray.runtime.driver import (
+    NO_ROOM,
+    NO_ROOM_ADVICE,
+    NO_ROOM_FOUND,
+    TASK_SECONDS_MAX,
+    Driver,
+    Progress,
+    brief,
+)
 from linkmatch_ray.runtime.orphans import die_with_parent
 from linkmatch_ray.runtime.plan import UNIT_BYTES, PlanOptions, make_plan
 from linkmatch_ray.runtime.request import Request
@@ -27,7 +44,7 @@ from linkmatch_ray.runtime.tasks import TaskSettings
 
 DEFAULT_OUTPUT: Final = "linkmatch-results"
 
-POLL_SECONDS: Final = 0.2
+POLL_SECONDS: Final = 0.1
 
 CLOSE_SECONDS_MAX: Final = 10.0
 """How long the collector may take to make what it took durable; beyond, it is done again at the next start."""
@@ -117,7 +134,8 @@ class Job:
             ray = session.ready()
             matching = time.time()
             if not request.overwrite:
-                prepare(self.directory)
+                with told(self.directory):
+                    prepare(self.directory)
             index = ray.put(request.restrictions.index)
             plan = make_plan(request.files, request.options, request.plan, request.origins)
             settings = TaskSettings(request.restrictions.paths, request.options, request.plan)
@@ -154,7 +172,10 @@ class Job:
         except LinkmatchError as error:
             self._error = error
         except Exception as error:
-            self._error = JobError(f"{self.directory}: the job failed: {brief(error)}. See --verbose for all of it.")
+            found = f"the job failed: {brief(error)}. See --verbose for all of it."
+            if isinstance(error, NO_ROOM):
+                found = f"{NO_ROOM_FOUND}. {NO_ROOM_ADVICE}"
+            self._error = JobError(f"{self.directory}: {found}")
             self._error.__cause__ = error
         finally:
             if session is not given:
@@ -261,9 +282,26 @@ def start_collector(
         allow_out_of_order_execution=True,
         scheduling_strategy=here,
     )
-    collector = actor.remote(directory, pack_files(files), ranges, settings, origins)
+    deadline = time.monotonic() + LOCK_WAIT_SECONDS
+    while True:
+        try:
+            collector = actor.remote(directory, pack_files(files), ranges, settings, origins)
+            break
+        except ray.exceptions.ActorAlreadyExistsError:  # the same job, of another program; or an orphan, for a moment
+            if time.monotonic() > deadline:
+                raise _running_already(job_id, Path(directory)) from None
+            time.sleep(POLL_SECONDS)
     collector.__ray_call__.remote(lambda _: die_with_parent())
     return collector
+
+
+def _running_already(job_id: str, directory: Path) -> DirectoryInUse:
+    by = holder(directory)
+    if by is not None:
+        return in_use(directory, by)
+    return DirectoryInUse(
+        f"{directory}: a job {job_id} runs on this Ray. Wait for it to end, or name another --job-id."
+    )
 
 
 def _close(ray: Any, collector: Any) -> None:

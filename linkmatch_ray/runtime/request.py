@@ -23,6 +23,7 @@ from linkmatch_ray.io.inputs import InputFile, Listing
 from linkmatch_ray.io.ledger import SCHEMA_VERSION, Ledger, settings_in
 from linkmatch_ray.io.restrictions import Restrictions
 from linkmatch_ray.io.results import LEDGER, NEXT, SUMMARY, Lock, adopt_next
+from linkmatch_ray.io.trouble import told
 from linkmatch_ray.runtime.plan import PlanOptions
 
 GONE_SHOWN: Final = 5
@@ -73,7 +74,8 @@ class Request:
         }
         self.settings["fingerprint"] = xxhash.xxh3_128_hexdigest("\n".join(self.settings.values()).encode())
         if not overwrite:
-            self._compare(incremental, drop_missing)
+            with told(self.directory):
+                self._compare(incremental, drop_missing)
         self.settings |= {
             "plan": orjson.dumps(asdict(self.plan)).decode(),
             "emit": options.emit,
@@ -87,7 +89,7 @@ class Request:
             lock = Lock(self.directory)
             adopt_next(self.directory)
             lock.release()
-        before = settings_in(self.directory / LEDGER)
+        before = settings_in(self.directory)
         if not before:
             return
         if before["schema"] != str(SCHEMA_VERSION):
@@ -104,7 +106,7 @@ class Request:
         if origins is not None and (differs or origins.faults):
             self._refuse_gone(origins.gone, drop_missing)
             self.origins = origins
-            before = settings_in(self.directory / NEXT / LEDGER)
+            before = settings_in(self.directory / NEXT)
             self.resumes = before.get("fingerprint") == self.settings["fingerprint"]
             return
         self.resumes = True

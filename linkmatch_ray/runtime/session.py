@@ -9,7 +9,8 @@ import logging
 import threading
 from typing import Any
 
-from linkmatch_ray.errors import ClusterError
+from linkmatch_ray.errors import ClusterError, LinkmatchError
+from linkmatch_ray.runtime.room import check_room
 
 NAMESPACE = "linkmatch"
 
@@ -48,8 +49,11 @@ class Session:
 
         Raises:
             ClusterError: it could not be started or joined.
+            JobError: the machine has too little room to start it.
         """
         self._started.wait()
+        if isinstance(self._error, LinkmatchError):
+            raise self._error
         if self._error is not None:
             where = f"the Ray cluster at {self._address}" if self._address else "an embedded Ray"
             raise ClusterError(f"{where}: {self._error}. See --verbose for what Ray says.") from self._error
@@ -96,6 +100,7 @@ class Session:
             options |= {"logging_level": logging.CRITICAL, "configure_logging": False}
             _drop_raylet_messages()
         if self._address is None:
+            check_room(self._workers)
             # On loopback only, where nobody else can reach it.
             options |= {"num_cpus": self._workers, "include_dashboard": self._dashboard}
             options |= {"_node_ip_address": "127.0.0.1"}

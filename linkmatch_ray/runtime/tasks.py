@@ -23,6 +23,7 @@ from linkmatch_ray.io.inputs import InputFile, is_url, unpack_files
 from linkmatch_ray.io.ledger import Key
 from linkmatch_ray.io.objects import SmallObjects
 from linkmatch_ray.io.reader import Changed, changed_entry, open_input, read_small, unreadable_entry
+from linkmatch_ray.io.trouble import blame_the_machine
 from linkmatch_ray.runtime.plan import SMALL_FILE_BYTES, PlanOptions, Unit
 
 
@@ -164,6 +165,7 @@ class _Work:
             except Changed:
                 return count, changed_entry(file)
             except OSError as error:
+                blame_the_machine(file, error)
                 return count, unreadable_entry(file, error.strerror or str(error))
             view[after] = 0x0A
             end = after + 1
@@ -195,6 +197,7 @@ class _Work:
         except Changed:
             yield _fault(unit.first, unit.range, changed_entry(file))
         except OSError as error:
+            blame_the_machine(file, error)
             yield _fault(unit.first, unit.range, unreadable_entry(file, error.strerror or str(error)))
 
 

@@ -1,5 +1,6 @@
 """The collector as the plain class it is: the next part only, recovery, roll-back. No Ray."""
 
+import contextlib
 import json
 import sqlite3
 
@@ -10,7 +11,7 @@ from linkmatch_ray.core.outcome import FAULT_PART, Counts, Entry, Piece, digest
 from linkmatch_ray.errors import DirectoryInUse, JobChanged, UsageError
 from linkmatch_ray.io import results
 from linkmatch_ray.io.inputs import InputFile, pack_files
-from linkmatch_ray.io.ledger import Key
+from linkmatch_ray.io.ledger import Key, Ledger
 from linkmatch_ray.io.restrictions import Restrictions
 from linkmatch_ray.runtime.collector import Collector
 from linkmatch_ray.runtime.tasks import PartBody
@@ -189,6 +190,18 @@ def test_one_writer_a_directory(make, tmp_path):
     make()
     with pytest.raises(DirectoryInUse, match="process"):
         results.Lock(tmp_path / "out", wait_seconds=0.0)
+
+
+def test_who_reads_the_ledger_does_not_hold_the_job_up(make, tmp_path):
+    """A `verify` of a job that runs keeps no lock between one piece and the next."""
+    collector = make()
+    collector.commit(part((0, 0, 0, True, b"a\n")))
+    collector.flush()
+    with contextlib.closing(Ledger(tmp_path / "out" / "ledger.sqlite")) as ledger:
+        pieces = ledger.pieces()
+        assert next(pieces).file == 0
+        collector.commit(part((1, 0, 0, True, b"b\n")))
+        assert collector.flush().durable == Key(2, 0, 0)
 
 
 def test_another_job_is_refused(make):

@@ -113,9 +113,7 @@ def finish(collector, files, plan, options, stop_after):
 
 def abandon(collector):
     """What the kernel does when the process is killed."""
-    if collector._earlier is not None:
-        collector._earlier.close()
-    collector._lock._file.close()
+    collector._held.close()
 
 
 def assert_as_a_full_run(top, directory, options):

@@ -1,0 +1,75 @@
+"""What the machine refuses (room, a limit, a lock), told in our words: where, what was found, what to do."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from linkmatch_ray.errors import JobError
+from linkmatch_ray.io.inputs import InputFile
+from linkmatch_ray.io.results import LEDGER
+
+_ROOM: Final = "Make room there, or raise the quota."
+_WRITABLE: Final = "Make it writable, or name another directory with -o."
+_FILES: Final = "Raise the limit on open files (ulimit -n)."
+_OTHERWISE: Final = "Mend that, or name another directory with -o."
+
+_ADVICE: Final = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EFBIG: "Raise the limit on the size of files (ulimit -f), or name a disk that takes larger ones with -o.",
+    errno.EROFS: _WRITABLE,
+    errno.EACCES: _WRITABLE,
+    errno.EPERM: _WRITABLE,
+    errno.EMFILE: _FILES,
+    errno.ENFILE: _FILES,
+}
+
+_OF_SQLITE: Final = {
+    sqlite3.SQLITE_FULL: ("no room to write", "Make room there, or raise the quota or the limit on files (ulimit -f)."),
+    sqlite3.SQLITE_IOERR: (
+        "cannot be read or written",
+        "See that the disk is sound, has room (df), and takes such files (ulimit -f).",
+    ),
+    sqlite3.SQLITE_BUSY: ("locked by another program", "End that program; `fuser -v` names it."),
+    sqlite3.SQLITE_READONLY: ("read-only", _WRITABLE),
+    sqlite3.SQLITE_CANTOPEN: ("it or its journal cannot be opened", f"Make the directory writable. {_FILES}"),
+    sqlite3.SQLITE_CORRUPT: ("damaged", "Start anew with --overwrite."),
+    sqlite3.SQLITE_NOTADB: ("damaged", "Start anew with --overwrite."),
+}
+
+_OF_THE_MACHINE: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
+
+@contextmanager
+def told(directory: Path) -> Iterator[None]:
+    """Whatever the system or SQLite refuses in a result directory becomes a `JobError`.
+
+    Raises:
+        JobError: it was refused.
+    """
+    try:
+        yield
+    except OSError as error:
+        advice = _ADVICE.get(error.errno or 0, _OTHERWISE)
+        raise JobError(f"{error.filename or directory}: {error.strerror or error}. {advice}") from error
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without what it adds in the higher bits
+        found, advice = _OF_SQLITE.get(code, (str(error), _OTHERWISE))
+        raise JobError(f"{directory / LEDGER}: {found}. {advice}") from error
+
+
+def blame_the_machine(file: InputFile, error: OSError) -> None:
+    """Where an input cannot be read, but not because of itself: no entry must say that it is unreadable.
+
+    Raises:
+        JobError: the machine ran out of something.
+    """
+    if error.errno in _OF_THE_MACHINE:
+        advice = _ADVICE.get(error.errno, "Have fewer programs run, or use fewer --workers.")
+        raise JobError(f"{os.fsdecode(file.name)}: {error.strerror}. {advice}") from error

@@ -1,0 +1,63 @@
+"""What an embedded Ray needs of the machine. With less it does not say so: it hangs, or gives up after 30 seconds."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+from typing import Final
+
+from linkmatch_ray.errors import JobError
+
+OPEN_FILES_MIN: Final = 128
+OPEN_FILES_A_WORKER: Final = 8
+"""Of one process, the most: with 2 workers Ray's largest holds 52 (measured), with 10 it holds 85."""
+
+TEMPORARY_BYTES_MIN: Final = 1 << 20
+"""Ray's session directory has 160 kB of logs and sockets (measured) before anything is done."""
+
+OBJECT_STORE_SHARE: Final = 0.3
+"""Of the memory; the store is one file of this size, by Ray's default."""
+
+
+def check_room(workers: int | None) -> None:
+    """Look before Ray is started.
+
+    Raises:
+        JobError: there is too little of something.
+    """
+    files = OPEN_FILES_MIN + OPEN_FILES_A_WORKER * (workers or os.cpu_count() or 1)
+    if _limit(resource.RLIMIT_NOFILE) < files:
+        raise JobError(
+            f"Ray: {_limit(resource.RLIMIT_NOFILE)} open files are allowed, expected {files}."
+            f" Raise the limit (ulimit -n {files}), or use fewer --workers."
+        )
+    store = OBJECT_STORE_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if _limit(resource.RLIMIT_FSIZE) < store:
+        raise JobError(
+            f"Ray: files of {_limit(resource.RLIMIT_FSIZE):,} bytes are allowed, and its object store is one of"
+            f" {int(store):,}. Raise the limit (ulimit -f unlimited)."
+        )
+    check_disk()
+
+
+def check_disk() -> None:
+    """Whether there is room where Ray keeps its files; without, its processes die without a word.
+
+    Raises:
+        JobError: there is none.
+    """
+    directory = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
+    try:
+        free = shutil.disk_usage(directory).free
+    except OSError:
+        return  # Ray makes it, or says why not
+    if free < TEMPORARY_BYTES_MIN:
+        raise JobError(f"{directory}: {free:,} bytes are free where Ray keeps its files. Make room, or set RAY_TMPDIR.")
+
+
+def _limit(of: int) -> float:
+    """The hard limit, which Ray makes its own of open files; infinity where there is none."""
+    soft, hard = resource.getrlimit(of)
+    limit = hard if of == resource.RLIMIT_NOFILE else soft
+    return float("inf") if limit == resource.RLIM_INFINITY else limit

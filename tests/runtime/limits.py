@@ -1,0 +1,42 @@
+"""Limits of the machine that `test_room` lowers, in its own process or in Ray's workers when they start."""
+
+import contextlib
+import os
+import resource
+
+
+@contextlib.contextmanager
+def limited(what, soft):
+    """A lower limit for this process."""
+    before = resource.getrlimit(what)
+    resource.setrlimit(what, (soft, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(what, before)
+
+
+@contextlib.contextmanager
+def files_left(count):
+    """So many files may yet be opened by this process."""
+    used = max(map(int, os.listdir("/proc/self/fd")))
+    held = [os.open("/dev/null", os.O_RDONLY) for _ in range(used)]  # none is free below the limit
+    try:
+        with limited(resource.RLIMIT_NOFILE, max(held) + 1 + count):
+            yield
+    finally:
+        for fd in held:
+            os.close(fd)
+
+
+def no_files():
+    """For `worker_process_setup_hook`: who opens an input has no file left."""
+    from linkmatch_ray.runtime import tasks
+
+    reader = tasks.FileReader
+
+    def poor_reader(file):
+        with files_left(0):
+            return reader(file)
+
+    tasks.FileReader = poor_reader
