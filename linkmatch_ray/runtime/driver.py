@@ -83,6 +83,9 @@ NO_ROOM: Final = (ObjectStoreFullError, OutOfDiskError)
 NO_ROOM_FOUND: Final = "Ray has no room: its object store is full, and so is the disk that it spills to"
 NO_ROOM_ADVICE: Final = "Make room where Ray keeps its files (RAY_TMPDIR, or else /tmp/ray), or set RAY_TMPDIR."
 
+COUNT_SECONDS: Final = 2.0
+"""How often the CPUs of the cluster are counted: nodes come and go."""
+
 LISTEN_SECONDS: Final = 0.25
 """How long to wait for something to come before looking whether to stop."""
 
@@ -137,6 +140,7 @@ class Driver:
     """Runs the tasks of one job; `run` returns when everything is durable.
 
     Args:
+        workers: Tasks at a time; None for as many as there are CPUs, also of nodes that join later.
         open_collector: Starts a collector and begins to open it, and returns both; called again whenever it has
             died, with True once one was opened.
         resumes: Whether the directory holds the beginning of this job.
@@ -150,14 +154,15 @@ class Driver:
         files: list[InputFile],
         index: Any,
         settings: TaskSettings,
-        workers: int,
+        workers: int | None,
         open_collector: Callable[[bool], tuple[Any, Any]],
         is_stopped: Callable[[], bool],
         *,
         resumes: bool,
         task_seconds: float,
     ) -> None:
-        self._plan, self._files, self._workers = plan, files, workers
+        self._plan, self._files = plan, files
+        self._limit, self.workers, self._counted = workers, workers or 1, 0.0
         self._index, self._settings = index, ray.put(settings)
         self._open_collector, self._is_stopped, self._resumes = open_collector, is_stopped, resumes
         self._task_seconds = task_seconds
@@ -258,17 +263,19 @@ class Driver:
 
     def _admit(self) -> None:
         units = self._plan.units
+        if self._limit is None and time.monotonic() - self._counted > COUNT_SECONDS:
+            self.workers, self._counted = max(1, int(ray.cluster_resources().get("CPU", 1))), time.monotonic()
         running = sum(not each.ended and each.stream is not None for each in self._window)
         for waiting in self._window:  # to be tried again: these come first, and the frontier before all
             at_frontier = waiting is self._window[0]
-            if waiting.stream is None and not waiting.ended and (at_frontier or running <= self._workers):
+            if waiting.stream is None and not waiting.ended and (at_frontier or running <= self.workers):
                 self._start(waiting)
                 running += 1
         while self._next_unit < len(units):
             room = (
-                running < self._workers + QUEUED_UNITS
+                running < self.workers + QUEUED_UNITS
                 and self._held_bytes < RESULT_BYTES_MAX
-                and len(self._window) < UNITS_BEHIND_MAX * self._workers
+                and len(self._window) < UNITS_BEHIND_MAX * self.workers
             )
             if self._window and not room:
                 return

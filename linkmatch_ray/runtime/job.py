@@ -149,13 +149,12 @@ class Job:
                 opening = self._collector.open.options(concurrency_group="commit")
                 return self._collector, opening.remote(overwrite=request.overwrite and not again)
 
-            workers = self._workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
             self._driver = Driver(
                 plan,
                 request.files,
                 index,
                 settings,
-                workers,
+                self._workers,
                 open_collector,
                 lambda: self._stop.is_set() or is_asked_to_stop(self.directory),
                 resumes=request.resumes,
@@ -163,8 +162,9 @@ class Job:
             )
             try:
                 self._driver.run()
+                tasks = (self._driver.workers, len(plan.units))
                 self._summary = self._driver.finish(
-                    index, lambda counts: request.details(counts, started, matching, workers, len(plan.units))
+                    index, lambda counts: request.details(counts, started, matching, *tasks)
                 )
             finally:
                 if self._collector is not None:

@@ -1,0 +1,61 @@
+"""Several nodes, each a raylet of its own: the same bytes at any number of them, and while they come and go."""
+
+import subprocess
+import sys
+
+import pytest
+
+from linkmatch_ray.io.verify import Checked, verify
+
+RECORDS = 60_000
+
+PROGRAM = """
+import json, sys, threading
+import ray
+from ray.cluster_utils import Cluster
+from linkmatch_ray import MatchOptions, Restrictions, submit
+
+source, output, nodes, change = sys.argv[1:5]
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+members = [cluster.add_node(num_cpus=1, object_store_memory=100 << 20) for _ in range(int(nodes))]
+ray.init(address=cluster.address, log_to_driver=False, logging_level="critical")
+job = submit([source], Restrictions.load(json.dumps([{"data": n} for n in range(30)]).encode()), output=output,
+             options=MatchOptions(emit="both"), unit_bytes=100_000, part_bytes=50_000)
+if change == "1":
+    while not job.progress().ends.get("matched"):
+        assert not job.wait(0.01), "it was over before a node could go"
+    cluster.remove_node(members[0], allow_graceful=False)
+    cluster.add_node(num_cpus=2, object_store_memory=100 << 20)
+job.result(120)
+ray.shutdown()
+cluster.shutdown()
+"""
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    """A file of lines and one that cannot be cut; and what they must give."""
+    top = tmp_path_factory.mktemp("nodes")
+    lines = [b'{"data":%d,"n":%d,"text":"%s"}' % (n * 7919 % 100, n, b"x" * 60) for n in range(RECORDS)]
+    half = RECORDS // 2
+    (top / "a.jsonl").write_bytes(b"\n".join(lines[:half]))
+    (top / "b.json").write_bytes(b"[" + b",".join(lines[half:]) + b"]")
+    matched = [line for n, line in enumerate(lines) if n * 7919 % 100 < 30]
+    unmatched = [line for n, line in enumerate(lines) if n * 7919 % 100 >= 30]
+    return top, [b"\n".join([*some, b""]) for some in (matched, unmatched)]
+
+
+@pytest.mark.parametrize(("nodes", "change"), [(1, False), (4, False), (1, True), (2, True)])
+def test_the_same_bytes(nodes, change, corpus, tmp_path, command_environment):
+    """At 1 and 4 nodes; and where one is lost on the way, perhaps the only one, and another joins."""
+    top, expected = corpus
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, top, tmp_path / "out", str(nodes), str(int(change))],
+        env=command_environment,
+        capture_output=True,
+        check=False,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert [(tmp_path / "out" / name).read_bytes() for name in ("matched.jsonl", "unmatched.jsonl")] == expected
+    assert list(verify(tmp_path / "out", Checked())) == []
