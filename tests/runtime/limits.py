@@ -33,10 +33,10 @@ def no_files():
     """For `worker_process_setup_hook`: who opens an input has no file left."""
     from linkmatch_ray.runtime import tasks
 
-    reader = tasks.FileReader
+    open_input = tasks.open_input
 
-    def poor_reader(file):
+    def poor_open(file, stop):
         with files_left(0):
-            return reader(file)
+            return open_input(file, stop)
 
-    tasks.FileReader = poor_reader
+    tasks.open_input = poor_open

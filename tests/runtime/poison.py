@@ -10,7 +10,7 @@ def setup():
     """For `worker_process_setup_hook`: there is no such switch in the product."""
     from linkmatch_ray.runtime import tasks
 
-    reader, read_small = tasks.FileReader, tasks.read_small
+    open_input, read_small = tasks.open_input, tasks.read_small
 
     def suffer(file):
         path = Path(os.fsdecode(file.path))
@@ -24,12 +24,12 @@ def setup():
             been.touch()
             time.sleep(3600)
 
-    def poisoned_reader(file):
+    def poisoned_open(file, stop):
         suffer(file)
-        return reader(file)
+        return open_input(file, stop)
 
     def poisoned_read_small(file, view):
         suffer(file)
         read_small(file, view)
 
-    tasks.FileReader, tasks.read_small = poisoned_reader, poisoned_read_small
+    tasks.open_input, tasks.read_small = poisoned_open, poisoned_read_small
