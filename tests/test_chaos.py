@@ -7,7 +7,7 @@ import sys
 
 from tests.conftest import REPO
 
-SEEDS = 6
+SEEDS = 4
 
 
 def test_a_handful_of_kills(command_environment):

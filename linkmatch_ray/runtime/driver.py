@@ -368,9 +368,15 @@ class Driver:
         if self._abandoned:
             _, self._abandoned = ray.wait(self._abandoned, num_returns=len(self._abandoned), timeout=0)
         for unit in list(self._window):
-            if not self._is_listened_to(unit) or unit.started is None:
+            if not self._is_listened_to(unit):
                 unit.heard = now
-            elif now - unit.heard > self._task_seconds:
+            elif now - unit.heard <= self._task_seconds:
+                continue
+            elif unit.started is None:
+                unit.heard = now
+                if self._abandoned:  # it waits for a CPU that may never be free again
+                    self._cancel(unit)
+            else:
                 self._abandoned.append(unit.stream)
                 self._cancel(unit)
                 where = f"process {unit.started.pid} on {unit.started.host}"
