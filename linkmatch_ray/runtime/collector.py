@@ -3,15 +3,7 @@
 It accepts the next piece of the plan and nothing else. Any other call returns the durable frontier and
 changes nothing. So calls may come twice, late or out of order, and each record is still written once.
 
-    on disk                                  a crash here leaves                 the next start
-    1  data written beyond the frontier      bytes nobody counts                 cuts them off
-    2  data synced                           the same                            the same
-    3  pieces and frontier committed         all of it counted                   goes on behind it
-    4  all committed, reverse report written a report that will be written anew  writes it again
-    5  summary renamed into place            a complete job                      prints it
-
-An incremental job does all this in a directory within, and takes the pieces of files that have not changed from the
-earlier job. Once it is complete it takes the earlier one's place: `results.adopt_next` has the steps.
+`PROTOCOL.md` has what a crash leaves at each step, and how the next start repairs it.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 What counts as durable is what POSIX promises, and no more: the content of a file that was synced, and the names of a
 directory that was synced. Each change since may be lost by itself: any sector of a write, the size without the data
 (zeros come in its place), a truncation, the creation, renaming or removal of a name. File systems with a journal
-keep the order of the names: what they leave is among these too.
+keep the order of the names: what they leave is among these too. A rename from one directory to another is one change,
+durable with the directory that it goes to: no file system leaves half of it.
 """
 
 import os
@@ -17,7 +18,19 @@ SECTOR = 512
 # Whatever could change a file: `Disk` refuses those it does not know.
 _TRACED = (
     *("openat", "close", "lseek", "write", "pwrite64", "ftruncate", "fsync", "fdatasync", "mkdir", "mkdirat"),
-    *("rename", "renameat", "renameat2", "unlink", "unlinkat", "open", "creat", "writev", "pwritev", "pwritev2"),
+    *(
+        "rename",
+        "renameat",
+        "renameat2",
+        "unlink",
+        "unlinkat",
+        "rmdir",
+        "open",
+        "creat",
+        "writev",
+        "pwritev",
+        "pwritev2",
+    ),
     *("truncate", "fallocate", "sendfile", "copy_file_range", "dup", "dup2", "dup3", "link", "linkat", "symlink"),
 )
 
@@ -141,10 +154,10 @@ class Disk:
                     self._sync(opened[0])
             case "mkdir" | "mkdirat" if paths:
                 self._name({paths[0]: Node(directory=True)})
-            case "unlink" | "unlinkat" if paths:
+            case "unlink" | "unlinkat" | "rmdir" if paths:
                 self._name({paths[0]: None})
             case "rename" | "renameat" | "renameat2" if paths:
-                self._name({paths[0]: None, paths[1]: self._names[paths[0]]})
+                self._name({paths[1]: self._names[paths[0]], paths[0]: None})
             case _:
                 assert not paths, call
                 assert not opened, call

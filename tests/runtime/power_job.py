@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from linkmatch_ray.core.index import RestrictionIndex
 from linkmatch_ray.core.outcome import MatchOptions
+from linkmatch_ray.io.earlier import Origins, origins_of
 from linkmatch_ray.io.inputs import list_inputs, pack_files
-from linkmatch_ray.io.ledger import Key
+from linkmatch_ray.io.ledger import Key, Ledger
 from linkmatch_ray.io.restrictions import Restrictions
 from linkmatch_ray.runtime import collector
 from linkmatch_ray.runtime.plan import PlanOptions, make_plan
@@ -27,6 +28,7 @@ class Job(NamedTuple):
     settings: dict[str, str]
     index: RestrictionIndex
     parts: list[PartBody]
+    origins: Origins | None = None
 
 
 def make_job(folder, emit):
@@ -52,20 +54,50 @@ def make_job(folder, emit):
     return Job(pack_files(files), made.ranges, settings, restrictions.index, parts)
 
 
+def make_update(folder, earlier):
+    """An incremental job: of the files of `make_job` one is gone, one new, one longer; the rest is taken over."""
+    (folder / "1.json").unlink()
+    (folder / "22.json").write_bytes(b'{"data":"yes"}\n' * 60)
+    (folder / "5.json").write_bytes(b'[{"data":"yes"},{"data":"no"}]')
+    files = list_inputs([folder]).files
+    ledger = Ledger(earlier / "ledger.sqlite")
+    origins = origins_of(files, ledger)
+    settings = {**ledger.settings(), "fingerprint": "g"}
+    del settings["schema"]  # which the ledger adds
+    ledger.close()
+    restrictions = Restrictions.load(b'["yes", "never"]', "data")
+    options, plan = MatchOptions(emit=settings["emit"], provenance=True), PlanOptions(unit_bytes=2000, part_bytes=700)
+    made, parts = make_plan(files, options, plan, origins), []
+    for unit in made.units:
+        packed = pack_files(files[unit.first : unit.stop])
+        parts += match_unit(unit, packed, restrictions.index, TaskSettings(restrictions.paths, options, plan))
+    bodies = [each for each in parts if isinstance(each, PartBody)]
+    return Job(pack_files(files), made.ranges, settings, restrictions.index, bodies, origins)
+
+
 def run(directory, job, tell, *, overwrite=False):
     """Offer the parts from the durable frontier on, and finish; `tell` what must survive from now on."""
-    writer = collector.Collector(str(directory), job.files, job.ranges, job.settings)
+    writer = collector.Collector(str(directory), job.files, job.ranges, job.settings, job.origins)
+
+    def take_earlier(receipt):
+        while receipt.more:
+            receipt = writer.commit()
+            tell(receipt.durable)
+        return receipt.durable
+
     try:
-        durable = writer.open(overwrite=overwrite).durable
-        tell(durable)
+        receipt = writer.open(overwrite=overwrite)
+        tell(receipt.durable)
+        durable = take_earlier(receipt)
         for part in job.parts:
             last = part.pieces[-1]
             if (last.file + last.files - 1, last.range, last.part) < durable:
                 continue
             # A fault takes back what its file had given, so from now on the file's start is all that is promised.
             tell(min([durable, *(Key(piece.file, 0, 0) for piece in part.pieces if piece.fault)]))
-            durable = writer.commit(part).durable
-            tell(durable)
+            receipt = writer.commit(part)
+            tell(receipt.durable)
+            durable = take_earlier(receipt)
         writer.finish(job.index, {})
         tell(COMPLETE)
     finally:
