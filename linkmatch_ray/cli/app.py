@@ -13,7 +13,7 @@ from linkmatch_ray import __version__
 from linkmatch_ray.cli import options as o
 from linkmatch_ray.cli.ending import reporting
 from linkmatch_ray.cli.submission import Submission, result_directory
-from linkmatch_ray.errors import EXIT_FAILED, EXIT_OK, EXIT_QUARANTINED, InputError, UsageError
+from linkmatch_ray.errors import EXIT_FAILED, EXIT_OK, EXIT_QUARANTINED, ClusterError, InputError, UsageError
 from linkmatch_ray.runtime.address import is_jobs_api, is_ray_job
 
 GC_OBJECTS: Final = 100_000
@@ -300,6 +300,25 @@ def _is_job(target: str, address: str | None) -> bool:
     if address is None:
         raise InputError(f"{target}: no such directory. Name the one that submit printed, or a job with --address.")
     return True
+
+
+@app.command()
+def doctor(
+    inputs: o.DoctorInputs = None,
+    address: o.Address = None,
+    verify: o.Verify = "true",
+    verbose: o.Verbose = False,
+) -> None:
+    """Say whether jobs would run: on a cluster, or without --address on this machine. Exit code 5 if not.
+
+    Looked at are the connection, tokens and certificates, the versions of Ray and Python, the packages on every node,
+    disk and object store, and whether every node sees the INPUTS.
+    """
+    with reporting(verbose):
+        from linkmatch_ray.cli import remote
+
+        if not remote.print_findings(inputs or [], address, verify, verbose=verbose):
+            raise typer.Exit(ClusterError.exit_code)
 
 
 @app.command(no_args_is_help=True)

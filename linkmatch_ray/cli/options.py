@@ -41,6 +41,10 @@ Inputs = Annotated[
         help="Files, directories (recursive), globs, file:// URLs.", metavar="INPUTS...", show_default=False
     ),
 ]
+DoctorInputs = Annotated[
+    list[str] | None,
+    typer.Argument(help="Paths that every node should see.", metavar="INPUTS...", show_default=False),
+]
 RestrictionsFile = Annotated[
     str, typer.Option("-r", "--restrictions", help="The list to look up against; - for standard input.")
 ]

@@ -52,6 +52,7 @@ def connect(address: str | None, verify: str) -> Cluster:
     """
     if address is None:
         raise UsageError("no cluster was named. Give --address http://HEAD:8265, or set RAY_ADDRESS.")
+    is_jobs_api(address)  # refuses Ray Client
     chosen: bool | str = {"true": True, "1": True, "false": False, "0": False}.get(verify.lower(), verify)
     cluster = Cluster(address, verify=chosen)
     if cluster.overridden:
@@ -81,7 +82,7 @@ def submit_as_job(context: typer.Context) -> NoReturn:
         cluster = connect(given["address"], given["verify"])
         job = cluster.submit(
             job_id,
-            entrypoint(arguments, directory, job_id),
+            entrypoint(arguments, directory, job_id, as_json=given["as_json"] or not given["dry_run"]),
             directory=directory,
             name=f"linkmatch {Path(directory).name}",
             env=runtime_env(uploads),
@@ -94,14 +95,16 @@ def submit_as_job(context: typer.Context) -> NoReturn:
         attempt = f" (attempt {job.attempt})" if job.attempt > 1 else ""
         print(f"Job {job.id}{attempt} on {cluster}", file=sys.stderr, flush=True)
     try:
-        text = _follow(cluster, job, show=not given["quiet"])
+        text = _follow(cluster, job, show=not given["quiet"] and not given["dry_run"])
     except KeyboardInterrupt as stop:
         print(f"linkmatch-ray: job {job.id} goes on, on {cluster}.", file=sys.stderr)
         _print_next(job, cluster, given["verify"])
         raise typer.Exit(exit_code_of(stop)) from None
     job = cluster.look(job.submission_id)
-    summary = summary_in(text)
-    if summary is not None:
+    summary = None if given["dry_run"] else summary_in(text)
+    if given["dry_run"]:
+        sys.stdout.writelines(f"{line}\n" for line in text.splitlines() if not _is_rays(line))
+    elif summary is not None:
         print_summary(summary, as_json=given["as_json"], quiet=given["quiet"], file=sys.stdout)
         if not given["quiet"] and not Path(summary["directory"]).exists():
             to_fetch = _command("results", job.id, cluster, given["verify"], "-o", "DIR")
@@ -176,6 +179,21 @@ def exit_code(job: RemoteJob, cluster: Cluster) -> int:
     if job.exit_code < 0:
         raise JobError(f"{job.id}: its driver was killed by signal {-job.exit_code}. See `logs {job.id}`.")
     return job.exit_code
+
+
+def print_findings(paths: list[str], address: str | None, verify: str, *, verbose: bool) -> bool:
+    """What is well with a cluster and what is not; returns whether all is."""
+    from linkmatch_ray.runtime.doctor import examine
+    from linkmatch_ray.runtime.session import Session
+
+    if is_jobs_api(address):
+        found = examine(connect(address, verify), paths)
+    else:
+        with Session(address, verbose=verbose) as session:
+            found = examine(session, paths)
+    for finding in found:
+        print(f"{'ok ' if finding.well else 'BAD'}  {finding.what}")
+    return all(finding.well for finding in found)
 
 
 def _command(name: str, job_id: str, cluster: Cluster, verify: str, *more: str) -> str:

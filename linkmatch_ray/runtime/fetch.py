@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import shlex
-import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from linkmatch_ray.errors import ClusterError, InputError, JobError, UsageError
+from linkmatch_ray.errors import InputError, JobError, UsageError
 from linkmatch_ray.io.ledger import Ledger
 from linkmatch_ray.io.results import LEDGER, MATCHED, QUARANTINE, SUMMARY, UNMATCHED
 from linkmatch_ray.io.verify import Checked, verify
-from linkmatch_ray.runtime.address import PACKAGE
-from linkmatch_ray.runtime.remote import POLL_SECONDS, Cluster, RemoteJob
+from linkmatch_ray.runtime.remote import Cluster, RemoteJob
 
 FETCH_BYTES_MAX: Final = 10_000_000_000
 """Ray's dashboard ends any answer after 300 seconds, so that much more could not be brought."""
-
-START_SECONDS_MAX: Final = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,52 +37,30 @@ def fetch(cluster: Cluster, job: RemoteJob, directory: Path) -> Fetched:
     """
     if directory.exists() and any(directory.iterdir()):
         raise UsageError(f"{directory}: is not empty. Name a new directory with -o.")
-    entrypoint = shlex.join(["python", "-m", "linkmatch_ray.runtime.publish", job.directory])
-    helper = cluster.run_beside(entrypoint, env={"py_modules": [str(PACKAGE)]}, node=job.node)
-    try:
-        offer = _offer(cluster, helper)
+    with cluster.helper("linkmatch_ray.runtime.publish", job.directory, node=job.node) as (offer, node):
         if "error" in offer:
             raise InputError(f"{offer['error']}. Has it been moved, or the job not begun?")
-        total = sum(offer["sizes"].values())
+        sizes: dict[str, int] = offer["sizes"]
+        total = sum(sizes.values())
         if total > FETCH_BYTES_MAX:
             raise InputError(
                 f"{job.id}: its results are {total:,} bytes, over HTTP come {FETCH_BYTES_MAX:,} at most. They are in"
                 f" {job.directory} on the cluster: copy them from there."
             )
-        node = cluster.look(helper).node
-        assert node is not None  # it runs, so it has one
         directory.mkdir(parents=True, exist_ok=True)
 
         def bring(name: str, size: int) -> None:
             with open(directory / name, "wb") as file:
                 cluster.download(node, f"{offer['folder']}/{name}", file, size)
 
-        sizes: dict[str, int] = offer["sizes"]
         bring(LEDGER, sizes.pop(LEDGER))
         ends = _durable_ends(directory)
         for name, size in sizes.items():
             bring(name, ends.get(name, size))
-    finally:
-        cluster.forget(helper)
     checked = Checked()
     for problem in verify(directory, checked):
         raise JobError(f"{directory}: {problem}. It was changed on the way, or meanwhile. Fetch it again.")
     return Fetched(checked.nbytes, (directory / SUMMARY).exists())
-
-
-def _offer(cluster: Cluster, helper: str) -> dict[str, Any]:
-    """Wait for what `publish` prints."""
-    deadline = time.monotonic() + START_SECONDS_MAX
-    while time.monotonic() < deadline:
-        job = cluster.look(helper)
-        for line in cluster.logs(helper).splitlines() if job.node else ():
-            if line.startswith(('{"folder"', '{"error"')):
-                offer: dict[str, Any] = json.loads(line)
-                return offer
-        if job.is_over:
-            raise ClusterError(f"{cluster}: the helper that reads the results failed: {job.message}")
-        time.sleep(POLL_SECONDS)
-    raise ClusterError(f"{cluster}: the helper that reads the results has not started in {START_SECONDS_MAX:g} s.")
 
 
 def _durable_ends(directory: Path) -> dict[str, int]:

@@ -12,13 +12,14 @@ from typing import Any, Final
 
 from linkmatch_ray.core.outcome import MatchOptions
 from linkmatch_ray.core.parts import PART_BYTES_MAX
-from linkmatch_ray.errors import InputError, JobError, LinkmatchError
+from linkmatch_ray.errors import ClusterError, InputError, JobError, LinkmatchError
 from linkmatch_ray.io.earlier import Origins
 from linkmatch_ray.io.inputs import InputFile, list_inputs, pack_files
 from linkmatch_ray.io.restrictions import Restrictions
 from linkmatch_ray.io.results import CANCEL_SECONDS, MATCHED, is_asked_to_stop, prepare
 from linkmatch_ray.runtime.collector import Collector
 from linkmatch_ray.runtime.driver import TASK_SECONDS_MAX, Driver, Progress, brief
+from linkmatch_ray.runtime.nodes import faults, sample, survey
 from linkmatch_ray.runtime.orphans import die_with_parent
 from linkmatch_ray.runtime.plan import UNIT_BYTES, PlanOptions, make_plan
 from linkmatch_ray.runtime.request import Request
@@ -115,6 +116,8 @@ class Job:
         started = time.time()
         try:
             ray = session.ready()
+            if session.joins:
+                refuse_unfit(ray, request.files)
             matching = time.time()
             if not request.overwrite:
                 prepare(self.directory)
@@ -216,6 +219,17 @@ def submit(
         drop_missing,
     )
     return Job(request, workers, task_seconds, session)
+
+
+def refuse_unfit(ray: Any, files: list[InputFile]) -> None:
+    """Look whether the nodes of a cluster have what a job needs.
+
+    Raises:
+        ClusterError: one lacks packages, or does not see inputs that this machine sees; the message names it.
+    """
+    there = [file.path for file in files if file.fault is None and b"://" not in file.path]
+    if said := faults(survey(ray, [path for path in sample(there) if os.path.exists(path)])):
+        raise ClusterError("\n".join(said))
 
 
 def cancel(job_id: str, session: Session) -> None:

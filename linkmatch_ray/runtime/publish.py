@@ -30,7 +30,7 @@ def main(directory: Path) -> None:
     """Print as JSON where the files are, below the log folder, and how long; then wait to be stopped."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     if not (directory / LEDGER).exists():
-        print(json.dumps({"error": f"{directory}: no result directory on node {os.uname().nodename}"}))
+        print(json.dumps({"error": f"{directory}: no result directory on node {os.uname().nodename}"}), flush=True)
         return
     log = Path(os.readlink("/proc/self/fd/1"))  # a Ray job's output is a file in the log folder
     place = log.parent / f"linkmatch-{log.stem}"
@@ -42,7 +42,7 @@ def main(directory: Path) -> None:
             if (directory / name).exists():
                 (place / name).symlink_to((directory / name).absolute())
         sizes = {file.name: file.stat().st_size for file in place.iterdir()}
-        print(json.dumps({"folder": place.name, "sizes": sizes}))
+        print(json.dumps({"folder": place.name, "sizes": sizes}), flush=True)
         time.sleep(SERVE_SECONDS)
     finally:
         shutil.rmtree(place)

@@ -12,6 +12,7 @@ import asyncio
 import json
 import logging
 import os
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from typing import IO, Any, Final
 
 from linkmatch_ray.errors import ClusterError, InputError, JobError
-from linkmatch_ray.runtime.address import TOKEN_REMEDY, without_password
+from linkmatch_ray.runtime.address import PACKAGE, TOKEN_REMEDY, without_password
 
 JOB_ID: Final = "linkmatch_job_id"
 ATTEMPT: Final = "linkmatch_attempt"
@@ -33,6 +34,7 @@ LOST_SECONDS: Final = 300.0
 """A cluster that does not answer for so long while a job is followed is given up; the job is not."""
 
 STOP_SECONDS: Final = 30.0
+HELPER_SECONDS_MAX: Final = 120.0
 POLL_SECONDS: Final = 0.2
 
 TIMEOUT_SECONDS: Final = 30.0
@@ -154,23 +156,40 @@ class Cluster:
             )
         return self.look(submission_id)
 
-    def run_beside(self, entrypoint: str, *, env: dict[str, Any], node: str | None = None) -> str:
-        """Have a helper started, on a node if one is named; returns its submission id. `forget` it afterwards."""
-        where = {"ray.io/node-id": node} if node else None
+    @contextmanager
+    def helper(self, module: str, *arguments: str, node: str | None = None) -> Iterator[tuple[dict[str, Any], str]]:
+        """Run a module of ours beside the jobs, on a node if one is named; it is stopped and forgotten afterwards.
+
+        Returns: the JSON object that it prints, and the id of the node where it runs.
+
+        Raises:
+            ClusterError: it fails, or says nothing for two minutes.
+        """
         with _answering(self.address):
-            submission_id: str = self._client.submit_job(
-                entrypoint=entrypoint,
-                runtime_env=env,
-                entrypoint_label_selector=where,
+            helper = self._client.submit_job(
+                entrypoint=shlex.join(["python", "-m", module, *arguments]),
+                runtime_env={"py_modules": [str(PACKAGE)]},
+                entrypoint_label_selector={"ray.io/node-id": node} if node else None,
                 metadata={"job_name": "linkmatch helper"},
             )
-        return submission_id
+        try:
+            yield self._hear(helper)
+        finally:
+            with suppress(ClusterError, JobError), _answering(self.address):
+                self.stop(helper)
+                self._client.delete_job(helper)
 
-    def forget(self, submission_id: str) -> None:
-        """Stop a helper, and take it from the cluster's list of jobs."""
-        with suppress(ClusterError, JobError), _answering(self.address):
-            self.stop(submission_id)
-            self._client.delete_job(submission_id)
+    def _hear(self, helper: str) -> tuple[dict[str, Any], str]:
+        deadline = time.monotonic() + HELPER_SECONDS_MAX
+        while time.monotonic() < deadline:
+            job = self.look(helper)
+            for line in self.logs(helper).splitlines(keepends=True) if job.node else ():
+                if line.startswith('{"') and line.endswith("}\n"):
+                    return json.loads(line), job.node or ""
+            if job.is_over:
+                raise ClusterError(f"{self}: a helper failed there: {job.message.strip()}")
+            time.sleep(POLL_SECONDS)
+        raise ClusterError(f"{self}: a helper has not started there in {HELPER_SECONDS_MAX:g} s. Is there room for it?")
 
     def look(self, submission_id: str) -> RemoteJob:
         """How a Ray job is."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
+import socket
 import threading
 from typing import Any, Final
 
@@ -14,6 +15,8 @@ from linkmatch_ray.errors import ClusterError
 from linkmatch_ray.runtime.address import PACKAGE, TOKEN_REMEDY, is_embedded, is_jobs_api, is_ray_job
 
 NAMESPACE = "linkmatch"
+
+CONNECT_SECONDS_MAX: Final = 10.0
 
 VERSIONS: Final = 4
 """Ray and Python, there and here: as many versions does Ray's message on a mismatch name."""
@@ -29,6 +32,7 @@ class Session:
         verbose: Let Ray's own messages through.
 
     Attributes:
+        joins: Whether it joins a cluster.
         dashboard_url: `host:port` of the dashboard once Ray is there, if it has one.
     """
 
@@ -43,6 +47,7 @@ class Session:
         is_jobs_api(address)  # refuses Ray Client
         self._address = None if is_embedded(address) else address
         self._workers = workers
+        self.joins = self._address is not None
         self._dashboard, self._verbose = dashboard, verbose
         self._error: Exception | None = None
         self.dashboard_url: str | None = None
@@ -95,6 +100,8 @@ class Session:
 
         if ray.is_initialized():
             return False
+        if self._address is not None:
+            _refuse_unreachable(self._address)
         if not self._verbose:
             logging.getLogger("ray").setLevel(logging.CRITICAL)  # after the import, which sets it too
         options: dict[str, Any] = {"namespace": NAMESPACE, "log_to_driver": self._verbose}
@@ -110,6 +117,13 @@ class Session:
         context = ray.init(address=self._address or "local", **options)
         self.dashboard_url = context.dashboard_url or None
         return True
+
+
+def _refuse_unreachable(address: str) -> None:
+    """Ray itself waits minutes for a cluster that is not there."""
+    host, _, port = address.rpartition(":")
+    if port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS_MAX).close()
 
 
 def _why(address: str | None, error: Exception) -> str:

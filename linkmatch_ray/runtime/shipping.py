@@ -95,9 +95,9 @@ def job_id_for(job_id: str | None, directory: str) -> str:
     return job_id
 
 
-def entrypoint(arguments: list[str], directory: str, job_id: str) -> str:
+def entrypoint(arguments: list[str], directory: str, job_id: str, *, as_json: bool) -> str:
     """The shell command that does on the cluster what was asked for here."""
-    where = ["--output", directory, "--address", "auto", "--job-id", job_id, "--json"]
+    where = ["--output", directory, "--address", "auto", "--job-id", job_id, *(["--json"] if as_json else [])]
     return shlex.join(["python", "-m", "linkmatch_ray", "submit", *arguments, *where])
 
 
