@@ -233,8 +233,7 @@ def status(
             return
         from linkmatch_ray.cli import remote
 
-        cluster = remote.connect(address, verify)
-        remote.print_remote_status(cluster, cluster.find(target), as_json=as_json)
+        remote.print_job_status(target, address, verify, as_json=as_json, verbose=verbose)
 
 
 @app.command(no_args_is_help=True)

@@ -7,6 +7,7 @@ import signal
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -15,14 +16,16 @@ import orjson
 import typer
 
 from linkmatch_ray.cli.ending import exit_code_of, on_sigterm
-from linkmatch_ray.cli.output import print_summary, resume_command, size
+from linkmatch_ray.cli.output import number, plural, print_summary, resume_command, size
 from linkmatch_ray.errors import EXIT_QUARANTINED, ClusterError, InputError, JobError, UsageError
 from linkmatch_ray.runtime.address import is_jobs_api
 from linkmatch_ray.runtime.remote import OVERRIDE, Cluster, RemoteJob
 from linkmatch_ray.runtime.shipping import entrypoint, job_id_for, on_cluster, runtime_env, ship
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+
+    from linkmatch_ray.runtime.session import Session
 
 EXIT_STOPPED: Final = 143
 """A job that was cancelled ends by SIGTERM; Ray records no exit code for it."""
@@ -71,7 +74,7 @@ def submit_as_job(context: typer.Context) -> NoReturn:
         raise InputError("no input was given. Name files or directories, or --files-from.")
     signal.signal(signal.SIGTERM, on_sigterm)
     directory = on_cluster(given["output"], "-o")
-    job_id = job_id_for(given["job_id"], directory)
+    job_id = job_id_for(given["job_id"], directory) + ("-plan" if given["dry_run"] else "")
     inputs = [on_cluster(name, "input") for name in given["inputs"] or ()]
     with tempfile.TemporaryDirectory(prefix="linkmatch-") as folder:
         uploads = Path(folder)
@@ -208,17 +211,61 @@ def _print_next(job: RemoteJob, cluster: Cluster, verify: str) -> None:
 
 
 def print_jobs(cluster: Cluster, *, as_json: bool) -> None:
-    """The jobs of a cluster, oldest first."""
-    jobs = cluster.jobs()
+    """The jobs of a cluster, oldest first; then those that processes which joined it drive now."""
+    jobs, driven = cluster.jobs(), cluster.driven()
     if as_json:
-        print(orjson.dumps([_as_dict(job) for job in jobs], option=orjson.OPT_INDENT_2).decode())
+        found = [_as_dict(job) for job in jobs] + [{"job_id": name, "state": "running"} for name in driven]
+        print(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
         return
-    width = max((len(job.id) for job in jobs), default=0)
+    width = max((len(name) for name in (*driven, *(job.id for job in jobs))), default=0)
     for job in jobs:
         began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(job.started))
-        print(f"{job.id:<{width}}  {_state(job):<12}  {began}  {job.directory}")
-    if not jobs:
+        print(f"{job.id:<{width}}  {_state(job):<8}  {began}  {job.directory}")
+    for name in driven:
+        print(f"{name:<{width}}  running   by a process that joined the cluster")
+    if not jobs and not driven:
         print(f"{cluster}: no job was submitted here.", file=sys.stderr)
+
+
+def print_job_status(job_id: str, address: str | None, verify: str, *, as_json: bool, verbose: bool) -> None:
+    """How far a job is, whoever drives it."""
+    cluster = connect(address, verify)
+    try:
+        job = cluster.find(job_id)
+    except InputError as unknown:
+        with _joining(cluster, job_id, address, verbose, unknown) as session:
+            from linkmatch_ray.runtime.job import progress
+
+            said = progress(job_id, session)
+        if as_json:
+            print(orjson.dumps(said, option=orjson.OPT_INDENT_2).decode())
+        else:
+            print(f"{job_id}: {said['state']}, {number(said['files_done'])} of {plural(said['files'], 'file')} done,")
+            print(f"{number(said['matched'])} of {plural(said['records'], 'record')} matched so far")
+        return
+    print_remote_status(cluster, job, as_json=as_json)
+
+
+@contextmanager
+def _joining(
+    cluster: Cluster, job_id: str, address: str | None, verbose: bool, unknown: InputError
+) -> Iterator[Session]:
+    """Join a cluster to ask the collector of a job that is `unknown` as a Ray job.
+
+    Raises:
+        InputError: there is none, or it cannot be asked over HTTP.
+    """
+    if job_id not in cluster.driven():
+        raise unknown
+    if is_jobs_api(address):
+        raise InputError(
+            f"{job_id}: is driven by a process that joined the cluster, and cannot be asked over HTTP. Give"
+            " --address auto on one of its nodes."
+        )
+    from linkmatch_ray.runtime.session import Session
+
+    with Session(address, verbose=verbose) as session:
+        yield session
 
 
 def print_remote_status(cluster: Cluster, job: RemoteJob, *, as_json: bool) -> None:
@@ -287,13 +334,10 @@ def cancel(job_id: str, address: str | None, verify: str, *, verbose: bool) -> N
     cluster = connect(address, verify)
     try:
         job = cluster.find(job_id)
-    except InputError:
-        if address is None or is_jobs_api(address):
-            raise
-        from linkmatch_ray.runtime.job import cancel as cancel_collector
-        from linkmatch_ray.runtime.session import Session
+    except InputError as unknown:
+        with _joining(cluster, job_id, address, verbose, unknown) as session:
+            from linkmatch_ray.runtime.job import cancel as cancel_collector
 
-        with Session(address, verbose=verbose) as session:
             cancel_collector(job_id, session)
         return
     if job.is_over:

@@ -13,10 +13,15 @@ import re
 from pathlib import Path
 from typing import Final
 
-from linkmatch_ray.errors import UsageError
+from linkmatch_ray.errors import ClusterError, UsageError
 
 PACKAGE: Final = Path(__file__).resolve().parent.parent
 """The package's own folder, which travels to a cluster as one of Ray's `py_modules`."""
+
+NAMESPACE: Final = "linkmatch"
+"""Ray's namespace of the collectors; each is the actor `linkmatch:<job id>`."""
+
+CONNECT_SECONDS_MAX: Final = 10.0
 
 TOKEN_REMEDY: Final = (
     "Set RAY_AUTH_MODE=token, and the cluster's token as RAY_AUTH_TOKEN, in the file RAY_AUTH_TOKEN_PATH or in"
@@ -41,6 +46,26 @@ def is_jobs_api(address: str | None) -> bool:
 def is_embedded(address: str | None) -> bool:
     """Whether an address stands for a Ray of this process's own."""
     return not address or address == "local"
+
+
+def refuse_unreachable(address: str) -> None:
+    """Look whether anything listens at `host:port`, as Ray itself waits minutes for a cluster that is not there.
+
+    Raises:
+        ClusterError: nothing does.
+    """
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal():
+        return
+    import socket
+
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS_MAX).close()
+    except OSError as error:
+        raise ClusterError(
+            f"{address}: no Ray cluster answers ({error.strerror or error}). Check the address (port 6379 of the head"
+            " node, as a rule), and that Ray runs there."
+        ) from None
 
 
 def without_password(address: str) -> str:

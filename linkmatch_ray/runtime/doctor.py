@@ -50,7 +50,7 @@ def examine(where: Cluster | Session, paths: Sequence[str]) -> list[Finding]:
             found.append(
                 Finding(
                     True,
-                    f"node {node.host}: Python {node.python}, {node.cpus:g} CPUs, object store of"
+                    f"node {node.name}: Python {node.python}, {node.cpus:g} CPUs, object store of"
                     f" {node.object_store / 1e9:.1f} GB, {node.disk_free / 1e9:.1f} GB of disk free{sees}",
                 )
             )

@@ -17,13 +17,14 @@ from linkmatch_ray.io.earlier import Origins
 from linkmatch_ray.io.inputs import InputFile, list_inputs, pack_files
 from linkmatch_ray.io.restrictions import Restrictions
 from linkmatch_ray.io.results import CANCEL_SECONDS, MATCHED, is_asked_to_stop, prepare
+from linkmatch_ray.runtime.address import NAMESPACE
 from linkmatch_ray.runtime.collector import Collector
 from linkmatch_ray.runtime.driver import TASK_SECONDS_MAX, Driver, Progress, brief
 from linkmatch_ray.runtime.nodes import faults, sample, survey
 from linkmatch_ray.runtime.orphans import die_with_parent
 from linkmatch_ray.runtime.plan import UNIT_BYTES, PlanOptions, make_plan
 from linkmatch_ray.runtime.request import Request
-from linkmatch_ray.runtime.session import NAMESPACE, Session
+from linkmatch_ray.runtime.session import Session
 from linkmatch_ray.runtime.tasks import TaskSettings
 
 DEFAULT_OUTPUT: Final = "linkmatch-results"
@@ -239,11 +240,7 @@ def cancel(job_id: str, session: Session) -> None:
         InputError: no job of that name runs there.
         JobError: it still runs after half a minute.
     """
-    ray = session.ready()
-    try:
-        collector = ray.get_actor(f"linkmatch:{job_id}", namespace=NAMESPACE)
-    except ValueError:
-        raise InputError(f"{job_id}: no such job runs on this cluster, and no directory has this name.") from None
+    ray, collector = session.ready(), _collector_of(job_id, session)
     with suppress(ray.exceptions.RayActorError):
         ray.get(collector.cancel.remote())
         deadline = time.monotonic() + CANCEL_SECONDS
@@ -251,6 +248,23 @@ def cancel(job_id: str, session: Session) -> None:
             ray.get(collector.progress.remote())  # until it is gone
             time.sleep(POLL_SECONDS)
         raise JobError(f"{job_id}: was told to stop, and still runs after {CANCEL_SECONDS:g} s.")
+
+
+def progress(job_id: str, session: Session) -> dict[str, Any]:
+    """What the collector of a job that runs on a cluster says of its progress.
+
+    Raises:
+        InputError: no job of that name runs there.
+    """
+    said: dict[str, Any] = session.ready().get(_collector_of(job_id, session).progress.remote())
+    return said
+
+
+def _collector_of(job_id: str, session: Session) -> Any:
+    try:
+        return session.ready().get_actor(f"linkmatch:{job_id}", namespace=NAMESPACE)
+    except ValueError:
+        raise InputError(f"{job_id}: no such job runs on this cluster, and no directory has this name.") from None
 
 
 def start_collector(

@@ -54,6 +54,11 @@ class Node:
     disk_free: int = 0
     disk_total: int = 0
 
+    @property
+    def name(self) -> str:
+        """Its address, and the beginning of its id, as the dashboard shows both: one address may have several."""
+        return f"{self.host} ({self.id[:8]})"
+
 
 def survey(ray: Any, paths: Sequence[str | bytes]) -> list[Node]:
     """Ask every node that can run tasks."""
@@ -99,20 +104,20 @@ def faults(nodes: Sequence[Node]) -> list[str]:
     for node in nodes:
         if not node.answered:
             said.append(
-                f"node {node.host}: gave no answer within {ANSWER_SECONDS_MAX:g} s. See its logs in Ray's dashboard."
+                f"node {node.name}: gave no answer within {ANSWER_SECONDS_MAX:g} s. See its logs in Ray's dashboard."
             )
         if node.missing:
-            said.append(f"node {node.host}: lacks packages. Run there: {how_to_install(node.missing)}")
+            said.append(f"node {node.name}: lacks packages. Run there: {how_to_install(node.missing)}")
         if node.unseen:
             shown = ", ".join(node.unseen[:SHOWN])
             more = f" and {len(node.unseen) - SHOWN} more" if len(node.unseen) > SHOWN else ""
             said.append(
-                f"node {node.host}: does not see {shown}{more}. All nodes must see the inputs under the same paths:"
+                f"node {node.name}: does not see {shown}{more}. All nodes must see the inputs under the same paths:"
                 " put them on a file system they share."
             )
         if node.disk_free < DISK_SHARE_MIN * node.disk_total:
             said.append(
-                f"node {node.host}: has {node.disk_free / 1e9:.1f} GB of disk free, less than {DISK_SHARE_MIN:.0%}, and"
+                f"node {node.name}: has {node.disk_free / 1e9:.1f} GB of disk free, less than {DISK_SHARE_MIN:.0%}, and"
                 " Ray then makes no objects. Free some."
             )
     return said

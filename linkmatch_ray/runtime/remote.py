@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import IO, Any, Final
 
 from linkmatch_ray.errors import ClusterError, InputError, JobError
-from linkmatch_ray.runtime.address import PACKAGE, TOKEN_REMEDY, without_password
+from linkmatch_ray.runtime.address import NAMESPACE, PACKAGE, TOKEN_REMEDY, refuse_unreachable, without_password
 
 JOB_ID: Final = "linkmatch_job_id"
 ATTEMPT: Final = "linkmatch_attempt"
@@ -99,6 +99,8 @@ class Cluster:
         self.overridden = asked != address
         # Ray's client would prefer RAY_ADDRESS to the address it is given; this variable goes before both.
         os.environ[OVERRIDE] = asked
+        if "://" not in asked:
+            refuse_unreachable(asked)
         with _answering(asked):
             self._client = _connect(asked, verify)
         self.address = self._client.get_address()
@@ -122,6 +124,18 @@ class Cluster:
         """The latest attempt of every job, oldest first."""
         latest = {job.id: job for job in sorted(self.attempts(), key=lambda job: job.attempt)}
         return sorted(latest.values(), key=lambda job: job.started)
+
+    def driven(self) -> list[str]:
+        """Ids of the jobs that run here without being Ray jobs of ours: processes that joined drive them."""
+        kept = {"ray_namespace": NAMESPACE, "state": "ALIVE"}
+        query = [pair for name, value in kept.items() for pair in _filter(name, value)]
+        with _answering(self.address):
+            response = self._client._do_request("GET", "/api/v0/actors", params=query)
+            response.raise_for_status()
+            actors = response.json()["data"]["result"]["result"]
+        names = sorted(actor["name"].removeprefix("linkmatch:") for actor in actors)
+        ours = {job.id for job in self.attempts() if not job.is_over}
+        return [name for name in names if name not in ours]
 
     def find(self, job_id: str) -> RemoteJob:
         """The latest attempt of a job; also one attempt, by its submission id.
@@ -247,16 +261,14 @@ class Cluster:
     def _tail(self, submission_id: str) -> Iterator[str]:
         import aiohttp
 
-        loop = asyncio.new_event_loop()
         texts = self._client.tail_job_logs(submission_id)
-        try:
-            while (text := loop.run_until_complete(anext(texts, None))) is not None:
+
+        async def following() -> str | None:
+            return await anext(texts, None)
+
+        with asyncio.Runner() as runner, suppress(aiohttp.ClientError, OSError, RuntimeError):
+            while (text := runner.run(following())) is not None:
                 yield text
-        except (aiohttp.ClientError, OSError, RuntimeError):
-            return  # whoever asks looks why
-        finally:
-            loop.run_until_complete(texts.aclose())
-            loop.close()
 
     def download(self, node: str, path: str, file: IO[bytes], size: int) -> None:
         """Copy the first `size` bytes of a file below a node's log folder, in bounded memory.
@@ -277,6 +289,11 @@ class Cluster:
                         break
         if left:
             raise ClusterError(f"{self}: {path} ended {left:,} bytes before its end. Try again.")
+
+
+def _filter(name: str, value: str) -> list[tuple[str, str]]:
+    """A condition, as Ray's State API wants it."""
+    return [("filter_keys", name), ("filter_predicates", "="), ("filter_values", value)]
 
 
 def _connect(address: str, verify: bool | str) -> Any:
@@ -313,7 +330,7 @@ def _job(details: Any) -> RemoteJob:
 def _answering(address: str) -> Iterator[None]:
     """Say what is wrong when a cluster does not answer as it should."""
     import requests
-    from ray.exceptions import AuthenticationError
+    from ray.exceptions import AuthenticationError, RpcError
 
     where = without_password(address)
     try:
@@ -322,7 +339,7 @@ def _answering(address: str) -> Iterator[None]:
         raise ClusterError(f"{where}: {_refusal(str(error))}. {TOKEN_REMEDY}") from error
     except FileNotFoundError as error:  # of `verify`
         raise ClusterError(f"{where}: {error} Name a file or directory of certificates with --verify.") from error
-    except (requests.exceptions.RequestException, ConnectionError, TimeoutError) as error:
+    except (requests.exceptions.RequestException, RpcError, ConnectionError, TimeoutError) as error:
         if _has(error, requests.exceptions.SSLError):
             raise ClusterError(
                 f"{where}: its certificate is not trusted. Name its authority's with --verify FILE, or trust any with"

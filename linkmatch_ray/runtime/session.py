@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import logging
 import re
-import socket
 import threading
 from typing import Any, Final
 
 from linkmatch_ray.errors import ClusterError
-from linkmatch_ray.runtime.address import PACKAGE, TOKEN_REMEDY, is_embedded, is_jobs_api, is_ray_job
-
-NAMESPACE = "linkmatch"
-
-CONNECT_SECONDS_MAX: Final = 10.0
+from linkmatch_ray.runtime.address import (
+    NAMESPACE,
+    PACKAGE,
+    TOKEN_REMEDY,
+    is_embedded,
+    is_jobs_api,
+    is_ray_job,
+    refuse_unreachable,
+)
 
 VERSIONS: Final = 4
 """Ray and Python, there and here: as many versions does Ray's message on a mismatch name."""
@@ -62,6 +65,8 @@ class Session:
             ClusterError: it could not be started or joined.
         """
         self._started.wait()
+        if isinstance(self._error, ClusterError):
+            raise self._error
         if self._error is not None:
             raise ClusterError(_why(self._address, self._error)) from self._error
         import ray
@@ -101,7 +106,7 @@ class Session:
         if ray.is_initialized():
             return False
         if self._address is not None:
-            _refuse_unreachable(self._address)
+            refuse_unreachable(self._address)
         if not self._verbose:
             logging.getLogger("ray").setLevel(logging.CRITICAL)  # after the import, which sets it too
         options: dict[str, Any] = {"namespace": NAMESPACE, "log_to_driver": self._verbose}
@@ -119,13 +124,6 @@ class Session:
         return True
 
 
-def _refuse_unreachable(address: str) -> None:
-    """Ray itself waits minutes for a cluster that is not there."""
-    host, _, port = address.rpartition(":")
-    if port.isdecimal():
-        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS_MAX).close()
-
-
 def _why(address: str | None, error: Exception) -> str:
     """Why Ray could not be started or joined, and what to do."""
     said = str(error)
@@ -139,8 +137,8 @@ def _why(address: str | None, error: Exception) -> str:
             f"{where}: has Ray {ray} and Python {python}, here are Ray {our_ray} and Python {our_python}. Who joins a"
             " cluster needs the same; or give --address http://HEAD:8265, and the job runs with the cluster's."
         )
-    if "oken" in said and "uthenticat" in said + type(error).__name__:
-        return f"{where}: asks for a token, and got none or another. {TOKEN_REMEDY}"
+    if "AuthenticationError" in f"{error!r} {error.__cause__!r}":
+        return f"{where}: does not let us in, as the token is missing or wrong. {TOKEN_REMEDY}"
     return f"{where}: {brief(said)}. Check the address, and that Ray runs there; see --verbose for what Ray says."
 
 
