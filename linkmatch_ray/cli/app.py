@@ -210,9 +210,9 @@ def jobs(
 ) -> None:
     """List the jobs that were submitted to a cluster, from this or another machine."""
     with reporting(verbose):
-        from linkmatch_ray.cli import remote
+        from linkmatch_ray.cli import control, remote
 
-        remote.print_jobs(remote.connect(address, verify), as_json=as_json)
+        control.print_jobs(remote.connect(address, verify), as_json=as_json)
 
 
 @app.command(no_args_is_help=True)
@@ -231,9 +231,9 @@ def status(
 
             print_status(status_of(Path(target)), target, as_json=as_json)
             return
-        from linkmatch_ray.cli import remote
+        from linkmatch_ray.cli import control
 
-        remote.print_job_status(target, address, verify, as_json=as_json, verbose=verbose)
+        control.print_job_status(target, address, verify, as_json=as_json, verbose=verbose)
 
 
 @app.command(no_args_is_help=True)
@@ -246,10 +246,10 @@ def logs(
 ) -> None:
     """Print what a job on a cluster has printed."""
     with reporting(verbose):
-        from linkmatch_ray.cli import remote
+        from linkmatch_ray.cli import control, remote
 
         cluster = remote.connect(address, verify)
-        remote.print_logs(cluster, cluster.find(job), follow=follow)
+        control.print_logs(cluster, cluster.find(job), follow=follow)
 
 
 @app.command(no_args_is_help=True)
@@ -266,10 +266,10 @@ def results(
     five minutes; copy more from where it is.
     """
     with reporting(verbose):
-        from linkmatch_ray.cli import remote
+        from linkmatch_ray.cli import control, remote
 
         cluster = remote.connect(address, verify)
-        remote.bring_results(cluster, cluster.find(job), output)
+        control.bring_results(cluster, cluster.find(job), output)
 
 
 @app.command(no_args_is_help=True)
@@ -286,9 +286,9 @@ def cancel(
 
             results.cancel(Path(target))
         else:
-            from linkmatch_ray.cli import remote
+            from linkmatch_ray.cli import control
 
-            remote.cancel(target, address, verify, verbose=verbose)
+            control.cancel(target, address, verify, verbose=verbose)
         print(f"{target}: stopped; what was committed is safe. To go on, give the same submit command again.")
 
 
@@ -314,9 +314,9 @@ def doctor(
     disk and object store, and whether every node sees the INPUTS.
     """
     with reporting(verbose):
-        from linkmatch_ray.cli import remote
+        from linkmatch_ray.cli import control
 
-        if not remote.print_findings(inputs or [], address, verify, verbose=verbose):
+        if not control.print_findings(inputs or [], address, verify, verbose=verbose):
             raise typer.Exit(ClusterError.exit_code)
 
 

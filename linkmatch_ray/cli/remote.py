@@ -1,4 +1,4 @@
-"""Jobs on a cluster that is reached over HTTP: submit one and watch it, and look after those that were submitted."""
+"""A `submit` to a cluster that is reached over HTTP: sent there as a Ray job, and watched."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import shlex
 import signal
 import sys
 import tempfile
-import time
-from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -16,16 +14,15 @@ import orjson
 import typer
 
 from linkmatch_ray.cli.ending import exit_code_of, on_sigterm
-from linkmatch_ray.cli.output import number, plural, print_summary, resume_command, size
-from linkmatch_ray.errors import EXIT_QUARANTINED, ClusterError, InputError, JobError, UsageError
+from linkmatch_ray.cli.output import print_summary, resume_command
+from linkmatch_ray.errors import ClusterError, InputError, JobError, UsageError
 from linkmatch_ray.runtime.address import is_jobs_api
 from linkmatch_ray.runtime.remote import OVERRIDE, Cluster, RemoteJob
 from linkmatch_ray.runtime.shipping import entrypoint, job_id_for, on_cluster, runtime_env, ship
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
-    from linkmatch_ray.runtime.session import Session
 
 EXIT_STOPPED: Final = 143
 """A job that was cancelled ends by SIGTERM; Ray records no exit code for it."""
@@ -68,7 +65,7 @@ def submit_as_job(context: typer.Context) -> NoReturn:
     given = context.params
     if given["output"] == "-":
         raise UsageError("-o - with a cluster: results are written there. Name a directory, then see `results JOB -o`.")
-    if "-" in (given["files_from"],) and given["restrictions"] == "-":
+    if given["files_from"] == given["restrictions"] == "-":
         raise UsageError("-r - and --files-from -: both read standard input. Give one of them a file.")
     if not given["inputs"] and given["files_from"] is None:
         raise InputError("no input was given. Name files or directories, or --files-from.")
@@ -106,10 +103,10 @@ def submit_as_job(context: typer.Context) -> NoReturn:
     job = cluster.look(job.submission_id)
     summary = None if given["dry_run"] else summary_in(text)
     if given["dry_run"]:
-        sys.stdout.writelines(f"{line}\n" for line in text.splitlines() if not _is_rays(line))
+        sys.stdout.writelines(f"{line}\n" for line in text.splitlines() if not is_rays(line))
     elif summary is not None:
         print_summary(summary, as_json=given["as_json"], quiet=given["quiet"], file=sys.stdout)
-        if not given["quiet"] and not Path(summary["directory"]).exists():
+        if not (given["quiet"] or given["as_json"] or Path(summary["directory"]).exists()):
             to_fetch = _command("results", job.id, cluster, given["verify"], "-o", "DIR")
             print(f"They are on the cluster. To fetch them: {to_fetch}")
     raise typer.Exit(exit_code(job, cluster))
@@ -131,7 +128,7 @@ def _as_typed(context: typer.Context) -> list[str]:
 
 
 def _follow(cluster: Cluster, job: RemoteJob, *, show: bool) -> str:
-    """Show what a job prints, but for its summary, until it is over; returns all of it."""
+    """Show what a job prints, but for its summary, until it is over, and its errors in any case; returns all of it."""
     text, line = [], ""
     in_summary = False
     for piece in cluster.follow(job.submission_id):
@@ -139,12 +136,12 @@ def _follow(cluster: Cluster, job: RemoteJob, *, show: bool) -> str:
         *lines, line = (line + piece).split("\n")
         for each in lines:
             in_summary = in_summary or each == "{"
-            if show and not in_summary and not _is_rays(each):
+            if each.startswith("linkmatch-ray: ") or (show and not in_summary and not is_rays(each)):
                 print(each, file=sys.stderr, flush=True)
     return "".join(text)
 
 
-def _is_rays(line: str) -> bool:
+def is_rays(line: str) -> bool:
     """Whether a line is what Ray begins every job's log with."""
     return line.startswith("Running entrypoint for job ") or line.endswith("Runtime env is setting up.")
 
@@ -184,21 +181,6 @@ def exit_code(job: RemoteJob, cluster: Cluster) -> int:
     return job.exit_code
 
 
-def print_findings(paths: list[str], address: str | None, verify: str, *, verbose: bool) -> bool:
-    """What is well with a cluster and what is not; returns whether all is."""
-    from linkmatch_ray.runtime.doctor import examine
-    from linkmatch_ray.runtime.session import Session
-
-    if is_jobs_api(address):
-        found = examine(connect(address, verify), paths)
-    else:
-        with Session(address, verbose=verbose) as session:
-            found = examine(session, paths)
-    for finding in found:
-        print(f"{'ok ' if finding.well else 'BAD'}  {finding.what}")
-    return all(finding.well for finding in found)
-
-
 def _command(name: str, job_id: str, cluster: Cluster, verify: str, *more: str) -> str:
     words = ["linkmatch-ray", name, job_id]
     where = ["--address", str(cluster), *(() if verify == "true" else ("--verify", verify))]
@@ -208,138 +190,3 @@ def _command(name: str, job_id: str, cluster: Cluster, verify: str, *more: str) 
 def _print_next(job: RemoteJob, cluster: Cluster, verify: str) -> None:
     for name, more in (("status", ()), ("logs", ("-f",)), ("results", ("-o", "DIR")), ("cancel", ())):
         print(f"  {_command(name, job.id, cluster, verify, *more)}", file=sys.stderr)
-
-
-def print_jobs(cluster: Cluster, *, as_json: bool) -> None:
-    """The jobs of a cluster, oldest first; then those that processes which joined it drive now."""
-    jobs, driven = cluster.jobs(), cluster.driven()
-    if as_json:
-        found = [_as_dict(job) for job in jobs] + [{"job_id": name, "state": "running"} for name in driven]
-        print(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
-        return
-    width = max((len(name) for name in (*driven, *(job.id for job in jobs))), default=0)
-    for job in jobs:
-        began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(job.started))
-        print(f"{job.id:<{width}}  {_state(job):<8}  {began}  {job.directory}")
-    for name in driven:
-        print(f"{name:<{width}}  running   by a process that joined the cluster")
-    if not jobs and not driven:
-        print(f"{cluster}: no job was submitted here.", file=sys.stderr)
-
-
-def print_job_status(job_id: str, address: str | None, verify: str, *, as_json: bool, verbose: bool) -> None:
-    """How far a job is, whoever drives it."""
-    cluster = connect(address, verify)
-    try:
-        job = cluster.find(job_id)
-    except InputError as unknown:
-        with _joining(cluster, job_id, address, verbose, unknown) as session:
-            from linkmatch_ray.runtime.job import progress
-
-            said = progress(job_id, session)
-        if as_json:
-            print(orjson.dumps(said, option=orjson.OPT_INDENT_2).decode())
-        else:
-            print(f"{job_id}: {said['state']}, {number(said['files_done'])} of {plural(said['files'], 'file')} done,")
-            print(f"{number(said['matched'])} of {plural(said['records'], 'record')} matched so far")
-        return
-    print_remote_status(cluster, job, as_json=as_json)
-
-
-@contextmanager
-def _joining(
-    cluster: Cluster, job_id: str, address: str | None, verbose: bool, unknown: InputError
-) -> Iterator[Session]:
-    """Join a cluster to ask the collector of a job that is `unknown` as a Ray job.
-
-    Raises:
-        InputError: there is none, or it cannot be asked over HTTP.
-    """
-    if job_id not in cluster.driven():
-        raise unknown
-    if is_jobs_api(address):
-        raise InputError(
-            f"{job_id}: is driven by a process that joined the cluster, and cannot be asked over HTTP. Give"
-            " --address auto on one of its nodes."
-        )
-    from linkmatch_ray.runtime.session import Session
-
-    with Session(address, verbose=verbose) as session:
-        yield session
-
-
-def print_remote_status(cluster: Cluster, job: RemoteJob, *, as_json: bool) -> None:
-    """How far a job on a cluster is: the last it has said, or its summary."""
-    text = cluster.logs(job.submission_id)
-    summary = summary_in(text)
-    said = [line for line in text.splitlines() if line and not _is_rays(line)] if summary is None else []
-    if as_json:
-        status = _as_dict(job) | {"said": said[-1] if said else None, "summary": summary}
-        print(orjson.dumps(status, option=orjson.OPT_INDENT_2).decode())
-        return
-    print(f"{job.id}: {_state(job)}, attempt {job.attempt}, results in {job.directory} on {cluster}")
-    if summary is not None:
-        print_summary(summary, as_json=False, quiet=False, file=sys.stdout)
-    elif said:
-        print(said[-1])
-
-
-def _state(job: RemoteJob) -> str:
-    """Ray's state in our words; a job with quarantine entries is complete, though Ray calls exit code 4 a failure."""
-    if job.state == "FAILED" and job.exit_code == EXIT_QUARANTINED:
-        return "complete"
-    return {"SUCCEEDED": "complete", "STOPPED": "stopped"}.get(job.state, job.state.lower())
-
-
-def _as_dict(job: RemoteJob) -> dict[str, Any]:
-    return {
-        "job_id": job.id,
-        "state": _state(job),
-        "attempt": job.attempt,
-        "submission_id": job.submission_id,
-        "exit_code": job.exit_code,
-        "directory": job.directory,
-        "started": job.started,
-        "ended": job.ended,
-    }
-
-
-def print_logs(cluster: Cluster, job: RemoteJob, *, follow: bool) -> None:
-    """What a job printed; with `follow` until it is over."""
-    if not follow:
-        sys.stdout.write(cluster.logs(job.submission_id))
-        return
-    try:
-        for piece in cluster.follow(job.submission_id):
-            sys.stdout.write(piece)
-            sys.stdout.flush()
-    except KeyboardInterrupt as stop:
-        raise typer.Exit(exit_code_of(stop)) from None
-
-
-def bring_results(cluster: Cluster, job: RemoteJob, output: str | None) -> None:
-    """Fetch the results of a job, or say where they are."""
-    if output is None:
-        print(f"{job.id}: {_state(job)}; results in {job.directory} on {cluster}. To fetch them, add -o DIR.")
-        return
-    from linkmatch_ray.runtime.fetch import fetch
-
-    fetched = fetch(cluster, job, Path(output))
-    so_far = "" if fetched.complete else " so far; the job is not complete"
-    print(f"{output}: {size(fetched.nbytes)} of output{so_far}. All agrees with the ledger.")
-
-
-def cancel(job_id: str, address: str | None, verify: str, *, verbose: bool) -> None:
-    """Stop a job: one that was submitted as a Ray job, or one that another process drives on a cluster we can join."""
-    cluster = connect(address, verify)
-    try:
-        job = cluster.find(job_id)
-    except InputError as unknown:
-        with _joining(cluster, job_id, address, verbose, unknown) as session:
-            from linkmatch_ray.runtime.job import cancel as cancel_collector
-
-            cancel_collector(job_id, session)
-        return
-    if job.is_over:
-        raise InputError(f"{job.id}: has ended already ({_state(job)}). See `linkmatch-ray status {job.id}`.")
-    cluster.stop(job.submission_id)
