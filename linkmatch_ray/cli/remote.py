@@ -17,7 +17,7 @@ from linkmatch_ray.cli.ending import exit_code_of, on_sigterm
 from linkmatch_ray.cli.output import print_summary, resume_command
 from linkmatch_ray.errors import ClusterError, InputError, JobError, UsageError
 from linkmatch_ray.runtime.address import is_jobs_api
-from linkmatch_ray.runtime.remote import OVERRIDE, Cluster, RemoteJob
+from linkmatch_ray.runtime.remote import OVERRIDE, Cluster, RemoteJob, Unreachable
 from linkmatch_ray.runtime.shipping import entrypoint, job_id_for, on_cluster, runtime_env, ship
 
 if TYPE_CHECKING:
@@ -100,6 +100,10 @@ def submit_as_job(context: typer.Context) -> NoReturn:
         print(f"linkmatch-ray: job {job.id} goes on, on {cluster}.", file=sys.stderr)
         _print_next(job, cluster, given["verify"])
         raise typer.Exit(exit_code_of(stop)) from None
+    except Unreachable:
+        print(f"linkmatch-ray: lost sight of job {job.id}, which may well go on.", file=sys.stderr)
+        _print_next(job, cluster, given["verify"])
+        raise
     job = cluster.look(job.submission_id)
     summary = None if given["dry_run"] else summary_in(text)
     if given["dry_run"]:
