@@ -1,6 +1,14 @@
-"""`python -m linkmatch_ray` is the same program as `linkmatch-ray`."""
+"""`python -m linkmatch_ray` is the same program as `linkmatch-ray`; it says so where it lacks what it needs."""
 
-from linkmatch_ray.cli.app import main
+import sys
+
+from linkmatch_ray.errors import ClusterError
+from linkmatch_ray.runtime.packages import how_to_install, missing
 
 if __name__ == "__main__":
+    if lacking := missing():
+        print(f"linkmatch-ray: {sys.executable} lacks packages. Run: {how_to_install(lacking)}", file=sys.stderr)
+        sys.exit(ClusterError.exit_code)
+    from linkmatch_ray.cli.app import main
+
     main()

@@ -13,7 +13,8 @@ from linkmatch_ray import __version__
 from linkmatch_ray.cli import options as o
 from linkmatch_ray.cli.ending import reporting
 from linkmatch_ray.cli.submission import Submission, result_directory
-from linkmatch_ray.errors import EXIT_FAILED, EXIT_OK, EXIT_QUARANTINED, InputError, UsageError
+from linkmatch_ray.errors import EXIT_FAILED, EXIT_OK, EXIT_QUARANTINED, ClusterError, InputError, UsageError
+from linkmatch_ray.runtime.address import is_jobs_api, is_ray_job
 
 GC_OBJECTS: Final = 100_000
 """Garbage is looked for this often. A list of many files is none, and takes half as long again at every 700."""
@@ -38,6 +39,7 @@ def linkmatch_ray(
 
 @app.command(no_args_is_help=True)
 def submit(
+    context: typer.Context,
     restrictions: o.RestrictionsFile,
     inputs: o.Inputs = None,
     key: o.Keys = None,
@@ -51,6 +53,8 @@ def submit(
     files_from: o.FilesFrom = None,
     null: o.Null = False,
     address: o.Address = None,
+    verify: o.Verify = "true",
+    no_wait: o.NoWait = False,
     job_id: o.JobId = None,
     overwrite: o.Overwrite = False,
     incremental: o.Incremental = False,
@@ -76,10 +80,19 @@ def submit(
       linkmatch-ray submit 'logs/*.ndjson.gz' -r kev.json -k /cve/id=cveID -o hits
       linkmatch-ray submit users/ -r erased.txt -k id --emit unmatched -o - > kept.jsonl
 
+    With --address http://HEAD:8265 the job runs on that cluster: paths of inputs and results are those that its
+    nodes see; the package, the list and --files-from are sent along. Ctrl-C then leaves the job running.
+
     The same command again resumes a job that was interrupted. Exit codes: 0 complete, 1 failed,
     2 usage, 3 bad input, 4 complete with quarantine entries, 5 no cluster, 130 and 143 interrupted.
     """
     with reporting(verbose):
+        if is_jobs_api(address):
+            from linkmatch_ray.cli.remote import submit_as_job
+
+            submit_as_job(context)
+        if no_wait:
+            raise UsageError("--no-wait: without a cluster at --address http://HEAD:8265 the job runs in this process.")
         to_stdout = output == "-"
         if to_stdout and emit is o.EmitChoice.both:
             raise UsageError("-o - with --emit both: standard output takes one list. Name a directory with -o.")
@@ -123,7 +136,7 @@ def submit(
                 request.print_plan(as_json=as_json)
                 return
             summary = request.run(
-                show=not quiet and not as_json,
+                show=not quiet and (not as_json or is_ray_job()),
                 entries_max=max_quarantined if fail_fast else None,
                 copy=("unmatched.jsonl" if emit is o.EmitChoice.unmatched else "matched.jsonl") if to_stdout else None,
             )
@@ -188,33 +201,123 @@ def explain(
         print_explanation(io.explain(record, loaded), record, as_json=as_json)
 
 
-@app.command(no_args_is_help=True)
-def status(directory: o.ResultDirectory, as_json: o.Json = False, verbose: o.Verbose = False) -> None:
-    """Say how far the job in a result directory is. Starts no Ray, and may be asked at any time."""
+@app.command()
+def jobs(
+    address: o.ControlAddress = None,
+    verify: o.Verify = "true",
+    as_json: o.Json = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """List the jobs that were submitted to a cluster, from this or another machine."""
     with reporting(verbose):
-        from linkmatch_ray.cli.output import print_status
-        from linkmatch_ray.io.status import status as status_of
+        from linkmatch_ray.cli import control, remote
 
-        print_status(status_of(Path(directory)), directory, as_json=as_json)
+        control.print_jobs(remote.connect(address, verify), as_json=as_json)
 
 
 @app.command(no_args_is_help=True)
-def cancel(target: o.JobOrDirectory, address: o.Address = None, verbose: o.Verbose = False) -> None:
+def status(
+    target: o.JobOrDirectory,
+    address: o.ControlAddress = None,
+    verify: o.Verify = "true",
+    as_json: o.Json = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Say how far a job is, in its result directory or by its id on a cluster. May be asked at any time."""
+    with reporting(verbose):
+        if not _is_job(target, address):
+            from linkmatch_ray.cli.output import print_status
+            from linkmatch_ray.io.status import status as status_of
+
+            print_status(status_of(Path(target)), target, as_json=as_json)
+            return
+        from linkmatch_ray.cli import control
+
+        control.print_job_status(target, address, verify, as_json=as_json, verbose=verbose)
+
+
+@app.command(no_args_is_help=True)
+def logs(
+    job: o.JobName,
+    follow: o.Follow = False,
+    address: o.ControlAddress = None,
+    verify: o.Verify = "true",
+    verbose: o.Verbose = False,
+) -> None:
+    """Print what a job on a cluster has printed."""
+    with reporting(verbose):
+        from linkmatch_ray.cli import control, remote
+
+        cluster = remote.connect(address, verify)
+        control.print_logs(cluster, cluster.find(job), follow=follow)
+
+
+@app.command(no_args_is_help=True)
+def results(
+    job: o.JobName,
+    output: o.FetchedTo = None,
+    address: o.ControlAddress = None,
+    verify: o.Verify = "true",
+    verbose: o.Verbose = False,
+) -> None:
+    """Say where the results of a job on a cluster are, or with -o bring them here, checked against their ledger.
+
+    Of a job that runs or was stopped comes what is durable. Up to 10 GB, and what the network carries of a file in
+    five minutes; copy more from where it is.
+    """
+    with reporting(verbose):
+        from linkmatch_ray.cli import control, remote
+
+        cluster = remote.connect(address, verify)
+        control.bring_results(cluster, cluster.find(job), output)
+
+
+@app.command(no_args_is_help=True)
+def cancel(
+    target: o.JobOrDirectory,
+    address: o.ControlAddress = None,
+    verify: o.Verify = "true",
+    verbose: o.Verbose = False,
+) -> None:
     """Stop a running job, in its result directory or by its id on a cluster. It can be resumed."""
     with reporting(verbose):
-        if Path(target).is_dir():
+        if not _is_job(target, address):
             from linkmatch_ray.io import results
 
             results.cancel(Path(target))
-        elif address is None:
-            raise InputError(f"{target}: no such directory. Name the one that submit printed, or a job with --address.")
         else:
-            from linkmatch_ray.runtime.job import cancel as cancel_job
-            from linkmatch_ray.runtime.session import Session
+            from linkmatch_ray.cli import control
 
-            with Session(address, verbose=verbose) as session:
-                cancel_job(target, session)
+            control.cancel(target, address, verify, verbose=verbose)
         print(f"{target}: stopped; what was committed is safe. To go on, give the same submit command again.")
+
+
+def _is_job(target: str, address: str | None) -> bool:
+    """Whether a command is about a job on a cluster, and not about a directory here."""
+    if Path(target).is_dir():
+        return False
+    if address is None:
+        raise InputError(f"{target}: no such directory. Name the one that submit printed, or a job with --address.")
+    return True
+
+
+@app.command()
+def doctor(
+    inputs: o.DoctorInputs = None,
+    address: o.Address = None,
+    verify: o.Verify = "true",
+    verbose: o.Verbose = False,
+) -> None:
+    """Say whether jobs would run: on a cluster, or without --address on this machine. Exit code 5 if not.
+
+    Looked at are the connection, tokens and certificates, the versions of Ray and Python, the packages on every node,
+    disk and object store, and whether every node sees the INPUTS.
+    """
+    with reporting(verbose):
+        from linkmatch_ray.cli import control
+
+        if not control.print_findings(inputs or [], address, verify, verbose=verbose):
+            raise typer.Exit(ClusterError.exit_code)
 
 
 @app.command(no_args_is_help=True)

@@ -43,6 +43,10 @@ Inputs = Annotated[
         show_default=False,
     ),
 ]
+DoctorInputs = Annotated[
+    list[str] | None,
+    typer.Argument(help="Paths that every node should see.", metavar="INPUTS...", show_default=False),
+]
 RestrictionsFile = Annotated[
     str, typer.Option("-r", "--restrictions", help="The list to look up against; - for standard input.")
 ]
@@ -87,8 +91,32 @@ FilesFrom = Annotated[
 Null = Annotated[bool, typer.Option("--null", help="Paths of --files-from end with NUL instead.")]
 Address = Annotated[
     str | None,
-    typer.Option("--address", envvar="RAY_ADDRESS", help="Ray cluster to join; none: an embedded Ray of its own."),
+    typer.Option(
+        "--address",
+        envvar="RAY_ADDRESS",
+        help="Ray cluster: http://HEAD:8265 to run there, HOST:6379 or auto to join; none: an embedded Ray of its own.",
+    ),
 ]
+ControlAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--address", envvar=["RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"], help="The cluster, as http://HEAD:8265 or auto."
+    ),
+]
+Verify = Annotated[
+    str,
+    typer.Option(
+        "--verify",
+        metavar="BOOL|PATH",
+        help="Whether to check an https cluster's certificate, or a file or folder of trusted ones.",
+    ),
+]
+NoWait = Annotated[
+    bool, typer.Option("--no-wait", help="On a cluster: print the job's id and what to do next, and do not wait.")
+]
+JobName = Annotated[str, typer.Argument(help="The id of a job on the cluster, as submit and jobs print it.")]
+Follow = Annotated[bool, typer.Option("-f", "--follow", help="Go on until the job is over.")]
+FetchedTo = Annotated[str | None, typer.Option("-o", "--output", help="Bring the results into this new directory.")]
 JobId = Annotated[str | None, typer.Option("--job-id", help="Name of the job; made up if not given.")]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Throw away what an earlier job left in the result directory.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 import orjson
 
 from linkmatch_ray.errors import LinkmatchError
+from linkmatch_ray.runtime.address import is_ray_job
 
 if TYPE_CHECKING:
     from linkmatch_ray.io.explain import Explanation
@@ -24,6 +26,9 @@ RECORD_CHARACTERS_MAX: Final = 300
 RATE_SECONDS_MIN: Final = 0.5
 RATE_BYTES_MIN: Final = 50_000_000
 """Less than this says nothing about speed."""
+
+PROGRESS_SECONDS: Final = 10.0
+"""How often a line of progress comes where there is no terminal."""
 
 
 def number(count: int) -> str:
@@ -131,16 +136,21 @@ def print_error(error: BaseException, *, verbose: bool) -> None:
 
 
 def resume_command() -> str:
-    """The command that was given, as one can type it again."""
+    """The command that was given, as one can type it again; on a cluster it was another machine's."""
+    if is_ray_job():
+        return "give the same submit command again"
     arguments = [argument for argument in sys.argv[1:] if argument != "--overwrite"]
     return shlex.join(["linkmatch-ray", *arguments])
 
 
 @contextmanager
 def progress_display(enabled: bool) -> Iterator[Any]:
-    """A function that shows a `Progress`; does nothing unless standard error is a terminal."""
-    if not enabled or not sys.stderr.isatty():
+    """A function that shows a `Progress`: on a terminal a bar, in the log of a Ray job a line now and then."""
+    if not enabled or not (sys.stderr.isatty() or is_ray_job()):
         yield lambda progress: None
+        return
+    if is_ray_job():
+        yield _ProgressLines().show
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
@@ -164,18 +174,35 @@ def progress_display(enabled: bool) -> Iterator[Any]:
                 began.append((now, progress.bytes_done))
             seconds, nbytes = now - began[0][0], progress.bytes_done - began[0][1]
             rate = nbytes / seconds if seconds > RATE_SECONDS_MIN else 0
-            counts = progress.counts
-            parts = [
-                f"{number(progress.files_done)}/{plural(progress.files, 'file')}",
-                size(progress.bytes_done),
-                plural(counts.records, "record"),
-                f"{number(counts.matched)} matched",
-            ]
-            if counts.entries:
-                parts.append(f"{plural(counts.entries, 'entry')} in quarantine")
-            if rate:
-                parts.append(f"{size(rate)}/s")
+            said = progress_line(progress) + (f" · {size(rate)}/s" if rate else "")
             total = max(progress.bytes_total, progress.bytes_done, 1)
-            bar.update(task, total=total, completed=progress.bytes_done, description=" · ".join(parts))
+            bar.update(task, total=total, completed=progress.bytes_done, description=said)
 
         yield show
+
+
+def progress_line(progress: JobProgress) -> str:
+    """How far a job is, in a line."""
+    counts = progress.counts
+    parts = [
+        f"{number(progress.files_done)}/{plural(progress.files, 'file')}",
+        size(progress.bytes_done),
+        plural(counts.records, "record"),
+        f"{number(counts.matched)} matched",
+    ]
+    if counts.entries:
+        parts.append(f"{plural(counts.entries, 'entry')} in quarantine")
+    return " · ".join(parts)
+
+
+class _ProgressLines:
+    """Progress for a log: a line when something was done for the first time, and then every few seconds."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def show(self, progress: JobProgress) -> None:
+        now = time.monotonic()
+        if now >= self._next and (progress.bytes_done or progress.files_done):
+            self._next = now + PROGRESS_SECONDS
+            print(progress_line(progress), file=sys.stderr, flush=True)

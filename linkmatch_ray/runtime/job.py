@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from linkmatch_ray.core.outcome import MatchOptions
 from linkmatch_ray.core.parts import PART_BYTES_MAX
-from linkmatch_ray.errors import DirectoryInUse, InputError, JobError, LinkmatchError
+from linkmatch_ray.errors import ClusterError, DirectoryInUse, InputError, JobError, LinkmatchError
 from linkmatch_ray.io.earlier import Origins
 from linkmatch_ray.io.inputs import InputFile, list_inputs, pack_files
 from linkmatch_ray.io.restrictions import Restrictions
@@ -26,6 +26,7 @@ from linkmatch_ray.io.results import (
     prepare,
 )
 from linkmatch_ray.io.trouble import told
+from linkmatch_ray.runtime.address import NAMESPACE
 from linkmatch_ray.runtime.collector import Collector
 from linkmatch_ray.runtime.driver import (
     NO_ROOM,
@@ -36,10 +37,11 @@ from linkmatch_ray.runtime.driver import (
     Progress,
     brief,
 )
+from linkmatch_ray.runtime.nodes import faults, sample, survey
 from linkmatch_ray.runtime.orphans import die_with_parent
 from linkmatch_ray.runtime.plan import UNIT_BYTES, PlanOptions, make_plan
 from linkmatch_ray.runtime.request import Request
-from linkmatch_ray.runtime.session import NAMESPACE, Session
+from linkmatch_ray.runtime.session import Session
 from linkmatch_ray.runtime.tasks import TaskSettings
 
 DEFAULT_OUTPUT: Final = "linkmatch-results"
@@ -132,6 +134,8 @@ class Job:
         started = time.time()
         try:
             ray = session.ready()
+            if session.joins:
+                refuse_unfit(ray, request.files)
             matching = time.time()
             if not request.overwrite:
                 with told(self.directory):
@@ -239,6 +243,17 @@ def submit(
     return Job(request, workers, task_seconds, session)
 
 
+def refuse_unfit(ray: Any, files: list[InputFile]) -> None:
+    """Look whether the nodes of a cluster have what a job needs.
+
+    Raises:
+        ClusterError: one lacks packages, or does not see inputs that this machine sees; the message names it.
+    """
+    there = [file.path for file in files if file.fault is None and b"://" not in file.path]
+    if said := faults(survey(ray, [path for path in sample(there) if os.path.exists(path)])):
+        raise ClusterError("\n".join(said))
+
+
 def cancel(job_id: str, session: Session) -> None:
     """Stop a job that runs on a cluster; returns once it has ended. It can be resumed.
 
@@ -246,11 +261,7 @@ def cancel(job_id: str, session: Session) -> None:
         InputError: no job of that name runs there.
         JobError: it still runs after half a minute.
     """
-    ray = session.ready()
-    try:
-        collector = ray.get_actor(f"linkmatch:{job_id}", namespace=NAMESPACE)
-    except ValueError:
-        raise InputError(f"{job_id}: no such job runs on this cluster, and no directory has this name.") from None
+    ray, collector = session.ready(), _collector_of(job_id, session)
     with suppress(ray.exceptions.RayActorError):
         ray.get(collector.cancel.remote())
         deadline = time.monotonic() + CANCEL_SECONDS
@@ -258,6 +269,23 @@ def cancel(job_id: str, session: Session) -> None:
             ray.get(collector.progress.remote())  # until it is gone
             time.sleep(POLL_SECONDS)
         raise JobError(f"{job_id}: was told to stop, and still runs after {CANCEL_SECONDS:g} s.")
+
+
+def progress(job_id: str, session: Session) -> dict[str, Any]:
+    """What the collector of a job that runs on a cluster says of its progress.
+
+    Raises:
+        InputError: no job of that name runs there.
+    """
+    said: dict[str, Any] = session.ready().get(_collector_of(job_id, session).progress.remote())
+    return said
+
+
+def _collector_of(job_id: str, session: Session) -> Any:
+    try:
+        return session.ready().get_actor(f"linkmatch:{job_id}", namespace=NAMESPACE)
+    except ValueError:
+        raise InputError(f"{job_id}: no such job runs on this cluster, and no directory has this name.") from None
 
 
 def start_collector(

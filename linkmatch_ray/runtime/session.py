@@ -6,13 +6,24 @@ Nothing of Ray's own talk reaches the user unless `verbose` is asked for.
 from __future__ import annotations
 
 import logging
+import re
 import threading
-from typing import Any
+from typing import Any, Final
 
 from linkmatch_ray.errors import ClusterError, LinkmatchError
+from linkmatch_ray.runtime.address import (
+    NAMESPACE,
+    PACKAGE,
+    TOKEN_REMEDY,
+    is_embedded,
+    is_jobs_api,
+    is_ray_job,
+    refuse_unreachable,
+)
 from linkmatch_ray.runtime.room import check_room
 
-NAMESPACE = "linkmatch"
+VERSIONS: Final = 4
+"""Ray and Python, there and here: as many versions does Ray's message on a mismatch name."""
 
 
 class Session:
@@ -25,6 +36,7 @@ class Session:
         verbose: Let Ray's own messages through.
 
     Attributes:
+        joins: Whether it joins a cluster.
         dashboard_url: `host:port` of the dashboard once Ray is there, if it has one.
     """
 
@@ -36,7 +48,10 @@ class Session:
         dashboard: bool = False,
         verbose: bool = False,
     ) -> None:
-        self._address, self._workers = address, workers
+        is_jobs_api(address)  # refuses Ray Client
+        self._address = None if is_embedded(address) else address
+        self._workers = workers
+        self.joins = self._address is not None
         self._dashboard, self._verbose = dashboard, verbose
         self._error: Exception | None = None
         self.dashboard_url: str | None = None
@@ -55,8 +70,7 @@ class Session:
         if isinstance(self._error, LinkmatchError):
             raise self._error
         if self._error is not None:
-            where = f"the Ray cluster at {self._address}" if self._address else "an embedded Ray"
-            raise ClusterError(f"{where}: {self._error}. See --verbose for what Ray says.") from self._error
+            raise ClusterError(_why(self._address, self._error)) from self._error
         import ray
 
         return ray
@@ -93,6 +107,8 @@ class Session:
 
         if ray.is_initialized():
             return False
+        if self._address is not None:
+            refuse_unreachable(self._address)
         if not self._verbose:
             logging.getLogger("ray").setLevel(logging.CRITICAL)  # after the import, which sets it too
         options: dict[str, Any] = {"namespace": NAMESPACE, "log_to_driver": self._verbose}
@@ -104,9 +120,34 @@ class Session:
             # On loopback only, where nobody else can reach it.
             options |= {"num_cpus": self._workers, "include_dashboard": self._dashboard}
             options |= {"_node_ip_address": "127.0.0.1"}
+        elif not is_ray_job():  # which has the package from whoever submitted it
+            options |= {"runtime_env": {"py_modules": [str(PACKAGE)]}}
         context = ray.init(address=self._address or "local", **options)
         self.dashboard_url = context.dashboard_url or None
         return True
+
+
+def _why(address: str | None, error: Exception) -> str:
+    """Why Ray could not be started or joined, and what to do."""
+    said = str(error)
+    if address is None:
+        return f"an embedded Ray: {said}. See --verbose for what Ray says."
+    where = f"the Ray cluster at {address}"
+    versions = re.findall(r"(Ray|Python): (\S+)", said) if "Version mismatch" in said else []
+    if len(versions) == VERSIONS:
+        (_, ray), (_, python), (_, our_ray), (_, our_python) = versions
+        return (
+            f"{where}: has Ray {ray} and Python {python}, here are Ray {our_ray} and Python {our_python}. Who joins a"
+            " cluster needs the same; or give --address http://HEAD:8265, and the job runs with the cluster's."
+        )
+    if "AuthenticationError" in f"{error!r} {error.__cause__!r}":
+        return f"{where}: does not let us in, as the token is missing or wrong. {TOKEN_REMEDY}"
+    return f"{where}: {brief(said)}. Check the address, and that Ray runs there; see --verbose for what Ray says."
+
+
+def brief(said: str) -> str:
+    """The first line of what an error says, without its full stop."""
+    return said.strip().partition("\n")[0].rstrip(".")
 
 
 def _drop_raylet_messages() -> None:

@@ -1,0 +1,78 @@
+"""What a cluster's address means. Loads no Ray: the command line asks before it knows what to do.
+
+nothing, local              an embedded Ray of this process's own
+auto, host:6379             a running cluster, which this process joins and drives jobs on
+http://head:8265, https://  a cluster's Jobs API: the driver runs there, as a Ray job
+ray://                      refused
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Final
+
+from linkmatch_ray.errors import ClusterError, UsageError
+
+PACKAGE: Final = Path(__file__).resolve().parent.parent
+"""The package's own folder, which travels to a cluster as one of Ray's `py_modules`."""
+
+NAMESPACE: Final = "linkmatch"
+"""Ray's namespace of the collectors; each is the actor `linkmatch:<job id>`."""
+
+CONNECT_SECONDS_MAX: Final = 10.0
+
+TOKEN_REMEDY: Final = (
+    "Set RAY_AUTH_MODE=token, and the cluster's token as RAY_AUTH_TOKEN, in the file RAY_AUTH_TOKEN_PATH or in"
+    " ~/.ray/auth_token (`ray get-auth-token` prints it on the head node)."
+)
+
+
+def is_jobs_api(address: str | None) -> bool:
+    """Whether an address is that of a cluster's Jobs API.
+
+    Raises:
+        UsageError: it is one of Ray Client, which drops what runs once the connection is away for 30 seconds.
+    """
+    if address is not None and address.startswith("ray://"):
+        raise UsageError(
+            f"{address}: Ray Client is not for long work. Give --address http://HEAD:8265 to run the job on the"
+            " cluster, or HOST:6379 to join it."
+        )
+    return address is not None and address.startswith(("http://", "https://"))
+
+
+def is_embedded(address: str | None) -> bool:
+    """Whether an address stands for a Ray of this process's own."""
+    return not address or address == "local"
+
+
+def refuse_unreachable(address: str) -> None:
+    """Look whether anything listens at `host:port`, as Ray itself waits minutes for a cluster that is not there.
+
+    Raises:
+        ClusterError: nothing does.
+    """
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal():
+        return
+    import socket
+
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS_MAX).close()
+    except OSError as error:
+        raise ClusterError(
+            f"{address}: no Ray cluster answers ({error.strerror or error}). Check the address (port 6379 of the head"
+            " node, as a rule), and that Ray runs there."
+        ) from None
+
+
+def without_password(address: str) -> str:
+    """An address as it may be printed."""
+    return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:…@", address)
+
+
+def is_ray_job() -> bool:
+    """Whether this process is the driver of a Ray job, started by the Jobs API."""
+    return "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ

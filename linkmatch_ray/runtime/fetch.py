@@ -1,0 +1,72 @@
+"""Results of a job on a cluster, brought to this machine over HTTP, and compared with their ledger on arrival."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from linkmatch_ray.errors import InputError, JobError, UsageError
+from linkmatch_ray.io.ledger import Ledger
+from linkmatch_ray.io.results import LEDGER, MATCHED, QUARANTINE, SUMMARY, UNMATCHED
+from linkmatch_ray.io.verify import Checked, verify
+from linkmatch_ray.runtime.remote import Cluster, RemoteJob
+
+FETCH_BYTES_MAX: Final = 10_000_000_000
+"""Ray's dashboard ends any answer after 300 seconds, so that much more could not be brought."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What was brought: bytes, and whether the job was complete."""
+
+    nbytes: int
+    complete: bool
+
+
+def fetch(cluster: Cluster, job: RemoteJob, directory: Path) -> Fetched:
+    """Bring the results of a job into a new directory; of one that is not complete, what is durable.
+
+    Guarantees: what has arrived agrees with its ledger, byte for byte. Memory does not grow with the results.
+
+    Raises:
+        UsageError: there is something in `directory`.
+        InputError: the cluster has no such results, or too long ones: the message says where they are.
+        ClusterError: they cannot be brought.
+        JobError: what arrived is not what the ledger says.
+    """
+    if directory.exists() and any(directory.iterdir()):
+        raise UsageError(f"{directory}: is not empty. Name a new directory with -o.")
+    with cluster.helper("linkmatch_ray.runtime.publish", job.directory, node=job.node) as (offer, node):
+        if "error" in offer:
+            raise InputError(f"{offer['error']}. Has it been moved, or the job not begun?")
+        sizes: dict[str, int] = offer["sizes"]
+        total = sum(sizes.values())
+        if total > FETCH_BYTES_MAX:
+            raise InputError(
+                f"{job.id}: its results are {total:,} bytes, over HTTP come {FETCH_BYTES_MAX:,} at most. They are in"
+                f" {job.directory} on the cluster: copy them from there."
+            )
+        directory.mkdir(parents=True, exist_ok=True)
+
+        def bring(name: str, size: int) -> None:
+            with open(directory / name, "wb") as file:
+                cluster.download(node, f"{offer['folder']}/{name}", file, size)
+
+        bring(LEDGER, sizes.pop(LEDGER))
+        ends = _durable_ends(directory)
+        for name, size in sizes.items():
+            bring(name, ends.get(name, size))
+    checked = Checked()
+    for problem in verify(directory, checked):
+        raise JobError(f"{directory}: {problem}. It was changed on the way, or meanwhile. Fetch it again.")
+    return Fetched(checked.nbytes, (directory / SUMMARY).exists())
+
+
+def _durable_ends(directory: Path) -> dict[str, int]:
+    ledger = Ledger(directory / LEDGER)
+    try:
+        ends = ledger.frontier().ends
+    finally:
+        ledger.close()
+    return {MATCHED: ends.matched, UNMATCHED: ends.unmatched, QUARANTINE: ends.quarantine}

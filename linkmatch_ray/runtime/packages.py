@@ -1,0 +1,33 @@
+"""What the package needs where it runs. A cluster gets the package itself, but must have these."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from importlib.util import find_spec
+from typing import Final
+
+REQUIRED: Final = (
+    "fastsimdjson>=0.8",
+    "isal>=1.7",
+    "msgspec>=0.20",
+    "numpy>=2.1",
+    "orjson>=3.10",
+    "ray[default]>=2.60,<2.61",
+    "rich>=13.9",
+    "stringzilla>=5.3",
+    "typer>=0.15",
+    "xxhash>=3.5",
+    "zstandard>=0.23",
+)
+"""The dependencies in pyproject.toml; each has the name of its module."""
+
+
+def missing() -> list[str]:
+    """Those that this Python does not have. Imports none of them."""
+    return [each for each in REQUIRED if find_spec(re.split(r"\W", each)[0]) is None]
+
+
+def how_to_install(packages: list[str]) -> str:
+    """The command that installs them."""
+    return shlex.join(["pip", "install", *packages])

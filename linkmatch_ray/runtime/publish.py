@@ -1,0 +1,52 @@
+"""Helper on a cluster, `python -m linkmatch_ray.runtime.publish DIRECTORY`: lets a result directory be read over HTTP.
+
+The Jobs API has no way to fetch a file, but the dashboard serves a node's log folder, whatever the size, and follows
+links in it on purpose. So this Ray job, on the node that has the results, puts links to them there for as long as it
+runs; the one who wants them stops it. Of the ledger it makes a copy, which is whole though the job may be running.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from linkmatch_ray.io.results import LEDGER, MATCHED, QUARANTINE, RESTRICTIONS, SUMMARY, UNMATCHED
+
+FILES: Final = (MATCHED, UNMATCHED, QUARANTINE, RESTRICTIONS, SUMMARY)
+
+SERVE_SECONDS: Final = 4 * 3600
+"""Nobody may come to stop it; then it ends by itself."""
+
+
+def main(directory: Path) -> None:
+    """Print as JSON where the files are, below the log folder, and how long; then wait to be stopped."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    if not (directory / LEDGER).exists():
+        print(json.dumps({"error": f"{directory}: no result directory on node {os.uname().nodename}"}), flush=True)
+        return
+    log = Path(os.readlink("/proc/self/fd/1"))  # a Ray job's output is a file in the log folder
+    place = log.parent / f"linkmatch-{log.stem}"
+    place.mkdir(mode=0o700)
+    try:
+        with closing(sqlite3.connect(directory / LEDGER)) as ledger, closing(sqlite3.connect(place / LEDGER)) as copy:
+            ledger.backup(copy)
+        for name in FILES:
+            if (directory / name).exists():
+                (place / name).symlink_to((directory / name).absolute())
+        sizes = {file.name: file.stat().st_size for file in place.iterdir()}
+        print(json.dumps({"folder": place.name, "sizes": sizes}), flush=True)
+        time.sleep(SERVE_SECONDS)
+    finally:
+        shutil.rmtree(place)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,117 @@
+"""What of a command travels to a cluster: the package, small files that only this machine has, and the arguments.
+
+Paths of inputs and results stay as they are: they are the cluster's.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import xxhash
+
+from linkmatch_ray.errors import InputError, UsageError
+from linkmatch_ray.io.ledger import settings_in
+from linkmatch_ray.io.results import LEDGER
+from linkmatch_ray.runtime.address import PACKAGE
+
+UPLOAD_BYTES_MAX: Final = 100_000_000
+"""A longer list must be where the cluster sees it: its dashboard takes 100 MiB in one request."""
+
+_JOB_ID: Final = re.compile(r"[\w.-]+", re.ASCII)
+
+
+def runtime_env(uploads: Path) -> dict[str, Any]:
+    """The environment of the job: this package, and what lies in the folder `uploads`, if anything."""
+    env: dict[str, Any] = {"py_modules": [str(PACKAGE)]}
+    if any(uploads.iterdir()):
+        env["working_dir"] = str(uploads)  # the job runs in a copy of it
+    return env
+
+
+def ship(name: str, option: str, uploads: Path) -> str:
+    """Make a file that an option names travel; returns what to call it on the cluster.
+
+    A file of this machine is uploaded; what is none is taken for a path on the cluster.
+
+    Raises:
+        InputError: it is too long, or a relative path to nothing.
+    """
+    place = uploads / option.strip("-")
+    if name == "-":
+        place.mkdir()
+        with open(place / "stdin", "wb") as file:
+            _copy_some(sys.stdin.buffer, file, option)
+        return f"{place.name}/stdin"
+    if Path(name).is_file():
+        size = Path(name).stat().st_size
+        if size > UPLOAD_BYTES_MAX:
+            raise _too_long(f"{name}: {size:,} bytes", option)
+        place.mkdir()
+        shutil.copyfile(name, place / Path(name).name)
+        return f"{place.name}/{Path(name).name}"
+    return on_cluster(name, option)
+
+
+def on_cluster(name: str, option: str) -> str:
+    """A path or URL as the cluster sees it.
+
+    Raises:
+        UsageError: it is a relative path, or tells a password.
+    """
+    if "://" in name:
+        if urlsplit(name).password:
+            raise UsageError(
+                f"{option}: a URL with a password, which the cluster's dashboard would show. Give the nodes the"
+                " credentials by their environment."
+            )
+    elif not name.startswith("/"):
+        raise UsageError(
+            f"{name}: a relative path ({option}), and the job runs on the cluster. Give the whole path, as the"
+            " cluster's nodes see it."
+        )
+    return name
+
+
+def job_id_for(job_id: str | None, directory: str) -> str:
+    """The id of a job whose results go to a directory: as given, as in the ledger there if this machine sees it, or
+    made of the directory, so that the same command again is the same job.
+
+    Raises:
+        UsageError: it cannot be part of a URL.
+    """
+    if job_id is None:
+        known = settings_in(Path(directory) / LEDGER).get("job_id")
+        path = Path(directory)
+        name = re.sub(r"[^\w.-]", "-", path.name, flags=re.ASCII)
+        job_id = known or f"{name}-{xxhash.xxh3_64_hexdigest(str(path).encode())[:6]}"
+    if not _JOB_ID.fullmatch(job_id):
+        raise UsageError(f"--job-id {job_id}: expected letters, digits, '.', '_' and '-'. Choose another.")
+    return job_id
+
+
+def entrypoint(arguments: list[str], directory: str, job_id: str, *, as_json: bool) -> str:
+    """The shell command that does on the cluster what was asked for here."""
+    where = ["--output", directory, "--address", "auto", "--job-id", job_id, *(["--json"] if as_json else [])]
+    return shlex.join(["python", "-m", "linkmatch_ray", "submit", *arguments, *where])
+
+
+def _copy_some(source: Any, target: Any, option: str) -> None:
+    left = UPLOAD_BYTES_MAX
+    while data := source.read(1 << 20):
+        left -= len(data)
+        if left < 0:
+            raise _too_long("standard input: longer than can be sent", option)
+        target.write(data)
+
+
+def _too_long(what: str, option: str) -> InputError:
+    return InputError(
+        f"{what}, and {UPLOAD_BYTES_MAX:,} bytes can be sent to a cluster. Put it where the nodes see it, and give its"
+        f" path there with {option}."
+    )
