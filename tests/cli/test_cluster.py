@@ -179,7 +179,8 @@ def test_the_token(cluster, run):
     wrong = run("doctor", address=cluster.url, RAY_AUTH_TOKEN="another-0123456789abcdef")
     assert wrong.returncode == 5
     assert "refuses this token. Set RAY_AUTH_MODE=token" in wrong.stderr
-    joining = run("doctor", address=cluster.gcs, RAY_AUTH_TOKEN="another-0123456789abcdef")
+    hasty = {"RAY_NUM_REDIS_GET_RETRIES": "2"}  # Ray tries a wrong token 20 times, a second each
+    joining = run("doctor", address=cluster.gcs, RAY_AUTH_TOKEN="another-0123456789abcdef", **hasty)
     assert joining.returncode == 5
     assert "does not let us in, as the token is missing or wrong. Set RAY_AUTH_MODE=token" in joining.stderr
 
