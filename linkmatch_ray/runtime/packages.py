@@ -12,6 +12,7 @@ REQUIRED: Final = (
     "isal>=1.7",
     "msgspec>=0.20",
     "numpy>=2.1",
+    "obstore>=0.9",
     "orjson>=3.10",
     "ray[default]>=2.60,<2.61",
     "rich>=13.9",
