@@ -118,9 +118,10 @@ def print_status(status: dict[str, Any], directory: str, *, as_json: bool) -> No
     state = status["state"] + (f" by {status['holder']}" if status["holder"] else "")
     print(f"{directory}: {state}" + (", bringing it up to date" if status["incremental"] else ""))
     left = f", {size(status['bytes_left'])} left" if status["bytes_left"] else ""
+    so_far = "" if status["state"] == "complete" else " so far"
     print(f"{number(status['files_done'])} of {plural(status['files'], 'file')} done{left}")
     print(
-        f"{number(status['matched'])} of {plural(status['records'], 'record')} matched so far,"
+        f"{number(status['matched'])} of {plural(status['records'], 'record')} matched{so_far},"
         f" {plural(status['entries'], 'entry')} in quarantine"
     )
     if status["state"] == "interrupted":
