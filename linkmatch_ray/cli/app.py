@@ -227,9 +227,10 @@ def status(
     with reporting(verbose):
         if not _is_job(target, address):
             from linkmatch_ray.cli.output import print_status
+            from linkmatch_ray.io.results import results_at
             from linkmatch_ray.io.status import status as status_of
 
-            print_status(status_of(Path(target)), target, as_json=as_json)
+            print_status(status_of(results_at(target)), target, as_json=as_json)
             return
         from linkmatch_ray.cli import control
 
@@ -254,7 +255,7 @@ def logs(
 
 @app.command(no_args_is_help=True)
 def results(
-    job: o.JobName,
+    job: o.JobOrUrl,
     output: o.FetchedTo = None,
     address: o.ControlAddress = None,
     verify: o.Verify = "true",
@@ -262,12 +263,16 @@ def results(
 ) -> None:
     """Say where the results of a job on a cluster are, or with -o bring them here, checked against their ledger.
 
-    Of a job that runs or was stopped comes what is durable. Up to 10 GB, and what the network carries of a file in
-    five minutes; copy more from where it is.
+    So are results at a URL, which come as a result directory. Of a job that runs or was stopped comes what is durable.
+    From a directory on the cluster come 10 GB at most, and what the network carries of a file in five minutes; copy
+    more from where it is.
     """
     with reporting(verbose):
         from linkmatch_ray.cli import control, remote
 
+        if "://" in job:
+            control.bring_from_url(job, output)
+            return
         cluster = remote.connect(address, verify)
         control.bring_results(cluster, cluster.find(job), output)
 
@@ -282,9 +287,12 @@ def cancel(
     """Stop a running job, in its result directory or by its id on a cluster. It can be resumed."""
     with reporting(verbose):
         if not _is_job(target, address):
-            from linkmatch_ray.io import results
+            from linkmatch_ray.io.results import results_at
+            from linkmatch_ray.io.trouble import told
 
-            results.cancel(Path(target))
+            results = results_at(target)
+            with told(results):
+                results.cancel()
         else:
             from linkmatch_ray.cli import control
 
@@ -293,8 +301,8 @@ def cancel(
 
 
 def _is_job(target: str, address: str | None) -> bool:
-    """Whether a command is about a job on a cluster, and not about a directory here."""
-    if Path(target).is_dir():
+    """Whether a command is about a job on a cluster, and not about a directory or URL."""
+    if "://" in target or Path(target).is_dir():
         return False
     if address is None:
         raise InputError(f"{target}: no such directory. Name the one that submit printed, or a job with --address.")
@@ -328,11 +336,12 @@ def verify(directory: o.ResultDirectory, verbose: o.Verbose = False) -> None:
     """
     with reporting(verbose):
         from linkmatch_ray.cli.output import plural, size
+        from linkmatch_ray.io.results import results_at
         from linkmatch_ray.io.verify import Checked
         from linkmatch_ray.io.verify import verify as problems_of
 
         checked, found = Checked(), 0
-        for problem in problems_of(Path(directory), checked):
+        for problem in problems_of(results_at(directory), checked):
             print(f"{directory}: {problem}")
             found += 1
         if found:

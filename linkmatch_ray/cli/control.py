@@ -14,13 +14,14 @@ import typer
 from linkmatch_ray.cli.ending import exit_code_of
 from linkmatch_ray.cli.output import number, plural, print_summary, size
 from linkmatch_ray.cli.remote import connect, is_rays, summary_in
-from linkmatch_ray.errors import EXIT_QUARANTINED, InputError
+from linkmatch_ray.errors import EXIT_QUARANTINED, InputError, UsageError
 from linkmatch_ray.runtime.address import is_jobs_api
 from linkmatch_ray.runtime.remote import Cluster, RemoteJob
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from linkmatch_ray.io.bring import Fetched
     from linkmatch_ray.runtime.session import Session
 
 
@@ -136,9 +137,25 @@ def bring_results(cluster: Cluster, job: RemoteJob, output: str | None) -> None:
     if output is None:
         print(f"{job.id}: {_state(job)}; results in {job.directory} on {cluster}. To fetch them, add -o DIR.")
         return
+    if "://" in job.directory:
+        bring_from_url(job.directory, output)
+        return
     from linkmatch_ray.runtime.fetch import fetch
 
-    fetched = fetch(cluster, job, Path(output))
+    _print_fetched(fetch(cluster, job, Path(output)), output)
+
+
+def bring_from_url(url: str, output: str | None) -> None:
+    """Fetch results at a URL."""
+    from linkmatch_ray.io.bring import bring
+    from linkmatch_ray.io.results import results_at
+
+    if output is None:
+        raise UsageError(f"{url}: to be brought where? Name a new directory with -o.")
+    _print_fetched(bring(results_at(url), Path(output)), output)
+
+
+def _print_fetched(fetched: Fetched, output: str) -> None:
     so_far = "" if fetched.complete else " so far; the job is not complete"
     print(f"{output}: {size(fetched.nbytes)} of output{so_far}. All agrees with the ledger.")
 

@@ -57,9 +57,14 @@ RecordIndex = Annotated[
     int, typer.Argument(min=0, help="Which record of the file, from 0, as in --provenance and quarantine.jsonl.")
 ]
 JobOrDirectory = Annotated[
-    str, typer.Argument(help="A result directory; or with --address the id of a job.", metavar="DIR|JOB")
+    str,
+    typer.Argument(
+        help="A result directory, or the URL of results; or with --address the id of a job.", metavar="DIR|URL|JOB"
+    ),
 ]
-ResultDirectory = Annotated[str, typer.Argument(help="The result directory that submit printed.")]
+ResultDirectory = Annotated[
+    str, typer.Argument(help="The result directory, or URL, that submit printed.", metavar="DIR|URL")
+]
 Keys = Annotated[
     list[str] | None,
     typer.Option(
@@ -70,7 +75,12 @@ Keys = Annotated[
         show_default=False,
     ),
 ]
-Output = Annotated[str, typer.Option("-o", "--output", help="Result directory; - for standard output.")]
+Output = Annotated[
+    str,
+    typer.Option(
+        "-o", "--output", help="Result directory, or a URL (s3:// gs:// az:// file://); - for standard output."
+    ),
+]
 Emit = Annotated[EmitChoice, typer.Option("--emit", help="Which records are written.")]
 Provenance = Annotated[bool, typer.Option("--provenance", help="Write where each record came from and what it equals.")]
 RecordsAt = Annotated[
@@ -115,6 +125,10 @@ NoWait = Annotated[
     bool, typer.Option("--no-wait", help="On a cluster: print the job's id and what to do next, and do not wait.")
 ]
 JobName = Annotated[str, typer.Argument(help="The id of a job on the cluster, as submit and jobs print it.")]
+JobOrUrl = Annotated[
+    str,
+    typer.Argument(help="The id of a job on the cluster, or the URL of results.", metavar="JOB|URL"),
+]
 Follow = Annotated[bool, typer.Option("-f", "--follow", help="Go on until the job is over.")]
 FetchedTo = Annotated[str | None, typer.Option("-o", "--output", help="Bring the results into this new directory.")]
 JobId = Annotated[str | None, typer.Option("--job-id", help="Name of the job; made up if not given.")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 import time
@@ -79,7 +78,7 @@ def summary_lines(summary: dict[str, Any], *, resumable: bool = True) -> Iterato
         yield f"{plural(totals['entries'], 'entry')} in quarantine: {reasons} (quarantine.jsonl says where)"
     yield from summary.get("hints", ())
     if resumable:
-        yield f"Results: {summary['directory']}{os.sep}"
+        yield f"Results: {summary['directory']}/"
 
 
 def print_summary(summary: dict[str, Any], *, as_json: bool, quiet: bool, file: TextIO, resumable: bool = True) -> None:

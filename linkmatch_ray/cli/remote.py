@@ -110,7 +110,8 @@ def submit_as_job(context: typer.Context) -> NoReturn:
         sys.stdout.writelines(f"{line}\n" for line in text.splitlines() if not is_rays(line))
     elif summary is not None:
         print_summary(summary, as_json=given["as_json"], quiet=given["quiet"], file=sys.stdout)
-        if not (given["quiet"] or given["as_json"] or Path(summary["directory"]).exists()):
+        there = "://" not in summary["directory"] and not Path(summary["directory"]).exists()
+        if there and not (given["quiet"] or given["as_json"]):
             to_fetch = _command("results", job.id, cluster, given["verify"], "-o", "DIR")
             print(f"They are on the cluster. To fetch them: {to_fetch}")
     raise typer.Exit(exit_code(job, cluster))

@@ -76,8 +76,7 @@ class Submission:
         """Run the job to its end; returns the summary."""
         signal.signal(signal.SIGTERM, on_sigterm)
         # Ray takes seconds to start, and the restrictions are loaded meanwhile. But a complete job needs none.
-        complete = Path(self._directory, "summary.json").exists() and not self._submit["overwrite"]
-        session = None if complete else self._start_session()
+        session = None if self._is_complete() and not self._submit["overwrite"] else self._start_session()
         job = None
         try:
             job = self._begin(session or self._start_session)
@@ -99,6 +98,14 @@ class Submission:
         finally:
             if session is not None:
                 session.close()
+
+    def _is_complete(self) -> bool:
+        from linkmatch_ray.io.results import results_at
+        from linkmatch_ray.io.trouble import told
+
+        results = results_at(self._directory)
+        with told(results):
+            return results.summary() is not None
 
     def _start_session(self) -> Any:
         from linkmatch_ray.runtime.session import Session
@@ -151,7 +158,7 @@ class _Copier:
     """Copies what has become durable of one output to standard output."""
 
     def __init__(self, job: Job, name: str) -> None:
-        self._path, self._name, self._at = job.directory / name, name.removesuffix(".jsonl"), 0
+        self._path, self._name, self._at = Path(job.directory, name), name.removesuffix(".jsonl"), 0
 
     def copy(self, ends: dict[str, int]) -> None:
         end = ends.get(self._name, 0)

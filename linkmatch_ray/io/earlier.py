@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -19,9 +18,10 @@ from linkmatch_ray.core.outcome import Counts, Piece, digest
 from linkmatch_ray.errors import DirectoryInUse, JobError
 from linkmatch_ray.io.inputs import InputFile
 from linkmatch_ray.io.ledger import Key, Ledger, PieceRow
-from linkmatch_ray.io.results import LEDGER, MATCHED, QUARANTINE, UNMATCHED
+from linkmatch_ray.io.results import MATCHED, QUARANTINE, UNMATCHED, Results
 
 NOWHERE: Final = -1
+_OUTPUTS: Final = (MATCHED, UNMATCHED, QUARANTINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,21 +91,18 @@ class Taken(NamedTuple):
 class Earlier:
     """The results of an earlier job, read piece by piece."""
 
-    def __init__(self, directory: Path, origins: Origins) -> None:
-        self._directory, self._places = directory, origins.places
-        self._ledger = Ledger(directory / LEDGER)
-        self._files = [open(directory / name, "rb") for name in self._outputs()]  # noqa: SIM115 - held for life
+    def __init__(self, results: Results, origins: Origins) -> None:
+        self._results, self._places = results, origins.places
+        ledger = results.ledger()
+        assert ledger is not None  # there are origins
+        self._ledger = ledger
+        self._files = [results.open(name) for name in _OUTPUTS]
         self._row: PieceRow | None = None  # the last one that was read, and its contents
         self._contents = [b"", b"", b""]
         settings = self._ledger.settings()
         if (settings["fingerprint"], self._ledger.frontier().next) != (origins.fingerprint, origins.frontier):
             self.close()
-            raise DirectoryInUse(f"{directory}: another job wrote here meanwhile. Run the same command again.")
-
-    def _outputs(self) -> list[str | Path]:
-        """The three files; one that the job did not write, and the ledger has no bytes of, is nothing."""
-        names = [self._directory / name for name in (MATCHED, UNMATCHED, QUARANTINE)]
-        return [path if path.exists() else "/dev/null" for path in names]
+            raise DirectoryInUse(f"{results}: another job wrote here meanwhile. Run the same command again.")
 
     def close(self) -> None:
         """Close its files."""
@@ -151,13 +148,13 @@ class Earlier:
             (row.quarantine_start, row.quarantine_bytes, row.quarantine_digest),
         )
         contents = []
-        for file, (start, size, expected) in zip(self._files, spans, strict=True):
+        for name, file, (start, size, expected) in zip(_OUTPUTS, self._files, spans, strict=True):
             file.seek(start)
             contents.append(file.read(size))
             if digest(contents[-1]) != expected:
                 raise JobError(
-                    f"{file.name}: bytes {start:,} to {start + size:,} are not those that were written, so they cannot"
-                    " be taken over. See `verify`; start anew with --overwrite."
+                    f"{self._results}/{name}: bytes {start:,} to {start + size:,} are not those that were written, so"
+                    " they cannot be taken over. See `verify`; start anew with --overwrite."
                 )
         return contents
 

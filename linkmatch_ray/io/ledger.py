@@ -23,7 +23,6 @@ from typing import Any, Final, NamedTuple
 
 from linkmatch_ray.core.outcome import Counts
 from linkmatch_ray.io.inputs import InputFile
-from linkmatch_ray.io.results import LEDGER
 
 SCHEMA_VERSION: Final = 3
 
@@ -163,6 +162,17 @@ class Ledger:
                 ),
             )
 
+    def copy_to(self, database: sqlite3.Connection) -> None:
+        """Make a database the same as this one."""
+        self._db.backup(database)
+
+    def clear(self) -> None:
+        """Forget the job."""
+        with _Transaction(self._db):
+            for table in ("job", "files", "pieces"):
+                self._db.execute(f"DELETE FROM {table}")
+            self._set_frontier(Frontier(Key(0, 0, 0), Ends(0, 0, 0)))
+
     def settings(self) -> dict[str, str]:
         """The rows of `job`; empty where no job was ever begun."""
         made = self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'job'").fetchone()  # killed before that
@@ -280,18 +290,6 @@ class Ledger:
             "UPDATE frontier SET file = ?, range = ?, part = ?, matched_end = ?, unmatched_end = ?, quarantine_end = ?",
             (*frontier.next, *frontier.ends),
         )
-
-
-def settings_in(directory: Path) -> dict[str, str]:
-    """The settings of the job in a result directory; empty where none was ever begun."""
-    path = directory / LEDGER
-    if not path.exists():
-        return {}
-    ledger = Ledger(path)
-    try:
-        return ledger.settings()
-    finally:
-        ledger.close()
 
 
 class _Transaction:

@@ -126,7 +126,7 @@ def _profile() -> dict[str, Any]:
     return {known[key]: value for key, value in found.items() if key in known}
 
 
-def _again(do: Any, *args: Any) -> Any:
+def again(do: Any, *args: Any) -> Any:
     """Do something at the store, again after a while where it failed for a reason that may pass.
 
     Raises:
@@ -142,9 +142,11 @@ def _again(do: Any, *args: Any) -> Any:
             raise Changed from None
         except FileNotFoundError:
             raise FileNotFoundError(errno.ENOENT, "no such object") from None
+        except (FileExistsError, exceptions.AlreadyExistsError):
+            raise FileExistsError(errno.EEXIST, "there is such an object") from None
         except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError):
             raise PermissionError(errno.EACCES, "the store refuses access; check the credentials") from None
-        except (exceptions.BaseError, OSError, _Short) as error:
+        except (exceptions.BaseError, OSError, Short) as error:
             status, why = _answer_in(error)
             if 400 <= status < 500 and status not in (408, 429):
                 raise OSError(errno.EIO, f"the store says {why}") from None
@@ -162,7 +164,7 @@ def _answer_in(error: Exception) -> tuple[int, str]:
     return int(status[1]), code[1] if code else f"HTTP status {status[1]}"
 
 
-class _Short(Exception):  # noqa: N818 - an answer, not yet a failure
+class Short(Exception):  # noqa: N818 - an answer, not yet a failure
     """An answer had fewer bytes than it should."""
 
 
@@ -179,13 +181,13 @@ def _get(file: InputFile, start: int, end: int) -> Any:
         if etag != file.etag or (etag is None and (size, mtime_ns) != (file.size, file.mtime_ns)):
             raise Changed
         if size != file.size:
-            raise _Short
+            raise Short
         content = answer.bytes()
         if len(content) != end - start:
-            raise _Short
+            raise Short
         return content
 
-    return _again(once) if end > start else b""
+    return again(once) if end > start else b""
 
 
 def _fingerprint(meta: Any) -> tuple[int, int, str | None]:
@@ -281,7 +283,7 @@ def examine(name: bytes) -> InputFile:
         OSError: it is not there, or cannot be examined.
     """
     root, path = place_of(name)
-    return _as_file(root, _again(store_at(root).head, path))
+    return _as_file(root, again(store_at(root).head, path))
 
 
 def list_url(name: bytes, listing: Listing) -> list[InputFile]:
@@ -320,14 +322,14 @@ def list_url(name: bytes, listing: Listing) -> list[InputFile]:
 def _list(root: str, prefix: str) -> Iterator[dict[str, Any]]:
     """All objects below a prefix; its first level of folders is listed side by side."""
     store = store_at(root)
-    top = _again(store.list_with_delimiter, prefix or None)
+    top = again(store.list_with_delimiter, prefix or None)
     yield from top["objects"]
 
     def below(folder: str) -> list[Any]:
         return [meta for page in store.list(folder) for meta in page]
 
     with ThreadPoolExecutor(LISTINGS) as pool:
-        for metas in pool.map(lambda folder: _again(below, folder), top["common_prefixes"]):
+        for metas in pool.map(lambda folder: again(below, folder), top["common_prefixes"]):
             yield from metas
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import numpy as np
 import orjson
@@ -34,11 +33,11 @@ def report_lines(index: RestrictionIndex, hits: Int64s) -> Iterator[bytes]:
         yield b"".join([b'{"index":%d,"key":%s,"hits":%d}\n' % (i, blob[start:end], n) for i, start, end, n in rows])
 
 
-def count_reasons(quarantine: Path) -> dict[str, int]:
-    """Entries by reason, from the file itself: a resumed job has not seen them all."""
+def count_reasons(quarantine: BinaryIO) -> dict[str, int]:
+    """Entries by reason, from the output itself: a resumed job has not seen them all."""
     reasons: Counter[str] = Counter()
-    with open(quarantine, "rb") as file:
-        for line in file:
+    with quarantine:
+        for line in quarantine:
             reasons[orjson.loads(line)["reason"]] += 1
     return dict(sorted(reasons.items()))
 

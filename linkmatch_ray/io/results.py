@@ -1,19 +1,19 @@
-"""The result directory: its names, its lock, and outputs that are written at recorded offsets."""
+"""Where the results of a job are: in a directory, or at a URL. What both have in common, and their names."""
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
-import socket
 import time
-from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
-from typing import Any, Final
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
 
-from linkmatch_ray.errors import DirectoryInUse, InputError, JobError, UsageError
-from linkmatch_ray.io.inputs import MARKER
+from linkmatch_ray.errors import DirectoryInUse, InputError, JobError
+from linkmatch_ray.io.store import is_store
+
+if TYPE_CHECKING:
+    from linkmatch_ray.io.inputs import InputFile
+    from linkmatch_ray.io.ledger import Ledger
 
 MATCHED: Final = "matched.jsonl"
 UNMATCHED: Final = "unmatched.jsonl"
@@ -21,236 +21,170 @@ QUARANTINE: Final = "quarantine.jsonl"
 RESTRICTIONS: Final = "restrictions.jsonl"
 LEDGER: Final = "ledger.sqlite"
 SUMMARY: Final = "summary.json"
-_LOCK: Final = MARKER.decode()
-_CANCEL: Final = "linkmatch.cancel"
-_OURS: Final = (MATCHED, UNMATCHED, QUARANTINE, RESTRICTIONS, LEDGER, LEDGER + "-journal", SUMMARY, _CANCEL)
-
-NEXT: Final = "next"
-"""Where an incremental job writes, within the directory, until it is complete and takes the place of the earlier."""
 
 CANCEL_SECONDS: Final = 30.0
 """A job that is told to stop does so within seconds; this long is waited for it."""
 
-LOCK_WAIT_SECONDS: Final = 5.0
-"""An actor whose driver was killed may live on, and write, for 2 to 3 seconds; a newcomer waits longer."""
-
-_LOCK_POLL_SECONDS: Final = 0.1
+_POLL_SECONDS: Final = 0.1
 
 
-class Lock:
-    """`flock` on a directory's lock file; held for the life of the object, and gone with the process."""
+class Output(Protocol):
+    """One list of lines, written at offsets that the ledger records; what lies beyond them does not count."""
 
-    def __init__(self, directory: Path, wait_seconds: float = LOCK_WAIT_SECONDS) -> None:
-        self._fd = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        deadline = time.monotonic() + wait_seconds
-        while True:
-            try:
-                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    other = _describe((directory / _LOCK).read_text("utf-8"))
-                    os.close(self._fd)
-                    raise in_use(directory, other) from None
-                time.sleep(_LOCK_POLL_SECONDS)
-        since = time.strftime("%Y-%m-%d %H:%M:%S %z")
-        about = json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": since})
-        with suppress(OSError):  # where the disk is full, what was not committed is cut off next, and makes room
-            os.ftruncate(self._fd, 0)
-            os.write(self._fd, about.encode())
-        self._cancel = directory / _CANCEL
-        self._cancel.unlink(missing_ok=True)  # meant for another
+    @property
+    def unsynced(self) -> int:
+        """Bytes held in this process, or by the system, that `sync` has yet to make durable."""
 
-    def release(self) -> None:
-        """Let another job have the directory."""
-        self._cancel.unlink(missing_ok=True)
-        os.close(self._fd)
-
-
-def in_use(directory: Path, by: str) -> DirectoryInUse:
-    """The error that says who has a directory."""
-    return DirectoryInUse(
-        f"{directory}: another job writes here ({by}). Wait for it to end, or name another directory with -o."
-    )
-
-
-def holder(directory: Path) -> str | None:
-    """Who writes in a directory; None where nobody does."""
-    try:
-        with open(directory / _LOCK, encoding="utf-8") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return _describe((directory / _LOCK).read_text("utf-8"))
-    except OSError:
-        return None
-    return None
-
-
-def ask_to_stop(directory: Path) -> None:
-    """Ask the job that writes in a directory to stop; `is_asked_to_stop` then says yes."""
-    (directory / _CANCEL).touch()
-
-
-def is_asked_to_stop(directory: Path) -> bool:
-    """Whether someone wants the job in a directory to stop."""
-    return (directory / _CANCEL).exists()
-
-
-def cancel(directory: Path, wait_seconds: float = CANCEL_SECONDS) -> None:
-    """Stop the job that writes in a directory; returns once it has let go of it. It can be resumed.
-
-    Raises:
-        InputError: no job runs there.
-        JobError: it still runs after `wait_seconds`.
-    """
-    who = holder(directory)
-    if who is None:
-        raise InputError(f"{directory}: no job runs here. See `status` for one that ran.")
-    ask_to_stop(directory)
-    deadline = time.monotonic() + wait_seconds
-    while holder(directory) == who:
-        if time.monotonic() > deadline:
-            raise JobError(f"{directory}: {who} was told to stop, and still runs after {wait_seconds:g} s.")
-        time.sleep(_LOCK_POLL_SECONDS)
-
-
-def _describe(text: str) -> str:
-    try:
-        known = json.loads(text)
-        return f"process {known['pid']} on {known['host']}, since {known['since']}"
-    except (ValueError, KeyError, TypeError):
-        return "holder unknown"
-
-
-def prepare(directory: Path) -> None:
-    """Make the directory; refuse one that holds other people's files.
-
-    Raises:
-        UsageError: it exists and is not empty, and is no result directory; or it is no directory.
-        OSError: it cannot be made.
-    """
-    try:
-        made = [each for each in (directory, *directory.parents) if not each.exists()]
-        directory.mkdir(parents=True, exist_ok=True)
-        for each in made:
-            sync_directory(each.parent)
-        names = os.listdir(directory)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise UsageError(f"{directory}: {error.strerror}. Name a directory with -o.") from None
-    if names and _LOCK not in names:
-        raise UsageError(f"{directory}: has files in it and is no result directory. Name another with -o.")
-
-
-def clear(directory: Path) -> None:
-    """Remove what an earlier job left; call with the lock held.
-
-    The summary goes first, and durably: where it is, the job is complete. The lock file becomes durable with that,
-    before any other is made: by it the directory is known.
-    """
-    (directory / SUMMARY).unlink(missing_ok=True)
-    sync_directory(directory)
-    for name in _OURS:
-        (directory / name).unlink(missing_ok=True)
-        _unfinished(directory / name).unlink(missing_ok=True)
-    clear_next(directory)
-
-
-def clear_next(directory: Path) -> None:
-    """Remove what an incremental job left that is not complete; call with the lock held."""
-    if (directory / NEXT).exists():
-        clear(directory / NEXT)
-        (directory / NEXT).rmdir()
-
-
-def adopt_next(directory: Path) -> None:
-    """Put a complete incremental job in the place of the earlier one; call with the lock held.
-
-    Its summary is the record that this is to be done: it moves last, and until it has, all is done again from the
-    start. The earlier summary goes first, so that no summary ever stands over results that are not its own. Each step
-    is on the disk before the next begins.
-    """
-    following = directory / NEXT
-    if (following / SUMMARY).exists():
-        (directory / SUMMARY).unlink(missing_ok=True)
-        sync_directory(directory)
-        for name in (MATCHED, UNMATCHED, QUARANTINE, RESTRICTIONS, LEDGER):
-            if (following / name).exists():
-                os.replace(following / name, directory / name)
-        sync_directory(directory)
-        sync_directory(following)
-        os.replace(following / SUMMARY, directory / SUMMARY)
-        sync_directory(directory)
-        sync_directory(following)
-    with suppress(OSError):  # there is none; or it is not empty, as its job is under way
-        following.rmdir()
-
-
-def sync_directory(directory: Path) -> None:
-    """Make the names in a directory durable."""
-    fd = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _unfinished(path: Path) -> Path:
-    return path.with_name(path.name + ".new")
-
-
-def write_atomically(path: Path, write: Callable[[Any], None]) -> None:
-    """Write a file that is there wholly or not at all, also after a power cut."""
-    temporary = _unfinished(path)
-    try:
-        with open(temporary, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_directory(path.parent)
-
-
-class Output:
-    """One data file, written at offsets that the ledger records; what lies beyond them does not count."""
-
-    def __init__(self, path: Path) -> None:
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        self._dirty = False
-
-    def write(self, chunks: list[memoryview], offset: int) -> int:
+    def write(self, chunks: Sequence[Any], offset: int) -> int:
         """Write all of the chunks, one after another, at `offset`; returns the offset after them."""
-        for chunk in chunks:
-            rest = chunk
-            while len(rest):
-                written = os.pwrite(self._fd, rest, offset)
-                offset += written
-                rest = rest[written:]
-                self._dirty = True
-        return offset
 
     def read(self, offset: int, size: int) -> bytes:
-        """Up to `size` bytes at `offset`."""
-        return os.pread(self._fd, size, offset)
+        """Up to `size` bytes at `offset`, of what was synced."""
 
     def size(self) -> int:
-        """Bytes in the file."""
-        return os.fstat(self._fd).st_size
+        """Bytes in it, of what was synced."""
 
     def truncate(self, size: int) -> None:
         """Cut off what lies beyond `size`."""
-        if self.size() > size:
-            os.ftruncate(self._fd, size)
-            self._dirty = True
 
     def sync(self) -> None:
-        """Wait until everything written is on the disk."""
-        if self._dirty:
-            os.fdatasync(self._fd)
-            self._dirty = False
+        """Wait until everything written survives a crash."""
 
     def close(self) -> None:
-        """Close the file."""
-        os.close(self._fd)
+        """Let go of it."""
+
+
+class Results(ABC):
+    """A place for the results of one job at a time. `str` of it is what the user has called it.
+
+    All methods may raise `OSError` and `sqlite3.Error`, which `io.trouble.told` puts into our words.
+    """
+
+    commit_seconds: float
+    """How often what was taken is made durable."""
+
+    # Looking, without the lock
+
+    @abstractmethod
+    def ledger(self) -> Ledger | None:
+        """The ledger, to be read and closed; None where no job was ever begun."""
+
+    @abstractmethod
+    def open(self, name: str) -> BinaryIO:
+        """One of the outputs, or another file, from its beginning; an empty one where it was not written."""
+
+    @abstractmethod
+    def summary(self) -> dict[str, Any] | None:
+        """The summary of a complete job."""
+
+    @abstractmethod
+    def holder(self) -> str | None:
+        """Who writes there now; None where nobody does."""
+
+    @abstractmethod
+    def ask_to_stop(self) -> None:
+        """Ask the job that writes there to stop."""
+
+    @abstractmethod
+    def is_asked_to_stop(self) -> bool:
+        """Whether someone wants the job there to stop."""
+
+    def settings(self) -> dict[str, str]:
+        """The settings of the job there; empty where none was ever begun."""
+        ledger = self.ledger()
+        if ledger is None:
+            return {}
+        try:
+            return ledger.settings()
+        finally:
+            ledger.close()
+
+    def cancel(self, wait_seconds: float = CANCEL_SECONDS) -> None:
+        """Stop the job that writes there; returns once it has let go. It can be resumed.
+
+        Raises:
+            InputError: no job runs there.
+            JobError: it still runs after `wait_seconds`.
+        """
+        who = self.holder()
+        if who is None:
+            raise InputError(f"{self}: no job runs here. See `status` for one that ran.")
+        self.ask_to_stop()
+        deadline = time.monotonic() + wait_seconds
+        while self.holder() == who:
+            if time.monotonic() > deadline:
+                raise JobError(f"{self}: {who} was told to stop, and still runs after {wait_seconds:g} s.")
+            time.sleep(_POLL_SECONDS)
+
+    # Writing, by the collector
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Make the place; refuse one that has other people's files.
+
+        Raises:
+            UsageError: it has, or is no place for results.
+        """
+
+    @abstractmethod
+    def lock(self) -> Callable[[], None]:
+        """Become the one writer; returns what lets others in again.
+
+        Raises:
+            DirectoryInUse: another writes there, for longer than an orphan would.
+        """
+
+    @abstractmethod
+    def clear(self) -> None:
+        """Remove what an earlier job left, its summary first of all."""
+
+    @abstractmethod
+    def begin(self, settings: dict[str, str], files: Iterable[InputFile], ranges: Iterable[int]) -> Ledger:
+        """The ledger of a new job."""
+
+    @abstractmethod
+    def resume(self) -> Ledger:
+        """The ledger of the job there, to go on with it."""
+
+    @abstractmethod
+    def output(self, name: str, *, wanted: bool = True) -> Output:
+        """One of the outputs, to write to; what is written to one that is not wanted is dropped."""
+
+    @abstractmethod
+    def sync(self) -> None:
+        """Make all names there durable."""
+
+    @abstractmethod
+    def write(self, name: str, write: Callable[[Any], Any]) -> None:
+        """Write a file that is there wholly or not at all."""
+
+    @abstractmethod
+    def staging(self) -> str | None:
+        """Where tasks write large parts of the outputs themselves, as a URL; None where they do not."""
+
+    @abstractmethod
+    def finish(self, ledger: Ledger) -> None:
+        """All is committed: complete what is there but for the summary."""
+
+
+def in_use(where: object, by: str) -> DirectoryInUse:
+    """The error that says who writes to a place."""
+    return DirectoryInUse(
+        f"{where}: another job writes here ({by}). Wait for it to end, or name another directory with -o."
+    )
+
+
+def results_at(output: str | os.PathLike[str]) -> Results:
+    """The place that the user names.
+
+    Raises:
+        UsageError: it is a URL where results cannot be.
+    """
+    output = os.fspath(output)
+    if is_store(output):
+        from linkmatch_ray.io.bucket import Bucket
+
+        return Bucket(output)
+    from linkmatch_ray.io.directory import Directory
+
+    return Directory(output)

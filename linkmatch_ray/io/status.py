@@ -5,40 +5,46 @@ Where an incremental job was begun there, it is that one; the results of before 
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from linkmatch_ray.errors import InputError
-from linkmatch_ray.io.ledger import Ledger, settings_in
-from linkmatch_ray.io.results import LEDGER, NEXT, SUMMARY, holder
+from linkmatch_ray.io.directory import Directory
+from linkmatch_ray.io.ledger import Ledger
+from linkmatch_ray.io.results import Results
 from linkmatch_ray.io.trouble import told
 
 
-def status(directory: Path) -> dict[str, Any]:
+def status(results: Results) -> dict[str, Any]:
     """State (`running`, `interrupted` or `complete`), who runs it, and sums over what is durable.
 
     Raises:
-        InputError: it is no result directory, or no job was begun in it.
+        InputError: there are no results, or no job was begun there.
         JobError: it cannot be read.
     """
-    with told(directory):
-        return _status(directory)
+    with told(results):
+        update = results.next.ledger() if isinstance(results, Directory) else None
+        ledger = update or results.ledger()
+        if ledger is None:
+            raise _nothing(results)
+        return _status(results, ledger, updating=update is not None)
 
 
-def _status(directory: Path) -> dict[str, Any]:
-    if not settings_in(directory):
-        raise InputError(f"{directory}: no result directory. Name the one that submit printed.")
-    updating = (directory / NEXT / LEDGER).exists()
-    ledger = Ledger((directory / NEXT if updating else directory) / LEDGER)
+def _nothing(results: Results) -> InputError:
+    return InputError(f"{results}: no result directory. Name the one that submit printed.")
+
+
+def _status(results: Results, ledger: Ledger, *, updating: bool) -> dict[str, Any]:
     try:
-        settings, frontier = ledger.settings(), ledger.frontier()
+        if not (settings := ledger.settings()):
+            raise _nothing(results)
+        frontier = ledger.frontier()
         counts, input_bytes = ledger.totals()
         files, file_bytes = ledger.count_files(), ledger.file_bytes(frontier.next.file)
         faults = ledger.faults()
     finally:
         ledger.close()
-    running = holder(directory)
-    complete = (directory / SUMMARY).exists() and not updating
+    running = results.holder()
+    complete = results.summary() is not None and not updating
     return {
         "state": "complete" if complete else "running" if running else "interrupted",
         "holder": running,

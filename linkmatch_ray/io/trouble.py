@@ -7,7 +7,6 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
 from linkmatch_ray.errors import JobError
@@ -47,8 +46,8 @@ _OF_THE_MACHINE: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 @contextmanager
-def told(directory: Path) -> Iterator[None]:
-    """Whatever the system or SQLite refuses in a result directory becomes a `JobError`.
+def told(where: object) -> Iterator[None]:
+    """Whatever the system, the store or SQLite refuses in a place for results becomes a `JobError`.
 
     Raises:
         JobError: it was refused.
@@ -57,11 +56,11 @@ def told(directory: Path) -> Iterator[None]:
         yield
     except OSError as error:
         advice = _ADVICE.get(error.errno or 0, _OTHERWISE)
-        raise JobError(f"{error.filename or directory}: {error.strerror or error}. {advice}") from error
+        raise JobError(f"{error.filename or where}: {error.strerror or error}. {advice}") from error
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without what it adds in the higher bits
         found, advice = _OF_SQLITE.get(code, (str(error), _OTHERWISE))
-        raise JobError(f"{directory / LEDGER}: {found}. {advice}") from error
+        raise JobError(f"{where}/{LEDGER}: {found}. {advice}") from error
 
 
 def blame_the_machine(file: InputFile, error: OSError) -> None:

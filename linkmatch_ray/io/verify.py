@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from io import SEEK_END
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 import orjson
@@ -13,12 +14,15 @@ import orjson
 from linkmatch_ray.core.index import IndexBuilder, RestrictionIndex
 from linkmatch_ray.core.outcome import SHARE_COLUMNS, digest
 from linkmatch_ray.errors import InputError
-from linkmatch_ray.io.ledger import Ends, Key, Ledger, PieceRow, settings_in
+from linkmatch_ray.io.bucket import Bucket
+from linkmatch_ray.io.directory import Directory
+from linkmatch_ray.io.ledger import Ends, Key, Ledger, PieceRow
 from linkmatch_ray.io.report import count_hits, count_reasons, report_lines
-from linkmatch_ray.io.results import LEDGER, MATCHED, NEXT, QUARANTINE, RESTRICTIONS, SUMMARY, UNMATCHED
+from linkmatch_ray.io.results import MATCHED, QUARANTINE, RESTRICTIONS, SUMMARY, UNMATCHED, Results
 from linkmatch_ray.io.trouble import told
 
 _KEYS_AT_ONCE: Final = 1 << 16
+_OUTPUTS: Final = (MATCHED, UNMATCHED, QUARANTINE)
 
 
 @dataclass(slots=True)
@@ -29,52 +33,53 @@ class Checked:
     nbytes: int = 0
 
 
-def verify(directory: Path, checked: Checked) -> Iterator[str]:
+def verify(results: Results, checked: Checked) -> Iterator[str]:
     """What does not agree, a sentence each; nothing where all is well. Counts into `checked`.
 
     Everything before the durable frontier is compared, of a job that is not complete too.
 
     Raises:
-        InputError: it is no result directory.
+        InputError: there are no results.
         JobError: it cannot be read.
     """
-    with told(directory):
-        if not settings_in(directory):
-            raise InputError(f"{directory}: no result directory. Name the one that submit printed.")
-        ledger = Ledger(directory / LEDGER)
-        try:
-            yield from _Verifier(directory, ledger, checked).problems()
-        finally:
-            ledger.close()
+    with told(results), ExitStack() as held:
+        ledger = results.ledger()
+        if ledger is not None:
+            held.callback(ledger.close)
+        if ledger is None or not ledger.settings():
+            raise InputError(f"{results}: no result directory. Name the one that submit printed.")
+        files = {name: held.enter_context(results.open(name)) for name in _OUTPUTS}
+        yield from _Verifier(results, ledger, files, checked).problems()
 
 
 class _Verifier:
-    def __init__(self, directory: Path, ledger: Ledger, checked: Checked) -> None:
-        self._directory, self._ledger, self._checked = directory, ledger, checked
+    def __init__(self, results: Results, ledger: Ledger, files: dict[str, BinaryIO], checked: Checked) -> None:
+        self._results, self._ledger, self._files, self._checked = results, ledger, files, checked
         self._emit = ledger.settings()["emit"]
-        self._complete = (directory / SUMMARY).exists()
+        self._summary = results.summary()
         self._ends = Ends(0, 0, 0)  # of what was checked
 
     def problems(self) -> Iterator[str]:
-        if (self._directory / NEXT / SUMMARY).exists():
+        if isinstance(self._results, Directory) and self._results.next.summary() is not None:
             yield "an incremental job was stopped in its last step; its command again ends it in a moment"
             return
         frontier = self._ledger.frontier()
         files = self._ledger.count_files()
-        if self._complete and frontier.next != Key(files, 0, 0):
+        if self._summary is not None and frontier.next != Key(files, 0, 0):
             yield f"{SUMMARY} is there, but the ledger ends before file {frontier.next.file} of {files}"
-        for name, end in zip((MATCHED, UNMATCHED, QUARANTINE), frontier.ends, strict=True):
-            path = self._directory / name
-            size = path.stat().st_size if path.exists() else 0
-            if size < end or (self._complete and size != end):
+        for name, end in zip(_OUTPUTS, frontier.ends, strict=True):
+            size = self._files[name].seek(0, SEEK_END)
+            if size < end or (self._summary is not None and size != end):
                 yield f"{name} has {size:,} bytes; the ledger says {end:,}"
         for row in self._ledger.pieces():
             yield from self._check_piece(row)
         if self._ends != frontier.ends:
             yield f"the ledger's rows end at {tuple(self._ends)}, its frontier at {tuple(frontier.ends)}"
-        if self._complete:
-            yield from self._check_report()
-            yield from self._check_summary()
+        if self._summary is not None:
+            if isinstance(self._results, Bucket):
+                yield from (f"{name} is no part of the results" for name in self._results.strays())
+            yield from self._check_report(self._summary["totals"]["restrictions"])
+            yield from self._check_summary(self._summary)
 
     def _check_piece(self, row: PieceRow) -> Iterator[str]:
         where = f"file {row.file}" + (f" to {row.file + row.files - 1}" if row.files > 1 else "")
@@ -109,36 +114,34 @@ class _Verifier:
         )
 
     def _read(self, name: str, start: int, size: int) -> bytes:
-        path = self._directory / name
-        if not size or not path.exists():
+        if not size:
             return b""
-        with open(path, "rb") as file:
-            file.seek(start)
-            return file.read(size)
+        self._files[name].seek(start)
+        return self._files[name].read(size)
 
-    def _check_report(self) -> Iterator[str]:
-        path = self._directory / RESTRICTIONS
-        if not path.exists():
-            yield f"{RESTRICTIONS} is missing"
-            return
+    def _check_report(self, restrictions: int) -> Iterator[str]:
+        with self._results.open(RESTRICTIONS) as file:
+            if restrictions and not file.read(1):
+                yield f"{RESTRICTIONS} is missing"
+                return
         try:
-            index = self._index_of(path)
+            index = self._index()
         except (orjson.JSONDecodeError, KeyError, ValueError):
             yield f"{RESTRICTIONS} has a line that is no line of it"
             return
         if index.content_hash != self._ledger.settings()["restrictions"]:
             yield f"{RESTRICTIONS} lists other restrictions than the job had"
             return
-        with open(path, "rb") as file:
+        with self._results.open(RESTRICTIONS) as file:
             for lines in report_lines(index, count_hits(index, self._ledger.hits())):
                 if file.read(len(lines)) != lines:
                     yield f"{RESTRICTIONS} has other hits than the ledger"
                     return
 
-    def _index_of(self, path: Path) -> RestrictionIndex:
+    def _index(self) -> RestrictionIndex:
         """The index again, from the keys in the report."""
         builder, keys = IndexBuilder(), []
-        with open(path, "rb") as file:
+        with self._results.open(RESTRICTIONS) as file:
             for number, line in enumerate(file):
                 head = b'{"index":%d,"key":' % number
                 if not line.startswith(head):
@@ -150,13 +153,11 @@ class _Verifier:
         builder.add(keys)
         return builder.build()
 
-    def _check_summary(self) -> Iterator[str]:
-        summary: dict[str, Any] = orjson.loads((self._directory / SUMMARY).read_bytes())
+    def _check_summary(self, summary: dict[str, Any]) -> Iterator[str]:
         counts, input_bytes = self._ledger.totals()
         totals = {**counts.as_dict(), "input_bytes": input_bytes, "files": self._ledger.count_files()}
         for name, value in totals.items():
             if summary["totals"][name] != value:
                 yield f"{SUMMARY} says {summary['totals'][name]:,} {name}; the ledger says {value:,}"
-        quarantine = self._directory / QUARANTINE
-        if summary["reasons"] != (count_reasons(quarantine) if quarantine.exists() else {}):
+        if summary["reasons"] != count_reasons(self._results.open(QUARANTINE)):
             yield f"{SUMMARY} has other reasons than {QUARANTINE}"

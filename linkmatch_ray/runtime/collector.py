@@ -8,14 +8,12 @@ changes nothing. So calls may come twice, late or out of order, and each record 
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -25,36 +23,23 @@ from linkmatch_ray.core.emit import move_provenance, provenance_prefix
 from linkmatch_ray.core.index import RestrictionIndex
 from linkmatch_ray.core.outcome import Counts, Entry, Piece, digest
 from linkmatch_ray.errors import JobChanged, JobError
+from linkmatch_ray.io.concatenation import Staged
+from linkmatch_ray.io.directory import Directory
 from linkmatch_ray.io.earlier import Earlier, Origins
 from linkmatch_ray.io.inputs import unpack_files
-from linkmatch_ray.io.ledger import Ends, Frontier, Key, Ledger, PieceRow, settings_in
+from linkmatch_ray.io.ledger import Ends, Frontier, Key, PieceRow
 from linkmatch_ray.io.report import count_hits, count_reasons, report_lines
-from linkmatch_ray.io.results import (
-    LEDGER,
-    MATCHED,
-    NEXT,
-    QUARANTINE,
-    RESTRICTIONS,
-    SUMMARY,
-    UNMATCHED,
-    Lock,
-    Output,
-    adopt_next,
-    ask_to_stop,
-    clear,
-    clear_next,
-    prepare,
-    sync_directory,
-    write_atomically,
-)
+from linkmatch_ray.io.results import MATCHED, QUARANTINE, RESTRICTIONS, SUMMARY, UNMATCHED, results_at
 from linkmatch_ray.io.trouble import told
 from linkmatch_ray.runtime.tasks import PartBody
 
 COMMIT_BYTES: Final = 64 << 20
-COMMIT_SECONDS: Final = 0.5
-"""Pieces are made durable together, after this many bytes of output or this long, whichever comes first."""
+"""Pieces are made durable together, after this many bytes of output or some time (`Results.commit_seconds`)."""
 
 MATCHES_MAX: Final = 10_000
+
+Chunk: TypeAlias = memoryview | Staged
+"""Output as it came: its bytes, or where a task has written them itself."""
 
 
 class Receipt(NamedTuple):
@@ -77,9 +62,10 @@ class Receipt(NamedTuple):
 
 
 class Collector:
-    """Accumulates the results of one job in a directory, exactly once and in order.
+    """Accumulates the results of one job in one place, exactly once and in order.
 
     Args:
+        output: A directory or URL.
         origins: For an incremental job, what it takes from the earlier one.
 
     Guarantees: what `commit` has reported as behind the frontier survives any crash; the outputs hold the
@@ -88,14 +74,14 @@ class Collector:
 
     def __init__(
         self,
-        directory: str,
+        output: str,
         packed_files: bytes,
         ranges: list[int],
         settings: dict[str, str],
         origins: Origins | None = None,
     ) -> None:
-        self._directory = Path(directory)
-        self._place = self._directory if origins is None else self._directory / NEXT  # where it writes
+        self._results = results_at(output)
+        self._place = self._results  # where it writes
         self._origins = origins
         self._earlier: Earlier | None = None
         self._files = unpack_files(packed_files)
@@ -108,69 +94,65 @@ class Collector:
         self._state = "starting"
 
     def __repr__(self) -> str:
-        return f"Collector({self._directory})"
+        return f"Collector({self._results})"
 
     # Life
 
     def open(self, *, overwrite: bool = False) -> Receipt:
-        """Take the directory, and begin the job or go on where it stopped.
+        """Take the place, and begin the job or go on where it stopped.
 
         Raises:
-            DirectoryInUse: another job holds it.
+            DirectoryInUse: another job writes there.
             JobChanged: it holds a job with other settings.
             JobError: it cannot be written.
             UsageError: it holds other files.
         """
-        with told(self._directory), ExitStack() as held:
-            prepare(self._directory)
-            held.callback(Lock(self._directory).release)
+        with told(self._results), ExitStack() as held:
+            self._results.prepare()
+            held.callback(self._results.lock())
             receipt = self._begin(overwrite, held)
             self._held = held.pop_all()
         return receipt
 
     def _begin(self, overwrite: bool, held: ExitStack) -> Receipt:
         if overwrite:
-            clear(self._directory)
-        adopt_next(self._directory)
-        if self._origins is None:
-            clear_next(self._directory)
-        else:
-            self._earlier = Earlier(self._directory, self._origins)
-            held.callback(self._earlier.close)
-            self._place.mkdir(exist_ok=True)
-        begun = settings_in(self._place).get("fingerprint")
-        same = begun == self._settings["fingerprint"]
+            self._results.clear()
+        if isinstance(self._results, Directory):
+            self._take_next(self._results, held)
+        begun = {} if overwrite else self._place.settings()
+        same = begun.get("fingerprint") == self._settings["fingerprint"]
         if begun and not same and self._origins is None:
-            raise JobChanged(f"{self._directory}: holds a job with other inputs, restrictions or options.")
-        if not same:
-            clear(self._place)
-        self._ledger = Ledger(self._place / LEDGER, create=not same)
+            raise JobChanged(f"{self._results}: holds a job with other inputs, restrictions or options.")
+        if same:
+            self._ledger = self._place.resume()
+        else:
+            self._place.clear()
+            self._ledger = self._place.begin(self._settings, self._files, self._ranges)
         held.callback(self._ledger.close)
-        if not same:
-            self._ledger.begin_job(self._settings, self._files, self._ranges)
-        outputs = []
-        for name in self._names():
-            outputs.append(Output(self._place / name))
+        emit, outputs = self._settings["emit"], []
+        for name, wanted in ((MATCHED, emit != "unmatched"), (UNMATCHED, emit != "matched"), (QUARANTINE, True)):
+            outputs.append(self._place.output(name, wanted=wanted))
             held.callback(outputs[-1].close)
         self._outputs = tuple(outputs)
-        sync_directory(self._place)
-        sync_directory(self._directory)
+        self._place.sync()
+        self._results.sync()
         self._frontier = self._recover()
         self._durable = self._frontier
         self._rows: list[PieceRow] = []
         self._faults: list[tuple[str, int]] = []
-        self._uncommitted_bytes, self._committed_at = 0, time.monotonic()
+        self._committed_at = time.monotonic()
         self._state = "running"
         return self._receipt()
 
-    def _names(self) -> tuple[str, str, str]:
-        """The three outputs; a list that was not asked for is not written, as an empty file would look like one."""
-        emit = self._settings["emit"]
-        return (
-            os.devnull if emit == "unmatched" else MATCHED,
-            os.devnull if emit == "matched" else UNMATCHED,
-            QUARANTINE,
-        )
+    def _take_next(self, directory: Directory, held: ExitStack) -> None:
+        """End or remove what an incremental job has left; or be one."""
+        directory.adopt_next()
+        if self._origins is None:
+            directory.clear_next()
+        else:
+            self._earlier = Earlier(directory, self._origins)
+            held.callback(self._earlier.close)
+            self._place = directory.begin_next()
 
     def _recover(self) -> Frontier:
         """Cut the outputs to the ledger. Where they are shorter (a power cut), step back to what is whole."""
@@ -238,8 +220,8 @@ class Collector:
         return self._receipt()
 
     def _is_due(self) -> bool:
-        late = time.monotonic() - self._committed_at >= COMMIT_SECONDS
-        return late or self._uncommitted_bytes >= COMMIT_BYTES
+        late = time.monotonic() - self._committed_at >= self._place.commit_seconds
+        return late or sum(output.unsynced for output in self._outputs) >= COMMIT_BYTES
 
     def flush(self) -> Receipt:
         """Make everything taken durable."""
@@ -252,9 +234,9 @@ class Collector:
         """After a write that failed comes no other: the system may have dropped what it could not write, and then
         a second sync says that all is well."""
         if self._state == "failed":
-            raise JobError(f"{self._directory}: an earlier write failed. Give the same command again.")
+            raise JobError(f"{self._results}: an earlier write failed. Give the same command again.")
         try:
-            with told(self._directory):
+            with told(self._results):
                 yield
         except BaseException:
             self._state = "failed"
@@ -283,9 +265,9 @@ class Collector:
             if piece.shares is not None and 0 < begun < piece.files and self._frontier.next[1:] == (0, 0):
                 # Some of its files came before in another piece: a unit that is done again may be packed otherwise.
                 rest, skipped_matched, skipped_unmatched = piece.of_files(begun, piece.files)
-                mine, others = _skip(mine, skipped_matched), _skip(others, skipped_unmatched)
-                rest.matched_digest, rest.unmatched_digest = digest(*mine), digest(*others)
-                self._take_piece(rest, mine, others)
+                left, left_others = _bytes(_skip(mine, skipped_matched)), _bytes(_skip(others, skipped_unmatched))
+                rest.matched_digest, rest.unmatched_digest = digest(*left), digest(*left_others)
+                self._take_piece(rest, left, left_others)
                 continue
             if key < self._frontier.next:
                 continue
@@ -297,19 +279,19 @@ class Collector:
                 return False
         return True
 
-    def _take_piece(self, piece: Piece, matched: list[memoryview], unmatched: list[memoryview]) -> None:
+    def _take_piece(self, piece: Piece, matched: Sequence[Chunk], unmatched: Sequence[Chunk]) -> None:
         file = self._files[piece.file]
         indexes, lines = self._base if piece.range else (0, 0)
         if self._provenance and indexes + lines:
             prefix = provenance_prefix(file.name)
-            moved_matched = move_provenance(b"".join(matched), prefix, indexes, lines)
-            moved_unmatched = move_provenance(b"".join(unmatched), prefix, indexes, lines)
+            moved_matched = move_provenance(b"".join(_bytes(matched)), prefix, indexes, lines)
+            moved_unmatched = move_provenance(b"".join(_bytes(unmatched)), prefix, indexes, lines)
             piece.matched_digest, piece.unmatched_digest = digest(moved_matched), digest(moved_unmatched)
             matched, unmatched = [memoryview(moved_matched)], [memoryview(moved_unmatched)]
         moved = [entry.moved(indexes, lines) for entry in piece.entries]
         self._add(piece, matched, unmatched, b"".join(entry.as_line(file.name) for entry in moved))
 
-    def _add(self, piece: Piece, matched: list[memoryview], unmatched: list[memoryview], quarantine: bytes) -> None:
+    def _add(self, piece: Piece, matched: Sequence[Chunk], unmatched: Sequence[Chunk], quarantine: bytes) -> None:
         """Write the next piece, whose positions are those in its file, and move the frontier behind it."""
         if piece.range == 0 and piece.part == 0:
             self._file_start, self._base, self._in_range = self._frontier.ends, [0, 0], [0, 0]
@@ -341,10 +323,11 @@ class Collector:
         self._faults.append((entry.reason, number))
         self._frontier = Frontier(Key(number + 1, 0, 0), self._frontier.ends)
 
-    def _write(self, piece: Piece, matched: list[memoryview], unmatched: list[memoryview], quarantine: bytes) -> None:
+    def _write(self, piece: Piece, matched: Sequence[Chunk], unmatched: Sequence[Chunk], quarantine: bytes) -> None:
         starts = self._frontier.ends
-        contents = (matched, unmatched, [memoryview(quarantine)])
-        ends = Ends(*map(Output.write, self._outputs, contents, starts))
+        contents: tuple[Sequence[Chunk], ...] = (matched, unmatched, [memoryview(quarantine)])
+        wrote = zip(self._outputs, contents, starts, strict=True)
+        ends = Ends(*(output.write(chunks, start) for output, chunks, start in wrote))
         sizes = [end - start for start, end in zip(starts, ends, strict=True)]
         counts = piece.counts
         self._rows.append(
@@ -360,7 +343,6 @@ class Collector:
         )  # fmt: skip
         self._counts.add(counts)
         self._input_bytes += piece.input_bytes
-        self._uncommitted_bytes += sum(sizes)
         self._frontier = Frontier(self._frontier.next, ends)
 
     def _flush(self) -> None:
@@ -371,7 +353,7 @@ class Collector:
                 self._ledger.commit(self._rows, self._faults, self._frontier)
             self._rows, self._faults = [], []
             self._durable = self._frontier
-        self._uncommitted_bytes, self._committed_at = 0, time.monotonic()
+        self._committed_at = time.monotonic()
 
     def finish(self, index: RestrictionIndex, details: dict[str, Any]) -> dict[str, Any]:
         """After the last piece: write the reverse report and, last of all, the summary; returns it.
@@ -393,23 +375,22 @@ class Collector:
             **details,
             "totals": {"files": len(self._files), "input_bytes": input_bytes, **totals.as_dict(), **hits},
             "faults": self._ledger.faults(),
-            "reasons": count_reasons(self._place / QUARANTINE),
+            "reasons": count_reasons(self._place.open(QUARANTINE)),
         }
-        write_atomically(
-            self._place / SUMMARY,
-            lambda file: file.write(orjson.dumps(summary, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)),
-        )
-        if self._earlier is not None:
+        self._place.finish(self._ledger)
+        text = orjson.dumps(summary, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        self._place.write(SUMMARY, lambda file: file.write(text))
+        if isinstance(self._results, Directory) and self._place is not self._results:
             with self._reading:
-                adopt_next(self._directory)
-                self._place = self._directory
+                self._results.adopt_next()
+                self._place = self._results
         self._state = "complete"
         return summary
 
     def _write_report(self, index: RestrictionIndex) -> dict[str, int]:
         """`restrictions.jsonl`: for each restriction how many records equal it."""
         hits = count_hits(index, self._ledger.hits())
-        write_atomically(self._place / RESTRICTIONS, lambda file: file.writelines(report_lines(index, hits)))
+        self._place.write(RESTRICTIONS, lambda file: file.writelines(report_lines(index, hits)))
         return {"restrictions": index.restrictions, "restrictions_hit": int(np.count_nonzero(hits))}
 
     # Reading, for other programs; may be called at any time
@@ -418,7 +399,7 @@ class Collector:
         """What has been taken so far: plain numbers, a moment old at most."""
         return {
             "state": self._state,
-            "directory": str(self._directory),
+            "directory": str(self._results),
             "files": len(self._files),
             "files_done": self._frontier.next.file if self._state != "starting" else 0,
             "input_bytes": self._input_bytes,
@@ -434,7 +415,7 @@ class Collector:
             if place is None:
                 return found
             end = self._ledger.frontier().ends.matched
-            file = open(self._place / MATCHED, "rb")  # noqa: SIM115 - it may be moved once the lock is let go
+            file = self._place.open(MATCHED)  # it may be moved once the lock is let go
         offset, before = place
         with file:
             file.seek(offset)
@@ -449,19 +430,23 @@ class Collector:
 
     def cancel(self) -> None:
         """Have the job stop; what was committed is safe and it can be resumed."""
-        ask_to_stop(self._directory)
+        self._results.ask_to_stop()
 
     def summary(self) -> dict[str, Any] | None:
         """The summary of a complete job; None before."""
-        path = self._place / SUMMARY
-        return orjson.loads(path.read_bytes()) if self._state == "complete" else None
+        return self._place.summary() if self._state == "complete" else None
 
 
 def _as_json(shares: npt.NDArray[np.int64]) -> str:
     return orjson.dumps(shares, option=orjson.OPT_SERIALIZE_NUMPY).decode()
 
 
-def _skip(chunks: list[memoryview], size: int) -> list[memoryview]:
+def _bytes(chunks: Sequence[Chunk]) -> list[memoryview]:
+    """The chunks, those read that a task wrote itself."""
+    return [memoryview(chunk.read()) if isinstance(chunk, Staged) else chunk for chunk in chunks]
+
+
+def _skip(chunks: Sequence[Chunk], size: int) -> list[Chunk]:
     """The chunks without their first `size` bytes."""
     left = []
     for chunk in chunks:
@@ -473,12 +458,12 @@ def _skip(chunks: list[memoryview], size: int) -> list[memoryview]:
 class _Chunks:
     """Bytes in chunks, taken from the front."""
 
-    def __init__(self, arrays: list[npt.NDArray[np.uint8]]) -> None:
-        self._rest = [array.data for array in arrays]
+    def __init__(self, arrays: Sequence[npt.NDArray[np.uint8] | Staged]) -> None:
+        self._rest = [each if isinstance(each, Staged) else each.data for each in arrays]
 
-    def take(self, size: int) -> list[memoryview]:
+    def take(self, size: int) -> list[Chunk]:
         """The next `size` bytes."""
-        taken: list[memoryview] = []
+        taken: list[Chunk] = []
         while size:
             chunk = self._rest[0]
             taken.append(chunk[:size])

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from linkmatch_ray.errors import InputError, JobError, UsageError
+from linkmatch_ray.errors import InputError
+from linkmatch_ray.io.bring import Fetched, check, ends_of, refuse_filled
 from linkmatch_ray.io.ledger import Ledger
-from linkmatch_ray.io.results import LEDGER, MATCHED, QUARANTINE, SUMMARY, UNMATCHED
-from linkmatch_ray.io.verify import Checked, verify
+from linkmatch_ray.io.results import LEDGER
 from linkmatch_ray.runtime.remote import Cluster, RemoteJob
 
 FETCH_BYTES_MAX: Final = 10_000_000_000
 """Ray's dashboard ends any answer after 300 seconds, so that much more could not be brought."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """What was brought: bytes, and whether the job was complete."""
-
-    nbytes: int
-    complete: bool
 
 
 def fetch(cluster: Cluster, job: RemoteJob, directory: Path) -> Fetched:
@@ -35,8 +27,7 @@ def fetch(cluster: Cluster, job: RemoteJob, directory: Path) -> Fetched:
         ClusterError: they cannot be brought.
         JobError: what arrived is not what the ledger says.
     """
-    if directory.exists() and any(directory.iterdir()):
-        raise UsageError(f"{directory}: is not empty. Name a new directory with -o.")
+    refuse_filled(directory)
     with cluster.helper("linkmatch_ray.runtime.publish", job.directory, node=job.node) as (offer, node):
         if "error" in offer:
             raise InputError(f"{offer['error']}. Has it been moved, or the job not begun?")
@@ -54,19 +45,8 @@ def fetch(cluster: Cluster, job: RemoteJob, directory: Path) -> Fetched:
                 cluster.download(node, f"{offer['folder']}/{name}", file, size)
 
         bring(LEDGER, sizes.pop(LEDGER))
-        ends = _durable_ends(directory)
+        with closing(Ledger(directory / LEDGER)) as ledger:
+            ends = ends_of(ledger)
         for name, size in sizes.items():
             bring(name, ends.get(name, size))
-    checked = Checked()
-    for problem in verify(directory, checked):
-        raise JobError(f"{directory}: {problem}. It was changed on the way, or meanwhile. Fetch it again.")
-    return Fetched(checked.nbytes, (directory / SUMMARY).exists())
-
-
-def _durable_ends(directory: Path) -> dict[str, int]:
-    ledger = Ledger(directory / LEDGER)
-    try:
-        ends = ledger.frontier().ends
-    finally:
-        ledger.close()
-    return {MATCHED: ends.matched, UNMATCHED: ends.unmatched, QUARANTINE: ends.quarantine}
+    return check(directory)

@@ -7,24 +7,16 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Final
 
 from linkmatch_ray.core.outcome import MatchOptions
 from linkmatch_ray.core.parts import PART_BYTES_MAX
 from linkmatch_ray.errors import ClusterError, DirectoryInUse, InputError, JobError, LinkmatchError
+from linkmatch_ray.io.directory import Directory
 from linkmatch_ray.io.earlier import Origins
 from linkmatch_ray.io.inputs import InputFile, list_inputs, pack_files
 from linkmatch_ray.io.restrictions import Restrictions
-from linkmatch_ray.io.results import (
-    CANCEL_SECONDS,
-    LOCK_WAIT_SECONDS,
-    MATCHED,
-    holder,
-    in_use,
-    is_asked_to_stop,
-    prepare,
-)
+from linkmatch_ray.io.results import CANCEL_SECONDS, MATCHED, Results, in_use, results_at
 from linkmatch_ray.io.trouble import told
 from linkmatch_ray.runtime.address import NAMESPACE
 from linkmatch_ray.runtime.collector import Collector
@@ -48,6 +40,9 @@ DEFAULT_OUTPUT: Final = "linkmatch-results"
 
 POLL_SECONDS: Final = 0.1
 
+ORPHAN_SECONDS: Final = 5.0
+"""A collector whose driver was killed lives for 2 to 3 seconds; a newcomer waits longer for its name."""
+
 CLOSE_SECONDS_MAX: Final = 10.0
 """How long the collector may take to make what it took durable; beyond, it is done again at the next start."""
 
@@ -57,7 +52,7 @@ class Job:
 
     Attributes:
         id: Its name; the collector is the actor `linkmatch:<id>` in namespace `linkmatch`.
-        directory: Where its results are.
+        directory: Where its results are: a `Path`, or a URL as text.
     """
 
     def __init__(
@@ -69,7 +64,8 @@ class Job:
     ) -> None:
         self._request, self._workers, self._given = request, workers, session
         self._task_seconds = task_seconds
-        self.id, self.directory = request.job_id, request.directory
+        self.id, self._results = request.job_id, request.results
+        self.directory = self._results.path if isinstance(self._results, Directory) else str(self._results)
         self._stop = threading.Event()
         self._done = threading.Event()
         self._driver: Driver | None = None
@@ -113,9 +109,7 @@ class Job:
             found: list[bytes] = ray.get(self._collector.matches.remote(start, limit))
             return found
         lines: list[bytes] = []
-        if not (self.directory / MATCHED).exists():
-            return lines
-        with open(self.directory / MATCHED, "rb") as file:
+        with self._results.open(MATCHED) as file:
             for number, line in enumerate(file):
                 if number >= start + limit:
                     break
@@ -138,17 +132,18 @@ class Job:
                 refuse_unfit(ray, request.files)
             matching = time.time()
             if not request.overwrite:
-                with told(self.directory):
-                    prepare(self.directory)
+                with told(self._results):
+                    self._results.prepare()
             index = ray.put(request.restrictions.index)
             plan = make_plan(request.files, request.options, request.plan, request.origins)
-            settings = TaskSettings(request.restrictions.paths, request.options, request.plan)
+            staging = self._results.staging()
+            settings = TaskSettings(request.restrictions.paths, request.options, request.plan, staging)
 
             def open_collector(again: bool) -> tuple[Any, Any]:
                 if self._collector is not None:
                     ray.kill(self._collector)  # it died by itself, but keeps its name until it is told to
                 self._collector = start_collector(
-                    ray, self.id, str(self.directory), request.files, plan.ranges, request.settings, request.origins
+                    ray, self.id, self._results, request.files, plan.ranges, request.settings, request.origins
                 )
                 opening = self._collector.open.options(concurrency_group="commit")
                 return self._collector, opening.remote(overwrite=request.overwrite and not again)
@@ -160,7 +155,7 @@ class Job:
                 settings,
                 self._workers,
                 open_collector,
-                lambda: self._stop.is_set() or is_asked_to_stop(self.directory),
+                lambda: self._stop.is_set() or self._results.is_asked_to_stop(),
                 resumes=request.resumes,
                 task_seconds=self._task_seconds,
             )
@@ -179,7 +174,7 @@ class Job:
             found = f"the job failed: {brief(error)}. See --verbose for all of it."
             if isinstance(error, NO_ROOM):
                 found = f"{NO_ROOM_FOUND}. {NO_ROOM_ADVICE}"
-            self._error = JobError(f"{self.directory}: {found}")
+            self._error = JobError(f"{self._results}: {found}")
             self._error.__cause__ = error
         finally:
             if session is not given:
@@ -210,7 +205,7 @@ def submit(
 
     Args:
         inputs: Paths, directories, globs; see the contract in the README.
-        output: The result directory.
+        output: The result directory, or a URL (`s3:// gs:// az:// file://`).
         workers: Tasks at a time; None for as many as Ray has CPUs.
         overwrite: Throw away what an earlier job left in `output`.
         incremental: Where `output` holds a job with other inputs, bring it to what a job on these would give: only
@@ -232,7 +227,7 @@ def submit(
     request = Request(
         listing,
         restrictions,
-        Path(output),
+        results_at(output),
         options or MatchOptions(),
         plan,
         job_id,
@@ -291,7 +286,7 @@ def _collector_of(job_id: str, session: Session) -> Any:
 def start_collector(
     ray: Any,
     job_id: str,
-    directory: str,
+    results: Results,
     files: list[InputFile],
     ranges: list[int],
     settings: dict[str, str],
@@ -310,26 +305,24 @@ def start_collector(
         allow_out_of_order_execution=True,
         scheduling_strategy=here,
     )
-    deadline = time.monotonic() + LOCK_WAIT_SECONDS
+    deadline = time.monotonic() + ORPHAN_SECONDS
     while True:
         try:
-            collector = actor.remote(directory, pack_files(files), ranges, settings, origins)
+            collector = actor.remote(str(results), pack_files(files), ranges, settings, origins)
             break
         except ray.exceptions.ActorAlreadyExistsError:  # the same job, of another program; or an orphan, for a moment
             if time.monotonic() > deadline:
-                raise _running_already(job_id, Path(directory)) from None
+                raise _running_already(job_id, results) from None
             time.sleep(POLL_SECONDS)
     collector.__ray_call__.remote(lambda _: die_with_parent())
     return collector
 
 
-def _running_already(job_id: str, directory: Path) -> DirectoryInUse:
-    by = holder(directory)
+def _running_already(job_id: str, results: Results) -> DirectoryInUse:
+    by = results.holder()
     if by is not None:
-        return in_use(directory, by)
-    return DirectoryInUse(
-        f"{directory}: a job {job_id} runs on this Ray. Wait for it to end, or name another --job-id."
-    )
+        return in_use(results, by)
+    return DirectoryInUse(f"{results}: a job {job_id} runs on this Ray. Wait for it to end, or name another --job-id.")
 
 
 def _close(ray: Any, collector: Any) -> None:

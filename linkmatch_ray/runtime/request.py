@@ -7,7 +7,6 @@ import platform
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from secrets import token_hex
 from typing import Any, Final
 
@@ -17,12 +16,13 @@ import xxhash
 from linkmatch_ray import __version__
 from linkmatch_ray.core.outcome import Counts, MatchOptions
 from linkmatch_ray.errors import InputError, JobChanged, UsageError
+from linkmatch_ray.io.directory import Directory
 from linkmatch_ray.io.earlier import Origins, origins_of
 from linkmatch_ray.io.hints import hints
 from linkmatch_ray.io.inputs import InputFile, Listing
-from linkmatch_ray.io.ledger import SCHEMA_VERSION, Ledger, settings_in
+from linkmatch_ray.io.ledger import SCHEMA_VERSION
 from linkmatch_ray.io.restrictions import Restrictions
-from linkmatch_ray.io.results import LEDGER, NEXT, SUMMARY, Lock, adopt_next
+from linkmatch_ray.io.results import Results
 from linkmatch_ray.io.trouble import told
 from linkmatch_ray.runtime.plan import PlanOptions
 
@@ -47,7 +47,7 @@ class Request:
         self,
         listing: Listing,
         restrictions: Restrictions,
-        directory: Path,
+        results: Results,
         options: MatchOptions,
         plan: PlanOptions,
         job_id: str | None,
@@ -59,9 +59,11 @@ class Request:
             raise UsageError("--incremental and --overwrite: one keeps what is there, the other does not. Give one.")
         if drop_missing and not incremental:
             raise UsageError("--drop-missing: removes results that --incremental would keep. Give both.")
+        if incremental and not isinstance(results, Directory):
+            raise UsageError(f"{results}: --incremental needs a directory. Name another URL, or give --overwrite.")
         self.files, self.left_out = listing.files, listing.left_out
         self.restrictions, self.options, self.plan = restrictions, options, plan
-        self.directory = directory.absolute()
+        self.results = results
         self.overwrite = overwrite
         self.job_id = job_id or f"{time.strftime('%Y%m%d-%H%M%S')}-{token_hex(3)}"
         self.finished: dict[str, Any] | None = None
@@ -74,7 +76,7 @@ class Request:
         }
         self.settings["fingerprint"] = xxhash.xxh3_128_hexdigest("\n".join(self.settings.values()).encode())
         if not overwrite:
-            with told(self.directory):
+            with told(results):
                 self._compare(incremental, drop_missing)
         self.settings |= {
             "plan": orjson.dumps(asdict(self.plan)).decode(),
@@ -85,37 +87,37 @@ class Request:
 
     def _compare(self, incremental: bool, drop_missing: bool) -> None:
         """Take over an earlier job that is the same, or what is the same of it; refuse one that is not."""
-        if (self.directory / NEXT / SUMMARY).exists():  # its last step was interrupted
-            lock = Lock(self.directory)
-            adopt_next(self.directory)
-            lock.release()
-        before = settings_in(self.directory)
+        results = self.results
+        if isinstance(results, Directory) and results.next.summary() is not None:  # its last step was interrupted
+            release = results.lock()
+            results.adopt_next()
+            release()
+        before = results.settings()
         if not before:
             return
         if before["schema"] != str(SCHEMA_VERSION):
             raise JobChanged(
-                f"{self.directory}: holds the results of another version of linkmatch-ray. Name another directory with"
+                f"{results}: holds the results of another version of linkmatch-ray. Name another directory with"
                 " -o, or start anew with --overwrite."
             )
         differs = [name for name in ("inputs", "restrictions", "options") if before[name] != self.settings[name]]
         origins = self._origins() if differs == ["inputs"] or (incremental and not differs) else None
         if differs and not (incremental and origins):
-            raise JobChanged(_what_differs(self.directory, differs, before, self.settings, origins))
+            raise JobChanged(_what_differs(results, differs, before, self.settings, origins))
         self.job_id = before["job_id"]
         self.plan = PlanOptions(**orjson.loads(before["plan"]))
-        if origins is not None and (differs or origins.faults):
+        if origins is not None and isinstance(results, Directory) and (differs or origins.faults):
             self._refuse_gone(origins.gone, drop_missing)
             self.origins = origins
-            before = settings_in(self.directory / NEXT)
+            before = results.next.settings()
             self.resumes = before.get("fingerprint") == self.settings["fingerprint"]
             return
         self.resumes = True
-        summary = self.directory / SUMMARY
-        if summary.exists():
-            self.finished = orjson.loads(summary.read_bytes())
+        self.finished = results.summary()
 
     def _origins(self) -> Origins:
-        ledger = Ledger(self.directory / LEDGER)
+        ledger = self.results.ledger()
+        assert ledger is not None  # its settings were read
         try:
             return origins_of(self.files, ledger)
         finally:
@@ -126,7 +128,7 @@ class Request:
             shown = ", ".join(map(os.fsdecode, gone[:GONE_SHOWN]))
             more = f" and {len(gone) - GONE_SHOWN:,} more" if len(gone) > GONE_SHOWN else ""
             raise InputError(
-                f"{self.directory}: has results of files that are not among the inputs now: {shown}{more}."
+                f"{self.results}: has results of files that are not among the inputs now: {shown}{more}."
                 " Put them back, or remove their results with --drop-missing."
             )
 
@@ -136,7 +138,7 @@ class Request:
 
         return {
             "job_id": self.job_id,
-            "directory": str(self.directory),
+            "directory": str(self.results),
             "restrictions": self.restrictions.name,
             "keys": [str(pair) for pair in self.restrictions.pairs],
             "options": {name: value for name, value in asdict(self.options).items() if name != "name"},
@@ -168,7 +170,7 @@ def inputs_digest(files: Sequence[InputFile]) -> str:
 
 
 def _what_differs(
-    directory: Path, differs: list[str], before: dict[str, str], now: dict[str, str], origins: Origins | None
+    results: Results, differs: list[str], before: dict[str, str], now: dict[str, str], origins: Origins | None
 ) -> str:
     """Why the results in a directory are not those of this job, and what to do."""
     said = []
@@ -185,8 +187,12 @@ def _what_differs(
         said = [
             "other inputs (" + (", ".join(f"{n:,} {what}" for what, n in numbers.items() if n) or "another order") + ")"
         ]
-    update = "" if origins is None else "Bring them up to date with --incremental, name"
+    update = (
+        ""
+        if origins is None or not isinstance(results, Directory)
+        else "Bring them up to date with --incremental, name"
+    )
     return (
-        f"{directory}: holds the results of a job with {' and '.join(said)}. {update or 'Name'} another directory with"
+        f"{results}: holds the results of a job with {' and '.join(said)}. {update or 'Name'} another directory with"
         " -o, or start anew with --overwrite."
     )

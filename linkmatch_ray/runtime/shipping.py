@@ -16,8 +16,7 @@ from urllib.parse import urlsplit
 import xxhash
 
 from linkmatch_ray.errors import InputError, UsageError
-from linkmatch_ray.io.ledger import settings_in
-from linkmatch_ray.io.results import LEDGER
+from linkmatch_ray.io.directory import Directory
 from linkmatch_ray.runtime.address import PACKAGE
 
 UPLOAD_BYTES_MAX: Final = 100_000_000
@@ -86,10 +85,10 @@ def job_id_for(job_id: str | None, directory: str) -> str:
         UsageError: it cannot be part of a URL.
     """
     if job_id is None:
-        known = settings_in(Path(directory) / LEDGER).get("job_id")
-        path = Path(directory)
-        name = re.sub(r"[^\w.-]", "-", path.name, flags=re.ASCII)
-        job_id = known or f"{name}-{xxhash.xxh3_64_hexdigest(str(path).encode())[:6]}"
+        known = None if "://" in directory else Directory(directory).settings().get("job_id")
+        path = directory.rstrip("/")
+        name = re.sub(r"[^\w.-]", "-", path.rpartition("/")[2], flags=re.ASCII)
+        job_id = known or f"{name}-{xxhash.xxh3_64_hexdigest(path.encode())[:6]}"
     if not _JOB_ID.fullmatch(job_id):
         raise UsageError(f"--job-id {job_id}: expected letters, digits, '.', '_' and '-'. Choose another.")
     return job_id

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -19,21 +19,27 @@ from linkmatch_ray.core.outcome import FAULT_PART, Counts, Entry, MatchOptions, 
 from linkmatch_ray.core.pack import Pack
 from linkmatch_ray.core.parts import Part
 from linkmatch_ray.core.window import LOW, WINDOW_BYTES, WINDOW_BYTES_MIN, Buffers
+from linkmatch_ray.io.concatenation import STAGED_BYTES_MIN, Staged, stage
 from linkmatch_ray.io.inputs import InputFile, is_url, unpack_files
 from linkmatch_ray.io.ledger import Key
 from linkmatch_ray.io.objects import SmallObjects
 from linkmatch_ray.io.reader import Changed, changed_entry, open_input, read_small, unreadable_entry
-from linkmatch_ray.io.trouble import blame_the_machine
+from linkmatch_ray.io.trouble import blame_the_machine, told
 from linkmatch_ray.runtime.plan import SMALL_FILE_BYTES, PlanOptions, Unit
 
 
 @dataclass(frozen=True, slots=True)
 class TaskSettings:
-    """What all tasks of a job have in common; put once."""
+    """What all tasks of a job have in common; put once.
+
+    Attributes:
+        staging: Where they write large parts themselves, as a URL; None where all go to the collector.
+    """
 
     paths: tuple[KeyPath, ...]
     options: MatchOptions
     plan: PlanOptions
+    staging: str | None = None
 
 
 class Started(NamedTuple):
@@ -51,7 +57,7 @@ class PartHeader:
     Attributes:
         first, last: Keys of its first and last piece.
         whole: No further part of the last piece's range follows.
-        nbytes: Bytes of output.
+        nbytes: Bytes of output in its body.
     """
 
     first: Key
@@ -62,11 +68,12 @@ class PartHeader:
 
 @dataclass(frozen=True, slots=True)
 class PartBody:
-    """A part as it travels: each output in chunks, as NumPy arrays, which Ray hands over without a copy."""
+    """A part as it travels: each output in chunks, as NumPy arrays, which Ray hands over without a copy; or where it
+    was written to already."""
 
     pieces: list[Piece]
-    matched: list[npt.NDArray[np.uint8]]
-    unmatched: list[npt.NDArray[np.uint8]]
+    matched: Sequence[npt.NDArray[np.uint8] | Staged]
+    unmatched: Sequence[npt.NDArray[np.uint8] | Staged]
 
 
 CHUNK_BYTES_MIN: Final = 1 << 18
@@ -86,26 +93,32 @@ def match_unit(unit: Unit, packed_files: bytes, index: RestrictionIndex, setting
         part.unmatched += more.unmatched
         input_bytes += sum(piece.input_bytes for piece in more.pieces)
         if input_bytes >= settings.plan.part_bytes or not more.pieces[-1].last:
-            yield from _sealed(part)
+            yield from _sealed(part, settings)
             part, input_bytes = Part(), 0
     if part.pieces:
-        yield from _sealed(part)
+        yield from _sealed(part, settings)
 
 
-def _sealed(part: Part) -> Iterator[Any]:
+def _sealed(part: Part, settings: TaskSettings) -> Iterator[Any]:
     first, last = part.pieces[0], part.pieces[-1]
-    yield PartBody(
-        part.pieces,
-        [np.frombuffer(chunk, np.uint8) for chunk in _joined(part.matched)],
-        [np.frombuffer(chunk, np.uint8) for chunk in _joined(part.unmatched)],
-    )
+    # Provenance of a range but the first is counted anew by the collector, which alone knows what comes before.
+    staging = None if settings.options.provenance and first.range else settings.staging
+    matched, unmatched = _chunks(part.matched, staging), _chunks(part.unmatched, staging)
+    yield PartBody(part.pieces, matched, unmatched)
     # After the body: who has the header knows that the body was finished, though it never looked at it.
     yield PartHeader(
         Key(first.file, first.range, first.part),
         Key(last.file + last.files - 1, last.range, last.part),
         last.last,
-        part.nbytes,
+        sum(len(chunk) for chunk in (*matched, *unmatched) if not isinstance(chunk, Staged)),
     )
+
+
+def _chunks(chunks: list[bytes], staging: str | None) -> Sequence[npt.NDArray[np.uint8] | Staged]:
+    if staging is not None and sum(map(len, chunks)) >= STAGED_BYTES_MIN:
+        with told(staging):
+            return [stage(staging, b"".join(chunks))]
+    return [np.frombuffer(chunk, np.uint8) for chunk in _joined(chunks)]
 
 
 def _joined(chunks: list[bytes]) -> list[bytes]:

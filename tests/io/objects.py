@@ -3,9 +3,12 @@
 import http.client
 import random
 import time
+import urllib.request
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+
+from moto.server import ThreadedMotoServer
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "an-id", "AWS_SECRET_ACCESS_KEY": "a-secret", "AWS_REGION": "us-east-1"}
 
@@ -25,8 +28,24 @@ def serving(handler):
         thread.join()
 
 
+@contextmanager
+def s3(bucket):
+    """An S3 endpoint with an empty bucket; gives its port."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    try:
+        port = server.get_host_and_port()[1]
+        urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{port}/{bucket}", method="PUT")).close()
+        yield port
+    finally:
+        server.stop()
+
+
 def unreliable(port, seed, faults, rate=0.15):
-    """A proxy that answers so many GETs with 503, breaks off in the body, gives a short one, or waits."""
+    """A proxy that answers so many GETs with 503, breaks off in the body, gives a short one, or waits.
+
+    With the fault `lost`, requests that change something are done, and then answered as if they had not been.
+    """
     rng = random.Random(seed)
 
     class Handler(BaseHTTPRequestHandler):
@@ -40,6 +59,9 @@ def unreliable(port, seed, faults, rate=0.15):
             content = answer.read()
             struck = self.command == "GET" and len(content) > 1 and rng.random() < rate
             fault = rng.choice(faults) if struck else None
+            changes = self.command in ("PUT", "POST", "DELETE")
+            if changes and "lost" in faults and rng.random() < rate:
+                fault = rng.choice(["503", "reset"])
             if fault == "503":
                 self.send_response(503)
                 self.send_header("Content-Length", "0")
@@ -60,7 +82,7 @@ def unreliable(port, seed, faults, rate=0.15):
                 self.close_connection = True
             upstream.close()
 
-        do_GET = do_HEAD = do_PUT = forward  # noqa: N815 - the names that the server asks for
+        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = forward  # noqa: N815 - the names that the server asks for
 
         def log_message(self, *args):
             pass

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from linkmatch_ray import Restrictions
 from linkmatch_ray.errors import InputError, RestrictionsError, UsageError
@@ -16,7 +15,7 @@ from linkmatch_ray.io import objects
 from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.objects import ObjectReader, SmallObjects
 from linkmatch_ray.io.reader import Changed
-from tests.io.objects import CREDENTIALS, unreliable
+from tests.io.objects import CREDENTIALS, s3, unreliable
 
 BUCKET = "lake"
 LINES = b"".join(b'{"data":"k%d","n":%d}\n' % (n % 50, n) for n in range(40_000))
@@ -38,10 +37,8 @@ OBJECTS = {
 @pytest.fixture(scope="module")
 def moto():
     """The port of an S3 endpoint that has the objects."""
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    yield server.get_host_and_port()[1]
-    server.stop()
+    with s3(BUCKET) as port:
+        yield port
 
 
 @pytest.fixture
@@ -55,9 +52,6 @@ def endpoint(moto, monkeypatch):
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
     use(moto)
-    import urllib.request
-
-    urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{moto}/{BUCKET}", method="PUT")).close()
     store = objects.store_at(f"s3://{BUCKET}")
     for name, content in OBJECTS.items():
         store.put(name, content)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from linkmatch_ray.core.index import RestrictionIndex
 from linkmatch_ray.core.outcome import MatchOptions
+from linkmatch_ray.io.directory import Directory
 from linkmatch_ray.io.earlier import Origins, origins_of
 from linkmatch_ray.io.inputs import list_inputs, pack_files
 from linkmatch_ray.io.ledger import Key, Ledger
@@ -106,7 +107,7 @@ def run(directory, job, tell, *, overwrite=False):
 
 def main(directory, job, how):
     """Run a job with small transactions, and tell on standard output."""
-    collector.COMMIT_BYTES, collector.COMMIT_SECONDS = 10000, 3600
+    collector.COMMIT_BYTES, Directory.commit_seconds = 10000, 3600
     told = pickle.loads(Path(job).read_bytes())
     run(directory, told, lambda key: os.write(1, b"%d %d %d\n" % key), overwrite=how == "overwrite")
 

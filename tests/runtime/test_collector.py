@@ -9,7 +9,7 @@ import pytest
 
 from linkmatch_ray.core.outcome import FAULT_PART, Counts, Entry, Piece, digest
 from linkmatch_ray.errors import DirectoryInUse, JobChanged, UsageError
-from linkmatch_ray.io import results
+from linkmatch_ray.io import directory
 from linkmatch_ray.io.inputs import InputFile, pack_files
 from linkmatch_ray.io.ledger import Key, Ledger
 from linkmatch_ray.io.restrictions import Restrictions
@@ -189,7 +189,7 @@ def test_one_writer_a_directory(make, tmp_path):
     """A second collector waits, then is told who has the directory."""
     make()
     with pytest.raises(DirectoryInUse, match="process"):
-        results.Lock(tmp_path / "out", wait_seconds=0.0)
+        directory.Lock(tmp_path / "out", wait_seconds=0.0)
 
 
 def test_who_reads_the_ledger_does_not_hold_the_job_up(make, tmp_path):

@@ -1,11 +1,6 @@
-"""--incremental: the same as a full run on today's files, whatever has changed and wherever it was interrupted.
+"""--incremental: the same as a full run on today's files, whatever has changed and wherever it was interrupted."""
 
-The collector is the plain class it is, and tasks run in this process: no Ray, so that many cases can be tried.
-"""
-
-import gzip
 import os
-import random
 import shutil
 import sqlite3
 from itertools import count
@@ -14,106 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linkmatch_ray import MatchOptions, Restrictions, submit
+from linkmatch_ray import MatchOptions, submit
 from linkmatch_ray.errors import DirectoryInUse, InputError, JobChanged, JobError, UsageError
-from linkmatch_ray.io import results
+from linkmatch_ray.io.directory import adopt_next
 from linkmatch_ray.io.earlier import origins_of
 from linkmatch_ray.io.inputs import list_inputs, pack_files
 from linkmatch_ray.io.ledger import Ledger
+from linkmatch_ray.io.results import results_at
 from linkmatch_ray.io.verify import Checked, verify
 from linkmatch_ray.runtime.collector import Collector
-from linkmatch_ray.runtime.plan import PlanOptions, make_plan
-from linkmatch_ray.runtime.request import inputs_digest
-from linkmatch_ray.runtime.tasks import TaskSettings, match_unit
-
-LIST = Restrictions.load(b'["a", "b", {"data": 1}]')
-PLAN = PlanOptions(unit_bytes=300, part_bytes=100)
-OUTPUTS = ("matched.jsonl", "unmatched.jsonl", "quarantine.jsonl", "restrictions.jsonl")
-
-
-def content(name, seed):
-    """Lines, an array, gzip; small and large; some of it damaged."""
-    rng = random.Random(f"{name} {seed}")
-    rows = [
-        b'{"data":%s,"n":%d}' % (rng.choice([b'"a"', b'"b"', b'"c"', b"1", b"2"]), n)
-        for n in range(rng.choice([0, 1, 3, 40]))
-    ]
-    if rng.random() < 0.2:
-        rows.insert(rng.randrange(len(rows) + 1), b"{bad")
-    if name.endswith(".gz"):
-        return gzip.compress(b"\n".join(rows), mtime=0)
-    return b"[" + b",".join(rows) + b"]" if rng.random() < 0.4 else b"\n".join(rows)
-
-
-NAMES = [f"{n:02}.json{'.gz' * (n % 7 == 3)}" for n in range(16)]
-
-
-def write(top, files):
-    """Make a folder hold exactly these files, name -> seed; one that stays the same is not touched."""
-    top.mkdir(exist_ok=True)
-    for name in os.listdir(top):
-        if name not in files:
-            (top / name).unlink()
-    for name, seed in files.items():
-        path = top / name
-        if not path.exists() or path.stat().st_mtime_ns != seed:
-            path.write_bytes(content(name, seed))
-            os.utime(path, ns=(seed, seed))
-
-
-def run(top, directory, options, *, incremental=False, stop_after=None):
-    """A job without Ray; `stop_after` so many parts it is left as a kill would leave it. Returns whether it ended."""
-    files = list_inputs([top]).files
-    settings = {
-        "fingerprint": inputs_digest(files),
-        "restrictions": LIST.index.content_hash,
-        "emit": options.emit,
-        "provenance": "1" if options.provenance else "0",
-    }
-    origins = None
-    if incremental:
-        ledger = Ledger(directory / "ledger.sqlite")
-        origins = origins_of(files, ledger)
-        ledger.close()
-    plan = make_plan(files, options, PLAN, origins)
-    directory.mkdir(exist_ok=True)
-    (directory / "linkmatch.lock").touch()
-    collector = Collector(str(directory), pack_files(files), plan.ranges, settings, origins)
-    try:
-        return finish(collector, files, plan, options, stop_after)
-    except BaseException:
-        abandon(collector)
-        raise
-
-
-def finish(collector, files, plan, options, stop_after):
-    receipt = collector.open()
-    task = TaskSettings(LIST.paths, options, PLAN)
-    parts = 0
-    for unit in plan.units:
-        if unit.last < receipt.durable[:2]:
-            continue
-        rest = unit._replace(first=max(unit.first, receipt.durable.file))
-        objects = match_unit(rest, pack_files(files[rest.first : rest.stop]), LIST.index, task)
-        for body, _ in zip(objects, objects, strict=True):
-            if parts == stop_after:
-                collector.flush()
-                abandon(collector)
-                return False
-            parts += 1
-            while receipt.more:
-                receipt = collector.commit()
-            receipt = collector.commit(body)
-    while receipt.more:
-        receipt = collector.commit()
-    collector.finish(LIST.index, {})
-    collector.close()
-    return True
-
-
-def abandon(collector):
-    """What the kernel does when the process is killed."""
-    collector._held.close()
+from tests.runtime.jobs import LIST, NAMES, OUTPUTS, run, write
 
 
 def assert_as_a_full_run(top, directory, options):
@@ -135,7 +40,7 @@ def assert_as_a_full_run(top, directory, options):
 
 def verify_pieces(directory):
     """All that `verify` finds but in the summary, which these runs have no driver to fill."""
-    return (problem for problem in verify(directory, Checked()) if not problem.startswith("summary.json"))
+    return (problem for problem in verify(results_at(directory), Checked()) if not problem.startswith("summary.json"))
 
 
 states = st.dictionaries(st.sampled_from(NAMES), st.integers(1, 3), min_size=1)
@@ -177,7 +82,7 @@ def test_interrupted_while_it_takes_the_place(tmp_path, monkeypatch):
                 break
             except KeyboardInterrupt:
                 pass
-        results.adopt_next(directory)
+        adopt_next(directory)
         assert_as_a_full_run(top, directory, BOTH)
         shutil.rmtree(directory)
     assert step > 8
@@ -266,4 +171,4 @@ def test_on_ray(tmp_path):
     again = submit(inputs, LIST, output=directory, **update)
     assert again.wait(0)
     assert again.result()["seconds"] == summary["seconds"]
-    assert list(verify(directory, Checked())) == []
+    assert list(verify(results_at(directory), Checked())) == []

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from linkmatch_ray.io.results import results_at
 from linkmatch_ray.io.verify import Checked, verify
 
 RECORDS = 60_000
@@ -58,4 +59,4 @@ def test_the_same_bytes(nodes, change, corpus, tmp_path, command_environment):
     )
     assert done.returncode == 0, done.stderr.decode()
     assert [(tmp_path / "out" / name).read_bytes() for name in ("matched.jsonl", "unmatched.jsonl")] == expected
-    assert list(verify(tmp_path / "out", Checked())) == []
+    assert list(verify(results_at(tmp_path / "out"), Checked())) == []

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from linkmatch_ray.io.ledger import Key, settings_in
-from linkmatch_ray.io.results import adopt_next
+from linkmatch_ray.io.directory import adopt_next
+from linkmatch_ray.io.ledger import Key
+from linkmatch_ray.io.results import results_at
 from linkmatch_ray.io.verify import Checked, verify
 from tests.conftest import REPO
 from tests.runtime.power import Disk, can_trace, trace
@@ -87,7 +88,7 @@ class Bench:
 
         def tell(key):
             if not told:
-                assert list(verify(out, Checked())) == []
+                assert list(verify(results_at(out), Checked())) == []
             told.append(key)
 
         if (out / "summary.json").exists():
@@ -95,7 +96,7 @@ class Bench:
         else:
             run(out, self._job, tell)
         assert self._outputs() == self._expected
-        assert list(verify(out, Checked())) == []
+        assert list(verify(results_at(out), Checked())) == []
         assert told[0] >= cut.promised, "what was reported as durable is lost"
 
 
@@ -116,7 +117,7 @@ class Update(Bench):
         out = self._lay(cut.state)
         if (out / "next" / "summary.json").exists():
             adopt_next(out)
-        if settings_in(out)["fingerprint"] == "g":
+        if results_at(out).settings()["fingerprint"] == "g":
             assert self._outputs() == self._expected
             adopt_next(out)  # an empty directory may be left
             assert not (out / "next").exists()
@@ -125,7 +126,7 @@ class Update(Bench):
             assert self._outputs() == self._earlier
             run(out, self._job, lambda key: None)
         assert self._outputs() == self._expected
-        assert list(verify(out, Checked())) == []
+        assert list(verify(results_at(out), Checked())) == []
         assert sorted(self._read()) == sorted(self.before)
 
 

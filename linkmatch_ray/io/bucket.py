@@ -1,0 +1,238 @@
+"""Results at a URL: lists as objects that in order are the list, a ledger as a row of records, the summary last."""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any, BinaryIO, Final
+
+import msgspec
+import orjson
+
+from linkmatch_ray.errors import UsageError
+from linkmatch_ray.io.concatenation import STAGING, Concatenation, ConcatenationReader, Tiles
+from linkmatch_ray.io.inputs import MARKER, InputFile
+from linkmatch_ray.io.ledger import Ledger
+from linkmatch_ray.io.ledger_log import LoggedLedger, Writer, new_writer
+from linkmatch_ray.io.results import (
+    LEDGER,
+    MATCHED,
+    QUARANTINE,
+    RESTRICTIONS,
+    SUMMARY,
+    UNMATCHED,
+    Output,
+    Results,
+    in_use,
+)
+from linkmatch_ray.io.store import store_of
+
+BEAT_SECONDS: Final = 3.0
+"""A writer says so often that it lives."""
+
+LIVES_SECONDS: Final = 10.0
+"""A writer that says nothing for so long is dead, or will find that another has gone on."""
+
+ASK_SECONDS: Final = 1.0
+"""How often a job looks whether it is to stop."""
+
+_POLL_SECONDS: Final = 0.5
+_READ_BYTES: Final = 1 << 20
+_LOCK: Final = MARKER.decode()
+_CANCEL: Final = "linkmatch.cancel"
+_OUTPUTS: Final = (MATCHED, UNMATCHED, QUARANTINE)
+
+
+class Held(msgspec.Struct):
+    """What the lock object says: who writes, and a number that grows as long as he lives; nobody, without one."""
+
+    writer: Writer | None
+    beat: int
+
+
+class Bucket(Results):
+    """A URL that stands for a folder of objects; `file://` for one that several nodes share."""
+
+    commit_seconds = 2.0
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+        self._store = store_of(self._url)
+        self._writer = new_writer()
+        self._asked, self._asked_at = False, 0.0
+
+    def __str__(self) -> str:
+        return self._url
+
+    # Looking
+
+    def ledger(self) -> Ledger | None:
+        """As `Results`: a copy, as of now."""
+        ledger = LoggedLedger(self._store, self._url)
+        if ledger.number:
+            return ledger
+        ledger.close()
+        return None
+
+    def open(self, name: str) -> BinaryIO:
+        """As `Results`."""
+        if name in _OUTPUTS:
+            return io.BufferedReader(ConcatenationReader(Tiles(self._store, _folder_of(name))), _READ_BYTES)
+        with suppress(FileNotFoundError):
+            return io.BytesIO(self._store.get(name))
+        return io.BytesIO()
+
+    def strays(self) -> list[str]:
+        """Objects among those of the outputs that do not belong to them."""
+        return [name for output in _OUTPUTS for name in Tiles(self._store, _folder_of(output)).strays]
+
+    def summary(self) -> dict[str, Any] | None:
+        """As `Results`."""
+        with suppress(FileNotFoundError):
+            found: dict[str, Any] = orjson.loads(self._store.get(SUMMARY))
+            return found
+        return None
+
+    def holder(self) -> str | None:
+        """As `Results`; takes some seconds where someone holds it, as it is seen by his saying that he lives."""
+        held = self._held()
+        return str(held.writer) if held.writer is not None and self._lives(held) else None
+
+    def ask_to_stop(self) -> None:
+        """As `Results`."""
+        self._store.put(_CANCEL, b"")
+
+    def is_asked_to_stop(self) -> bool:
+        """As `Results`; the store is asked once in a while."""
+        if time.monotonic() - self._asked_at > ASK_SECONDS:
+            with suppress(OSError):
+                self._asked = self._exists(_CANCEL)
+            self._asked_at = time.monotonic()
+        return self._asked
+
+    def _exists(self, name: str) -> bool:
+        try:
+            self._store.get(name)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _held(self) -> Held:
+        try:
+            return msgspec.json.decode(self._store.get(_LOCK), type=Held)
+        except FileNotFoundError:
+            return Held(None, 0)
+
+    def _lives(self, held: Held) -> bool:
+        """Whether the writer says anything more."""
+        deadline = time.monotonic() + LIVES_SECONDS
+        while time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+            now = self._held()
+            if now != held:
+                return now.writer is not None
+        return False
+
+    # Writing
+
+    def prepare(self) -> None:
+        """As `Results`. The lock is made, by which the place is known: tasks may write there before it is held."""
+        if self._exists(_LOCK):
+            return
+        if not self._store.is_empty():
+            raise UsageError(f"{self}: has objects in it and is no place of results. Name another URL with -o.")
+        with suppress(FileExistsError):
+            self._store.create(_LOCK, msgspec.json.encode(Held(None, 0)))
+
+    def lock(self) -> Callable[[], None]:
+        """As `Results`. The records of the ledger are what keeps others out; this tells them before they try."""
+        held = self._held()
+        if held.writer is not None and self._lives(held):
+            raise in_use(self, str(held.writer))
+        self._store.delete([_CANCEL])
+        beating = threading.Event()
+        self._beat(0)
+
+        def beat() -> None:
+            number = 1
+            while not beating.wait(BEAT_SECONDS):
+                with suppress(OSError):  # it may be well again at the next
+                    self._beat(number)
+                number += 1
+
+        thread = threading.Thread(target=beat, name="linkmatch-beat", daemon=True)
+        thread.start()
+
+        def release() -> None:
+            beating.set()
+            thread.join()
+            with suppress(OSError):  # then it is seen by its silence
+                if self._held().writer == self._writer:
+                    self._store.put(_LOCK, msgspec.json.encode(Held(None, 0)))
+
+        return release
+
+    def _beat(self, number: int) -> None:
+        self._store.put(_LOCK, msgspec.json.encode(Held(self._writer, number)))
+
+    def clear(self) -> None:
+        """As `Results`. What the outputs have is cut off once the new job is begun."""
+        self._store.delete([SUMMARY])
+        self._store.delete([RESTRICTIONS, LEDGER])
+
+    def begin(self, settings: dict[str, str], files: Iterable[InputFile], ranges: Iterable[int]) -> Ledger:
+        """As `Results`."""
+        ledger = LoggedLedger(self._store, self._url, writer=self._writer)
+        try:
+            self._number = ledger.number
+            ledger.begin_job(settings, files, ranges)
+        except BaseException:
+            ledger.close()
+            raise
+        return ledger
+
+    def resume(self) -> Ledger:
+        """As `Results`."""
+        ledger = LoggedLedger(self._store, self._url, writer=self._writer)
+        try:
+            self._number = ledger.number
+            ledger.go_on()
+        except BaseException:
+            ledger.close()
+            raise
+        return ledger
+
+    def output(self, name: str, *, wanted: bool = True) -> Output:
+        """As `Results`; one that is not wanted has no objects."""
+        return Concatenation(self._store, _folder_of(name), self._number)
+
+    def sync(self) -> None:
+        """Nothing to do: what was written is durable."""
+
+    def write(self, name: str, write: Callable[[Any], Any]) -> None:
+        """As `Results`."""
+        with tempfile.TemporaryFile() as file:
+            write(file)
+            file.seek(0)
+            self._store.put(name, file)
+
+    def staging(self) -> str | None:
+        """As `Results`."""
+        return self._url
+
+    def finish(self, ledger: Ledger) -> None:
+        """As `Results`: the ledger as one file, and nothing left that is not part of the results."""
+        assert isinstance(ledger, LoggedLedger)
+        with open(ledger.path, "rb") as file:
+            self._store.put(LEDGER, file)
+        self._store.delete([*self._store.list(STAGING), *self.strays()])
+        ledger.finish()
+
+
+def _folder_of(name: str) -> str:
+    return os.path.splitext(name)[0]

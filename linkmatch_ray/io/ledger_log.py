@@ -1,0 +1,191 @@
+"""A ledger as a row of objects, `ledger/0000000000` and on: each says one thing that was done to it.
+
+A record is made only where none of its number is: of two writers who go on from the same record one succeeds, and the
+other stops. So the row is the fence between writers too, and no record is ever removed. Whoever wants the ledger does
+all of it again on a SQLite file of his own.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from secrets import token_hex
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import msgspec
+import zstandard
+
+from linkmatch_ray.errors import JobChanged, JobError
+from linkmatch_ray.io.inputs import InputFile
+from linkmatch_ray.io.ledger import SCHEMA_VERSION, Frontier, Key, Ledger, PieceRow
+from linkmatch_ray.io.results import LEDGER, in_use
+from linkmatch_ray.io.store import Store, get_all
+
+FOLDER: Final = "ledger"
+
+
+class Writer(msgspec.Struct, frozen=True):
+    """Who writes: one collector, once."""
+
+    host: str
+    pid: int
+    since: str
+    token: str
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}, since {self.since}"
+
+
+def new_writer() -> Writer:
+    """This process, as from now."""
+    return Writer(socket.gethostname(), os.getpid(), time.strftime("%Y-%m-%d %H:%M:%S %z"), token_hex(8))
+
+
+class Begun(msgspec.Struct, tag=True):
+    """A new job; whatever was before is over."""
+
+    settings: dict[str, str]
+    files: list[InputFile]
+    ranges: list[int]
+
+
+class Opened(msgspec.Struct, tag=True):
+    """Another writer goes on."""
+
+
+class Committed(msgspec.Struct, tag=True):
+    """As `Ledger.commit`."""
+
+    rows: list[PieceRow]
+    faults: list[tuple[str, int]]
+    frontier: Frontier
+
+
+class RolledBack(msgspec.Struct, tag=True):
+    """As `Ledger.roll_back_file`."""
+
+    file: int
+    frontier: Frontier
+
+
+class SteppedBack(msgspec.Struct, tag=True):
+    """As `Ledger.step_back`."""
+
+    key: Key
+    frontier: Frontier
+
+
+class Finished(msgspec.Struct, tag=True):
+    """All is committed; the summary follows."""
+
+
+class Record(msgspec.Struct):
+    """What an object holds, as msgpack in zstd."""
+
+    schema: int
+    writer: Writer
+    change: Begun | Opened | Committed | RolledBack | SteppedBack | Finished
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Record).decode
+
+
+class LoggedLedger(Ledger):
+    """The ledger in a store, as of now; to write to it, `begin` a job or `go_on` with the one there.
+
+    Every change is a record first, and then done to the copy. A change raises `DirectoryInUse` where another writer
+    has gone on meanwhile; nothing was changed then.
+    """
+
+    def __init__(self, store: Store, where: str, *, writer: Writer | None = None) -> None:
+        self._store, self._where, self._writer = store, where, writer or new_writer()
+        self._folder = TemporaryDirectory(prefix="linkmatch-")
+        self.path = Path(self._folder.name, LEDGER)
+        super().__init__(self.path, create=True)
+        self._db.execute("PRAGMA synchronous=OFF")  # it is a copy
+        try:
+            sizes = store.list(FOLDER)
+            if sorted(sizes) != [self._name(number) for number in range(len(sizes))]:
+                raise JobError(f"{where}/{FOLDER}: records are missing. Start anew at another URL.")
+            for content in get_all(store, sizes):
+                self._replay(content)
+        except BaseException:
+            self.close()
+            raise
+        self.number = len(sizes)
+        """The number of the next record. What a writer makes is named by that of its first: the highest is newest."""
+
+    def close(self) -> None:
+        """Close the copy and remove it."""
+        super().close()
+        self._folder.cleanup()
+
+    def begin_job(self, settings: dict[str, str], files: Iterable[InputFile], ranges: Iterable[int]) -> None:
+        """As `Ledger`; an earlier job is over by that."""
+        change = Begun(settings, list(files), list(ranges))
+        self._append(change)
+        self._begin(change)
+
+    def go_on(self) -> None:
+        """Become the writer of the job there."""
+        self._append(Opened())
+
+    def commit(self, rows: list[PieceRow], faults: list[tuple[str, int]], frontier: Frontier) -> None:
+        """As `Ledger`."""
+        self._append(Committed(rows, faults, frontier))
+        super().commit(rows, faults, frontier)
+
+    def roll_back_file(self, file: int, frontier: Frontier) -> None:
+        """As `Ledger`."""
+        self._append(RolledBack(file, frontier))
+        super().roll_back_file(file, frontier)
+
+    def step_back(self, key: Key, frontier: Frontier) -> None:
+        """As `Ledger`."""
+        self._append(SteppedBack(key, frontier))
+        super().step_back(key, frontier)
+
+    def finish(self) -> None:
+        """Make sure, last of all, that no other writer has gone on."""
+        self._append(Finished())
+
+    def _append(self, change: Begun | Opened | Committed | RolledBack | SteppedBack | Finished) -> None:
+        content = zstandard.compress(_encode(Record(SCHEMA_VERSION, self._writer, change)))
+        name = self._name(self.number)
+        try:
+            self._store.create(name, content)
+        except FileExistsError:
+            there = self._store.get(name)
+            if there != content:  # else it is this one, and the answer was lost
+                other = _decode(zstandard.decompress(there)).writer
+                raise in_use(self._where, str(other)) from None
+        self.number += 1
+
+    def _name(self, number: int) -> str:
+        return f"{FOLDER}/{number:010d}"
+
+    def _replay(self, content: bytes) -> None:
+        try:
+            record = _decode(zstandard.decompress(content))
+        except (msgspec.ValidationError, zstandard.ZstdError):
+            record = None
+        if record is None or record.schema != SCHEMA_VERSION:
+            raise JobChanged(f"{self._where}: holds the results of another version of linkmatch-ray. Name another URL.")
+        change = record.change
+        if isinstance(change, Begun):
+            self._begin(change)
+        elif isinstance(change, Committed):
+            super().commit(change.rows, change.faults, change.frontier)
+        elif isinstance(change, RolledBack):
+            super().roll_back_file(change.file, change.frontier)
+        elif isinstance(change, SteppedBack):
+            super().step_back(change.key, change.frontier)
+
+    def _begin(self, change: Begun) -> None:
+        self.clear()
+        super().begin_job(change.settings, change.files, change.ranges)
