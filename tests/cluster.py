@@ -32,7 +32,7 @@ class Cluster:
     Its shells find `python` as in an activated environment, and none of its processes knows of this repository.
     """
 
-    def __init__(self, environment):
+    def __init__(self, environment, *, cpus=2):
         self._folder = tempfile.mkdtemp(prefix="lm", dir="/tmp")  # short: Ray's sockets lie in it
         self._environment = {name: value for name, value in environment.items() if name != "PYTHONPATH"} | {
             "PATH": f"{Path(sys.executable).parent}:{environment['PATH']}",
@@ -43,19 +43,40 @@ class Cluster:
         self.url = f"http://127.0.0.1:{(port := free_port())}"
         self.gcs = f"127.0.0.1:{(gcs := free_port())}"
         head = [f"--port={gcs}", f"--dashboard-port={port}", f"--ray-client-server-port={free_port()}"]
+        head.append(f"--num-cpus={cpus}")
         self._start("--head", *head, "--disable-usage-stats", f"--temp-dir={self._folder}/r")
         deadline = time.monotonic() + START_SECONDS_MAX
         while not self._is_up() and time.monotonic() < deadline:
             time.sleep(0.1)
 
-    def add_node(self, *, without):
-        """Add a node that finds a folder empty."""
+    def add_node(self, *, without=None):
+        """Add a node, one that finds a folder empty where it is named; returns once it has joined.
+
+        Several that start at the same time get no answer from the head, and end.
+        """
+        started = self._count_started()
         hidden = f'mount -t tmpfs none {without} && exec "$@"'
-        self._start(f"--address={self.gcs}", before=["unshare", "-rm", "sh", "-c", hidden, "sh"])
+        before = [] if without is None else ["unshare", "-rm", "sh", "-c", hidden, "sh"]
+        self._start(f"--address={self.gcs}", "--num-cpus=2", before=before)
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while self._count_started() == started:
+            assert time.monotonic() < deadline, Path(self._folder, "log").read_text()
+            time.sleep(0.1)
+
+    def _count_started(self):
+        return Path(self._folder, "log").read_text().count("Ray runtime started")
+
+    def kill_node(self, number):
+        """End a node as a power cut would: its raylet and all its processes at once."""
+        process = self._processes[number]
+        for pid in [*descendants(process.pid), process.pid]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.wait()
 
     def _start(self, *options, before=()):
         ports = ["--min-worker-port=0", "--max-worker-port=0", f"--dashboard-agent-listen-port={free_port()}"]
-        size = ["--num-cpus=2", "--object-store-memory=100000000", "--node-ip-address=127.0.0.1"]
+        size = ["--object-store-memory=100000000", "--node-ip-address=127.0.0.1"]
         ray = str(Path(sys.executable).parent / "ray")
         with open(f"{self._folder}/log", "ab") as log:
             self._processes.append(
