@@ -17,18 +17,23 @@ def main() -> int:
     """Run it; the exit codes are those of the command line."""
     inputs, list_, output, nodes = sys.argv[1:5]
     quiet = {"log_to_driver": False, "logging_level": "critical"}
+    hook = {}
+    if steps.VARIABLE in os.environ or "://" in output:
+        setup = steps.setup_at_url if "://" in output else steps.setup
+        setup()
+        variables = {name: os.environ[name] for name in (steps.VARIABLE, "PYTHONPATH") if name in os.environ}
+        hook = {
+            "runtime_env": {"worker_process_setup_hook": f"faults.steps.{setup.__name__}", "env_vars": variables},
+        }
     if int(nodes):
         from ray.cluster_utils import Cluster
 
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
         for _ in range(int(nodes)):
             cluster.add_node(num_cpus=1, object_store_memory=200 << 20)
-        ray.init(address=cluster.address, **quiet)
-    elif steps.VARIABLE in os.environ:
-        steps.setup()
-        variables = {name: os.environ[name] for name in (steps.VARIABLE, "PYTHONPATH")}
-        hook = {"worker_process_setup_hook": "faults.steps.setup", "env_vars": variables}
-        ray.init(address="local", num_cpus=2, include_dashboard=False, runtime_env=hook, **quiet)
+        ray.init(address=cluster.address, **hook, **quiet)
+    elif hook:
+        ray.init(address="local", num_cpus=2, include_dashboard=False, **hook, **quiet)
     job = submit(
         [inputs],
         Restrictions.load(list_),
@@ -37,7 +42,7 @@ def main() -> int:
         workers=2,
         unit_bytes=1 << 17,
         part_bytes=1 << 16,
-        incremental=True,
+        incremental="://" not in output,
     )
     signal.signal(signal.SIGTERM, lambda *_: job.cancel())
     signal.signal(signal.SIGINT, lambda *_: job.cancel())

@@ -45,12 +45,32 @@ STEPS = {
     "runtime.driver:Driver.finish": ("driver", 1),
 }
 
+# The same where results are at a URL: the steps of the driver are the same there.
+STEPS_AT_URL = {
+    "runtime.tasks:stage": ("worker", 20),
+    "runtime.collector:Collector.open": ("collector", 1),
+    "runtime.collector:Collector._recover": ("collector", 1),
+    "runtime.collector:Collector._take": ("collector", 20),
+    "runtime.collector:Collector._flush": ("collector", 3),
+    "runtime.collector:Collector.finish": ("collector", 1),
+    "io.bucket:Bucket.begin": ("collector", 1),
+    "io.bucket:Bucket.lock": ("collector", 1),
+    "io.bucket:Bucket.finish": ("collector", 1),
+    "io.bucket:Bucket.write": ("collector", 2),
+    "io.concatenation:Concatenation.sync": ("collector", 9),
+    "io.concatenation:Concatenation.truncate": ("collector", 3),
+    "io.ledger_log:LoggedLedger._append": ("collector", 4),
+    "io.store:_Folder.create": ("collector", 4),
+    "io.store:_Folder.copy": ("collector", 20),
+    "io.store:_Folder.delete": ("collector", 6),
+}
 
-def choose(seed: int) -> tuple[str, str, int]:
+
+def choose(seed: int, among: dict[str, tuple[str, int]]) -> tuple[str, str, int]:
     """A step, whether to die before or after it, and at which call; seeds in a row come to all of them."""
-    turn, place = divmod(seed, len(STEPS))
-    step = list(STEPS)[place]
-    return step, ("before", "after")[turn % 2], random.Random(seed).randrange(STEPS[step][1])
+    turn, place = divmod(seed, len(among))
+    step = list(among)[place]
+    return step, ("before", "after")[turn % 2], random.Random(seed).randrange(among[step][1])
 
 
 def environment(step: str, when: str, call: int, marker: Path) -> dict[str, str]:
@@ -59,7 +79,9 @@ def environment(step: str, when: str, call: int, marker: Path) -> dict[str, str]
 
 
 def setup() -> None:
-    """Wrap the method that the environment names."""
+    """Wrap the method that the environment names, if it does."""
+    if VARIABLE not in os.environ:
+        return
     step, when, call, marker = os.environ[VARIABLE].split(" ", 3)
     module, _, path = step.partition(":")
     owner: Any = import_module(f"linkmatch_ray.{module}")
@@ -86,3 +108,13 @@ def setup() -> None:
         return result
 
     setattr(owner, name, step_)
+
+
+def setup_at_url() -> None:
+    """Have small parts written by the tasks, and small commits; then as `setup`."""
+    from linkmatch_ray.io.bucket import Bucket
+    from linkmatch_ray.runtime import tasks
+
+    tasks.STAGED_BYTES_MIN = 1 << 13  # type: ignore[misc]
+    Bucket.commit_seconds = 0.2
+    setup()
