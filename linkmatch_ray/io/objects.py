@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -144,6 +145,8 @@ def again(do: Any, *args: Any) -> Any:
             raise FileNotFoundError(errno.ENOENT, "no such object") from None
         except (FileExistsError, exceptions.AlreadyExistsError):
             raise FileExistsError(errno.EEXIST, "there is such an object") from None
+        except exceptions.NotSupportedError:
+            raise NoRanges from None
         except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError):
             raise PermissionError(errno.EACCES, "the store refuses access; check the credentials") from None
         except (exceptions.BaseError, OSError, Short) as error:
@@ -168,26 +171,58 @@ class Short(Exception):  # noqa: N818 - an answer, not yet a failure
     """An answer had fewer bytes than it should."""
 
 
-def _get(file: InputFile, start: int, end: int) -> Any:
-    """The bytes `start..end` of an object, as a buffer; all of them, and of the version that was planned."""
+class NoRanges(Exception):  # noqa: N818 - says what is found
+    """A server gives objects only as a whole, as simple ones over HTTP do."""
+
+
+def _request(file: InputFile, **options: Any) -> GetResult:
+    """The store's answer, of the version that was planned; the bytes are still to come."""
     root, path = place_of(file.path)
+    if file.etag:
+        options["if_match"] = file.etag
+    answer: GetResult = store_at(root).get(path, options=options)  # type: ignore[arg-type]
+    size, mtime_ns, etag = _fingerprint(answer.meta)
+    if etag != file.etag or (etag is None and (size, mtime_ns) != (file.size, file.mtime_ns)):
+        raise Changed
+    if size != file.size:
+        raise Short
+    return answer
+
+
+def _get(file: InputFile, start: int, end: int) -> Any:
+    """The bytes `start..end` of an object, as a buffer; all of them, and of the version that was planned.
+
+    Raises:
+        NoRanges: they are not all of it, and it is given only as a whole.
+    """
+    whole = (start, end) == (0, file.size)
 
     def once() -> Any:
-        options: dict[str, Any] = {"if_match": file.etag} if file.etag else {}
-        if (start, end) != (0, file.size):
-            options["range"] = (start, end)
-        answer: GetResult = store_at(root).get(path, options=options)  # type: ignore[arg-type]
-        size, mtime_ns, etag = _fingerprint(answer.meta)
-        if etag != file.etag or (etag is None and (size, mtime_ns) != (file.size, file.mtime_ns)):
-            raise Changed
-        if size != file.size:
-            raise Short
-        content = answer.bytes()
+        content = _request(file, **({} if whole else {"range": (start, end)})).bytes()
         if len(content) != end - start:
             raise Short
         return content
 
     return again(once) if end > start else b""
+
+
+def _stream(file: InputFile, start: int) -> Iterator[Any]:
+    """An object from byte `start` on, in chunks, of a server that gives all of it or nothing; asked again from the
+    beginning where the connection breaks off, as often as `again` does without anything new."""
+    from obstore import exceptions
+
+    tries = 0
+    while start < file.size:
+        tries, at = tries + 1, 0
+        if tries > TRIES:
+            raise OSError(errno.EIO, f"the store failed {TRIES} times (the connection broke off)")
+        answer = again(_request, file)
+        with suppress(exceptions.BaseError, OSError):
+            for chunk in answer.stream(min_chunk_size=CHUNK_BYTES):
+                at += len(chunk)
+                if at > start:
+                    yield memoryview(chunk)[len(chunk) - (at - start) :]
+                    start, tries = at, 0
 
 
 def _fingerprint(meta: Any) -> tuple[int, int, str | None]:
@@ -197,6 +232,9 @@ def _fingerprint(meta: Any) -> tuple[int, int, str | None]:
 
 class ObjectReader(io.RawIOBase):
     """A raw binary stream over a planned object, as `FileReader` is over a file; reads ahead up to `stop`.
+
+    Attributes:
+        has_ranges: Parts of it can be asked for, as far as is known.
 
     Raises (from reading):
         Changed: the object is not the planned one any more.
@@ -208,18 +246,24 @@ class ObjectReader(io.RawIOBase):
         self._pool = ThreadPoolExecutor(CHUNKS_AHEAD)
         self._coming: deque[Future[Any]] = deque()
         self._current = memoryview(b"")
-        self._next = 0  # the first byte that was not asked for
+        self._next = self._read = 0  # the first byte that was not asked for, and that was not given
+        self._whole: Iterator[Any] | None = None
+        self.has_ranges = True
 
     def head(self, size: int = 4) -> bytes:
         """The first bytes; does not move."""
-        return bytes(_get(self._file, 0, min(size, self._file.size)))
+        try:
+            return bytes(_get(self._file, 0, min(size, self._file.size)))
+        except NoRanges:
+            self.has_ranges = False
+            return bytes(next(_stream(self._file, 0))[:size])
 
     def check(self) -> None:
         """Nothing to do: every answer was compared."""
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Go to a byte, before anything was read."""
-        self._next = offset
+        self._next = self._read = offset
         return offset
 
     def readable(self) -> bool:
@@ -229,15 +273,28 @@ class ObjectReader(io.RawIOBase):
     def readinto(self, view: Any) -> int:
         """Read up to the length of `view`; 0 at the end."""
         if not self._current:
-            self._ask()
-            if not self._coming:
-                return 0
-            self._current = memoryview(self._coming.popleft().result())
-            self._ask()
+            self._current = self._following()
         count = min(len(view), len(self._current))
         view[:count] = self._current[:count]
         self._current = self._current[count:]
+        self._read += count
         return count
+
+    def _following(self) -> memoryview:
+        """The next chunk; none at the end."""
+        if self.has_ranges:
+            self._ask()
+            if not self._coming:
+                return memoryview(b"")
+            try:
+                chunk = memoryview(self._coming.popleft().result())
+                self._ask()
+                return chunk
+            except NoRanges:
+                self.has_ranges = False
+        if self._whole is None:
+            self._whole = _stream(self._file, self._read)
+        return memoryview(next(self._whole, b""))
 
     def _ask(self) -> None:
         """Have the next chunks come; beyond `stop` only what is read at once."""

@@ -28,6 +28,8 @@ class FileReader:
         OSError: it cannot be opened or read.
     """
 
+    has_ranges: Final = True
+
     def __init__(self, file: InputFile) -> None:
         self._file = file
         self._fd = os.open(file.path, _OPEN_FLAGS)

@@ -146,6 +146,8 @@ def _is_lines(file: InputFile, options: MatchOptions) -> bool:
     try:
         with open_input(file, SNIFF_BYTES) as opened:
             head = opened.head(SNIFF_BYTES)
+            if not opened.has_ranges:
+                return False
     except (OSError, Changed):
         return False  # the task that reads it says so
     if is_compressed(head) or head[:2] in (b"\xff\xfe", b"\xfe\xff") or 0 in head[:4]:

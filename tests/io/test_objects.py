@@ -5,17 +5,19 @@ import json
 import os
 import subprocess
 import sys
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
-from linkmatch_ray import Restrictions
+from linkmatch_ray import MatchOptions, Restrictions
 from linkmatch_ray.errors import InputError, RestrictionsError, UsageError
 from linkmatch_ray.io import objects
 from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.objects import ObjectReader, SmallObjects
 from linkmatch_ray.io.reader import Changed
-from tests.io.objects import CREDENTIALS, s3, unreliable
+from linkmatch_ray.runtime.plan import PlanOptions, make_plan
+from tests.io.objects import CREDENTIALS, s3, serving, unreliable
 
 BUCKET = "lake"
 LINES = b"".join(b'{"data":"k%d","n":%d}\n' % (n % 50, n) for n in range(40_000))
@@ -127,6 +129,46 @@ def test_faults_on_the_line(endpoint, moto, monkeypatch, seed):
             small.read(each, memoryview(view))
             assert view == OBJECTS[f"many/{number:03}.json"]
         small.close()
+
+
+def test_a_server_without_ranges(tmp_path, command_environment):
+    """As a simple one over HTTP: read as a whole, by one task, wherever the reading begins; again where it breaks off."""
+    (tmp_path / "www").mkdir()
+    (tmp_path / "www" / "a.jsonl").write_bytes(LINES * 70)
+
+    class Handler(SimpleHTTPRequestHandler):
+        def __init__(self, *args):
+            super().__init__(*args, directory=tmp_path / "www")
+
+        def log_message(self, *args):
+            pass
+
+        def copyfile(self, source, outputfile):
+            if breaks:
+                outputfile.write(source.read(breaks.pop()))
+                self.close_connection = True
+            else:
+                super().copyfile(source, outputfile)
+
+    breaks = []
+    with serving(Handler) as port:
+        url = f"http://127.0.0.1:{port}/a.jsonl"
+        (file,) = list_inputs([url]).files
+        with ObjectReader(file) as reader:
+            assert reader.head(10) == LINES[:10]
+            breaks += [6_000_000, 0, 5_000_000, 100]
+            assert reader.read() == LINES * 70
+            assert not breaks
+        with ObjectReader(file) as reader:
+            reader.seek(file.size - 5)
+            assert reader.read() == LINES[-5:]
+        assert [unit.end for unit in make_plan([file], MatchOptions(), PlanOptions(unit_bytes=1 << 20)).units] == [None]
+        (tmp_path / "list.json").write_bytes(OBJECTS["list.json"])
+        code, stdout, stderr = submit(
+            command_environment, url, "-r", tmp_path / "list.json", "--json", "-o", tmp_path / "out"
+        )
+    assert code == 0, stderr
+    assert json.loads(stdout)["totals"]["matched"] == 70 * 3 * 800
 
 
 def test_a_store_that_stays_down(endpoint, moto, monkeypatch):
