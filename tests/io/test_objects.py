@@ -132,7 +132,7 @@ def test_faults_on_the_line(endpoint, moto, monkeypatch, seed):
 
 
 def test_a_server_without_ranges(tmp_path, command_environment):
-    """As a simple one over HTTP: read as a whole, by one task, wherever the reading begins; again where it breaks off."""
+    """As a simple one over HTTP: read as a whole, by one task, from anywhere; again where it breaks off."""
     (tmp_path / "www").mkdir()
     (tmp_path / "www" / "a.jsonl").write_bytes(LINES * 70)
 
