@@ -6,7 +6,7 @@ import shlex
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -181,6 +181,21 @@ def progress_display(enabled: bool) -> Iterator[Any]:
         yield show
 
 
+@contextmanager
+def listing_display(enabled: bool) -> Iterator[Callable[[int], None]]:
+    """A function that shows how many files were found so far."""
+    if not enabled or not (sys.stderr.isatty() or is_ray_job()):
+        yield lambda found: None
+        return
+    if is_ray_job():
+        yield _ProgressLines().listed
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("listing the inputs") as status:
+        yield lambda found: status.update(f"listing the inputs: {number(found)} found")
+
+
 def progress_line(progress: JobProgress) -> str:
     """How far a job is, in a line."""
     counts = progress.counts
@@ -200,6 +215,12 @@ class _ProgressLines:
 
     def __init__(self) -> None:
         self._next = 0.0
+
+    def listed(self, found: int) -> None:
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + PROGRESS_SECONDS
+            print(f"{plural(found, 'file')} found so far", file=sys.stderr, flush=True)
 
     def show(self, progress: JobProgress) -> None:
         now = time.monotonic()

@@ -16,7 +16,12 @@ from linkmatch_ray.cli.ending import end_within, exit_code_of, on_sigterm, silen
 from linkmatch_ray.errors import EXIT_OK, JobError
 
 if TYPE_CHECKING:
+    from linkmatch_ray.core.outcome import MatchOptions
+    from linkmatch_ray.io.inputs import Listing
+    from linkmatch_ray.io.restrictions import Restrictions
     from linkmatch_ray.runtime.job import Job
+    from linkmatch_ray.runtime.plan import PlanOptions
+    from linkmatch_ray.runtime.request import Request
 
 STOP_SECONDS: Final = 2.5
 """After Ctrl-C, an orderly end may take so long; then the process ends, and the kernel ends Ray with it."""
@@ -55,9 +60,15 @@ class Submission:
         from linkmatch_ray.io.inputs import list_inputs
         from linkmatch_ray.runtime.plan import PlanOptions, make_plan
 
-        listing = list_inputs(self._names)
-        how = PlanOptions(one_file_per_task=self._submit["one_file_per_task"])
-        plan = make_plan(listing.files, MatchOptions(**self._options), how)
+        listing, options = list_inputs(self._names), MatchOptions(**self._options)
+        how, origins = PlanOptions(one_file_per_task=self._submit["one_file_per_task"]), None
+        if self._submit["incremental"]:
+            request = self._compare(listing, options, how)
+            how, origins = request.plan, request.origins
+            if request.finished is not None and origins is None:
+                print("nothing to do: the results are those of a full run")
+                return
+        plan = make_plan(listing.files, options, how, origins)
         for row in plan.describe(listing.files):
             if as_json:
                 print(orjson.dumps(row).decode())
@@ -68,9 +79,21 @@ class Submission:
                     f"unit {row['unit']}: {plural(row['files'], 'file')}, {size(row['bytes'])}: {row['first']}{where}"
                 )
         if not as_json:
-            total = sum(max(file.size, 0) for file in listing.files)
+            total = sum(unit.nbytes for unit in plan.units)
+            files = len(listing.files) - (origins.files if origins is not None else 0)
             left = f"; {plural(listing.left_out, 'file')} left out by name" if listing.left_out else ""
-            print(f"{plural(len(listing.files), 'file')}, {size(total)}, in {plural(len(plan.units), 'task')}{left}")
+            print(f"{plural(files, 'file')}, {size(total)}, in {plural(len(plan.units), 'task')}{left}")
+            if origins is not None:
+                gone = f"; the results of {plural(len(origins.gone), 'file')} that are gone are removed"
+                print(f"{plural(origins.files, 'file')} as before{gone if origins.gone else ''}")
+
+    def _compare(self, listing: Listing, options: MatchOptions, how: PlanOptions) -> Request:
+        """What `--incremental` finds."""
+        from linkmatch_ray.io.results import results_at
+        from linkmatch_ray.runtime.request import Request
+
+        drop, results = self._submit["drop_missing"], results_at(self._directory)
+        return Request(listing, self._load(), results, options, how, None, False, True, drop)
 
     def run(self, *, show: bool, entries_max: int | None, copy: str | None) -> dict[str, Any]:
         """Run the job to its end; returns the summary."""
@@ -79,7 +102,7 @@ class Submission:
         session = None if self._is_complete() and not self._submit["overwrite"] else self._start_session()
         job = None
         try:
-            job = self._begin(session or self._start_session)
+            job = self._begin(session or self._start_session, show=show)
             if session is not None and self._session_options["dashboard"]:
                 session.ready()
                 print(f"Dashboard: http://{session.dashboard_url}", file=sys.stderr)
@@ -112,24 +135,32 @@ class Submission:
 
         return Session(**self._session_options)
 
-    def _begin(self, session: Any) -> Job:
-        from linkmatch_ray import MatchOptions, Restrictions
-        from linkmatch_ray.runtime.job import submit as submit_job
+    def _load(self) -> Restrictions:
+        from linkmatch_ray import Restrictions
 
-        loaded = Restrictions.load(
+        return Restrictions.load(
             self._restrictions,
             self._keys,
             at=self._restrictions_at,
             format=self._restrictions_format,  # type: ignore[arg-type]
         )
-        return submit_job(
-            self._names,
-            loaded,
-            output=self._directory,
-            options=MatchOptions(**self._options),
-            session=session,
-            **self._submit,
-        )
+
+    def _begin(self, session: Any, *, show: bool) -> Job:
+        from linkmatch_ray import MatchOptions
+        from linkmatch_ray.cli.output import listing_display
+        from linkmatch_ray.runtime.job import submit as submit_job
+
+        loaded = self._load()
+        with listing_display(show) as tell:
+            return submit_job(
+                self._names,
+                loaded,
+                output=self._directory,
+                options=MatchOptions(**self._options),
+                session=session,
+                tell=tell,
+                **self._submit,
+            )
 
     def _wait(self, job: Job, *, show: bool, entries_max: int | None, copy: str | None) -> dict[str, Any]:
         from linkmatch_ray.cli.output import progress_display

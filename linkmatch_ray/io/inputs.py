@@ -9,7 +9,7 @@ import glob
 import os
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -24,6 +24,9 @@ SUFFIXES: Final = tuple(
 
 URL_SCHEMES: Final = ("s3", "gs", "az", "http", "https")
 """Where objects are; see `io.objects`."""
+
+TELL_FILES: Final = 1000
+"""How often a listing tells how far it is."""
 
 MARKER: Final = b"linkmatch.lock"
 """The file by which a result directory is known, and left out when it lies among the inputs."""
@@ -74,20 +77,36 @@ def is_url(name: bytes) -> bool:
 
 @dataclass(slots=True)
 class Listing:
-    """All inputs of a job, in order, each once; and how many files were left out by their name."""
+    """All inputs of a job, in order, each once; and how many files were left out by their name.
+
+    Attributes:
+        found: Files found so far, some of them perhaps twice.
+        tell: Called with that, now and then.
+    """
 
     files: list[InputFile] = field(default_factory=list)
     left_out: int = 0
+    found: int = 0
+    tell: Callable[[int], None] | None = None
+
+    def count(self) -> None:
+        """Another file was found."""
+        self.found += 1
+        if self.tell is not None and self.found % TELL_FILES == 0:
+            self.tell(self.found)
 
 
-def list_inputs(inputs: Iterable[str | bytes | os.PathLike[str]]) -> Listing:
+def list_inputs(inputs: Iterable[str | bytes | os.PathLike[str]], tell: Callable[[int], None] | None = None) -> Listing:
     """Find the files that `inputs` name: paths, directories, globs, URLs; in that order.
+
+    Args:
+        tell: Called now and then with how many were found.
 
     Raises:
         InputError: an input names nothing, or there is no file in all of them, or a store does not let us in.
         UsageError: a URL of a kind that is not supported.
     """
-    listing = Listing()
+    listing = Listing(tell=tell)
     seen: set[bytes] = set()
     named = [os.fsencode(each) for each in inputs]
     for name in named:
@@ -185,6 +204,7 @@ def _walk(top: bytes, listing: Listing) -> Iterator[tuple[bytes, InputFile]]:
                 pending.append((below + name, path))
             elif name.lower().endswith(SUFFIXES):
                 path = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
+                listing.count()
                 yield below + name, _examine(above + name, path)
             else:
                 listing.left_out += 1

@@ -392,6 +392,7 @@ def _list(root: str, prefix: str) -> Iterator[dict[str, Any]]:
 
 def _is_wanted(below: str, listing: Listing) -> bool:
     wanted = below.lower().encode().endswith(SUFFIXES) and not re.search(r"(^|/)\.", below)
+    listing.count()
     listing.left_out += not wanted and not below.endswith(f"/{MARKER.decode()}")
     return wanted or below.endswith(f"/{MARKER.decode()}")
 

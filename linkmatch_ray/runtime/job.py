@@ -198,6 +198,7 @@ def submit(
     part_bytes: int = PART_BYTES_MAX,
     task_seconds: float = TASK_SECONDS_MAX,
     session: Session | Callable[[], Session] | None = None,
+    tell: Callable[[int], None] | None = None,
 ) -> Job:
     """Match many files on Ray; returns at once.
 
@@ -216,13 +217,14 @@ def submit(
         task_seconds: A task that gives nothing for so long is tried elsewhere, and its file given up after three times.
         session: A Ray that is being started, or what starts one when it is needed; None to use the one of this
             program, or else an own one.
+        tell: Called now and then, while the inputs are listed, with how many were found.
 
     Raises:
         InputError: there is no input file, or some are gone whose results are to be brought up to date.
         JobChanged: `output` holds a job with other inputs, restrictions or options.
         UsageError: `output` cannot be used.
     """
-    listing = list_inputs(inputs)
+    listing = list_inputs(inputs, tell)
     plan = PlanOptions(unit_bytes, part_bytes, one_file_per_task)
     request = Request(
         listing,

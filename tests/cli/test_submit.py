@@ -148,6 +148,30 @@ def test_dry_run_prints_the_plan(run, small):
     assert not (small / "out").exists()
 
 
+def test_dry_run_of_an_update(run, tmp_path):
+    """What would be matched, what is taken over, and that nothing would be; nothing is done."""
+    (tmp_path / "in").mkdir()
+    for name in "abc":
+        (tmp_path / "in" / f"{name}.json").write_text('{"data":1}')
+    (tmp_path / "list.json").write_text("[1]")
+    command = ("submit", "in", "-r", "list.json", "-o", "out")
+    assert run(*command).returncode == 0
+    done = run(*command, "--incremental", "--dry-run")
+    assert done.stdout == "nothing to do: the results are those of a full run\n", done.stderr
+    (tmp_path / "in" / "d.json").write_text('{"data":2}')
+    (tmp_path / "in" / "a.json").unlink()
+    done = run(*command, "--incremental", "--dry-run")
+    assert done.returncode == 3
+    assert "--drop-missing" in done.stderr
+    done = run(*command, "--incremental", "--drop-missing", "--dry-run")
+    assert done.stdout.splitlines() == [
+        "unit 0: 1 file, 10 bytes: in/d.json",
+        "1 file, 10 bytes, in 1 task",
+        "2 files as before; the results of 1 file that are gone are removed",
+    ], done.stderr
+    assert sorted(path.name for path in (tmp_path / "out").iterdir() if path.name == "next") == []
+
+
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), ("cancel", 130)])
 def test_stops_within_three_seconds_and_resumes(sent, code, run, command_environment, tmp_path):
     """Interrupted or cancelled while it runs: no process is left, and the same command completes with all records."""
