@@ -152,8 +152,8 @@ def test_dry_run_of_an_update(run, tmp_path):
     """What would be matched, what is taken over, and that nothing would be; nothing is done."""
     (tmp_path / "in").mkdir()
     for name in "abc":
-        (tmp_path / "in" / f"{name}.json").write_text('{"data":1}')
-    (tmp_path / "list.json").write_text("[1]")
+        (tmp_path / "in" / f"{name}.json").write_text('{"data":"x"}')
+    (tmp_path / "list.json").write_text('["x"]')
     command = ("submit", "in", "-r", "list.json", "-o", "out")
     assert run(*command).returncode == 0
     done = run(*command, "--incremental", "--dry-run")
@@ -165,8 +165,8 @@ def test_dry_run_of_an_update(run, tmp_path):
     assert "--drop-missing" in done.stderr
     done = run(*command, "--incremental", "--drop-missing", "--dry-run")
     assert done.stdout.splitlines() == [
-        "unit 0: 1 file, 10 bytes: in/d.json",
-        "1 file, 10 bytes, in 1 task",
+        "unit 0: 1 file, 10 B: in/d.json",
+        "1 file, 10 B, in 1 task",
         "2 files as before; the results of 1 file that are gone are removed",
     ], done.stderr
     assert sorted(path.name for path in (tmp_path / "out").iterdir() if path.name == "next") == []
