@@ -231,6 +231,7 @@ class Bucket(Results):
         with open(ledger.path, "rb") as file:
             self._store.put(LEDGER, file)
         self._store.delete([*self._store.list(STAGING), *self.strays()])
+        self._store.sweep()
         ledger.finish()
 
 

@@ -21,6 +21,8 @@ from linkmatch_ray.io.objects import Short, again, place_of, store_at
 
 SCHEMES: Final = ("s3", "gs", "az", "file")
 
+_UNFINISHED: Final = ".unfinished"
+
 AT_ONCE: Final = 16
 """So many requests of one kind are made at a time."""
 
@@ -60,6 +62,9 @@ class Store(Protocol):
 
     def is_empty(self) -> bool:
         """Whether there is none."""
+
+    def sweep(self) -> None:
+        """Remove what is not whole, as who wrote it was killed."""
 
 
 def is_store(output: str) -> bool:
@@ -142,6 +147,9 @@ class _Bucket:
     def is_empty(self) -> bool:
         return not again(lambda: next(iter(self._store.list(self._prefix or None)), None))
 
+    def sweep(self) -> None:
+        """Nothing to do: an object that is not whole is none."""
+
 
 class _Folder:
     """Files that appear by a link or a rename, after they and their names were synced."""
@@ -157,7 +165,7 @@ class _Folder:
 
     def _write(self, name: str, content: bytes | BinaryIO, give_name: Any) -> None:
         path = self._path_of(name)
-        temporary = path.with_name(f".{path.name}.{token_hex(4)}")
+        temporary = path.with_name(f".{path.name}.{token_hex(4)}{_UNFINISHED}")
         try:
             with open(temporary, "wb") as file:
                 if isinstance(content, bytes):
@@ -212,6 +220,10 @@ class _Folder:
 
     def is_empty(self) -> bool:
         return not self._top.exists() or not any(self._top.iterdir())
+
+    def sweep(self) -> None:
+        for path in self._top.rglob(f".*{_UNFINISHED}"):
+            path.unlink(missing_ok=True)
 
 
 def _sync(folder: Path) -> None:
