@@ -21,6 +21,22 @@ settings.register_profile("ci", settings.get_profile("linkmatch"), derandomize=T
 settings.load_profile("ci" if os.environ.get("CI") else "linkmatch")
 
 
+# These take a minute or two each: they begin first, so that no worker waits for the others at the end.
+LONG = (
+    "test_cluster.py",
+    "test_chaos.py",
+    "test_cluster_up.py",
+    "test_scenarios_on_a_cluster.py",
+    "test_nodes.py",
+    "test_poison.py",
+    "test_room.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name not in LONG)
+
+
 def pytest_report_header():
     return "replay: a failing property prints @reproduce_failure; --hypothesis-seed=N fixes the draw"
 

@@ -21,15 +21,15 @@ class Terminated(KeyboardInterrupt):
 
 
 @contextmanager
-def reporting(verbose: bool) -> Iterator[None]:
-    """Turn what goes wrong into a message and an exit code."""
+def reporting(verbose: bool, *, resumable: bool = False) -> Iterator[None]:
+    """Turn what goes wrong into a message and an exit code; of what can be resumed, how."""
     from linkmatch_ray.cli.output import print_error, resume_command
 
     try:
         yield
     except LinkmatchError as error:
         print_error(error, verbose=verbose)
-        if isinstance(error, JobError) and sys.argv[1:2] == ["submit"]:
+        if isinstance(error, JobError) and resumable:
             print(f"What was committed is safe. To resume: {resume_command()}", file=sys.stderr)
         raise typer.Exit(error.exit_code) from None
     except BrokenPipeError:
@@ -43,13 +43,16 @@ def reporting(verbose: bool) -> Iterator[None]:
         silence_stdout()
         raise typer.Exit(EXIT_FAILED) from None
     except KeyboardInterrupt as stop:
-        _print_interrupted()
+        _print_interrupted(resumable)
         raise typer.Exit(exit_code_of(stop)) from None
 
 
-def _print_interrupted() -> None:
+def _print_interrupted(resumable: bool) -> None:
     from linkmatch_ray.cli.output import resume_command
 
+    if not resumable:
+        print("linkmatch-ray: interrupted.", file=sys.stderr, flush=True)
+        return
     print("linkmatch-ray: interrupted; what was committed is safe. To resume:", file=sys.stderr)
     print(f"  {resume_command()}", file=sys.stderr, flush=True)
 
@@ -65,12 +68,12 @@ def on_sigterm(*_: object) -> NoReturn:
 
 
 @contextmanager
-def end_within(seconds: float, code: int) -> Iterator[None]:
+def end_within(seconds: float, code: int, *, resumable: bool) -> Iterator[None]:
     """End the process after a time, whatever it still does; the kernel ends the Ray it started with it."""
 
     def end() -> None:
         if code != EXIT_OK:
-            _print_interrupted()
+            _print_interrupted(resumable)
         os._exit(code)
 
     timer = threading.Timer(seconds, end)

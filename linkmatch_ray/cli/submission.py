@@ -108,7 +108,7 @@ class Submission:
                 print(f"Dashboard: http://{session.dashboard_url}", file=sys.stderr)
             return self._wait(job, show=show, entries_max=entries_max, copy=copy)
         except (KeyboardInterrupt, BrokenPipeError) as stop:
-            with end_within(STOP_SECONDS, exit_code_of(stop)):
+            with end_within(STOP_SECONDS, exit_code_of(stop), resumable=copy is None):
                 if job is not None:
                     job.cancel()
                     job.wait()
@@ -163,7 +163,7 @@ class Submission:
             )
 
     def _wait(self, job: Job, *, show: bool, entries_max: int | None, copy: str | None) -> dict[str, Any]:
-        from linkmatch_ray.cli.output import progress_display
+        from linkmatch_ray.cli.output import plural, progress_display
 
         copier = _Copier(job, copy) if copy is not None else None
         with progress_display(show) as display:
@@ -175,10 +175,10 @@ class Submission:
                 if entries_max is not None and progress.counts.entries > entries_max:
                     job.cancel()
                     job.wait()
-                    raise JobError(
-                        f"{job.directory}: stopped by --fail-fast at {progress.counts.entries} quarantine entries."
-                        " See quarantine.jsonl there; run the same command without --fail-fast to go on."
-                    )
+                    found = f"stopped by --fail-fast at {plural(progress.counts.entries, 'quarantine entry')}."
+                    if copy is not None:
+                        raise JobError(f"{found} Give the same command without it to have the rest.")
+                    raise JobError(f"{job.directory}: {found} See quarantine.jsonl there; go on without --fail-fast.")
         summary = job.result()
         if copier is not None:
             copier.copy(job.progress().ends)

@@ -104,6 +104,10 @@ class Entry:
     message: str
     text: _Bytes = b""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As that of `Counts`; a file of another kind has an entry for each of its lines."""
+        return Entry, tuple([getattr(self, name) for name in self.__slots__])
+
     def moved(self, index: int, lines: int) -> Entry:
         """The same entry, counted from the start of the file instead of that of a range."""
         return Entry(

@@ -17,7 +17,9 @@ from linkmatch_ray.core.outcome import ENTRY_TEXT_BYTES_MAX, Counts, Entry, Matc
 from linkmatch_ray.core.window import LOW, Window
 
 PART_BYTES_MAX: Final = 64 << 20
-"""A part ends with the first window that brings its input to this many bytes."""
+PART_ENTRIES_MAX: Final = 100_000
+"""A part ends with the first window that brings its input to this many bytes, or that has so many entries: they take
+a worker some seconds, and a file of another kind may have one for each of its lines."""
 
 
 @dataclass(slots=True)
@@ -72,6 +74,11 @@ class PartWriter:
     def input_bytes(self) -> int:
         """How much of the input the part has behind it."""
         return self._window.offset - self._began[0]
+
+    @property
+    def entries(self) -> int:
+        """How many entries the part has."""
+        return len(self._entries)
 
     def take(self, *, last: bool) -> Part:
         """Everything since `begin` or the last call, as a part with one piece."""

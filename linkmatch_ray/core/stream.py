@@ -12,7 +12,7 @@ from linkmatch_ray.core.keys import KeyPath
 from linkmatch_ray.core.layout import find_layout
 from linkmatch_ray.core.lines import Lines
 from linkmatch_ray.core.outcome import MatchOptions
-from linkmatch_ray.core.parts import PART_BYTES_MAX, Part, PartWriter
+from linkmatch_ray.core.parts import PART_BYTES_MAX, PART_ENTRIES_MAX, Part, PartWriter
 from linkmatch_ray.core.window import LOW, Buffers, Source, Window
 
 
@@ -40,7 +40,7 @@ def match_stream(
     writer = PartWriter(window, index, options, path=path, file=file, range_=range_)
     try:
         for _ in _walk(window, writer, judge, options, start, stop):
-            if writer.input_bytes >= part_bytes:
+            if writer.input_bytes >= part_bytes or writer.entries >= PART_ENTRIES_MAX:
                 yield writer.take(last=False)
         if stop is None:
             window.drop(window.end)

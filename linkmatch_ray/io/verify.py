@@ -159,5 +159,10 @@ class _Verifier:
         for name, value in totals.items():
             if summary["totals"][name] != value:
                 yield f"{SUMMARY} says {summary['totals'][name]:,} {name}; the ledger says {value:,}"
-        if summary["reasons"] != count_reasons(self._results.open(QUARANTINE)):
+        try:
+            reasons = count_reasons(self._results.open(QUARANTINE))
+        except (orjson.JSONDecodeError, KeyError, TypeError):
+            yield f"{QUARANTINE} has a line that is no entry"
+            return
+        if summary["reasons"] != reasons:
             yield f"{SUMMARY} has other reasons than {QUARANTINE}"
