@@ -5,15 +5,16 @@ import random
 import subprocess
 import sys
 
+import pytest
+
 from tests.conftest import REPO
 
-SEEDS = 4
 
-
-def test_a_handful_of_kills(command_environment):
+@pytest.mark.parametrize(("seeds", "options"), [(4, []), (2, ["--at-url"])], ids=["directory", "url"])
+def test_a_handful_of_kills(seeds, options, command_environment):
     """Every byte as without them; CI takes the same seeds every time."""
     first = 0 if os.environ.get("CI") else random.randrange(1 << 20)
-    command = [sys.executable, REPO / "scripts" / "chaos", "--seeds", str(SEEDS), "--first", str(first)]
+    command = [sys.executable, REPO / "scripts" / "chaos", "--seeds", str(seeds), "--first", str(first), *options]
     done = subprocess.run(command, env=command_environment, capture_output=True, text=True, check=False, timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"{SEEDS} kills landed, every byte as without them" in done.stdout
+    assert f"{seeds} kills landed, every byte as without them" in done.stdout
