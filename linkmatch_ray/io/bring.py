@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -10,6 +11,7 @@ from typing import BinaryIO, Final, NamedTuple
 
 from linkmatch_ray.errors import InputError, JobError, UsageError
 from linkmatch_ray.io.directory import Directory
+from linkmatch_ray.io.inputs import MARKER
 from linkmatch_ray.io.ledger import Ledger
 from linkmatch_ray.io.results import LEDGER, MATCHED, QUARANTINE, RESTRICTIONS, SUMMARY, UNMATCHED, Results
 from linkmatch_ray.io.trouble import told
@@ -40,7 +42,7 @@ def bring(results: Results, directory: Path) -> Fetched:
         if ledger is None:
             raise InputError(f"{results}: no results. Name the URL that submit printed.")
         with closing(ledger), told(directory):
-            directory.mkdir(parents=True, exist_ok=True)
+            make(directory)
             wanted: dict[str, int | None] = dict(ends_of(ledger))
             wanted |= {RESTRICTIONS: None, SUMMARY: None} if summary is not None else {}
             for name, end in wanted.items():
@@ -51,6 +53,12 @@ def bring(results: Results, directory: Path) -> Fetched:
             with closing(sqlite3.connect(directory / LEDGER)) as database:
                 ledger.copy_to(database)
     return check(directory)
+
+
+def make(directory: Path) -> None:
+    """A result directory without results; it is known as one, so it may lie among inputs."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / os.fsdecode(MARKER)).touch()
 
 
 def refuse_filled(directory: Path) -> None:

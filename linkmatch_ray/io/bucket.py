@@ -172,6 +172,7 @@ class Bucket(Results):
             beating.set()
             thread.join()
             with suppress(OSError):  # then it is seen by its silence
+                self._store.delete([_CANCEL])
                 if self._held().writer == self._writer:
                     self._store.put(_LOCK, msgspec.json.encode(Held(None, 0)))
 

@@ -142,7 +142,7 @@ def again(do: Any, *args: Any) -> Any:
         except exceptions.PreconditionError:
             raise Changed from None
         except FileNotFoundError:
-            raise FileNotFoundError(errno.ENOENT, "no such object") from None
+            raise FileNotFoundError(errno.ENOENT, "no such object or bucket") from None
         except (FileExistsError, exceptions.AlreadyExistsError):
             raise FileExistsError(errno.EEXIST, "there is such an object") from None
         except exceptions.NotSupportedError:
@@ -151,7 +151,7 @@ def again(do: Any, *args: Any) -> Any:
             raise PermissionError(errno.EACCES, "the store refuses access; check the credentials") from None
         except (exceptions.BaseError, OSError, Short) as error:
             status, why = _answer_in(error)
-            if 400 <= status < 500 and status not in (408, 429):
+            if 400 <= status < 500 and status not in (408, 409, 429):
                 raise OSError(errno.EIO, f"the store says {why}") from None
         time.sleep(WAIT_SECONDS * 2**attempt * random.uniform(0.5, 1.5))
     raise OSError(errno.EIO, f"the store failed {TRIES} times ({why})")

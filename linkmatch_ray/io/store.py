@@ -106,7 +106,10 @@ class _Bucket:
         def once() -> None:
             if not isinstance(content, bytes):
                 content.seek(0)
-            self._store.put(self._prefix + name, content)
+            try:
+                self._store.put(self._prefix + name, content)
+            except FileNotFoundError:  # of an upload in parts that was completed, though the answer was lost
+                raise Short from None
 
         again(once)
 

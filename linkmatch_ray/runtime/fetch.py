@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from linkmatch_ray.errors import InputError
-from linkmatch_ray.io.bring import Fetched, check, ends_of, refuse_filled
+from linkmatch_ray.io.bring import Fetched, check, ends_of, make, refuse_filled
 from linkmatch_ray.io.ledger import Ledger
 from linkmatch_ray.io.results import LEDGER
 from linkmatch_ray.runtime.remote import Cluster, RemoteJob
@@ -38,7 +38,7 @@ def fetch(cluster: Cluster, job: RemoteJob, directory: Path) -> Fetched:
                 f"{job.id}: its results are {total:,} bytes, over HTTP come {FETCH_BYTES_MAX:,} at most. They are in"
                 f" {job.directory} on the cluster: copy them from there."
             )
-        directory.mkdir(parents=True, exist_ok=True)
+        make(directory)
 
         def bring(name: str, size: int) -> None:
             with open(directory / name, "wb") as file:

@@ -283,6 +283,8 @@ def test_overwritten_and_brought_here(top, tmp_path):
     run(top, f"file://{tmp_path}/second", BOTH)
     run(top, tmp_path / "plain", BOTH)
     assert bring(results_at(f"file://{tmp_path}/second"), tmp_path / "copy").complete
+    with pytest.raises(InputError, match="no input file"):
+        list_inputs([tmp_path / "copy"])
     for name in OUTPUTS:
         assert (tmp_path / "copy" / name).read_bytes() == (tmp_path / "plain" / name).read_bytes()
     with pytest.raises(UsageError, match="is not empty"):
