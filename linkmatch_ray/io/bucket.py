@@ -21,11 +21,9 @@ from linkmatch_ray.io.ledger import Ledger
 from linkmatch_ray.io.ledger_log import LoggedLedger, Writer, new_writer
 from linkmatch_ray.io.results import (
     LEDGER,
-    MATCHED,
-    QUARANTINE,
+    OUTPUTS,
     RESTRICTIONS,
     SUMMARY,
-    UNMATCHED,
     Output,
     Results,
     in_use,
@@ -45,7 +43,6 @@ _POLL_SECONDS: Final = 0.5
 _READ_BYTES: Final = 1 << 20
 _LOCK: Final = MARKER.decode()
 _CANCEL: Final = "linkmatch.cancel"
-_OUTPUTS: Final = (MATCHED, UNMATCHED, QUARANTINE)
 
 
 class Held(msgspec.Struct):
@@ -81,7 +78,7 @@ class Bucket(Results):
 
     def open(self, name: str) -> BinaryIO:
         """As `Results`."""
-        if name in _OUTPUTS:
+        if name in OUTPUTS:
             return io.BufferedReader(ConcatenationReader(Tiles(self._store, _folder_of(name))), _READ_BYTES)
         with suppress(FileNotFoundError):
             return io.BytesIO(self._store.get(name))
@@ -89,7 +86,7 @@ class Bucket(Results):
 
     def strays(self) -> list[str]:
         """Objects among those of the outputs that do not belong to them."""
-        return [name for output in _OUTPUTS for name in Tiles(self._store, _folder_of(output)).strays]
+        return [name for output in OUTPUTS for name in Tiles(self._store, _folder_of(output)).strays]
 
     def summary(self) -> dict[str, Any] | None:
         """As `Results`."""
@@ -188,21 +185,18 @@ class Bucket(Results):
 
     def begin(self, settings: dict[str, str], files: Iterable[InputFile], ranges: Iterable[int]) -> Ledger:
         """As `Results`."""
-        ledger = LoggedLedger(self._store, self._url, writer=self._writer)
-        try:
-            self._number = ledger.number
-            ledger.begin_job(settings, files, ranges)
-        except BaseException:
-            ledger.close()
-            raise
-        return ledger
+        return self._write_ledger(lambda ledger: ledger.begin_job(settings, files, ranges))
 
     def resume(self) -> Ledger:
         """As `Results`."""
+        return self._write_ledger(LoggedLedger.go_on)
+
+    def _write_ledger(self, first: Callable[[LoggedLedger], None]) -> Ledger:
+        """The ledger, after the first thing that this writer does to it."""
         ledger = LoggedLedger(self._store, self._url, writer=self._writer)
         try:
             self._number = ledger.number
-            ledger.go_on()
+            first(ledger)
         except BaseException:
             ledger.close()
             raise

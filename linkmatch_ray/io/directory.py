@@ -15,15 +15,14 @@ from typing import Any, BinaryIO, Final
 import orjson
 
 from linkmatch_ray.errors import UsageError
+from linkmatch_ray.io.durable import make_directory, sync_directory
 from linkmatch_ray.io.inputs import MARKER, InputFile
 from linkmatch_ray.io.ledger import Ledger
 from linkmatch_ray.io.results import (
     LEDGER,
-    MATCHED,
-    QUARANTINE,
+    OUTPUTS,
     RESTRICTIONS,
     SUMMARY,
-    UNMATCHED,
     Output,
     Results,
     in_use,
@@ -31,7 +30,7 @@ from linkmatch_ray.io.results import (
 
 _LOCK: Final = MARKER.decode()
 _CANCEL: Final = "linkmatch.cancel"
-_OURS: Final = (MATCHED, UNMATCHED, QUARANTINE, RESTRICTIONS, LEDGER, LEDGER + "-journal", SUMMARY, _CANCEL)
+_OURS: Final = (*OUTPUTS, RESTRICTIONS, LEDGER, LEDGER + "-journal", SUMMARY, _CANCEL)
 
 NEXT: Final = "next"
 """Where an incremental job writes, within the directory, until it is complete and takes the place of the earlier."""
@@ -203,10 +202,7 @@ def prepare(directory: Path) -> None:
         OSError: it cannot be made.
     """
     try:
-        made = [each for each in (directory, *directory.parents) if not each.exists()]
-        directory.mkdir(parents=True, exist_ok=True)
-        for each in made:
-            sync_directory(each.parent)
+        make_directory(directory)
         names = os.listdir(directory)
     except (FileExistsError, NotADirectoryError) as error:
         raise UsageError(f"{directory}: {error.strerror}. Name a directory with -o.") from None
@@ -246,7 +242,7 @@ def adopt_next(directory: Path) -> None:
     if (following / SUMMARY).exists():
         (directory / SUMMARY).unlink(missing_ok=True)
         sync_directory(directory)
-        for name in (MATCHED, UNMATCHED, QUARANTINE, RESTRICTIONS, LEDGER):
+        for name in (*OUTPUTS, RESTRICTIONS, LEDGER):
             if (following / name).exists():
                 os.replace(following / name, directory / name)
         sync_directory(directory)
@@ -256,15 +252,6 @@ def adopt_next(directory: Path) -> None:
         sync_directory(following)
     with suppress(OSError):  # there is none; or it is not empty, as its job is under way
         following.rmdir()
-
-
-def sync_directory(directory: Path) -> None:
-    """Make the names in a directory durable."""
-    fd = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _unfinished(path: Path) -> Path:

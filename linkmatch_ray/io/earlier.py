@@ -18,10 +18,9 @@ from linkmatch_ray.core.outcome import Counts, Piece, digest
 from linkmatch_ray.errors import DirectoryInUse, JobError
 from linkmatch_ray.io.inputs import InputFile
 from linkmatch_ray.io.ledger import Key, Ledger, PieceRow
-from linkmatch_ray.io.results import MATCHED, QUARANTINE, UNMATCHED, Results
+from linkmatch_ray.io.results import OUTPUTS, Results
 
 NOWHERE: Final = -1
-_OUTPUTS: Final = (MATCHED, UNMATCHED, QUARANTINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ class Earlier:
         ledger = results.ledger()
         assert ledger is not None  # there are origins
         self._ledger = ledger
-        self._files = [results.open(name) for name in _OUTPUTS]
+        self._files = [results.open(name) for name in OUTPUTS]
         self._row: PieceRow | None = None  # the last one that was read, and its contents
         self._contents = [b"", b"", b""]
         settings = self._ledger.settings()
@@ -148,7 +147,7 @@ class Earlier:
             (row.quarantine_start, row.quarantine_bytes, row.quarantine_digest),
         )
         contents = []
-        for name, file, (start, size, expected) in zip(_OUTPUTS, self._files, spans, strict=True):
+        for name, file, (start, size, expected) in zip(OUTPUTS, self._files, spans, strict=True):
             file.seek(start)
             contents.append(file.read(size))
             if digest(contents[-1]) != expected:

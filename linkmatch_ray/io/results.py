@@ -19,6 +19,7 @@ MATCHED: Final = "matched.jsonl"
 UNMATCHED: Final = "unmatched.jsonl"
 QUARANTINE: Final = "quarantine.jsonl"
 RESTRICTIONS: Final = "restrictions.jsonl"
+OUTPUTS: Final = (MATCHED, UNMATCHED, QUARANTINE)
 LEDGER: Final = "ledger.sqlite"
 SUMMARY: Final = "summary.json"
 

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, Final, Protocol
 from urllib.parse import unquote, urlsplit
 
 from linkmatch_ray.errors import UsageError
+from linkmatch_ray.io.durable import make_directory, sync_directory
 from linkmatch_ray.io.objects import Short, again, place_of, store_at
 
 SCHEMES: Final = ("s3", "gs", "az", "file")
@@ -181,15 +182,11 @@ class _Folder:
             give_name(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
-        _sync(path.parent)
+        sync_directory(path.parent)
 
     def _path_of(self, name: str) -> Path:
         """Where to write; the folder is made."""
-        folder = (self._top / name).parent
-        made = [each for each in (folder, *folder.parents) if not each.exists()]
-        folder.mkdir(parents=True, exist_ok=True)
-        for each in made:
-            _sync(each.parent)
+        make_directory((self._top / name).parent)
         return self._top / name
 
     def get(self, name: str, start: int = 0, end: int | None = None) -> bytes:
@@ -201,14 +198,14 @@ class _Folder:
         path = self._path_of(name)
         path.unlink(missing_ok=True)
         os.link(self._top / source, path)
-        _sync(path.parent)
+        sync_directory(path.parent)
 
     def delete(self, names: Sequence[str]) -> None:
         for name in names:
             (self._top / name).unlink(missing_ok=True)
         for folder in {(self._top / name).parent for name in names}:
             with suppress(FileNotFoundError):
-                _sync(folder)
+                sync_directory(folder)
 
     def list(self, folder: str) -> dict[str, int]:
         top = self._top / folder
@@ -227,14 +224,6 @@ class _Folder:
     def sweep(self) -> None:
         for path in self._top.rglob(f".*{_UNFINISHED}"):
             path.unlink(missing_ok=True)
-
-
-def _sync(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def get_all(store: Store, sizes: dict[str, int]) -> Iterable[bytes]:

@@ -18,11 +18,10 @@ from linkmatch_ray.io.bucket import Bucket
 from linkmatch_ray.io.directory import Directory
 from linkmatch_ray.io.ledger import Ends, Key, Ledger, PieceRow
 from linkmatch_ray.io.report import count_hits, count_reasons, report_lines
-from linkmatch_ray.io.results import MATCHED, QUARANTINE, RESTRICTIONS, SUMMARY, UNMATCHED, Results
+from linkmatch_ray.io.results import MATCHED, OUTPUTS, QUARANTINE, RESTRICTIONS, SUMMARY, UNMATCHED, Results
 from linkmatch_ray.io.trouble import told
 
 _KEYS_AT_ONCE: Final = 1 << 16
-_OUTPUTS: Final = (MATCHED, UNMATCHED, QUARANTINE)
 
 
 @dataclass(slots=True)
@@ -48,7 +47,7 @@ def verify(results: Results, checked: Checked) -> Iterator[str]:
             held.callback(ledger.close)
         if ledger is None or not ledger.settings():
             raise InputError(f"{results}: no result directory. Name the one that submit printed.")
-        files = {name: held.enter_context(results.open(name)) for name in _OUTPUTS}
+        files = {name: held.enter_context(results.open(name)) for name in OUTPUTS}
         yield from _Verifier(results, ledger, files, checked).problems()
 
 
@@ -67,7 +66,7 @@ class _Verifier:
         files = self._ledger.count_files()
         if self._summary is not None and frontier.next != Key(files, 0, 0):
             yield f"{SUMMARY} is there, but the ledger ends before file {frontier.next.file} of {files}"
-        for name, end in zip(_OUTPUTS, frontier.ends, strict=True):
+        for name, end in zip(OUTPUTS, frontier.ends, strict=True):
             size = self._files[name].seek(0, SEEK_END)
             if size < end or (self._summary is not None and size != end):
                 yield f"{name} has {size:,} bytes; the ledger says {end:,}"
