@@ -171,7 +171,7 @@ class Submission:
                 progress = job.progress()
                 display(progress)
                 if copier is not None:
-                    copier.copy(progress.ends)
+                    copier.copy(progress.settled)
                 if entries_max is not None and progress.counts.entries > entries_max:
                     job.cancel()
                     job.wait()
@@ -181,12 +181,12 @@ class Submission:
                     raise JobError(f"{job.directory}: {found} See quarantine.jsonl there; go on without --fail-fast.")
         summary = job.result()
         if copier is not None:
-            copier.copy(job.progress().ends)
+            copier.copy(job.progress().settled)
         return summary
 
 
 class _Copier:
-    """Copies what has become durable of one output to standard output."""
+    """Copies one output to standard output, file by file as they become complete: what was copied stays true."""
 
     def __init__(self, job: Job, name: str) -> None:
         self._path, self._name, self._at = Path(job.directory, name), name.removesuffix(".jsonl"), 0

@@ -15,7 +15,8 @@ limit well below all of them gives the same verdict on every path and cannot ove
 
 WHITE_SPACE: Final = b" \t\n\r"
 
-_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
+# A string that does not end is one token too: looked for again from each quote in it, it would take quadratic time.
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 _NOT_WHITE_SPACE = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*")|[ \t\n\r]+', re.DOTALL)
 
 

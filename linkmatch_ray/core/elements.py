@@ -13,12 +13,12 @@ from typing import Final
 import numpy as np
 
 from linkmatch_ray.core.careful import WHITE_SPACE, Damage, parse, too_long
-from linkmatch_ray.core.frames import Structure, back_over_white, frame_elements, skip_white
+from linkmatch_ray.core.frames import OPEN_BRACKET, Structure, back_over_white, frame_elements, skip_white
 from linkmatch_ray.core.judge import Judge, Judged, locate, whole_elements
 from linkmatch_ray.core.keys import KeyPath
-from linkmatch_ray.core.overlong import is_overlong, skip_overlong
+from linkmatch_ray.core.overlong import FindEnd, is_overlong, skip_overlong
 from linkmatch_ray.core.parts import PartWriter
-from linkmatch_ray.core.window import LOW, Window
+from linkmatch_ray.core.window import LOW, Window, held_max
 
 _CUT_TRIES_MAX: Final = 3
 
@@ -37,29 +37,29 @@ class Array:
     def walk(self) -> Iterator[None]:
         """Judge all elements; stops after each window, where a part may end."""
         window, writer = self._window, self._writer
-        opening = window.buffer.find(b"[", LOW, window.end)
-        if opening < 0 or window.buffer[LOW:opening].strip(WHITE_SPACE):
+        if window.buffer[LOW] != OPEN_BRACKET:
             writer.rest(Damage("invalid_json", "not an array"), LOW)
             return
-        self._pass(opening + 1)
+        window.drop(LOW + 1)
         while True:
             if not window.ended:
                 window.fill()
-            consumed = self._judge_window()
+            writer.pass_over(skip_white(window.buffer, LOW, window.end))
+            is_far_too_long = window.held > held_max(self._max_bytes) and self._is_overlong()
+            consumed = LOW if is_far_too_long else self._judge_window()
             if consumed is None:
                 return
             if consumed > LOW:
                 self._first = False
-                self._pass(consumed)
+                writer.pass_over(consumed)
                 yield
-            elif is_overlong(window, writer, self._max_bytes):
+            elif self._is_overlong():
                 self._first = False
                 if not self._skip_element():
                     return
 
-    def _pass(self, upto: int) -> None:
-        self._writer.count_lines(upto)
-        self._window.drop(upto)
+    def _is_overlong(self) -> bool:
+        return is_overlong(self._window, self._writer, self._max_bytes, _element_end())
 
     def _judge_window(self) -> int | None:
         """Judge the whole elements in the window; returns where they end (past the comma), or None where the file
@@ -104,7 +104,7 @@ class Array:
             if tail > low and buffer[tail - 1 : tail] == b"]":
                 yield tail - 1
             return
-        colon = buffer.find(b":", low, low + 64)
+        colon = buffer.find(b":", low, min(low + 64, end))
         if colon < 0:
             return
         opener = bytes(buffer[low:colon])
@@ -120,13 +120,8 @@ class Array:
 
     def _skip_element(self) -> bool:
         """Pass over an element that is too long to be held; False where the file is done with."""
-        window, structure = self._window, Structure()
-
-        def find_end(window: Window) -> int:
-            separators, close = structure.feed(window.data, LOW, window.end)
-            return int(separators[0]) if len(separators) else close
-
-        if not skip_overlong(window, self._writer, self._max_bytes, find_end, _TRUNCATED, _WRONG_BRACKET):
+        window = self._window
+        if not skip_overlong(window, self._writer, self._max_bytes, _element_end(), _TRUNCATED, _WRONG_BRACKET):
             return False
         if window.buffer[LOW : LOW + 1] == b",":
             window.drop(LOW + 1)
@@ -146,9 +141,20 @@ class Array:
                 if window.corrupt is not None:
                     self._writer.rest(window.corrupt, window.end)
                 return
-            self._pass(window.end)
+            self._writer.pass_over(window.end)
             window.fill()
             at = LOW
+
+
+def _element_end() -> FindEnd:
+    """Finds the comma or bracket behind an element that begins in the first window."""
+    structure = Structure()
+
+    def find_end(window: Window) -> int:
+        separators, close = structure.feed(window.data, LOW, window.end)
+        return int(separators[0]) if len(separators) else close
+
+    return find_end
 
 
 def walk_document(window: Window, writer: PartWriter, judge: Judge, max_bytes: int, path: KeyPath) -> None:

@@ -12,6 +12,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from linkmatch_ray.core.careful import WHITE_SPACE
+
 UInt8s = npt.NDArray[np.uint8]
 Int64s = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -24,7 +26,7 @@ QUOTE, BACKSLASH, COMMA = 0x22, 0x5C, 0x2C
 OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET = 0x7B, 0x7D, 0x5B, 0x5D
 
 WHITE: Final = np.zeros(256, dtype=bool)
-WHITE[[NEWLINE, RETURN, SPACE, TAB]] = True
+WHITE[[*WHITE_SPACE]] = True
 
 _STRUCTURE: Final = np.zeros(256, dtype=np.int8)
 _STRUCTURE[[OPEN_BRACE, OPEN_BRACKET]] = 1
@@ -147,9 +149,13 @@ def _back_over_white(data: UInt8s, at: Int64s, low: int) -> Int64s:
         return at
     at = at.copy()
     moving = np.flatnonzero(white)
-    while len(moving):
+    for _ in range(TRIM_STEPS_MAX):
+        if not len(moving):
+            break
         at[moving] -= 1
         moving = moving[WHITE[data[at[moving]]] & (at[moving] > low)]
+    for i in moving.tolist():
+        at[i] = max(low, back_over_white(data.data, low, int(at[i]) + 1) - 1)
     return at
 
 
@@ -205,17 +211,18 @@ def frame_elements(data: UInt8s, low: int, high: int) -> Elements:
 
 
 def _escaped(slashes: Int64s, carried: int) -> Int64s:
-    """Positions of the bytes that a backslash escapes; `carried` is one that the stretch before escaped."""
+    """Positions of the bytes that a backslash escapes, ascending; `carried` is one that the stretch before escaped,
+    or -1."""
+    before = slashes[:0] if carried < 0 else np.array([carried])
     if len(slashes) and slashes[0] == carried:  # that backslash is itself escaped and escapes nothing
         slashes = slashes[1:]
     if not len(slashes):
-        return slashes
+        return before
     breaks = np.flatnonzero(np.diff(slashes) != 1)
     firsts = slashes[np.concatenate((np.zeros(1, np.int64), breaks + 1))]
     lasts = slashes[np.append(breaks, len(slashes) - 1)]
     odd = (lasts - firsts) % 2 == 0
-    after: Int64s = lasts[odd] + 1
-    return after
+    return np.concatenate((before, lasts[odd] + 1))
 
 
 def trim(data: UInt8s, starts: Int64s, ends: Int64s) -> tuple[Int64s, Int64s]:
@@ -230,7 +237,7 @@ def trim(data: UInt8s, starts: Int64s, ends: Int64s) -> tuple[Int64s, Int64s]:
         moving = moving[(starts[moving] < ends[moving])]
         moving = moving[WHITE[data[starts[moving]]]]
     for i in moving.tolist():
-        starts[i] = ends[i] - len(data[starts[i] : ends[i]].tobytes().lstrip(b" \t\n\r"))
+        starts[i] = ends[i] - len(data[starts[i] : ends[i]].tobytes().lstrip(WHITE_SPACE))
     moving = np.flatnonzero((starts < ends) & WHITE[data[np.maximum(ends, 1) - 1]]) if size else ends[:0]
     for _ in range(TRIM_STEPS_MAX):
         if not len(moving):
@@ -239,7 +246,7 @@ def trim(data: UInt8s, starts: Int64s, ends: Int64s) -> tuple[Int64s, Int64s]:
         moving = moving[starts[moving] < ends[moving]]
         moving = moving[WHITE[data[ends[moving] - 1]]]
     for i in moving.tolist():
-        ends[i] = starts[i] + len(data[starts[i] : ends[i]].tobytes().rstrip(b" \t\n\r"))
+        ends[i] = back_over_white(data.data, int(starts[i]), int(ends[i]))
     return starts, ends
 
 
@@ -249,8 +256,13 @@ def skip_white(buffer: bytearray, low: int, high: int) -> int:
     return found.start() if found else high
 
 
-def back_over_white(buffer: bytearray, low: int, high: int) -> int:
+def back_over_white(buffer: bytearray | memoryview, low: int, high: int) -> int:
     """The last `high` such that the byte before it is not white space, or `low`."""
-    while high > low and WHITE[buffer[high - 1]]:
-        high -= 1
-    return high
+    size = 64
+    while high > low:
+        start = max(low, high - size)
+        kept = len(bytes(buffer[start:high]).rstrip(WHITE_SPACE))
+        if kept:
+            return start + kept
+        high, size = start, min(2 * size, BLOCK_BYTES)
+    return low

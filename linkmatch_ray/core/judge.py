@@ -16,7 +16,7 @@ import numpy.typing as npt
 from linkmatch_ray.core.careful import Damage, judge, too_long
 from linkmatch_ray.core.frames import Elements, Int64s, frame_elements, frame_lines
 from linkmatch_ray.core.index import NOT_FOUND, RestrictionIndex
-from linkmatch_ray.core.keys import KeyPath
+from linkmatch_ray.core.keys import KeyPath, array_index
 from linkmatch_ray.core.scan import ABSENT_HASH, Scan, Scanner
 
 UNMATCHED, MATCHED, MISSING, NOT_OBJECT, DAMAGED = range(5)
@@ -159,7 +159,7 @@ def locate(buffer: bytearray, low: int, high: int, path: KeyPath) -> int:
         starts, ends = whole_elements(framed, first=True)
         place = None
         if container == b"[":
-            place = int(token) if token.isascii() and token.isdigit() and (token == "0" or token[0] != "0") else None
+            place = array_index(token)
             if place is not None and place < len(starts):
                 low, high = int(starts[place]), int(ends[place])
                 continue

@@ -23,7 +23,7 @@ MISSING: Final = object()
 INTEGER_DIGITS_MAX: Final = 20
 """Integers of up to this many digits (all of 64 bits) are spelt out; longer numbers as digits and exponent."""
 
-_ARRAY_INDEX = re.compile(r"0|[1-9][0-9]*", re.ASCII)
+_ARRAY_INDEX = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)  # no array has more elements
 _NUMBER = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?", re.ASCII)
 
 
@@ -66,11 +66,16 @@ class KeyPath:
                 if token not in value:
                     return MISSING
                 value = value[token]
-            elif isinstance(value, list) and _ARRAY_INDEX.fullmatch(token) and int(token) < len(value):
-                value = value[int(token)]
+            elif isinstance(value, list) and (index := array_index(token)) is not None and index < len(value):
+                value = value[index]
             else:
                 return MISSING
         return value
+
+
+def array_index(token: str) -> int | None:
+    """The index that a token of a JSON Pointer stands for in an array; None if it is none."""
+    return int(token) if _ARRAY_INDEX.fullmatch(token) else None
 
 
 @dataclass(frozen=True, slots=True)

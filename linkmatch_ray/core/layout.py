@@ -1,55 +1,86 @@
-"""How the records of an input are laid out: found from its content, as the contract says."""
+"""How the records of an input are laid out: found from its content, as the contract says.
+
+The plan, which sees the beginning of a large file, and the reader, which sees all of it, ask the same function.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
-from linkmatch_ray.core.careful import WHITE_SPACE, Damage, parse
+from linkmatch_ray.core.careful import Damage, parse
 from linkmatch_ray.core.frames import back_over_white, skip_white
 from linkmatch_ray.core.outcome import Format, MatchOptions
-from linkmatch_ray.core.window import LOW, Window
 
-BLANK_BYTES_MAX: Final = 64 << 20
-"""An input that begins with more white space than this is taken for lines, as it would have to be held."""
+BOM: Final = b"\xef\xbb\xbf"
+HEAD_BYTES: Final = len(BOM) + 4
+"""How much of an input says whether it is UTF-8."""
 
-_BOM: Final = b"\xef\xbb\xbf"
+_OTHER_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
-def find_layout(window: Window, options: MatchOptions) -> Format:
-    """The layout of the input at whose start the window is; a byte order mark is dropped.
+def text_start(head: bytes) -> int:
+    """Where the text begins in an input that begins with `head`: behind a byte order mark.
+
+    Args:
+        head: `HEAD_BYTES` of the input, or all of a shorter one.
 
     Raises:
         Damage: it is text in another encoding than UTF-8.
     """
-    window.fill()
-    if window.buffer[LOW : window.end].startswith(_BOM):
-        window.drop(LOW + len(_BOM))
-    head = window.text(LOW, 4)
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff") or (len(head) > 1 and 0 in head):
+    start = len(BOM) if head.startswith(BOM) else 0
+    first = head[start : start + 4]
+    if first.startswith(_OTHER_MARKS) or (len(first) > 1 and 0 in first):
         raise Damage("not_utf8", "text in another encoding than UTF-8")
-    if options.format != "auto":
-        return options.format
-    while True:
-        buffer, end = window.buffer, window.end
-        first = skip_white(buffer, LOW, end)
-        if buffer[first : first + 1] == b"[":
+    return start
+
+
+class LayoutFinder:
+    """Finds the layout of one input, of which more and more is shown. Looks at each byte once.
+
+    What it says of a beginning, it says of every longer one.
+    """
+
+    def __init__(self, options: MatchOptions) -> None:
+        self._format, self._max_record_bytes = options.format, options.max_record_bytes
+        self._searched = 0  # bytes in which there is no end of the first line
+        self._first_line_ended = False
+
+    def find(self, buffer: bytearray, low: int, high: int, *, ended: bool) -> Format | None:
+        """The layout of the text `buffer[low:high]`, whose first byte is not white space; None if more must be seen.
+
+        Args:
+            ended: Nothing follows it.
+        """
+        if self._format != "auto":
+            return self._format
+        if buffer[low : low + 1] == b"[":
             return "array"
-        newline = buffer.find(b"\n", first, end)
-        if newline >= 0 and _is_value(bytes(buffer[first:newline])):
+        if not self._first_line_ended:
+            newline = buffer.find(b"\n", low + self._searched, high)
+            self._searched, self._first_line_ended = high - low, newline >= 0
+            if newline >= 0 and _is_value(bytes(buffer[low:newline])):
+                return "lines"
+        if back_over_white(buffer, low, high) - low > self._max_record_bytes:
             return "lines"
-        size = back_over_white(buffer, first, end) - first
-        if size > options.max_record_bytes or (not size and window.held > BLANK_BYTES_MAX):
-            return "lines"
-        if window.ended:
-            return "object" if _is_object(bytes(buffer[first:end])) else "lines"
-        window.fill()
+        if ended:
+            return "object" if _is_object(bytes(buffer[low:high])) else "lines"
+        return None
+
+
+def layout_of(head: bytes, options: MatchOptions) -> Format | None:
+    """The layout of a longer input that begins with `head`; None if more must be seen, or it is not UTF-8."""
+    try:
+        start = text_start(head)
+    except Damage:
+        return None
+    buffer = bytearray(head)
+    first = skip_white(buffer, start, len(buffer))
+    return LayoutFinder(options).find(buffer, first, len(buffer), ended=False) if first < len(buffer) else None
 
 
 def _is_value(text: bytes) -> bool:
-    """Whether a line is one whole JSON value; a blank one is as good."""
     try:
-        if text.strip(WHITE_SPACE):
-            parse(text)
+        parse(text)
     except Damage:
         return False
     return True

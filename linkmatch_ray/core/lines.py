@@ -8,7 +8,7 @@ from typing import Final
 from linkmatch_ray.core.judge import Judge
 from linkmatch_ray.core.overlong import is_overlong, skip_overlong
 from linkmatch_ray.core.parts import PartWriter
-from linkmatch_ray.core.window import LOW, Window
+from linkmatch_ray.core.window import LOW, Window, held_max
 
 TAIL_BYTES: Final = 1 << 16
 """How far past the end of a range is read at once to find the end of its last line."""
@@ -20,16 +20,17 @@ class Lines:
     def __init__(self, window: Window, writer: PartWriter, judge: Judge, max_bytes: int, stop: int | None) -> None:
         self._window, self._writer, self._judge = window, writer, judge
         self._max_bytes, self._stop = max_bytes, stop
-        self._begun = False  # whether the line in the window begins before it, with white space that was dropped
 
-    def skip_begun(self) -> None:
-        """Pass over the line that began before the range; the window starts one byte before it."""
+    def skip_begun(self) -> bool:
+        """Pass over the line that began before the range; the window starts one byte before it. Returns whether
+        another begins in the range."""
         window, newline = self._window, -1
-        while newline < 0 and not self._done:
+        while newline < 0 and not window.ended and not self._is_behind:
             self._fill()
-            newline = window.buffer.find(b"\n", LOW, window.end)
+            newline = _newline(window)
             window.drop(newline + 1 if newline >= 0 else window.end)
         self._writer.begin()
+        return newline >= 0
 
     def walk(self) -> Iterator[None]:
         """Judge all lines; stops after each window, where a part may end."""
@@ -37,44 +38,46 @@ class Lines:
         if not window.held and not window.ended:
             self._fill()
         while not self._done:
-            cut, final = self._cut()
+            is_far_too_long = window.held > held_max(self._max_bytes) and self._is_overlong()
+            cut, final = (LOW, False) if is_far_too_long else self._cut()
             if cut > LOW:
                 for judged in self._judge.lines(window.buffer, LOW, cut):
                     writer.lines(judged)
                 window.drop(cut)
-                self._begun = False
-            elif not final and self._is_overlong():
-                if not skip_overlong(window, writer, self._max_bytes, _newline):
-                    return
-                window.drop(LOW + 1)
-                writer.line += 1
-                self._begun = False
+            elif not final and self._is_overlong() and not self._skip():
+                return
             if final:
                 break
             yield
             if not window.ended:
                 self._fill()
-        if window.corrupt is not None and not self._passed:
+        if window.corrupt is not None:
+            writer.skip_white()
             writer.rest(window.corrupt, LOW)
 
-    @property
-    def _passed(self) -> bool:
-        """Whether the window starts at or behind the end of the range."""
-        return self._stop is not None and self._window.offset >= self._stop and not self._begun
-
     def _is_overlong(self) -> bool:
-        offset = self._window.offset
-        overlong = is_overlong(self._window, self._writer, self._max_bytes)
-        self._begun |= self._window.offset > offset
-        return overlong
+        return is_overlong(self._window, self._writer, self._max_bytes, _newline)
+
+    def _skip(self) -> bool:
+        """Pass over a line that is too long to be held; returns whether it ends."""
+        if not skip_overlong(self._window, self._writer, self._max_bytes, _newline):
+            return False
+        self._writer.pass_over(LOW + 1)
+        return True
+
+    @property
+    def _is_behind(self) -> bool:
+        """Whether the window starts at or behind the end of the range."""
+        return self._stop is not None and self._window.offset >= self._stop
 
     @property
     def _done(self) -> bool:
-        return self._passed or (self._window.ended and not self._window.held)
+        passed = self._is_behind and not self._window.begun
+        return passed or (self._window.ended and not self._window.held)
 
     def _fill(self) -> None:
-        """Read up to a window, and little beyond the end of the range."""
-        window, wanted = self._window, self._window.size
+        """Read up to a window, or as much as is held of a longer line, and little beyond the end of the range."""
+        window, wanted = self._window, max(self._window.size, self._window.held)
         if self._stop is not None:
             wanted = max(TAIL_BYTES, min(wanted, self._stop - window.offset - window.held))
         window.fill(wanted)

@@ -10,7 +10,7 @@ import xxhash
 
 from linkmatch_ray.core.careful import Damage
 from linkmatch_ray.core.emit import provenance_prefix, verbatim, with_provenance
-from linkmatch_ray.core.frames import NEWLINE, Int64s, positions
+from linkmatch_ray.core.frames import NEWLINE, Int64s, positions, skip_white
 from linkmatch_ray.core.index import RestrictionIndex
 from linkmatch_ray.core.judge import DAMAGED, MATCHED, MISSING, NOT_OBJECT, Judged
 from linkmatch_ray.core.outcome import ENTRY_TEXT_BYTES_MAX, Counts, Entry, MatchOptions, Piece
@@ -162,9 +162,23 @@ class PartWriter:
         return chunks
 
     def count_lines(self, upto: int) -> None:
-        """Count the newlines in the window before the position `upto`, which is going to be dropped."""
+        """Count the newlines in the window before the position `upto`."""
         if self._window.buffer.find(b"\n", LOW, upto) >= 0:
             self.line += len(positions(self._window.data, LOW, upto, NEWLINE))
+
+    def pass_over(self, upto: int) -> None:
+        """Forget the window before the position `upto`, and count its lines."""
+        self.count_lines(upto)
+        self._window.drop(upto)
+
+    def skip_white(self) -> bool:
+        """Pass over white space, however much; returns whether anything follows it."""
+        window = self._window
+        while True:
+            self.pass_over(skip_white(window.buffer, LOW, window.end))
+            if window.held or window.ended:
+                return bool(window.held)
+            window.fill()
 
     def entry(self, damage: Damage, start: int, end: int, *, index: int, line: int) -> None:
         """An entry for `start..end` of the window."""

@@ -33,7 +33,6 @@ from linkmatch_ray.core.frames import (
     BLOCK_BYTES,
     CLOSE_BRACE,
     CLOSE_BRACKET,
-    NEWLINE,
     OPEN_BRACE,
     OPEN_BRACKET,
     QUOTE,
@@ -317,7 +316,8 @@ _NOT_PLAIN: Final = (ValueError, TypeError, RecursionError)
 """What the libraries raise for text that is not valid JSON to them, or a value orjson does not write."""
 
 _BEFORE_NUMBER: Final = np.zeros(256, dtype=bool)
-_BEFORE_NUMBER[[0x20, 0x09, NEWLINE, 0x0D, 0x3A, 0x2C, 0x5B, 0x2D, 0x2B]] = True
+_BEFORE_NUMBER[[*b" \t\n\r:,[-+0123456789"]] = True
+"""Digits too: simdjson takes `00nan` for a number."""
 
 
 def _plain_key(value: Any) -> bytes | None:

@@ -9,9 +9,9 @@ from linkmatch_ray.core.elements import Array, walk_document, walk_object
 from linkmatch_ray.core.index import RestrictionIndex
 from linkmatch_ray.core.judge import Judge
 from linkmatch_ray.core.keys import KeyPath
-from linkmatch_ray.core.layout import find_layout
+from linkmatch_ray.core.layout import HEAD_BYTES, LayoutFinder, text_start
 from linkmatch_ray.core.lines import Lines
-from linkmatch_ray.core.outcome import MatchOptions
+from linkmatch_ray.core.outcome import Format, MatchOptions
 from linkmatch_ray.core.parts import PART_BYTES_MAX, PART_ENTRIES_MAX, Part, PartWriter
 from linkmatch_ray.core.window import LOW, Buffers, Source, Window
 
@@ -56,14 +56,20 @@ def _walk(
     limit = options.max_record_bytes
     lines = Lines(window, writer, judge, limit, stop)
     if start:
-        lines.skip_begun()
-        yield from lines.walk()
+        if lines.skip_begun():
+            yield from lines.walk()
         return
+    window.fill()
     try:
-        layout = find_layout(window, options)
+        window.drop(LOW + text_start(window.text(LOW, HEAD_BYTES)))
     except Damage as damage:
         writer.rest(damage, LOW)
         return
+    if not writer.skip_white():
+        if window.corrupt is not None:
+            writer.rest(window.corrupt, LOW)
+        return
+    layout = _find_layout(window, options)
     if options.records_at is not None:
         walk_document(window, writer, judge, limit, KeyPath.parse(options.records_at))
     elif layout == "array":
@@ -72,3 +78,10 @@ def _walk(
         walk_object(window, writer, judge, limit)
     else:
         yield from lines.walk()
+
+
+def _find_layout(window: Window, options: MatchOptions) -> Format:
+    finder = LayoutFinder(options)
+    while (layout := finder.find(window.buffer, LOW, window.end, ended=window.ended)) is None:
+        window.fill()
+    return layout

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from linkmatch_ray.core.careful import Damage
-from linkmatch_ray.core.frames import UInt8s, back_over_white, skip_white
+from linkmatch_ray.core.frames import NEWLINE, UInt8s, back_over_white
 
 WINDOW_BYTES: Final = 8 << 20
 """How much is read and scanned at a time. Less, and the parser's set-up shows; more, and caches are left."""
@@ -20,6 +20,10 @@ WINDOW_BYTES_MIN: Final = 16
 
 LOW: Final = 16
 """Where a window begins in the buffer: the byte before it and some after it belong to the scan."""
+
+
+WHITE_BYTES_MAX: Final = 64 << 20
+"""How much white space behind a record is held with it."""
 
 
 class Source(Protocol):
@@ -55,13 +59,21 @@ class Buffers:
         self.buffer = bytearray(LOW + window_bytes + LOW)
 
     def grow(self, held: int) -> None:
-        """Make room behind `held` bytes: a record is longer than the buffer."""
-        self.buffer = self.buffer[: LOW + held] + bytes(held + self.window_bytes + LOW)
+        """Make room behind `held` bytes, of which a record is longer than the buffer.
+
+        Twice as much, as what is held is looked at again with what comes: all in all it is looked at twice.
+        """
+        self.buffer = self.buffer[: LOW + held] + bytes(max(held, self.window_bytes) + LOW)
 
     def shrink(self) -> None:
         """Back to one window, after an input with long records."""
         if len(self.buffer) > LOW + self.window_bytes + LOW:
             self.buffer = bytearray(LOW + self.window_bytes + LOW)
+
+
+def held_max(record_bytes: int) -> int:
+    """How long a record may be with the white space behind it, given how long it may be by itself."""
+    return max(record_bytes, WHITE_BYTES_MAX)
 
 
 class Window:
@@ -71,6 +83,7 @@ class Window:
         offset: Where in the input `buffer[LOW]` is, in decompressed bytes.
         held: How many bytes are held.
         ended: Nothing follows what is held.
+        begun: Something of the line that it begins with was before it.
         corrupt: Why the input ended early, where it cannot be decompressed further.
     """
 
@@ -78,7 +91,7 @@ class Window:
         self._source, self._buffers = source, buffers
         self.offset = offset
         self.held = 0
-        self.ended = False
+        self.ended = self.begun = False
         self.corrupt: Damage | None = None
 
     @property
@@ -114,11 +127,10 @@ class Window:
         self.ended = count < size or self.corrupt is not None
 
     def fill_up_to(self, limit: int) -> bool:
-        """Hold the rest of the input, if that is no more than `limit` bytes but for white space around it; returns
+        """Hold the rest of the input if it is no longer than `limit` bytes, white space behind it left aside; returns
         whether it is."""
         while True:
-            start = skip_white(self.buffer, LOW, self.end)
-            if back_over_white(self.buffer, start, self.end) - start > limit:
+            if self.held > held_max(limit) or back_over_white(self.buffer, LOW, self.end) - LOW > limit:
                 return False
             if self.ended:
                 return True
@@ -127,6 +139,8 @@ class Window:
     def drop(self, upto: int) -> None:
         """Forget the buffer before the position `upto`."""
         buffer, end = self._buffers.buffer, self.end
+        if upto > LOW:
+            self.begun = buffer[upto - 1] != NEWLINE
         buffer[LOW : LOW + end - upto] = buffer[upto:end]
         self.offset += upto - LOW
         self.held = end - upto

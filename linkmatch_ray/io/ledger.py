@@ -219,6 +219,11 @@ class Ledger:
         row = self._db.execute(sql, (file,)).fetchone()
         return Ends(*row) if row else None
 
+    def settled(self) -> Ends:
+        """Where the outputs of the files that are complete end: what is before that is never taken back."""
+        frontier = self.frontier()
+        return (self.file_start(frontier.next.file) if frontier.next[1:] != (0, 0) else None) or frontier.ends
+
     def progress_in_file(self, file: int, range_: int) -> tuple[int, int, int, int]:
         """Indexes and lines of a file in the ranges before `range_`, and in that range."""
         sql = "SELECT COALESCE(SUM(indexes), 0), COALESCE(SUM(lines), 0) FROM pieces WHERE file = ? AND range "

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from itertools import islice
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -28,6 +29,7 @@ from linkmatch_ray.io.directory import Directory
 from linkmatch_ray.io.earlier import Earlier, Origins
 from linkmatch_ray.io.inputs import unpack_files
 from linkmatch_ray.io.ledger import Ends, Frontier, Key, PieceRow
+from linkmatch_ray.io.matches import matches
 from linkmatch_ray.io.report import count_hits, count_reasons, report_lines
 from linkmatch_ray.io.results import MATCHED, QUARANTINE, RESTRICTIONS, SUMMARY, UNMATCHED, results_at
 from linkmatch_ray.io.trouble import told
@@ -49,6 +51,7 @@ class Receipt(NamedTuple):
         durable: What is before this piece survives a crash.
         taken: What is before this piece is written.
         ends: Of the durable outputs.
+        settled: Of the durable outputs of complete files, which are never taken back.
         counts, input_bytes: Sums over what is written.
         more: The pieces of an earlier job come next; another call takes them.
     """
@@ -56,6 +59,7 @@ class Receipt(NamedTuple):
     durable: Key
     taken: Key
     ends: Ends
+    settled: Ends
     counts: Counts
     input_bytes: int
     more: bool = False
@@ -137,7 +141,7 @@ class Collector:
         self._place.sync()
         self._results.sync()
         self._frontier = self._recover()
-        self._durable = self._frontier
+        self._durable, self._settled = self._frontier, self._ledger.settled()
         self._rows: list[PieceRow] = []
         self._faults: list[tuple[str, int]] = []
         self._committed_at = time.monotonic()
@@ -245,7 +249,8 @@ class Collector:
     def _receipt(self) -> Receipt:
         counts, following = replace(self._counts), self._frontier.next
         more = self._earlier is not None and self._earlier.at(following) is not None
-        return Receipt(self._durable.next, following, self._durable.ends, counts, self._input_bytes, more)
+        ends = self._durable.ends
+        return Receipt(self._durable.next, following, ends, self._settled, counts, self._input_bytes, more)
 
     def _take_earlier(self) -> bool:
         """Take over the pieces that an earlier job has at the frontier, so many as are committed together; returns
@@ -351,6 +356,7 @@ class Collector:
                 output.sync()
             with self._reading:
                 self._ledger.commit(self._rows, self._faults, self._frontier)
+                self._settled = self._ledger.settled()
             self._rows, self._faults = [], []
             self._durable = self._frontier
         self._committed_at = time.monotonic()
@@ -407,26 +413,10 @@ class Collector:
         }
 
     def matches(self, start: int = 0, limit: int = 100) -> list[bytes]:
-        """Lines `start` to `start + limit` of the matched output, as far as they are durable."""
-        limit = min(limit, MATCHES_MAX)
-        found: list[bytes] = []
+        """Lines `start` to `start + limit` of the matched output, as far as files are complete and durable."""
         with self._reading:
-            place = self._ledger.matched_from(start) if limit > 0 else None
-            if place is None:
-                return found
-            end = self._ledger.frontier().ends.matched
-            file = self._place.open(MATCHED)  # it may be moved once the lock is let go
-        offset, before = place
-        with file:
-            file.seek(offset)
-            for number in range(before, start + limit):
-                if offset >= end:
-                    break
-                line = file.readline()
-                offset += len(line)
-                if number >= start:
-                    found.append(line)
-        return found
+            lines = matches(self._place, self._ledger, start)  # the file may be moved once the lock is let go
+        return list(islice(lines, max(0, min(limit, MATCHES_MAX))))
 
     def cancel(self) -> None:
         """Have the job stop; what was committed is safe and it can be resumed."""

@@ -126,6 +126,7 @@ class Progress:
         files, files_done: Files in the plan, and how many of them are wholly durable.
         bytes_total, bytes_done: Input as stored, and as read (decompressed).
         ends: Durable bytes of each output, by name.
+        settled: As `ends`, but of complete files only: these bytes are never taken back.
     """
 
     files: int = 0
@@ -134,6 +135,7 @@ class Progress:
     bytes_done: int = 0
     counts: Counts = field(default_factory=Counts)
     ends: dict[str, int] = field(default_factory=dict)
+    settled: dict[str, int] = field(default_factory=dict)
 
 
 class Driver:
@@ -229,6 +231,7 @@ class Driver:
             bytes_done=receipt.input_bytes,
             counts=receipt.counts,
             ends=receipt.ends._asdict(),
+            settled=receipt.settled._asdict(),
         )
 
     def finish(self, index: Any, details: Callable[[Counts], dict[str, Any]]) -> dict[str, Any]:

@@ -6,7 +6,8 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import closing, suppress
+from itertools import islice
 from typing import Any, Final
 
 from linkmatch_ray.core.outcome import MatchOptions
@@ -15,8 +16,9 @@ from linkmatch_ray.errors import ClusterError, DirectoryInUse, InputError, JobEr
 from linkmatch_ray.io.directory import Directory
 from linkmatch_ray.io.earlier import Origins
 from linkmatch_ray.io.inputs import InputFile, list_inputs, pack_files
+from linkmatch_ray.io.matches import matches
 from linkmatch_ray.io.restrictions import Restrictions
-from linkmatch_ray.io.results import CANCEL_SECONDS, MATCHED, Results, in_use, results_at
+from linkmatch_ray.io.results import CANCEL_SECONDS, Results, in_use, results_at
 from linkmatch_ray.io.trouble import told
 from linkmatch_ray.runtime.address import NAMESPACE
 from linkmatch_ray.runtime.collector import Collector
@@ -102,20 +104,18 @@ class Job:
         return self._summary
 
     def matches(self, start: int = 0, limit: int = 100) -> list[bytes]:
-        """Lines `start` to `start + limit` of the matched output, as far as they are durable."""
+        """Lines `start` to `start + limit` of the matched output, as far as files are complete and durable."""
         if self._collector is not None and not self._done.is_set():
             import ray
 
             found: list[bytes] = ray.get(self._collector.matches.remote(start, limit))
             return found
-        lines: list[bytes] = []
-        with self._results.open(MATCHED) as file:
-            for number, line in enumerate(file):
-                if number >= start + limit:
-                    break
-                if number >= start:
-                    lines.append(line)
-        return lines
+        with told(self._results):
+            ledger = self._results.ledger()
+            if ledger is None:
+                return []
+            with closing(ledger):
+                return list(islice(matches(self._results, ledger, start), max(0, limit)))
 
     def cancel(self) -> None:
         """Stop it; what was committed is safe and the job can be resumed. `result` then raises `Interrupted`."""

@@ -11,17 +11,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from linkmatch_ray.core.careful import Damage, parse
-from linkmatch_ray.core.frames import skip_white
 from linkmatch_ray.core.inflate import is_compressed
+from linkmatch_ray.core.layout import layout_of
 from linkmatch_ray.core.outcome import MatchOptions
 from linkmatch_ray.core.parts import PART_BYTES_MAX
+from linkmatch_ray.errors import UsageError
 from linkmatch_ray.io.earlier import Origins
 from linkmatch_ray.io.inputs import InputFile
 from linkmatch_ray.io.reader import Changed, open_input
 
 UNIT_BYTES: Final = 64 << 20
 """How much one task reads, about. A task costs 2 ms of driver and raylet, and some 60 ms at 0.5 GB/s a core."""
+
+UNIT_BYTES_MIN: Final = 16
+"""A smaller one would be read for the sake of its neighbours only."""
 
 UNIT_FILES_MAX: Final = 8192
 """No more files than this in a unit: their rows in the ledger are committed together."""
@@ -49,6 +52,10 @@ class PlanOptions:
     unit_bytes: int = UNIT_BYTES
     part_bytes: int = PART_BYTES_MAX
     one_file_per_task: bool = False
+
+    def __post_init__(self) -> None:
+        if self.unit_bytes < UNIT_BYTES_MIN:
+            raise UsageError(f"unit_bytes={self.unit_bytes}: too small. Give {UNIT_BYTES_MIN} or more.")
 
 
 class Unit(NamedTuple):
@@ -140,8 +147,8 @@ def _cuttable(files: list[InputFile], options: MatchOptions, unit_bytes: int) ->
 
 
 def _is_lines(file: InputFile, options: MatchOptions) -> bool:
-    """Whether a file can be cut at newlines: plain, and its first record is a line."""
-    if options.records_at is not None or options.format in ("array", "object"):
+    """Whether a file can be cut at newlines: plain, and lines to who reads it."""
+    if options.records_at is not None:
         return False
     try:
         with open_input(file, SNIFF_BYTES) as opened:
@@ -150,17 +157,4 @@ def _is_lines(file: InputFile, options: MatchOptions) -> bool:
                 return False
     except (OSError, Changed):
         return False  # the task that reads it says so
-    if is_compressed(head) or head[:2] in (b"\xff\xfe", b"\xfe\xff") or 0 in head[:4]:
-        return False
-    if options.format == "lines":
-        return True
-    text = bytearray(head.removeprefix(b"\xef\xbb\xbf"))
-    first = skip_white(text, 0, len(text))
-    newline = text.find(b"\n", first)
-    if newline < 0 or text[first : first + 1] == b"[":
-        return False
-    try:
-        parse(bytes(text[first:newline]))
-    except Damage:
-        return False
-    return True
+    return not is_compressed(head) and layout_of(head, options) == "lines"

@@ -3,16 +3,20 @@
 import contextlib
 import json
 import sqlite3
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from linkmatch_ray.cli.submission import _Copier
 from linkmatch_ray.core.outcome import FAULT_PART, Counts, Entry, Piece, digest
 from linkmatch_ray.errors import DirectoryInUse, JobChanged, UsageError
 from linkmatch_ray.io import directory
 from linkmatch_ray.io.inputs import InputFile, pack_files
 from linkmatch_ray.io.ledger import Key, Ledger
+from linkmatch_ray.io.matches import matches
 from linkmatch_ray.io.restrictions import Restrictions
+from linkmatch_ray.io.results import results_at
 from linkmatch_ray.runtime.collector import Collector
 from linkmatch_ray.runtime.tasks import PartBody
 
@@ -144,13 +148,19 @@ def test_steps_back_where_a_power_cut_took_data(make, tmp_path):
     assert path.read_bytes() == b"aaaa\n"
 
 
+def fault(file):
+    """What a task gives once it has seen that its file changed."""
+    entry = Entry(None, None, 0, 10, "changed", "it changed")
+    return Piece(file, 0, FAULT_PART, fault=entry, counts=Counts(entries=1))
+
+
 def test_a_file_that_changed_is_rolled_back_to_one_entry(make, tmp_path):
     """Parts of a file that were durable already go, and its neighbours stay."""
     collector = make(ranges=(1, 3, 1))
     collector.commit(part((0, 0, 0, True, b"a\n"), (1, 0, 0, True, b"gone\n")))
     collector.flush()
-    fault = Entry(None, None, 0, 10, "changed", "it changed")
-    collector.commit(PartBody([Piece(1, 1, 0, fault=fault, counts=Counts(entries=1))], [], []))
+    entry = Entry(None, None, 0, 10, "changed", "it changed")
+    collector.commit(PartBody([Piece(1, 1, 0, fault=entry, counts=Counts(entries=1))], [], []))
     collector.commit(part((2, 0, 0, True, b"b\n")))
     collector.flush()
     assert matched(tmp_path) == b"a\nb\n"
@@ -167,9 +177,7 @@ def test_a_file_that_changed_after_its_first_parts_is_rolled_back(make, tmp_path
     collector = make(ranges=(1, 1))
     collector.commit(part((0, 0, 0, False, b"gone\n"), (0, 0, 1, False, b"gone too\n")))
     collector.flush()
-    fault = Entry(None, None, 0, 10, "changed", "it changed")
-    piece = Piece(0, 0, FAULT_PART, fault=fault, counts=Counts(entries=1))
-    assert collector.commit(PartBody([piece], [], [])).taken == Key(1, 0, 0)
+    assert collector.commit(PartBody([fault(0)], [], [])).taken == Key(1, 0, 0)
     collector.flush()
     assert matched(tmp_path) == b""
 
@@ -217,3 +225,36 @@ def test_other_peoples_files_are_safe(tmp_path):
     (tmp_path / "thesis.txt").write_text("all my work")
     with pytest.raises(UsageError, match=r"no result directory"):
         Collector(str(tmp_path), files(1), [1], SETTINGS).open()
+
+
+def test_a_file_that_is_rolled_back_was_never_given(make, tmp_path, capfdbinary):
+    """`-o -` and `matches` have what comes of complete files, so nothing is taken back and nothing after it is lost."""
+    collector = make(ranges=(1, 1, 1))
+    job = SimpleNamespace(directory=str(tmp_path / "out"))
+    copier = _Copier(job, "matched.jsonl")
+    text = b"as long as what was rolled back\n"
+    steps = (
+        (part((0, 0, 0, True, b"first\n")), [b"first\n"]),
+        (part((1, 0, 0, False, b"it will be taken back\n")), [b"first\n"]),
+        (part((1, 0, 1, False, b"and so will this\n")), [b"first\n"]),
+        (PartBody([fault(1)], [], []), [b"first\n"]),
+        (part((2, 0, 0, False, text)), [b"first\n"]),
+        (part((2, 0, 1, True, b"last\n")), [b"first\n", text, b"last\n"]),
+    )
+    for body, lines in steps:
+        collector.commit(body)
+        copier.copy(collector.flush().settled._asdict())
+        assert collector.matches() == lines
+    assert collector.matches(1, 1) == [text]
+    assert collector.matches(3) == []
+    assert capfdbinary.readouterr().out == b"".join(steps[-1][1]) == matched(tmp_path)
+
+
+def test_what_an_interrupted_job_has_of_an_incomplete_file_is_not_given(make, tmp_path):
+    """It may still be rolled back when the job is resumed."""
+    first = make(ranges=(1, 2))
+    first.commit(part((0, 0, 0, True, b"first\n"), (1, 0, 0, True, b"second\n")))
+    first.close()
+    with contextlib.closing(Ledger(tmp_path / "out" / "ledger.sqlite")) as ledger:
+        assert list(matches(results_at(tmp_path / "out"), ledger, 0)) == [b"first\n"]
+    assert make(ranges=(1, 2)).flush().settled.matched == len(b"first\n")

@@ -33,9 +33,11 @@ def corpus(tmp_path_factory):
     return path, restrictions, expected
 
 
-def begin(corpus, output):
+def begin(corpus, output, *before):
     path, restrictions, _ = corpus
-    return submit([path], restrictions, output=output, options=MatchOptions(), workers=2, unit_bytes=UNIT_BYTES)
+    return submit(
+        [*before, path], restrictions, output=output, options=MatchOptions(), workers=2, unit_bytes=UNIT_BYTES
+    )
 
 
 def when_under_way(job):
@@ -99,15 +101,21 @@ def test_cancelled_and_resumed(corpus, tmp_path):
 
 
 def test_other_programs_ask_the_collector(corpus, tmp_path):
-    """The named actor answers while the job runs."""
+    """The named actor answers while the job runs, with what comes of the files that are complete."""
     import ray
 
-    job = begin(corpus, tmp_path / "out")
+    first = tmp_path / "first.json"
+    first.write_bytes(b'{"data": 0, "n": "first"}\n{"data": 3, "n": "second"}\n')
+    job = begin(corpus, tmp_path / "out", first)
     when_under_way(job)
     collector = ray.get_actor(f"linkmatch:{job.id}", namespace="linkmatch")
     progress = ray.get(collector.progress.remote())
     assert progress["state"] == "running"
-    assert ray.get(collector.matches.remote(0, 3)) == corpus[2].splitlines(keepends=True)[:3]
+    assert ray.get(collector.matches.remote(0, 3)) == first.read_bytes().splitlines(keepends=True)
+    assert job.matches(1, 2) == first.read_bytes().splitlines(keepends=True)[1:]
     assert ray.get(collector.summary.remote()) is None
-    assert_expected(job, corpus, tmp_path / "out")
-    assert job.matches(1, 2) == corpus[2].splitlines(keepends=True)[1:3]
+    job.result(DEADLINE_SECONDS)
+    assert job.matches(1, 3) == [
+        first.read_bytes().splitlines(keepends=True)[1],
+        *corpus[2].splitlines(keepends=True)[:2],
+    ]

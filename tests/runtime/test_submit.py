@@ -187,7 +187,7 @@ def test_the_same_bytes_with_bad_lines_at_any_workers_and_sizes(rooms, damaged, 
     files = [(str(path), path.read_bytes()) for path in paths]
     results, total = oracle.match_all(files, restrictions, [("data", "data")], emit="both")
     seen = []
-    for workers, unit_bytes, part_bytes in ((1, 1 << 20, 1 << 20), (2, 50, 30), (4, 9, 1)):
+    for workers, unit_bytes, part_bytes in ((1, 1 << 20, 1 << 20), (2, 50, 30), (4, 16, 1)):
         output = directory / f"out-{workers}"
         sizes_given = {"workers": workers, "unit_bytes": unit_bytes, "part_bytes": part_bytes}
         summary, streams = run(paths, Restrictions.load(restrictions), output, emit="both", **sizes_given)

@@ -1,0 +1,35 @@
+"""The matched records that other programs may have while a job runs: those of complete files.
+
+A file that is not complete may still be rolled back (`changed`), and its bytes be written over by the next one's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from linkmatch_ray.io.ledger import Ledger
+from linkmatch_ray.io.results import MATCHED, Results
+
+
+def matches(results: Results, ledger: Ledger, start: int) -> Iterator[bytes]:
+    """The lines of the matched output from number `start` on, as far as files are complete and durable.
+
+    The ledger is asked and the output opened before this returns.
+    """
+    place = ledger.matched_from(start)
+    if place is None:
+        return iter(())
+    offset, number = place
+    return _lines(results.open(MATCHED), offset, ledger.settled().matched, start - number)
+
+
+def _lines(file: BinaryIO, offset: int, end: int, skipped: int) -> Iterator[bytes]:
+    with file:
+        file.seek(offset)
+        while offset < end and (line := file.readline()):
+            offset += len(line)
+            if skipped:
+                skipped -= 1
+            else:
+                yield line
