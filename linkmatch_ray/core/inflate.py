@@ -5,8 +5,10 @@ What could be decompressed comes out to the last byte before the damage, whereve
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from struct import Struct
 from typing import Any, Final, Protocol
 
 import zstandard
@@ -21,9 +23,15 @@ ZSTD_MAGICS: Final = (b"\x28\xb5\x2f\xfd", *(bytes([n]) + b"\x2a\x4d\x18" for n 
 INFLATED_BYTES_MIN: Final = 1 << 30
 """What any input may decompress to, however small it is."""
 
-
 HEADER_BYTES_MAX: Final = 1 << 20
 """A gzip header longer than this is left to the decoder as it comes."""
+
+BEGINNING_BYTES: Final = 512
+"""How much of a member is given to the decoder at first: there may be many that are shorter, in one read of the input,
+and what a decoder does not use it copies."""
+
+OUTPUT_BYTES: Final = 1 << 16
+"""Members are decompressed one after another until this much has come of them."""
 
 
 class Readable(Protocol):
@@ -49,28 +57,32 @@ class _Codec:
 
     Attributes:
         name: For reasons.
-        header_bytes: How long the header is that a member begins with, or 0 where more is needed to know. It is
-            given to the decoder in one piece, as isal does not resume within one.
         magics: What a member begins with; all of one length.
-        decoder: Makes an object with `decompress`, `eof` and `unused_data` that reads one member.
+        header_bytes: How long the header is that a member begins with at a place in some data, or 0 where more is
+            needed to know. It is given to the decoder in one piece, as isal does not resume within one.
+        skip: Where a member begins, or something else, at a place in some data or behind it; what is passed over
+            gives nothing.
+        decoders: Makes, for one input, what makes an object with `decompress`, `eof` and `unused_data` that reads one
+            member.
         errors: What it raises for damaged data.
         input_bytes: How much is given to it at once. Little, as all that comes out of it is held in memory: some
             30 MB at the worst for gzip, 128 MB for zstd.
     """
 
     name: str
-    header_bytes: Callable[[bytes], int]
     magics: tuple[bytes, ...]
-    decoder: Callable[[], Any]
+    header_bytes: Callable[[bytes, int], int]
+    skip: Callable[[bytes, int], int]
+    decoders: Callable[[], Callable[[], Any]]
     errors: type[Exception]
     input_bytes: int
 
 
-def _gzip_header_bytes(data: bytes) -> int:
+def _gzip_header_bytes(data: bytes, start: int) -> int:
     """RFC 1952, 2.3: ten bytes, and four optional fields."""
-    if len(data) < 10:
+    if len(data) < start + 10:
         return 0
-    flags, at = data[3], 10
+    flags, at = data[start + 3], start + 10
     if flags & 4:  # FEXTRA
         at += 2 + int.from_bytes(data[at : at + 2], "little")
     for flag in (8, 16):  # FNAME, FCOMMENT
@@ -79,20 +91,48 @@ def _gzip_header_bytes(data: bytes) -> int:
             if not at:
                 return 0
     at += 2 if flags & 2 else 0  # FHCRC
-    return at if at <= len(data) else 0
+    return at - start if at <= len(data) else 0
 
+
+def _skip_zeros(data: bytes, start: int) -> int:
+    """gzip is padded with them to whole blocks, on tapes once."""
+    if start == len(data) or data[start]:
+        return start
+    return len(data) - len(data[start:].lstrip(b"\0"))
+
+
+def _skip_frames(data: bytes, start: int) -> int:
+    """RFC 8878, 3.1.2: skippable frames, those that are whole. There may be millions, and each would be a decoder."""
+    while (start := _skip_zeros(data, start)) + _SKIPPABLE.size <= len(data):
+        magic, size = _SKIPPABLE.unpack_from(data, start)
+        behind = start + _SKIPPABLE.size + size
+        if magic & ~0xF != _SKIPPABLE_MAGIC or behind > len(data):
+            break
+        start = behind
+    return start
+
+
+_SKIPPABLE: Final = Struct("<II")
+_SKIPPABLE_MAGIC: Final = 0x184D2A50
 
 _ISAL_ERROR: Final[type[Exception]] = isal_zlib.IsalError  # type: ignore[assignment]  # an instance, to its stub
 _GZIP: Final = _Codec(
-    "gzip", _gzip_header_bytes, (GZIP_MAGIC,), lambda: isal_zlib.decompressobj(31), _ISAL_ERROR, 1 << 15
+    name="gzip",
+    magics=(GZIP_MAGIC,),
+    header_bytes=_gzip_header_bytes,
+    skip=_skip_zeros,
+    decoders=lambda: lambda: isal_zlib.decompressobj(31),
+    errors=_ISAL_ERROR,
+    input_bytes=1 << 15,
 )
 _ZSTD: Final = _Codec(
-    "zstd",
-    lambda data: 4,
-    ZSTD_MAGICS,
-    lambda: zstandard.ZstdDecompressor().decompressobj(),
-    zstandard.ZstdError,
-    1 << 12,
+    name="zstd",
+    magics=ZSTD_MAGICS,
+    header_bytes=lambda data, start: 4,
+    skip=_skip_frames,
+    decoders=lambda: zstandard.ZstdDecompressor().decompressobj,
+    errors=zstandard.ZstdError,
+    input_bytes=1 << 12,
 )
 
 
@@ -138,9 +178,12 @@ class _Inflating:
 
     def __init__(self, raw: Raw, codec: _Codec, limit: int | None) -> None:
         self._raw, self._codec, self._limit = raw, codec, limit
-        self._input, self._read = b"", 0  # what was read last and is to be decompressed; all that was read
+        self._new_decoder = codec.decoders()
+        self._input, self._at = b"", 0  # what was read last, and how much of it is done with
+        self._read = 0  # all that was read
         self._decoder: Any = None
-        self._member = 0  # where in the input the member began
+        self._member, self._header = 0, 0  # where in the file the member began; how long its header is, if known
+        self._given = 0  # what came of it
         self._size = 0
         self._pending = memoryview(b"")
         self._damage: Damage | None = None
@@ -173,65 +216,98 @@ class _Inflating:
 
     def _more(self) -> bytes:
         """The next bytes; none at the end, and where `_damage` says why there are no more."""
-        while self._fill():
-            if self._decoder is None:
-                self._decoder, self._member = self._codec.decoder(), self._read - len(self._input)
-            try:
-                out: bytes = self._decoder.decompress(self._input)
-            except self._codec.errors as error:
-                name = self._codec.name
-                self._damage = Damage(f"corrupt_{name}", f"damaged {name} data")
-                if "memory" in str(error):  # all that zstandard says of it
-                    self._damage = Damage("zstd_window", "zstd data with a window of more than 128 MB")
-                    return b""
-                return self._salvage()
-            if self._decoder.eof:
-                self._input, self._decoder = self._decoder.unused_data, None
-            else:
-                self._input = b""
-            if out:
-                return out
-        return b""
+        chunks, size = [], 0
+        while size < OUTPUT_BYTES and self._damage is None and self._fill():
+            chunks.append(self._decompress())
+            size += len(chunks[-1])
+        return b"".join(chunks)
+
+    def _decompress(self) -> bytes:
+        """What comes of the input, or of the beginning of it where a member begins, which may be short."""
+        size = len(self._input) - self._at
+        if self._decoder is None:
+            self._decoder, self._member, self._given = self._new_decoder(), self._read - size, 0
+            size = min(size, max(BEGINNING_BYTES, self._header))
+        data = memoryview(self._input)[self._at : self._at + size]
+        try:
+            out: bytes = self._decoder.decompress(data)
+        except self._codec.errors as error:
+            name = self._codec.name
+            self._damage = Damage(f"corrupt_{name}", f"damaged {name} data")
+            if "memory" in str(error):  # all that zstandard says of it
+                self._damage = Damage("zstd_window", "zstd data with a window of more than 128 MB")
+                return b""
+            return self._salvage()
+        self._at += size
+        self._given += len(out)
+        if self._decoder.eof:
+            self._at -= len(self._decoder.unused_data)
+            self._decoder = None
+        return out
 
     def _fill(self) -> bool:
         """Have input, which begins a member if there is no decoder; False at the end or at what is none."""
         codec = self._codec
-        while True:
-            if self._decoder is None and self._read:
-                self._input = self._input.lstrip(b"\0")  # gzip is padded with them to whole blocks, on tapes once
-            if self._decoder is not None and self._input:
-                break
-            if self._decoder is None and len(self._input) >= len(codec.magics[0]):
-                known = self._input.startswith(codec.magics) and len(self._input) < HEADER_BYTES_MAX
-                if not known or codec.header_bytes(self._input):
-                    break
-            more = self._raw.read(codec.input_bytes)
+        while not (self._at < len(self._input) if self._decoder is not None else self._begins_member()):
+            more = self._read_wholly(codec.input_bytes)
             if not more:
                 break
             self._read += len(more)
-            self._input += more
-        if self._decoder is not None and not self._input:
+            self._input, self._at = self._input[self._at :] + more, 0
+        if self._at < len(self._input):
+            if self._decoder is None and not self._input.startswith(codec.magics, self._at):
+                self._damage = Damage(f"corrupt_{codec.name}", f"something that is no {codec.name} follows it")
+                return False
+            return True
+        if self._decoder is not None:
             self._damage = Damage(f"truncated_{codec.name}", "the compressed data ends too early")
+        return False
+
+    def _begins_member(self) -> bool:
+        """Pass over what may be between members; returns whether the input is enough to begin one, or is none."""
+        codec = self._codec
+        self._at = codec.skip(self._input, self._at)
+        left = len(self._input) - self._at
+        if left < len(codec.magics[0]):
             return False
-        if self._decoder is None and self._input and not self._input.startswith(codec.magics):
-            self._damage = Damage(f"corrupt_{codec.name}", f"something that is no {codec.name} follows it")
-            return False
-        return bool(self._input)
+        known = self._input.startswith(codec.magics, self._at)
+        self._header = codec.header_bytes(self._input, self._at) if known else 0
+        return not known or self._header > 0 or left >= HEADER_BYTES_MAX
 
     def _salvage(self) -> bytes:
-        """What the input gave before the damage in it: the member is read once more, the last input byte by byte."""
-        decoder, left = self._codec.decoder(), self._read - len(self._input) - self._member
+        """What the member gives before the damage in it and was not given yet.
+
+        It is read once more, in pieces that begin elsewhere, so the decoder may fail a little earlier or later; then
+        again, and the piece in which it fails, and the one before, go to it byte by byte: isal looks ahead.
+        """
+        decoder, sound = self._new_decoder(), 0
+        with suppress(self._codec.errors):
+            for piece in self._pieces():
+                decoder.decompress(piece)
+                sound += len(piece)
+        sound -= self._codec.input_bytes
+        decoder, saved, skipped, header = self._new_decoder(), bytearray(), self._given, self._header
+        with suppress(self._codec.errors):
+            for piece in self._pieces():
+                whole = len(piece) if sound > 0 else header
+                sound, header = sound - len(piece), 0
+                for data in (piece[:whole], *(piece[place : place + 1] for place in range(whole, len(piece)))):
+                    out = decoder.decompress(data)
+                    saved += out[skipped:]
+                    skipped -= min(skipped, len(out))
+        return bytes(saved)
+
+    def _pieces(self) -> Iterator[bytes]:
+        """The member, and what follows it, in pieces of one length; the first one has its header."""
         self._raw.seek(self._member)
-        while left:
-            data = self._raw.read(min(left, self._codec.input_bytes)) or b""
-            left -= len(data)
-            decoder.decompress(data)
-        saved = []
-        header = self._codec.header_bytes(self._input) if self._read - len(self._input) == self._member else 0
-        try:
-            saved.append(decoder.decompress(self._input[:header]))
-            for place in range(header, len(self._input)):
-                saved.append(decoder.decompress(self._input[place : place + 1]))
-        except self._codec.errors:
-            pass
-        return b"".join(saved)
+        wanted = max(self._codec.input_bytes, self._header)
+        while piece := self._read_wholly(wanted):
+            yield piece
+            wanted = self._codec.input_bytes
+
+    def _read_wholly(self, size: int) -> bytes:
+        """As many bytes as that, or all that are left: what is salvaged must not depend on how reads come in."""
+        data = self._raw.read(size) or b""
+        while data and len(data) < size and (more := self._raw.read(size - len(data))):
+            data += more
+        return data

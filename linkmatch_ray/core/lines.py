@@ -25,7 +25,7 @@ class Lines:
         """Pass over the line that began before the range; the window starts one byte before it. Returns whether
         another begins in the range."""
         window, newline = self._window, -1
-        while newline < 0 and not window.ended and not self._is_behind:
+        while newline < 0 and not window.ended and (self._stop is None or window.offset < self._stop):
             self._fill()
             newline = _newline(window)
             window.drop(newline + 1 if newline >= 0 else window.end)
@@ -66,13 +66,9 @@ class Lines:
         return True
 
     @property
-    def _is_behind(self) -> bool:
-        """Whether the window starts at or behind the end of the range."""
-        return self._stop is not None and self._window.offset >= self._stop
-
-    @property
     def _done(self) -> bool:
-        passed = self._is_behind and not self._window.begun
+        """Whether no line is left that begins in the range."""
+        passed = self._stop is not None and self._window.line_offset >= self._stop
         return passed or (self._window.ended and not self._window.held)
 
     def _fill(self) -> None:

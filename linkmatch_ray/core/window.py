@@ -10,7 +10,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from linkmatch_ray.core.careful import Damage
-from linkmatch_ray.core.frames import NEWLINE, UInt8s, back_over_white
+from linkmatch_ray.core.frames import UInt8s, back_over_white
 
 WINDOW_BYTES: Final = 8 << 20
 """How much is read and scanned at a time. Less, and the parser's set-up shows; more, and caches are left."""
@@ -83,15 +83,15 @@ class Window:
         offset: Where in the input `buffer[LOW]` is, in decompressed bytes.
         held: How many bytes are held.
         ended: Nothing follows what is held.
-        begun: Something of the line that it begins with was before it.
+        line_offset: Where in the input the line begins that `buffer[LOW]` is in.
         corrupt: Why the input ended early, where it cannot be decompressed further.
     """
 
     def __init__(self, source: Source, buffers: Buffers, offset: int = 0) -> None:
         self._source, self._buffers = source, buffers
-        self.offset = offset
+        self.offset = self.line_offset = offset
         self.held = 0
-        self.ended = self.begun = False
+        self.ended = False
         self.corrupt: Damage | None = None
 
     @property
@@ -139,8 +139,9 @@ class Window:
     def drop(self, upto: int) -> None:
         """Forget the buffer before the position `upto`."""
         buffer, end = self._buffers.buffer, self.end
-        if upto > LOW:
-            self.begun = buffer[upto - 1] != NEWLINE
+        newline = buffer.rfind(b"\n", LOW, upto)
+        if newline >= 0:
+            self.line_offset = self.offset + newline + 1 - LOW
         buffer[LOW : LOW + end - upto] = buffer[upto:end]
         self.offset += upto - LOW
         self.held = end - upto

@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from random import Random, randrange
+from random import Random
 from typing import Any, NamedTuple
 
 import pytest
@@ -21,7 +21,7 @@ from tests.runtime.power_job import COMPLETE, make_job, make_update, run
 
 pytestmark = pytest.mark.skipif(not can_trace(), reason="needs strace (apt-get install strace), and leave to use it")
 
-SEED = 0 if os.environ.get("CI") else randrange(1 << 32)  # a failure names it
+SEED = int(os.environ.get("LINKMATCH_SEED", "0"))  # `scripts/fuzz` gives others
 DRAWS = 2  # disks by chance after each call, beside the systematic ones
 STATES = 100  # disks of one run that are recovered, where not all of them are
 

@@ -1,0 +1,92 @@
+"""Every border that the core has between two looks at an input, made as narrow as wanted."""
+
+import io
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from unittest import mock
+
+from linkmatch_ray.core import frames, inflate, judge, lines, matcher, scan
+from linkmatch_ray.core.inflate import Plain
+from linkmatch_ray.core.matcher import Matcher
+from linkmatch_ray.core.outcome import Counts
+from linkmatch_ray.core.window import LOW, Buffers, Window
+
+HOSTILE = (b'"', b"\\", b"[", b"{", b"}", b"]", b",", b"\n", b" ", b"\\u00", b'"data":1,', b"\xff")
+"""What lies behind the bytes that were read, in a buffer that was used before."""
+
+
+@dataclass(frozen=True)
+class Borders:
+    """How much is looked at at a time, in bytes; None for what it really is.
+
+    Attributes:
+        window: Of the input.
+        part: Input of a part, where ranges are read.
+        block: Of a window, by a NumPy pass; a multiple of eight.
+        careful: A window that is not cut further where it is refused.
+        tail: Read behind a range's end.
+        compressed: Given to a decoder.
+        poison: Bytes that fill the buffer around what was read.
+    """
+
+    window: int | None = None
+    part: int | None = None
+    block: int | None = None
+    careful: int | None = None
+    tail: int | None = None
+    compressed: int | None = None
+    poison: bytes | None = None
+
+    @contextmanager
+    def drawn(self):
+        """The core with these borders."""
+        with ExitStack() as patches:
+
+            def put(module, name, value):
+                if value is not None:
+                    patches.enter_context(mock.patch.object(module, name, value))
+
+            for module in (frames, scan):
+                put(module, "BLOCK_BYTES", self.block)
+            put(judge, "CAREFUL_BYTES", self.careful)
+            put(lines, "TAIL_BYTES", self.tail)
+            put(matcher, "WINDOW_BYTES_MIN", self.window)
+            put(matcher, "WINDOW_BYTES", self.window)
+            if self.compressed is not None:
+                for name in ("_GZIP", "_ZSTD"):
+                    put(inflate, name, replace(getattr(inflate, name), input_bytes=self.compressed))
+            if self.poison is not None:
+                put(Window, "fill", _poisoned(Window.fill, self.poison))
+                put(Window, "drop", _poisoned(Window.drop, self.poison))
+            yield
+
+
+def _poisoned(method, poison):
+    """The method of a window, after which every byte of the buffer that is not held is hostile."""
+
+    def poisoned(window, *args):
+        method(window, *args)
+        buffer, end = window.buffer, window.end
+        buffer[:LOW] = (poison * LOW)[:LOW]
+        buffer[end:] = (poison * (len(buffer) // len(poison) + 1))[: len(buffer) - end]
+
+    return poisoned
+
+
+def matched_in_ranges(data, restrictions, options, unit_bytes, borders):
+    """What the ranges of a file of lines give, one after another: matched, unmatched, counts and number of entries."""
+    counts, matched, unmatched, entries = Counts(), b"", b"", 0
+    for start in range(0, len(data), unit_bytes):
+        stop = start + unit_bytes if start + unit_bytes < len(data) else None
+        buffers = Buffers(borders.window or unit_bytes)
+        reader = Matcher(
+            restrictions.paths, restrictions.index, options, buffers, part_bytes=borders.part or unit_bytes
+        )
+        source = Plain(io.BytesIO(data[max(0, start - 1) :]))
+        for part in reader.stream(source, b"", start=start, stop=stop):
+            matched += b"".join(part.matched)
+            unmatched += b"".join(part.unmatched)
+            for piece in part.pieces:
+                counts.add(piece.counts)
+                entries += len(piece.entries)
+    return matched, unmatched, counts, entries

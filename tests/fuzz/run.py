@@ -1,0 +1,57 @@
+"""One case of each search, drawn from its seed alone; raises AssertionError where something is not as it must be."""
+
+import random
+from dataclasses import replace
+
+from linkmatch_ray import MatchOptions, match_bytes
+from linkmatch_ray.core.layout import layout_of
+from tests.fuzz import bytes_
+from tests.fuzz import straddle as straddling
+from tests.fuzz.borders import HOSTILE, Borders, matched_in_ranges
+
+
+def straddle(seed):
+    """One input of known content, looked at through random borders: whole, compressed, in ranges."""
+    rng = random.Random(f"straddle {seed}")
+    made = straddling.drawn(rng)
+    borders = _borders(rng)
+    kind = rng.choice(("plain", "plain", "gzip", "zstd"))
+    data = made.data if kind == "plain" else straddling.compress(made.data, kind, rng)
+    straddling.assert_gives(made, data, borders)
+    if layout_of(made.data, straddling.OPTIONS) == "lines":  # else it would not be cut
+        unit = rng.randint(16, 200)
+        with borders.drawn():
+            matched, unmatched, counts, entries = matched_in_ranges(
+                made.data, straddling.LIST, straddling.OPTIONS, unit, borders
+            )
+        assert (matched, unmatched) == (b"".join(made.matched), b"".join(made.unmatched)), (borders, unit)
+        assert (counts.records, entries) == (made.records, made.entries), (borders, unit)
+
+
+def windows(seed):
+    """Any bytes, damaged or not, with any options: the same outcome, to the last word, through any borders."""
+    rng = random.Random(f"windows {seed}")
+    data = bytes_.drawn(rng)
+    options = MatchOptions(
+        emit="both",
+        provenance=rng.random() < 0.3,
+        format=rng.choice(("auto", "auto", "auto", "lines", "array", "object")),
+        records_at=rng.choice((None, None, None, None, "/n", "/a/0")),
+        max_record_bytes=rng.choice((1, 5, 40, 100, 250, 64 << 20)),
+    )
+    wanted = match_bytes(data, straddling.LIST, options)
+    for _ in range(3):
+        borders = replace(_borders(rng), compressed=None)  # what isal gives before damage depends on what it is given
+        with borders.drawn():
+            assert match_bytes(data, straddling.LIST, options) == wanted, (borders, options, data)
+
+
+def _borders(rng):
+    return Borders(
+        window=rng.choice((None, rng.randint(16, 40), rng.randint(16, 400))),
+        block=rng.choice((None, 8, 8 * rng.randint(1, 20))),
+        careful=rng.choice((None, 16, 100)),
+        tail=rng.choice((None, 1, rng.randint(1, 50))),
+        compressed=rng.choice((None, 1, rng.randint(1, 50))),
+        poison=rng.choice((None, *HOSTILE)),
+    )
