@@ -18,6 +18,7 @@ import xxhash
 from linkmatch_ray.errors import InputError, UsageError
 from linkmatch_ray.io.directory import Directory
 from linkmatch_ray.runtime.address import PACKAGE
+from linkmatch_ray.words import is_text, shown
 
 UPLOAD_BYTES_MAX: Final = 100_000_000
 """A longer list must be where the cluster sees it: its dashboard takes 100 MiB in one request."""
@@ -50,7 +51,7 @@ def ship(name: str, option: str, uploads: Path) -> str:
     if Path(name).is_file():
         size = Path(name).stat().st_size
         if size > UPLOAD_BYTES_MAX:
-            raise _too_long(f"{name}: {size:,} bytes", option)
+            raise _too_long(f"{shown(name)}: {size:,} bytes", option)
         place.mkdir()
         shutil.copyfile(name, place / Path(name).name)
         return f"{place.name}/{Path(name).name}"
@@ -61,8 +62,10 @@ def on_cluster(name: str, option: str) -> str:
     """A path or URL as the cluster sees it.
 
     Raises:
-        UsageError: it is a relative path, or tells a password.
+        UsageError: it is a relative path, is not UTF-8, or tells a password.
     """
+    if not is_text(name):  # a Ray job's command line is
+        raise UsageError(f"{shown(name)}: not UTF-8 ({option}), as names in a job's command are. Use --files-from.")
     if "://" in name:
         if urlsplit(name).password:
             raise UsageError(
@@ -71,7 +74,7 @@ def on_cluster(name: str, option: str) -> str:
             )
     elif not name.startswith("/"):
         raise UsageError(
-            f"{name}: a relative path ({option}), and the job runs on the cluster. Give the whole path, as the"
+            f"{shown(name)}: a relative path ({option}), and the job runs on the cluster. Give the whole path, as the"
             " cluster's nodes see it."
         )
     return name
@@ -90,7 +93,7 @@ def job_id_for(job_id: str | None, directory: str) -> str:
         name = re.sub(r"[^\w.-]", "-", path.rpartition("/")[2], flags=re.ASCII)
         job_id = known or f"{name}-{xxhash.xxh3_64_hexdigest(path.encode())[:6]}"
     if not _JOB_ID.fullmatch(job_id):
-        raise UsageError(f"--job-id {job_id}: expected letters, digits, '.', '_' and '-'. Choose another.")
+        raise UsageError(f"--job-id {shown(job_id)}: expected letters, digits, '.', '_' and '-'. Choose another.")
     return job_id
 
 
