@@ -18,6 +18,7 @@ from linkmatch_ray.io.results import results_at
 from linkmatch_ray.io.store import store_of
 from linkmatch_ray.runtime.plan import PlanOptions
 from linkmatch_ray.runtime.request import Request
+from linkmatch_ray.runtime.shipping import on_cluster, ship
 from linkmatch_ray.words import SHOWN_MAX, command, printable, shown
 
 LIST = Restrictions.load(b'["a"]')
@@ -72,6 +73,13 @@ def test_any_stream_takes_any_text(encoding):
     first, second = stream.buffer.getvalue().decode(encoding).split("\n")
     assert json.loads(first) == value
     assert second == "\\ud800\\xff\\u001b"
+
+
+def test_colours_are_left_out():
+    """Ray resets them at its end on a terminal; what else begins with an escape is shown."""
+    stream = io.StringIO()
+    Printer(stream).write("\x1b[36ma\x1b[0m\x1b\x1b[1;2m[2J")
+    assert stream.getvalue() == "a\\u001b[2J"
 
 
 @pytest.mark.parametrize("word", ["a b", "é", "", "\x1b'\\\n", os.fsdecode(b"\xff\xc3\xa9\xfe"), "\u202e", "$x"])
@@ -141,6 +149,19 @@ def test_words_that_must_be_text(word, tmp_path):
     ):
         with pytest.raises(errors.UsageError, match="not UTF-8"):
             use()
+
+
+def test_what_travels_to_a_cluster(tmp_path):
+    """A job's command is UTF-8: a list that is sent gets such a name, what is there already must have one."""
+    path = os.fsdecode(os.path.join(os.fsencode(tmp_path), b"a\xff.txt"))
+    with open(path, "w") as file:
+        file.write("x")
+    (tmp_path / "uploads").mkdir()
+    sent = ship(path, "--restrictions", tmp_path / "uploads")
+    assert sent == "restrictions/a\ufffd.txt"
+    assert (tmp_path / "uploads" / sent).read_text() == "x"
+    with pytest.raises(errors.UsageError, match=r"xff.txt: not UTF-8 \(-o\)"):
+        on_cluster(path, "-o")
 
 
 def test_a_url_of_a_file_is_that_file(tmp_path):

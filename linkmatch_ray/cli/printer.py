@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 import sys
 from collections.abc import Iterable
 from typing import Any, Final, TextIO, cast
@@ -17,13 +18,14 @@ import orjson
 from linkmatch_ray.words import printable
 
 _AS_JSON: Final = "linkmatch.as_json"
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Printer:
     r"""A text stream that escapes what is not printable, and what the encoding of the stream behind it lacks.
 
-    Both become `\uXXXX`, so that a JSON text is another one of the same value. Bytes that are written to `buffer`
-    stay as they are.
+    Both become `\uXXXX`, so that a JSON text is another one of the same value. Colours, which Ray gives to its messages
+    and resets at the end, are left out. Bytes that are written to `buffer` stay as they are.
 
     Attributes:
         behind: The stream as it was, for what draws on a terminal.
@@ -41,7 +43,8 @@ class Printer:
     def write(self, text: str) -> int:
         """Write a text; returns its length."""
         encoding = self.behind.encoding or "utf-8"
-        self.behind.write(printable(text).encode(encoding, _AS_JSON).decode(encoding))
+        plain = printable(_COLOUR.sub("", text))
+        self.behind.write(plain.encode(encoding, _AS_JSON).decode(encoding))
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:

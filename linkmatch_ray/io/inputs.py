@@ -166,7 +166,7 @@ def path_in(url: bytes) -> bytes:
 
     host, _, path = url.removeprefix(b"file://").partition(b"/")
     if host not in (b"", b"localhost"):
-        raise UsageError(f"{shown(url)}: a file of another host. Expected file:///path.")
+        raise UsageError(f"{shown(url)}: not on this machine. Expected file:///path.")
     return path_of(unquote_to_bytes(b"/" + path))
 
 

@@ -5,6 +5,7 @@ Paths of inputs and results stay as they are: they are the cluster's.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -53,8 +54,9 @@ def ship(name: str, option: str, uploads: Path) -> str:
         if size > UPLOAD_BYTES_MAX:
             raise _too_long(f"{shown(name)}: {size:,} bytes", option)
         place.mkdir()
-        shutil.copyfile(name, place / Path(name).name)
-        return f"{place.name}/{Path(name).name}"
+        copy = place / os.fsencode(Path(name).name).decode("utf-8", "replace")  # as on_cluster
+        shutil.copyfile(name, copy)
+        return f"{place.name}/{copy.name}"
     return on_cluster(name, option)
 
 
@@ -65,7 +67,10 @@ def on_cluster(name: str, option: str) -> str:
         UsageError: it is a relative path, is not UTF-8, or tells a password.
     """
     if not is_text(name):  # a Ray job's command line is
-        raise UsageError(f"{shown(name)}: not UTF-8 ({option}), as names in a job's command are. Use --files-from.")
+        raise UsageError(
+            f"{shown(name)}: not UTF-8 ({option}), as a job's command must be. Rename it; --files-from takes any"
+            " names of inputs."
+        )
     if "://" in name:
         if urlsplit(name).password:
             raise UsageError(
