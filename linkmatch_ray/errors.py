@@ -10,12 +10,15 @@
         ├── DirectoryInUse    1   another job writes into the result directory
         └── Interrupted     130   Ctrl-C or a signal
 
-Every message reads `where: found, expected. What to do.`
+Every message reads `where: found, expected. What to do.`, and can be printed: words from outside go through
+`words.shown` on their way into it.
 """
 
 from __future__ import annotations
 
 from typing import Final
+
+from linkmatch_ray.words import printable
 
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
@@ -26,6 +29,9 @@ class LinkmatchError(Exception):
     """Base of all errors of this package; `exit_code` is what the command line ends with."""
 
     exit_code: int = EXIT_FAILED
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class UsageError(LinkmatchError):

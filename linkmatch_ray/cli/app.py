@@ -11,10 +11,12 @@ import typer
 
 from linkmatch_ray import __version__
 from linkmatch_ray.cli import options as o
+from linkmatch_ray.cli import printer
 from linkmatch_ray.cli.ending import reporting
 from linkmatch_ray.cli.submission import Submission, result_directory
 from linkmatch_ray.errors import EXIT_FAILED, EXIT_OK, EXIT_QUARANTINED, ClusterError, InputError, UsageError
 from linkmatch_ray.runtime.address import is_jobs_api, is_ray_job
+from linkmatch_ray.words import shown
 
 GC_OBJECTS: Final = 100_000
 """Garbage is looked for this often. A list of many files is none, and takes half as long again at every 700."""
@@ -297,7 +299,7 @@ def cancel(
             from linkmatch_ray.cli import control
 
             control.cancel(target, address, verify, verbose=verbose)
-        print(f"{target}: stopped; what was committed is safe. To go on, give the same submit command again.")
+        print(f"{shown(target)}: stopped; what was committed is safe. To go on, give the same submit command again.")
 
 
 def _is_job(target: str, address: str | None) -> bool:
@@ -305,7 +307,9 @@ def _is_job(target: str, address: str | None) -> bool:
     if "://" in target or Path(target).is_dir():
         return False
     if address is None:
-        raise InputError(f"{target}: no such directory. Name the one that submit printed, or a job with --address.")
+        raise InputError(
+            f"{shown(target)}: no such directory. Name the one that submit printed, or a job with --address."
+        )
     return True
 
 
@@ -342,15 +346,16 @@ def verify(directory: o.ResultDirectory, verbose: o.Verbose = False) -> None:
 
         checked, found = Checked(), 0
         for problem in problems_of(results_at(directory), checked):
-            print(f"{directory}: {problem}")
+            print(f"{shown(directory)}: {shown(problem)}")
             found += 1
         if found:
             print(f"{plural(found, 'difference')}: these results must not be relied on.")
             raise typer.Exit(EXIT_FAILED)
-        print(f"{directory}: {plural(checked.pieces, 'piece')}, {size(checked.nbytes)} of output: all agrees.")
+        print(f"{shown(directory)}: {plural(checked.pieces, 'piece')}, {size(checked.nbytes)} of output: all agrees.")
 
 
 def main() -> None:
     """Entry point of the console script."""
     gc.set_threshold(GC_OBJECTS)
+    printer.install()
     app(prog_name="linkmatch-ray")

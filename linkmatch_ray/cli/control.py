@@ -8,15 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
 import typer
 
 from linkmatch_ray.cli.ending import exit_code_of
 from linkmatch_ray.cli.output import number, plural, print_summary, size
+from linkmatch_ray.cli.printer import json_text
 from linkmatch_ray.cli.remote import connect, is_rays, summary_in
 from linkmatch_ray.errors import EXIT_QUARANTINED, InputError, UsageError
 from linkmatch_ray.runtime.address import is_jobs_api
 from linkmatch_ray.runtime.remote import Cluster, RemoteJob
+from linkmatch_ray.words import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,14 +31,14 @@ def print_jobs(cluster: Cluster, *, as_json: bool) -> None:
     jobs, driven = cluster.jobs(), cluster.driven()
     if as_json:
         found = [_as_dict(job) for job in jobs] + [{"job_id": name, "state": "running"} for name in driven]
-        print(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+        print(json_text(found))
         return
-    width = max((len(name) for name in (*driven, *(job.id for job in jobs))), default=0)
+    width = max((len(shown(name)) for name in (*driven, *(job.id for job in jobs))), default=0)
     for job in jobs:
         began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(job.started))
-        print(f"{job.id:<{width}}  {_state(job):<8}  {began}  {job.directory}")
+        print(f"{shown(job.id):<{width}}  {_state(job):<8}  {began}  {shown(job.directory)}")
     for name in driven:
-        print(f"{name:<{width}}  running   by a process that joined the cluster")
+        print(f"{shown(name):<{width}}  running   by a process that joined the cluster")
     if not jobs and not driven:
         print(f"{cluster}: no job was submitted here.", file=sys.stderr)
 
@@ -53,9 +54,10 @@ def print_job_status(job_id: str, address: str | None, verify: str, *, as_json: 
 
             said = progress(job_id, session)
         if as_json:
-            print(orjson.dumps(said, option=orjson.OPT_INDENT_2).decode())
+            print(json_text(said))
         else:
-            print(f"{job_id}: {said['state']}, {number(said['files_done'])} of {plural(said['files'], 'file')} done,")
+            done = f"{number(said['files_done'])} of {plural(said['files'], 'file')} done"
+            print(f"{shown(job_id)}: {said['state']}, {done},")
             print(f"{number(said['matched'])} of {plural(said['records'], 'record')} matched so far")
         return
     print_remote_status(cluster, job, as_json=as_json)
@@ -74,7 +76,7 @@ def _joining(
         raise unknown
     if is_jobs_api(address):
         raise InputError(
-            f"{job_id}: is driven by a process that joined the cluster, and cannot be asked over HTTP. Give"
+            f"{shown(job_id)}: is driven by a process that joined the cluster, and cannot be asked over HTTP. Give"
             " --address auto on one of its nodes."
         )
     from linkmatch_ray.runtime.session import Session
@@ -90,20 +92,20 @@ def print_remote_status(cluster: Cluster, job: RemoteJob, *, as_json: bool) -> N
     said = [line for line in text.splitlines() if line and not is_rays(line)] if summary is None else []
     if as_json:
         status = _as_dict(job) | {"said": said[-1] if said else None, "summary": summary}
-        print(orjson.dumps(status, option=orjson.OPT_INDENT_2).decode())
+        print(json_text(status))
         return
-    print(f"{job.id}: {_state(job)}, attempt {job.attempt}, results in {job.directory} on {cluster}")
+    print(f"{shown(job.id)}: {_state(job)}, attempt {job.attempt}, results in {shown(job.directory)} on {cluster}")
     if summary is not None:
         print_summary(summary, as_json=False, quiet=False, file=sys.stdout)
     elif said:
-        print(said[-1])
+        print(shown(said[-1]))
 
 
 def _state(job: RemoteJob) -> str:
     """Ray's state in our words; a job with quarantine entries is complete, though Ray calls exit code 4 a failure."""
     if job.state == "FAILED" and job.exit_code == EXIT_QUARANTINED:
         return "complete"
-    return {"SUCCEEDED": "complete", "STOPPED": "stopped"}.get(job.state, job.state.lower())
+    return {"SUCCEEDED": "complete", "STOPPED": "stopped"}.get(job.state, shown(job.state.lower()))
 
 
 def _as_dict(job: RemoteJob) -> dict[str, Any]:
@@ -135,7 +137,8 @@ def print_logs(cluster: Cluster, job: RemoteJob, *, follow: bool) -> None:
 def bring_results(cluster: Cluster, job: RemoteJob, output: str | None) -> None:
     """Fetch the results of a job, or say where they are."""
     if output is None:
-        print(f"{job.id}: {_state(job)}; results in {job.directory} on {cluster}. To fetch them, add -o DIR.")
+        where = f"{shown(job.directory)} on {cluster}"
+        print(f"{shown(job.id)}: {_state(job)}; results in {where}. To fetch them, add -o DIR.")
         return
     if "://" in job.directory:
         bring_from_url(job.directory, output)
@@ -151,13 +154,13 @@ def bring_from_url(url: str, output: str | None) -> None:
     from linkmatch_ray.io.results import results_at
 
     if output is None:
-        raise UsageError(f"{url}: to be brought where? Name a new directory with -o.")
+        raise UsageError(f"{shown(url)}: to be brought where? Name a new directory with -o.")
     _print_fetched(bring(results_at(url), Path(output)), output)
 
 
 def _print_fetched(fetched: Fetched, output: str) -> None:
     so_far = "" if fetched.complete else " so far; the job is not complete"
-    print(f"{output}: {size(fetched.nbytes)} of output{so_far}. All agrees with the ledger.")
+    print(f"{shown(output)}: {size(fetched.nbytes)} of output{so_far}. All agrees with the ledger.")
 
 
 def cancel(job_id: str, address: str | None, verify: str, *, verbose: bool) -> None:
@@ -172,7 +175,8 @@ def cancel(job_id: str, address: str | None, verify: str, *, verbose: bool) -> N
             cancel_collector(job_id, session)
         return
     if job.is_over:
-        raise InputError(f"{job.id}: has ended already ({_state(job)}). See `linkmatch-ray status {job.id}`.")
+        name = shown(job.id)
+        raise InputError(f"{name}: has ended already ({_state(job)}). See `linkmatch-ray status {name}`.")
     cluster.stop(job.submission_id)
 
 
@@ -187,5 +191,5 @@ def print_findings(paths: list[str], address: str | None, verify: str, *, verbos
         with Session(address, verbose=verbose) as session:
             found = examine(session, paths)
     for finding in found:
-        print(f"{'ok ' if finding.well else 'BAD'}  {finding.what}")
+        print(f"{'ok ' if finding.well else 'BAD'}  {shown(finding.what)}")
     return all(finding.well for finding in found)

@@ -12,6 +12,7 @@ from typing import Final, NoReturn
 import typer
 
 from linkmatch_ray.errors import EXIT_FAILED, EXIT_OK, Interrupted, JobError, LinkmatchError
+from linkmatch_ray.words import shown
 
 EXIT_TERMINATED: Final = 143
 
@@ -37,7 +38,7 @@ def reporting(verbose: bool, *, resumable: bool = False) -> Iterator[None]:
     except OSError as error:  # in a result directory it is a JobError; this is a full disk behind `>`
         where = error.filename or "standard output"
         print_error(
-            JobError(f"{where}: {error.strerror or error}. Mend that, and give the same command again."),
+            JobError(f"{shown(where)}: {error.strerror or shown(error)}. Mend that, and give the same command again."),
             verbose=verbose,
         )
         silence_stdout()

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from linkmatch_ray.words import is_text, shown
+
 
 class EmitChoice(StrEnum):
     """Which of the two lists is written."""
@@ -33,6 +35,14 @@ class RestrictionsFormatChoice(StrEnum):
     array = "array"
     object = "object"
     text = "text"
+
+
+def _text(value: list[str] | str | None) -> list[str] | str | None:
+    """Refuse what is not UTF-8 where no name of a file is wanted, but text."""
+    for each in [value] if isinstance(value, str) else value or ():
+        if not is_text(each):
+            raise typer.BadParameter(f"{shown(each)}: not UTF-8. Give it in UTF-8.")
+    return value
 
 
 Inputs = Annotated[
@@ -70,6 +80,7 @@ Keys = Annotated[
     typer.Option(
         "-k",
         "--key",
+        callback=_text,
         help="Member to compare: KEY, or RECORD_KEY=RESTRICTION_KEY. A name, or a JSON Pointer if it starts with /."
         " Several make a composite key. Default: data.",
         show_default=False,
@@ -84,10 +95,12 @@ Output = Annotated[
 Emit = Annotated[EmitChoice, typer.Option("--emit", help="Which records are written.")]
 Provenance = Annotated[bool, typer.Option("--provenance", help="Write where each record came from and what it equals.")]
 RecordsAt = Annotated[
-    str | None, typer.Option("--records-at", help="JSON Pointer of an array inside a single document.")
+    str | None,
+    typer.Option("--records-at", callback=_text, help="JSON Pointer of an array inside a single document."),
 ]
 RestrictionsAt = Annotated[
-    str | None, typer.Option("--restrictions-at", help="JSON Pointer of the array in the restrictions file.")
+    str | None,
+    typer.Option("--restrictions-at", callback=_text, help="JSON Pointer of the array in the restrictions file."),
 ]
 Format = Annotated[FormatChoice, typer.Option("--format", help="Layout of the inputs; found from the content.")]
 RestrictionsFormat = Annotated[
@@ -104,13 +117,17 @@ Address = Annotated[
     typer.Option(
         "--address",
         envvar="RAY_ADDRESS",
+        callback=_text,
         help="Ray cluster: http://HEAD:8265 to run there, HOST:6379 or auto to join; none: an embedded Ray of its own.",
     ),
 ]
 ControlAddress = Annotated[
     str | None,
     typer.Option(
-        "--address", envvar=["RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"], help="The cluster, as http://HEAD:8265 or auto."
+        "--address",
+        envvar=["RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"],
+        callback=_text,
+        help="The cluster, as http://HEAD:8265 or auto.",
     ),
 ]
 Verify = Annotated[
@@ -131,7 +148,7 @@ JobOrUrl = Annotated[
 ]
 Follow = Annotated[bool, typer.Option("-f", "--follow", help="Go on until the job is over.")]
 FetchedTo = Annotated[str | None, typer.Option("-o", "--output", help="Bring the results into this new directory.")]
-JobId = Annotated[str | None, typer.Option("--job-id", help="Name of the job; made up if not given.")]
+JobId = Annotated[str | None, typer.Option("--job-id", callback=_text, help="Name of the job; made up if not given.")]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Throw away what an earlier job left in the result directory.")
 ]

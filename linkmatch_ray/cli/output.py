@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
+import base64
 import sys
 import time
 import traceback
@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-import orjson
-
+from linkmatch_ray.cli.printer import json_text, terminal
 from linkmatch_ray.errors import LinkmatchError
 from linkmatch_ray.runtime.address import is_ray_job
+from linkmatch_ray.words import command, shown
 
 if TYPE_CHECKING:
+    from rich.progress import Progress, ProgressColumn
+
     from linkmatch_ray.io.explain import Explanation
     from linkmatch_ray.runtime.driver import Progress as JobProgress
 
@@ -70,21 +72,28 @@ def summary_lines(summary: dict[str, Any], *, resumable: bool = True) -> Iterato
     yield read + (f"; {plural(left, 'file')} left out by name" if left else "")
     if totals["missing_key"]:
         keys = ", ".join(key.partition("=")[0] for key in summary["keys"])
-        yield f"{plural(totals['missing_key'], 'record')} without the key {keys}"
+        yield f"{plural(totals['missing_key'], 'record')} without the key {shown(keys)}"
     if totals["not_object"]:
         yield f"{plural(totals['not_object'], 'record')} that are no objects"
     if totals["entries"]:
-        reasons = ", ".join(f"{reason} {number(count)}" for reason, count in summary["reasons"].items())
+        reasons = ", ".join(f"{shown(reason)} {number(count)}" for reason, count in summary["reasons"].items())
         yield f"{plural(totals['entries'], 'entry')} in quarantine: {reasons} (quarantine.jsonl says where)"
-    yield from summary.get("hints", ())
+    yield from (shown(hint, len(hint)) for hint in summary.get("hints", ()))
     if resumable:
-        yield f"Results: {summary['directory']}/"
+        yield f"Results: {shown(bytes_of(summary, 'directory'))}/"
+
+
+def bytes_of(row: dict[str, Any], name: str) -> bytes:
+    """What `core.outcome.as_text` has made a member of."""
+    encoded = row.get(f"{name}_base64")
+    text: str = row[name]
+    return text.encode() if encoded is None else base64.b64decode(encoded)
 
 
 def print_summary(summary: dict[str, Any], *, as_json: bool, quiet: bool, file: TextIO, resumable: bool = True) -> None:
     """One summary, as text or JSON."""
     if as_json:
-        file.write(orjson.dumps(summary, option=orjson.OPT_INDENT_2).decode() + "\n")
+        file.write(json_text(summary) + "\n")
     elif not quiet:
         for line in summary_lines(summary, resumable=resumable):
             file.write(line + "\n")
@@ -94,28 +103,30 @@ def print_summary(summary: dict[str, Any], *, as_json: bool, quiet: bool, file: 
 def print_explanation(explanation: Explanation, record: bytes, *, as_json: bool) -> None:
     """Why a record matches or does not, as text or JSON."""
     if as_json:
-        print(orjson.dumps(explanation.as_dict(), option=orjson.OPT_INDENT_2).decode())
+        print(json_text(explanation.as_dict()))
         return
-    text = record.decode("utf-8", "replace").strip()
-    print(f"record   {text[:RECORD_CHARACTERS_MAX]}{'…' if len(text) > RECORD_CHARACTERS_MAX else ''}")
+    print(f"record   {shown(record.strip(), RECORD_CHARACTERS_MAX)}")
     if explanation.key is not None:
-        print(f"key      {explanation.key}")
+        print(f"key      {shown(explanation.key)}")
     print(f"verdict  {explanation.verdict}: {explanation.why}")
     if explanation.restrictions:
         more = " …" if explanation.restrictions_total > len(explanation.restrictions) else ""
         entries = "entry" if explanation.restrictions_total == 1 else "entries"
         print(f"         {entries} {', '.join(map(str, explanation.restrictions))}{more} of the list, counted from 0")
     for miss in explanation.near:
-        print(f"nearly   {miss['key']} (entry {miss['index']}), which differs in {' and '.join(miss['differs_in'])}")
+        print(
+            f"nearly   {shown(miss['key'])} (entry {miss['index']}), which differs in"
+            f" {' and '.join(miss['differs_in'])}"
+        )
 
 
 def print_status(status: dict[str, Any], directory: str, *, as_json: bool) -> None:
     """How far a job is, as text or JSON."""
     if as_json:
-        print(orjson.dumps(status, option=orjson.OPT_INDENT_2).decode())
+        print(json_text(status))
         return
-    state = status["state"] + (f" by {status['holder']}" if status["holder"] else "")
-    print(f"{directory}: {state}" + (", bringing it up to date" if status["incremental"] else ""))
+    state = status["state"] + (f" by {shown(status['holder'])}" if status["holder"] else "")
+    print(f"{shown(directory)}: {state}" + (", bringing it up to date" if status["incremental"] else ""))
     left = f", {size(status['bytes_left'])} left" if status["bytes_left"] else ""
     so_far = "" if status["state"] == "complete" else " so far"
     print(f"{number(status['files_done'])} of {plural(status['files'], 'file')} done{left}")
@@ -131,8 +142,8 @@ def print_error(error: BaseException, *, verbose: bool) -> None:
     """An error, with its traceback only if asked for."""
     if verbose:
         traceback.print_exception(error)
-    kind = "" if isinstance(error, LinkmatchError) else f"{type(error).__name__}: "
-    print(f"linkmatch-ray: {kind}{error}", file=sys.stderr)
+    said = error if isinstance(error, LinkmatchError) else f"{type(error).__name__}: {shown(error)}"
+    print(f"linkmatch-ray: {said}", file=sys.stderr)
 
 
 def resume_command() -> str:
@@ -140,7 +151,7 @@ def resume_command() -> str:
     if is_ray_job():
         return "give the same submit command again"
     arguments = [argument for argument in sys.argv[1:] if argument != "--overwrite"]
-    return shlex.join(["linkmatch-ray", *arguments])
+    return command(["linkmatch-ray", *arguments])
 
 
 @contextmanager
@@ -152,17 +163,14 @@ def progress_display(enabled: bool) -> Iterator[Any]:
     if is_ray_job():
         yield _ProgressLines().show
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
     columns = (
-        SpinnerColumn(),
         BarColumn(bar_width=24),
         TextColumn("{task.percentage:>3.0f} %  {task.description}"),
         TimeRemainingColumn(compact=True),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
+    with _drawn(*columns) as bar:
         task = bar.add_task("starting Ray", total=None)
         began: list[tuple[float, int]] = []
 
@@ -190,10 +198,22 @@ def listing_display(enabled: bool) -> Iterator[Callable[[int], None]]:
     if is_ray_job():
         yield _ProgressLines().listed
         return
-    from rich.console import Console
+    from rich.progress import TextColumn
 
-    with Console(stderr=True).status("listing the inputs") as status:
-        yield lambda found: status.update(f"listing the inputs: {number(found)} found")
+    with _drawn(TextColumn("{task.description}")) as spinner:
+        task = spinner.add_task("listing the inputs", total=None)
+        yield lambda found: spinner.update(task, description=f"listing the inputs: {number(found)} found")
+
+
+def _drawn(*columns: ProgressColumn) -> Progress:
+    """Progress on a terminal. Only this draws there: what is printed meanwhile goes through the printer as ever."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn
+
+    console = Console(file=terminal())
+    return Progress(
+        SpinnerColumn(), *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
+    )
 
 
 def progress_line(progress: JobProgress) -> str:

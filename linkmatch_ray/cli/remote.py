@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
+import os
 import signal
 import sys
 import tempfile
@@ -14,11 +14,12 @@ import orjson
 import typer
 
 from linkmatch_ray.cli.ending import exit_code_of, on_sigterm
-from linkmatch_ray.cli.output import print_summary, resume_command
+from linkmatch_ray.cli.output import bytes_of, print_summary, resume_command
 from linkmatch_ray.errors import ClusterError, InputError, JobError, UsageError
 from linkmatch_ray.runtime.address import is_jobs_api
 from linkmatch_ray.runtime.remote import OVERRIDE, Cluster, RemoteJob, Unreachable
 from linkmatch_ray.runtime.shipping import entrypoint, job_id_for, on_cluster, runtime_env, ship
+from linkmatch_ray.words import command, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,7 +57,7 @@ def connect(address: str | None, verify: str) -> Cluster:
     chosen: bool | str = {"true": True, "1": True, "false": False, "0": False}.get(verify.lower(), verify)
     cluster = Cluster(address, verify=chosen)
     if cluster.overridden:
-        print(f"{OVERRIDE} is set: {cluster} is used, not {address}.", file=sys.stderr)
+        print(f"{OVERRIDE} is set: {cluster} is used, not {shown(address)}.", file=sys.stderr)
     return cluster
 
 
@@ -88,20 +89,20 @@ def submit_as_job(context: typer.Context) -> NoReturn:
             env=runtime_env(uploads),
         )
     if given["no_wait"]:
-        print(job.id)
+        print(shown(job.id))
         _print_next(job, cluster, given["verify"])
         raise typer.Exit
     if not given["quiet"]:
         attempt = f" (attempt {job.attempt})" if job.attempt > 1 else ""
-        print(f"Job {job.id}{attempt} on {cluster}", file=sys.stderr, flush=True)
+        print(f"Job {shown(job.id)}{attempt} on {cluster}", file=sys.stderr, flush=True)
     try:
         text = _follow(cluster, job, show=not given["quiet"] and not given["dry_run"])
     except KeyboardInterrupt as stop:
-        print(f"linkmatch-ray: job {job.id} goes on, on {cluster}.", file=sys.stderr)
+        print(f"linkmatch-ray: job {shown(job.id)} goes on, on {cluster}.", file=sys.stderr)
         _print_next(job, cluster, given["verify"])
         raise typer.Exit(exit_code_of(stop)) from None
     except Unreachable:
-        print(f"linkmatch-ray: lost sight of job {job.id}, which may well go on.", file=sys.stderr)
+        print(f"linkmatch-ray: lost sight of job {shown(job.id)}, which may well go on.", file=sys.stderr)
         _print_next(job, cluster, given["verify"])
         raise
     job = cluster.look(job.submission_id)
@@ -110,7 +111,8 @@ def submit_as_job(context: typer.Context) -> NoReturn:
         sys.stdout.writelines(f"{line}\n" for line in text.splitlines() if not is_rays(line))
     elif summary is not None:
         print_summary(summary, as_json=given["as_json"], quiet=given["quiet"], file=sys.stdout)
-        there = "://" not in summary["directory"] and not Path(summary["directory"]).exists()
+        directory = os.fsdecode(bytes_of(summary, "directory"))
+        there = "://" not in directory and not Path(directory).exists()
         if there and not (given["quiet"] or given["as_json"]):
             to_fetch = _command("results", job.id, cluster, given["verify"], "-o", "DIR")
             print(f"They are on the cluster. To fetch them: {to_fetch}")
@@ -171,25 +173,28 @@ def exit_code(job: RemoteJob, cluster: Cluster) -> int:
         JobError: its driver was ended from outside.
     """
     if job.state == "STOPPED":
-        print(f"linkmatch-ray: {job.id} was stopped. To resume: {resume_command()}", file=sys.stderr)
+        print(f"linkmatch-ray: {shown(job.id)} was stopped. To resume: {resume_command()}", file=sys.stderr)
         return EXIT_STOPPED
     if job.exit_code is None:
         kind = ClusterError if job.error_type == "RUNTIME_ENV_SETUP_FAILURE" else JobError
-        raise kind(f"{job.id}: {job.message.strip() or 'its driver did not start'} See the dashboard, {cluster}.")
+        raise kind(
+            f"{shown(job.id)}: {shown(job.message.strip()) or 'its driver did not start'} See the dashboard, {cluster}."
+        )
     if job.exit_code == EXIT_NO_PYTHON:
         raise ClusterError(
             f"{cluster}: finds no `python`. Start Ray on the head node where `python` is the one it runs with, as in an"
             " activated environment."
         )
     if job.exit_code < 0:
-        raise JobError(f"{job.id}: its driver was killed by signal {-job.exit_code}. See `logs {job.id}`.")
+        name = shown(job.id)
+        raise JobError(f"{name}: its driver was killed by signal {-job.exit_code}. See `logs {name}`.")
     return job.exit_code
 
 
 def _command(name: str, job_id: str, cluster: Cluster, verify: str, *more: str) -> str:
     words = ["linkmatch-ray", name, job_id]
     where = ["--address", str(cluster), *(() if verify == "true" else ("--verify", verify))]
-    return " ".join([shlex.join(words), *more, shlex.join(where)])
+    return " ".join([command(words), *more, command(where)])
 
 
 def _print_next(job: RemoteJob, cluster: Cluster, verify: str) -> None:

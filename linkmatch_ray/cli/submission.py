@@ -14,6 +14,7 @@ import typer
 
 from linkmatch_ray.cli.ending import end_within, exit_code_of, on_sigterm, silence_stdout
 from linkmatch_ray.errors import EXIT_OK, JobError
+from linkmatch_ray.words import shown
 
 if TYPE_CHECKING:
     from linkmatch_ray.core.outcome import MatchOptions
@@ -56,7 +57,7 @@ class Submission:
         import orjson
 
         from linkmatch_ray.cli.output import plural, size
-        from linkmatch_ray.core.outcome import MatchOptions
+        from linkmatch_ray.core.outcome import MatchOptions, as_text
         from linkmatch_ray.io.inputs import list_inputs
         from linkmatch_ray.runtime.plan import PlanOptions, make_plan
 
@@ -71,13 +72,14 @@ class Submission:
         plan = make_plan(listing.files, options, how, origins)
         for row in plan.describe(listing.files):
             if as_json:
+                for name in ("first", "last"):
+                    row |= as_text(name, row[name]) if name in row else {}
                 print(orjson.dumps(row).decode())
             else:
-                where = f" … {row['last']}" if "last" in row else ""
+                where = f" … {shown(row['last'])}" if "last" in row else ""
                 where += f" from byte {row['from']:,}" if "from" in row else ""
-                print(
-                    f"unit {row['unit']}: {plural(row['files'], 'file')}, {size(row['bytes'])}: {row['first']}{where}"
-                )
+                what = f"{plural(row['files'], 'file')}, {size(row['bytes'])}"
+                print(f"unit {row['unit']}: {what}: {shown(row['first'])}{where}")
         if not as_json:
             total = sum(unit.nbytes for unit in plan.units)
             files = len(listing.files) - (origins.files if origins is not None else 0)
@@ -105,7 +107,7 @@ class Submission:
             job = self._begin(session or self._start_session, show=show)
             if session is not None and self._session_options["dashboard"]:
                 session.ready()
-                print(f"Dashboard: http://{session.dashboard_url}", file=sys.stderr)
+                print(f"Dashboard: http://{shown(session.dashboard_url)}", file=sys.stderr)
             return self._wait(job, show=show, entries_max=entries_max, copy=copy)
         except (KeyboardInterrupt, BrokenPipeError) as stop:
             with end_within(STOP_SECONDS, exit_code_of(stop), resumable=copy is None):
@@ -178,7 +180,9 @@ class Submission:
                     found = f"stopped by --fail-fast at {plural(progress.counts.entries, 'quarantine entry')}."
                     if copy is not None:
                         raise JobError(f"{found} Give the same command without it to have the rest.")
-                    raise JobError(f"{job.directory}: {found} See quarantine.jsonl there; go on without --fail-fast.")
+                    raise JobError(
+                        f"{shown(job.directory)}: {found} See quarantine.jsonl there; go on without --fail-fast."
+                    )
         summary = job.result()
         if copier is not None:
             copier.copy(job.progress().settled)

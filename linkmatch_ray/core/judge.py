@@ -18,6 +18,7 @@ from linkmatch_ray.core.frames import Elements, Int64s, frame_elements, frame_li
 from linkmatch_ray.core.index import NOT_FOUND, RestrictionIndex
 from linkmatch_ray.core.keys import KeyPath, array_index
 from linkmatch_ray.core.scan import ABSENT_HASH, Scan, Scanner
+from linkmatch_ray.words import shown
 
 UNMATCHED, MATCHED, MISSING, NOT_OBJECT, DAMAGED = range(5)
 
@@ -174,7 +175,7 @@ def locate(buffer: bytearray, low: int, high: int, path: KeyPath) -> int:
             if place is not None:
                 low, high = place, high_of_place
                 continue
-        raise Damage("no_records", f"the document has nothing at {path.text}")
+        raise Damage("no_records", f"the document has nothing at {shown(path.text)}")
     if buffer[low : low + 1] != b"[":
-        raise Damage("no_records", f"the document has no array at {path.text}")
+        raise Damage("no_records", f"the document has no array at {shown(path.text)}")
     return low + 1

@@ -16,6 +16,7 @@ from typing import Any, Final
 import orjson
 
 from linkmatch_ray.errors import UsageError
+from linkmatch_ray.words import is_text, shown
 
 MISSING: Final = object()
 """What `find` returns where a record has no such member."""
@@ -45,12 +46,14 @@ class KeyPath:
         """Read a name, or a JSON Pointer (RFC 6901) where it starts with `/`.
 
         Raises:
-            UsageError: a `~` in a pointer is not followed by 0 or 1.
+            UsageError: it is not UTF-8, or a `~` in a pointer is not followed by 0 or 1.
         """
+        if not is_text(text):  # a lone surrogate, which simdjson and the ledger cannot hold
+            raise UsageError(f'key "{shown(text)}": not UTF-8. Name a member whose name is.')
         if not text.startswith("/"):
             return cls(text, (text,))
         if re.search(r"~(?![01])", text):
-            raise UsageError(f'key {text!r}: "~" is not followed by 0 or 1. Write ~0 for "~" and ~1 for "/".')
+            raise UsageError(f'key "{shown(text)}": "~" is not followed by 0 or 1. Write ~0 for "~" and ~1 for "/".')
         return cls(text, tuple(t.replace("~1", "/").replace("~0", "~") for t in text[1:].split("/")))
 
     @property

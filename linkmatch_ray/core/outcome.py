@@ -11,6 +11,8 @@ import numpy.typing as npt
 import orjson
 import xxhash
 
+from linkmatch_ray.core.keys import KeyPath
+
 Emit = Literal["matched", "unmatched", "both"]
 Format = Literal["auto", "lines", "array", "object"]
 
@@ -50,6 +52,10 @@ class MatchOptions:
     max_record_bytes: int = RECORD_BYTES_MAX
     max_inflation: int = INFLATION_MAX
     name: str = "<bytes>"
+
+    def __post_init__(self) -> None:
+        if self.records_at is not None:
+            KeyPath.parse(self.records_at)  # refuses what is none before anything begins
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from linkmatch_ray.io.ledger import Ledger
 from linkmatch_ray.io.results import LEDGER, MATCHED, QUARANTINE, RESTRICTIONS, SUMMARY, UNMATCHED, Results
 from linkmatch_ray.io.trouble import told
 from linkmatch_ray.io.verify import Checked, verify
+from linkmatch_ray.words import shown
 
 _COPY_BYTES: Final = 8 << 20
 
@@ -40,7 +41,7 @@ def bring(results: Results, directory: Path) -> Fetched:
         summary = results.summary()  # before the ledger: it is complete, if this is there
         ledger = results.ledger()
         if ledger is None:
-            raise InputError(f"{results}: no results. Name the URL that submit printed.")
+            raise InputError(f"{shown(results)}: no results. Name the URL that submit printed.")
         with closing(ledger), told(directory):
             make(directory)
             wanted: dict[str, int | None] = dict(ends_of(ledger))
@@ -68,7 +69,7 @@ def refuse_filled(directory: Path) -> None:
         UsageError: there is something in it.
     """
     if directory.exists() and any(directory.iterdir()):
-        raise UsageError(f"{directory}: is not empty. Name a new directory with -o.")
+        raise UsageError(f"{shown(directory)}: is not empty. Name a new directory with -o.")
 
 
 def ends_of(ledger: Ledger) -> dict[str, int]:
@@ -85,7 +86,7 @@ def check(directory: Path) -> Fetched:
     """
     checked, results = Checked(), Directory(directory)
     for problem in verify(results, checked):
-        raise JobError(f"{directory}: {problem}. It was changed on the way, or meanwhile. Fetch it again.")
+        raise JobError(f"{shown(directory)}: {problem}. It was changed on the way, or meanwhile. Fetch it again.")
     return Fetched(checked.nbytes, results.summary() is not None)
 
 

@@ -29,6 +29,7 @@ from linkmatch_ray.io.results import (
     in_use,
 )
 from linkmatch_ray.io.store import store_of
+from linkmatch_ray.words import shown
 
 BEAT_SECONDS: Final = 3.0
 """A writer says so often that it lives."""
@@ -142,7 +143,7 @@ class Bucket(Results):
         if self._exists(_LOCK):
             return
         if not self._store.is_empty():
-            raise UsageError(f"{self}: has objects in it and is no place of results. Name another URL with -o.")
+            raise UsageError(f"{shown(self)}: has objects in it and is no place of results. Name another URL with -o.")
         with suppress(FileExistsError):
             self._store.create(_LOCK, msgspec.json.encode(Held(None, 0)))
 

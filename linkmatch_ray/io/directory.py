@@ -27,6 +27,7 @@ from linkmatch_ray.io.results import (
     Results,
     in_use,
 )
+from linkmatch_ray.words import shown
 
 _LOCK: Final = MARKER.decode()
 _CANCEL: Final = "linkmatch.cancel"
@@ -189,7 +190,7 @@ def holder(directory: Path) -> str | None:
 def _describe(text: str) -> str:
     try:
         known = json.loads(text)
-        return f"process {known['pid']} on {known['host']}, since {known['since']}"
+        return shown(f"process {known['pid']} on {known['host']}, since {known['since']}")
     except (ValueError, KeyError, TypeError):
         return "holder unknown"
 
@@ -205,9 +206,9 @@ def prepare(directory: Path) -> None:
         make_directory(directory)
         names = os.listdir(directory)
     except (FileExistsError, NotADirectoryError) as error:
-        raise UsageError(f"{directory}: {error.strerror}. Name a directory with -o.") from None
+        raise UsageError(f"{shown(directory)}: {error.strerror}. Name a directory with -o.") from None
     if names and _LOCK not in names:
-        raise UsageError(f"{directory}: has files in it and is no result directory. Name another with -o.")
+        raise UsageError(f"{shown(directory)}: has files in it and is no result directory. Name another with -o.")
 
 
 def clear(directory: Path) -> None:

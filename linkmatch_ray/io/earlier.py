@@ -19,6 +19,7 @@ from linkmatch_ray.errors import DirectoryInUse, JobError
 from linkmatch_ray.io.inputs import InputFile
 from linkmatch_ray.io.ledger import Key, Ledger, PieceRow
 from linkmatch_ray.io.results import OUTPUTS, Results
+from linkmatch_ray.words import shown
 
 NOWHERE: Final = -1
 
@@ -101,7 +102,7 @@ class Earlier:
         settings = self._ledger.settings()
         if (settings["fingerprint"], self._ledger.frontier().next) != (origins.fingerprint, origins.frontier):
             self.close()
-            raise DirectoryInUse(f"{results}: another job wrote here meanwhile. Run the same command again.")
+            raise DirectoryInUse(f"{shown(results)}: another job wrote here meanwhile. Run the same command again.")
 
     def close(self) -> None:
         """Close its files."""
@@ -152,8 +153,8 @@ class Earlier:
             contents.append(file.read(size))
             if digest(contents[-1]) != expected:
                 raise JobError(
-                    f"{self._results}/{name}: bytes {start:,} to {start + size:,} are not those that were written, so"
-                    " they cannot be taken over. See `verify`; start anew with --overwrite."
+                    f"{shown(self._results)}/{name}: bytes {start:,} to {start + size:,} are not those that were"
+                    " written, so they cannot be taken over. See `verify`; start anew with --overwrite."
                 )
         return contents
 

@@ -16,12 +16,15 @@ from linkmatch_ray.core.near import near_misses
 from linkmatch_ray.core.outcome import Entry, MatchOptions
 from linkmatch_ray.core.window import Source
 from linkmatch_ray.errors import InputError, UsageError
-from linkmatch_ray.io.inputs import list_inputs
+from linkmatch_ray.io.inputs import list_inputs, path_of
 from linkmatch_ray.io.reader import open_input
 from linkmatch_ray.io.restrictions import Restrictions
+from linkmatch_ray.words import shown
 
 RESTRICTIONS_MAX: Final = 10
 MEMBERS_MAX: Final = 12
+NAME_MAX: Final = 200
+"""How many members a sentence names, and how many characters of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +64,8 @@ def explain(record: bytes, restrictions: Restrictions) -> Explanation:
         return Explanation("unmatched", None, "it is no object, so it has no key (counted as not_object)")
     key = record_key(value, restrictions.paths)
     if key is None:
-        absent = [f'"{path.text}"' for path in restrictions.paths if path.find(value) is MISSING]
-        names = ", ".join(canonical(name).decode() for name in list(value)[:MEMBERS_MAX]) or "none"
+        absent = [f'"{shown(path.text)}"' for path in restrictions.paths if path.find(value) is MISSING]
+        names = ", ".join(shown(canonical(name), NAME_MAX) for name in list(value)[:MEMBERS_MAX]) or "none"
         why = f"it has no key {' and no '.join(absent)} (counted as missing_key); its members are: {names}"
         return Explanation("unmatched", None, why)
     text = key.decode()
@@ -90,19 +93,19 @@ def record_at(path: str, index: int, restrictions: Restrictions, options: MatchO
         InputError: the file cannot be read, or has no such record.
         UsageError: it is not one file.
     """
-    files = [] if os.path.isdir(path) else list_inputs([path]).files
+    files = [] if os.path.isdir(path_of(path)) else list_inputs([path]).files
     if len(files) != 1 or os.path.isdir(files[0].path):
-        raise UsageError(f"{path}: not one file. Name one.")
+        raise UsageError(f"{shown(path)}: not one file. Name one.")
     (file,) = files
     try:
         if file.fault is not None:
-            raise InputError(f"{path}: {file.fault}. Name a readable file.")
+            raise InputError(f"{shown(path)}: {file.fault}. Name a readable file.")
         with open_input(file) as raw:
             head = raw.head()
             source = open_source(raw, head if is_compressed(head) else b"", file.size, options.max_inflation)
             return _record(source, path, index, restrictions, options)
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}. Name a readable file.") from None
+        raise InputError(f"{shown(path)}: {error.strerror or shown(error)}. Name a readable file.") from None
 
 
 def record_in(content: bytes, index: int, restrictions: Restrictions, options: MatchOptions) -> bytes:
@@ -119,7 +122,7 @@ def _record(source: Source, name: str, index: int, restrictions: Restrictions, o
         if count + piece.indexes > index:
             return _in_part(part.matched + part.unmatched, piece.entries, index)
         count += piece.indexes
-    raise InputError(f"{name}: has {count:,} records, so there is no index {index}. The first one is 0.")
+    raise InputError(f"{shown(name)}: has {count:,} records, so there is no index {index}. The first one is 0.")
 
 
 def _in_part(lines: list[bytes], entries: tuple[Entry, ...], index: int) -> bytes:

@@ -17,11 +17,13 @@ from linkmatch_ray.core.near import near_misses
 from linkmatch_ray.io.inputs import InputFile
 from linkmatch_ray.io.reader import Changed, open_input
 from linkmatch_ray.io.restrictions import Restrictions
+from linkmatch_ray.words import shown
 
 FILES_MAX: Final = 5
 FILE_BYTES_MAX: Final = 1 << 18
 RECORDS_MAX: Final = 200
 MEMBERS_MAX: Final = 8
+WORD_MAX: Final = 200
 NEAR_MAX: Final = 20
 """A hint looks at the beginning of a few files: it shall say something, not everything."""
 
@@ -44,10 +46,10 @@ def hints(
     ]
     if missing * 2 > records or lacking:
         names = Counter(name for record in objects for name in record)
-        shown = ", ".join(f"{name} ({count})" for name, count in names.most_common(MEMBERS_MAX))
-        paths = ", ".join(f'"{path.text}"' for path in lacking or restrictions.paths)
+        members = ", ".join(f"{_name(name)} ({count})" for name, count in names.most_common(MEMBERS_MAX))
+        paths = ", ".join(f'"{shown(path.text)}"' for path in lacking or restrictions.paths)
         found.append(
-            f"Hint: most records have no key {paths}. Of the first {len(objects)}, members are: {shown}."
+            f"Hint: most records have no key {paths}. Of the first {len(objects)}, members are: {members}."
             " Name another with --key."
         )
     if not matched:
@@ -74,10 +76,15 @@ def _type_hints(objects: list[dict[str, Any]], restrictions: Restrictions) -> It
         key = canonical(value)
         for miss in near_misses(index, key, limit=1):
             yield (
-                f"Hint: {key.decode()} is not on the list, but {miss.key.decode()} is, which differs in"
+                f"Hint: {shown(key, WORD_MAX)} is not on the list, but {shown(miss.key, WORD_MAX)} is, which differs in"
                 f" {' and '.join(miss.differences)}. See linkmatch-ray explain."
             )
             return
+
+
+def _name(member: str) -> str:
+    """A member's name; a lone surrogate in it is none that stands for a byte, as in names of files."""
+    return shown(member.encode("utf-8", "backslashreplace"), WORD_MAX)
 
 
 def _listing(kinds: Counter[str]) -> str:

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from linkmatch_ray.errors import InputError, UsageError
+from linkmatch_ray.words import shown
 
 SUFFIXES: Final = tuple(
     layout + compression for layout in (b".json", b".jsonl", b".ndjson") for compression in (b"", b".gz", b".zst")
@@ -24,6 +25,9 @@ SUFFIXES: Final = tuple(
 
 URL_SCHEMES: Final = ("s3", "gs", "az", "http", "https")
 """Where objects are; see `io.objects`."""
+
+NAMES_SHOWN: Final = 5
+"""How many inputs a message names."""
 
 TELL_FILES: Final = 1000
 """How often a listing tells how far it is."""
@@ -108,7 +112,7 @@ def list_inputs(inputs: Iterable[str | bytes | os.PathLike[str]], tell: Callable
     """
     listing = Listing(tell=tell)
     seen: set[bytes] = set()
-    named = [os.fsencode(each) for each in inputs]
+    named = [path_of(each) for each in inputs]
     for name in named:
         for path in _expand(name):
             if is_url(path):
@@ -124,13 +128,46 @@ def list_inputs(inputs: Iterable[str | bytes | os.PathLike[str]], tell: Callable
                     seen.add(file.path)
                     listing.files.append(file)
     if not listing.files:
-        shown = ", ".join(os.fsdecode(name) for name in named) or "nothing"
+        found = ", ".join(map(shown, named[:NAMES_SHOWN])) or "nothing"
+        more = f" and {len(named) - NAMES_SHOWN:,} more" if len(named) > NAMES_SHOWN else ""
         left = f" ({listing.left_out} files have other names)" if listing.left_out else ""
         raise InputError(
-            f"{shown}: no input file{left}. Expected .json, .jsonl or .ndjson files, each also .gz or .zst;"
+            f"{found}{more}: no input file{left}. Expected .json, .jsonl or .ndjson files, each also .gz or .zst;"
             " name a file itself to have it read whatever its name."
         )
     return listing
+
+
+def path_of(name: str | bytes | os.PathLike[str]) -> bytes:
+    """A name as the system takes it.
+
+    Raises:
+        InputError: no file can have it.
+    """
+    try:
+        path = os.fsencode(name)
+    except UnicodeEncodeError:  # a lone surrogate
+        path = b"\0"
+    if b"\0" in path:
+        raise InputError(
+            f"{shown(name)}: no file can have this name. Correct it; --null reads names that end with NUL."
+        )
+    return path
+
+
+def path_in(url: bytes) -> bytes:
+    """The path that a `file://` URL stands for.
+
+    Raises:
+        UsageError: it is one of another host.
+        InputError: no file can have it.
+    """
+    from urllib.parse import unquote_to_bytes
+
+    host, _, path = url.removeprefix(b"file://").partition(b"/")
+    if host not in (b"", b"localhost"):
+        raise UsageError(f"{shown(url)}: not on this machine. Expected file:///path.")
+    return path_of(unquote_to_bytes(b"/" + path))
 
 
 def read_names(source: str, *, null: bool) -> list[bytes]:
@@ -143,34 +180,29 @@ def read_names(source: str, *, null: bool) -> list[bytes]:
         if source == "-":
             content = sys.stdin.buffer.read()
         else:
-            with open(source, "rb") as file:
+            with open(path_of(source), "rb") as file:
                 content = file.read()
     except OSError as error:
-        raise InputError(f"{source}: {error.strerror}. Name a readable file with --files-from.") from None
+        raise InputError(f"{shown(source)}: {error.strerror}. Name a readable file with --files-from.") from None
     return [name for name in content.split(b"\0" if null else b"\n") if name]
 
 
 def _expand(name: bytes) -> list[bytes]:
     if name.startswith(b"file://"):
-        from urllib.parse import unquote_to_bytes, urlsplit
-
-        parts = urlsplit(os.fsdecode(name))
-        if parts.netloc not in ("", "localhost"):
-            raise UsageError(f"{os.fsdecode(name)}: a file of another host. Expected file:///path.")
-        name = unquote_to_bytes(parts.path)
+        name = path_in(name)
     elif is_url(name):
         return [name]
     elif b"://" in name and name.split(b"://")[0].isalnum():
         schemes = "://, ".join(URL_SCHEMES)
-        raise UsageError(f"{os.fsdecode(name)}: not supported. Expected a path, or file://, {schemes}://.")
+        raise UsageError(f"{shown(name)}: not supported. Expected a path, or file://, {schemes}://.")
     if os.path.lexists(name):
         return [name]
     if glob.has_magic(os.fsdecode(name)):
         found = sorted(glob.glob(name, recursive=True, include_hidden=False))
         if found:
             return found
-        raise InputError(f"{os.fsdecode(name)}: no file fits this pattern. Quote it, and check the folder.")
-    raise InputError(f"{os.fsdecode(name)}: no such file or directory. Check the path.")
+        raise InputError(f"{shown(name)}: no file fits this pattern. Quote it, and check the folder.")
+    raise InputError(f"{shown(name)}: no such file or directory. Check the path.")
 
 
 def _walk(top: bytes, listing: Listing) -> Iterator[tuple[bytes, InputFile]]:
@@ -189,7 +221,7 @@ def _walk(top: bytes, listing: Listing) -> Iterator[tuple[bytes, InputFile]]:
             relative = below or b"."
             yield (
                 relative,
-                InputFile(os.path.join(top, relative), real, -1, -1, -1, error.strerror or str(error)),
+                InputFile(os.path.join(top, relative), real, -1, -1, -1, error.strerror or shown(error)),
             )
             continue
         if any(entry.name == MARKER for entry in found):
@@ -221,7 +253,7 @@ def _examine(name: bytes, path: bytes) -> InputFile:
     try:
         status = os.stat(path)
     except OSError as error:
-        return InputFile(name, path, -1, -1, -1, error.strerror or str(error))
+        return InputFile(name, path, -1, -1, -1, error.strerror or shown(error))
     if not stat.S_ISREG(status.st_mode):
         return InputFile(name, path, -1, -1, -1, "not a regular file")
     return InputFile(name, path, status.st_size, status.st_mtime_ns, status.st_ino)

@@ -24,6 +24,7 @@ from linkmatch_ray.io.inputs import InputFile
 from linkmatch_ray.io.ledger import SCHEMA_VERSION, Frontier, Key, Ledger, PieceRow
 from linkmatch_ray.io.results import LEDGER, in_use
 from linkmatch_ray.io.store import Store, get_all
+from linkmatch_ray.words import shown
 
 FOLDER: Final = "ledger"
 
@@ -42,7 +43,7 @@ class Writer(msgspec.Struct, frozen=True):
 
 def new_writer() -> Writer:
     """This process, as from now."""
-    return Writer(socket.gethostname(), os.getpid(), time.strftime("%Y-%m-%d %H:%M:%S %z"), token_hex(8))
+    return Writer(shown(socket.gethostname()), os.getpid(), time.strftime("%Y-%m-%d %H:%M:%S %z"), token_hex(8))
 
 
 class Begun(msgspec.Struct, tag=True):
@@ -111,7 +112,7 @@ class LoggedLedger(Ledger):
         try:
             sizes = store.list(FOLDER)
             if sorted(sizes) != [self._name(number) for number in range(len(sizes))]:
-                raise JobError(f"{where}/{FOLDER}: records are missing. Start anew at another URL.")
+                raise JobError(f"{shown(where)}/{FOLDER}: records are missing. Start anew at another URL.")
             for content in get_all(store, sizes):
                 self._replay(content)
         except BaseException:
@@ -175,7 +176,9 @@ class LoggedLedger(Ledger):
         except (msgspec.ValidationError, zstandard.ZstdError):
             record = None
         if record is None or record.schema != SCHEMA_VERSION:
-            raise JobChanged(f"{self._where}: holds the results of another version of linkmatch-ray. Name another URL.")
+            raise JobChanged(
+                f"{shown(self._where)}: holds the results of another version of linkmatch-ray. Name another URL."
+            )
         change = record.change
         if isinstance(change, Begun):
             self._begin(change)

@@ -27,6 +27,7 @@ from urllib.parse import unquote, urlsplit
 from linkmatch_ray.errors import InputError, UsageError
 from linkmatch_ray.io.inputs import MARKER, SUFFIXES, InputFile, Listing
 from linkmatch_ray.io.reader import Changed
+from linkmatch_ray.words import shown
 
 if TYPE_CHECKING:
     from obstore import GetResult
@@ -66,19 +67,19 @@ def place_of(name: bytes) -> Place:
         url = name.decode("utf-8")
         parts = urlsplit(url)
     except ValueError:
-        raise UsageError(f"{os.fsdecode(name)}: not a URL. Expected, for example, s3://bucket/folder/.") from None
+        raise UsageError(f"{shown(name)}: not a URL. Expected, for example, s3://bucket/folder/.") from None
     if parts.scheme in ("http", "https"):
         if parts.username is not None or parts.query:
             bare = f"{parts.scheme}://{parts.hostname}{parts.path}"
             raise UsageError(
-                f"{bare}: has credentials or a query, which would be in every record of the job. Give the bare URL;"
-                " for signed ones use the store's own scheme (s3://, gs://, az://)."
+                f"{shown(bare)}: has credentials or a query, which would be in every record of the job. Give the bare"
+                " URL; for signed ones use the store's own scheme (s3://, gs://, az://)."
             )
         return Place(f"{parts.scheme}://{parts.netloc}", unquote(parts.path).lstrip("/"))
     segments = url.partition("://")[2].split("/")
     count = 2 if parts.scheme == "az" else 1  # an account, and a container
     if len(segments) < count or not all(segments[:count]):
-        raise UsageError(f"{url}: no bucket. Expected {parts.scheme}://{'ACCOUNT/' * (count - 1)}BUCKET/PATH.")
+        raise UsageError(f"{shown(url)}: no bucket. Expected {parts.scheme}://{'ACCOUNT/' * (count - 1)}BUCKET/PATH.")
     return Place(f"{parts.scheme}://{'/'.join(segments[:count])}", "/".join(segments[count:]))
 
 
@@ -370,9 +371,9 @@ def list_url(name: bytes, listing: Listing) -> list[InputFile]:
                 meta for meta in _list(root, path[: path.rfind("/", 0, magic.start()) + 1]) if pattern(meta["path"])
             ]
     except OSError as error:
-        raise InputError(f"{url}: {error.strerror}. Check the URL, the credentials and the endpoint.") from None
+        raise InputError(f"{shown(url)}: {error.strerror}. Check the URL, the credentials and the endpoint.") from None
     if not metas:
-        raise InputError(f"{url}: no such object, and none below it. Check the bucket and the path.")
+        raise InputError(f"{shown(url)}: no such object, and none below it. Check the bucket and the path.")
     return sorted((_as_file(root, meta) for meta in metas), key=lambda file: file.name)
 
 

@@ -11,7 +11,6 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, Literal, NoReturn
 
 import numpy as np
@@ -24,8 +23,9 @@ from linkmatch_ray.core.judge import locate, whole_elements
 from linkmatch_ray.core.keys import KeyPair, KeyPath, NumberText, canonical, record_key
 from linkmatch_ray.core.window import fill
 from linkmatch_ray.errors import RestrictionsError, UsageError
-from linkmatch_ray.io.inputs import is_url
+from linkmatch_ray.io.inputs import is_url, path_of
 from linkmatch_ray.io.reader import Changed
+from linkmatch_ray.words import shown
 
 RestrictionsFormat = Literal["auto", "lines", "array", "object", "text"]
 
@@ -80,16 +80,17 @@ class Restrictions:
         if not pairs:
             raise UsageError("no key was given. Name the member to compare, for example --key data.")
         name = "<bytes>" if isinstance(source, bytes) else os.fspath(source)
+        where = shown(name)
         is_text = name.lower().removesuffix(".gz").removesuffix(".zst").endswith(".txt")
         layout: RestrictionsFormat = "text" if is_text and format == "auto" else format
         try:
             with _open(source) as raw:
-                index = _Loader(raw, name, pairs, at, layout).index()
+                index = _Loader(raw, where, pairs, at, layout).index()
         except Changed:
-            raise RestrictionsError(f"{name}: was replaced while it was read. Run the same command again.") from None
+            raise RestrictionsError(f"{where}: was replaced while it was read. Run the same command again.") from None
         except OSError as error:
             raise RestrictionsError(
-                f"{name}: {error.strerror or error}. Name a readable restrictions file with -r."
+                f"{where}: {error.strerror or shown(error)}. Name a readable restrictions file with -r."
             ) from None
         return cls(index, pairs, name)
 
@@ -99,11 +100,11 @@ def _open(source: str | os.PathLike[str] | bytes) -> io.BytesIO | io.BufferedRea
         return io.BytesIO(source)
     if os.fspath(source) == "-":
         return os.fdopen(os.dup(sys.stdin.fileno()), "rb")
-    if is_url(name := os.fsencode(source)):
+    if is_url(name := path_of(source)):
         from linkmatch_ray.io.objects import ObjectReader, examine
 
         return io.BufferedReader(ObjectReader(examine(name)))
-    return Path(source).open("rb")
+    return open(name, "rb")
 
 
 class _Loader:
@@ -294,7 +295,7 @@ class _Loader:
             self._fail(self._count, "is neither an object nor a string", line)
         key = record_key(value, self._paths)
         if key is None:
-            missing = ", ".join(f'"{path.text}"' for path in self._paths)
+            missing = ", ".join(f'"{shown(path.text)}"' for path in self._paths)
             self._fail(self._count, f"has no key {missing}", line)
         for path in self._paths:
             found = path.find(value)

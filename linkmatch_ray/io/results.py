@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
 
 from linkmatch_ray.errors import DirectoryInUse, InputError, JobError
+from linkmatch_ray.io.inputs import path_of
 from linkmatch_ray.io.store import is_store
+from linkmatch_ray.words import shown
 
 if TYPE_CHECKING:
     from linkmatch_ray.io.inputs import InputFile
@@ -109,12 +111,14 @@ class Results(ABC):
         """
         who = self.holder()
         if who is None:
-            raise InputError(f"{self}: no job runs here. See `status` for one that ran.")
+            raise InputError(f"{shown(self)}: no job runs here. See `status` for one that ran.")
         self.ask_to_stop()
         deadline = time.monotonic() + wait_seconds
         while self.holder() == who:
             if time.monotonic() > deadline:
-                raise JobError(f"{self}: {who} was told to stop, and still runs after {wait_seconds:g} s.")
+                raise JobError(
+                    f"{shown(self)}: {shown(who)} was told to stop, and still runs after {wait_seconds:g} s."
+                )
             time.sleep(_POLL_SECONDS)
 
     # Writing, by the collector
@@ -171,7 +175,7 @@ class Results(ABC):
 def in_use(where: object, by: str) -> DirectoryInUse:
     """The error that says who writes to a place."""
     return DirectoryInUse(
-        f"{where}: another job writes here ({by}). Wait for it to end, or name another directory with -o."
+        f"{shown(where)}: another job writes here ({shown(by)}). Wait for it to end, or name another directory with -o."
     )
 
 
@@ -180,8 +184,9 @@ def results_at(output: str | os.PathLike[str]) -> Results:
 
     Raises:
         UsageError: it is a URL where results cannot be.
+        InputError: nothing can have this name.
     """
-    output = os.fspath(output)
+    output = os.fsdecode(path_of(output))
     if is_store(output):
         from linkmatch_ray.io.bucket import Bucket
 

@@ -12,6 +12,7 @@ from linkmatch_ray.io.directory import Directory
 from linkmatch_ray.io.ledger import Ledger
 from linkmatch_ray.io.results import Results
 from linkmatch_ray.io.trouble import told
+from linkmatch_ray.words import shown
 
 
 def status(results: Results) -> dict[str, Any]:
@@ -30,7 +31,7 @@ def status(results: Results) -> dict[str, Any]:
 
 
 def _nothing(results: Results) -> InputError:
-    return InputError(f"{results}: no result directory. Name the one that submit printed.")
+    return InputError(f"{shown(results)}: no result directory. Name the one that submit printed.")
 
 
 def _status(results: Results, ledger: Ledger, *, updating: bool) -> dict[str, Any]:

@@ -14,11 +14,12 @@ from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, BinaryIO, Final, Protocol
-from urllib.parse import unquote, urlsplit
 
 from linkmatch_ray.errors import UsageError
 from linkmatch_ray.io.durable import make_directory, sync_directory
+from linkmatch_ray.io.inputs import path_in
 from linkmatch_ray.io.objects import Short, again, place_of, store_at
+from linkmatch_ray.words import shown
 
 SCHEMES: Final = ("s3", "gs", "az", "file")
 
@@ -79,7 +80,7 @@ def is_store(output: str) -> bool:
         return False
     if scheme not in SCHEMES:
         raise UsageError(
-            f"{output}: results cannot be written there. Expected a directory, or {'://, '.join(SCHEMES)}://."
+            f"{shown(output)}: results cannot be written there. Expected a directory, or {'://, '.join(SCHEMES)}://."
         )
     return True
 
@@ -87,10 +88,7 @@ def is_store(output: str) -> bool:
 def store_of(url: str) -> Store:
     """The store behind a URL."""
     if url.startswith("file:"):
-        parts = urlsplit(url)
-        if parts.netloc not in ("", "localhost") or not parts.path:
-            raise UsageError(f"{url}: not a folder of this machine. Expected file:///path.")
-        return _Folder(Path(unquote(parts.path)))
+        return _Folder(Path(os.fsdecode(path_in(os.fsencode(url)))))
     return _Bucket(url)
 
 

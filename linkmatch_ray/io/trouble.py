@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Final
 from linkmatch_ray.errors import JobError
 from linkmatch_ray.io.inputs import InputFile
 from linkmatch_ray.io.results import LEDGER
+from linkmatch_ray.words import shown
 
 _ROOM: Final = "Make room there, or raise the quota."
 _WRITABLE: Final = "Make it writable, or name another directory with -o."
@@ -56,11 +56,11 @@ def told(where: object) -> Iterator[None]:
         yield
     except OSError as error:
         advice = _ADVICE.get(error.errno or 0, _OTHERWISE)
-        raise JobError(f"{error.filename or where}: {error.strerror or error}. {advice}") from error
+        raise JobError(f"{shown(error.filename or where)}: {error.strerror or shown(error)}. {advice}") from error
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without what it adds in the higher bits
-        found, advice = _OF_SQLITE.get(code, (str(error), _OTHERWISE))
-        raise JobError(f"{where}/{LEDGER}: {found}. {advice}") from error
+        found, advice = _OF_SQLITE.get(code, (shown(error), _OTHERWISE))
+        raise JobError(f"{shown(where)}/{LEDGER}: {found}. {advice}") from error
 
 
 def blame_the_machine(file: InputFile, error: OSError) -> None:
@@ -71,4 +71,4 @@ def blame_the_machine(file: InputFile, error: OSError) -> None:
     """
     if error.errno in _OF_THE_MACHINE:
         advice = _ADVICE.get(error.errno, "Have fewer programs run, or use fewer --workers.")
-        raise JobError(f"{os.fsdecode(file.name)}: {error.strerror}. {advice}") from error
+        raise JobError(f"{shown(file.name)}: {error.strerror}. {advice}") from error

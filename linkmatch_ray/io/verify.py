@@ -20,6 +20,7 @@ from linkmatch_ray.io.ledger import Ends, Key, Ledger, PieceRow
 from linkmatch_ray.io.report import count_hits, count_reasons, report_lines
 from linkmatch_ray.io.results import MATCHED, OUTPUTS, QUARANTINE, RESTRICTIONS, SUMMARY, UNMATCHED, Results
 from linkmatch_ray.io.trouble import told
+from linkmatch_ray.words import shown
 
 _KEYS_AT_ONCE: Final = 1 << 16
 
@@ -46,7 +47,7 @@ def verify(results: Results, checked: Checked) -> Iterator[str]:
         if ledger is not None:
             held.callback(ledger.close)
         if ledger is None or not ledger.settings():
-            raise InputError(f"{results}: no result directory. Name the one that submit printed.")
+            raise InputError(f"{shown(results)}: no result directory. Name the one that submit printed.")
         files = {name: held.enter_context(results.open(name)) for name in OUTPUTS}
         yield from _Verifier(results, ledger, files, checked).problems()
 
@@ -76,7 +77,7 @@ class _Verifier:
             yield f"the ledger's rows end at {tuple(self._ends)}, its frontier at {tuple(frontier.ends)}"
         if self._summary is not None:
             if isinstance(self._results, Bucket):
-                yield from (f"{name} is no part of the results" for name in self._results.strays())
+                yield from (f"{shown(name)} is no part of the results" for name in self._results.strays())
             yield from self._check_report(self._summary["totals"]["restrictions"])
             yield from self._check_summary(self._summary)
 

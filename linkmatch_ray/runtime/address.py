@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from linkmatch_ray.errors import ClusterError, UsageError
+from linkmatch_ray.words import shown
 
 PACKAGE: Final = Path(__file__).resolve().parent.parent
 """The package's own folder, which travels to a cluster as one of Ray's `py_modules`."""
@@ -37,7 +38,7 @@ def is_jobs_api(address: str | None) -> bool:
     """
     if address is not None and address.startswith("ray://"):
         raise UsageError(
-            f"{address}: Ray Client is not for long work. Give --address http://HEAD:8265 to run the job on the"
+            f"{shown(address)}: Ray Client is not for long work. Give --address http://HEAD:8265 to run the job on the"
             " cluster, or HOST:6379 to join it."
         )
     return address is not None and address.startswith(("http://", "https://"))
@@ -63,8 +64,8 @@ def refuse_unreachable(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS_MAX).close()
     except OSError as error:
         raise ClusterError(
-            f"{address}: no Ray cluster answers ({error.strerror or error}). Check the address (port 6379 of the head"
-            " node, as a rule), and that Ray runs there."
+            f"{shown(address)}: no Ray cluster answers ({error.strerror or shown(error)}). Check the address (port"
+            " 6379 of the head node, as a rule), and that Ray runs there."
         ) from None
 
 

@@ -8,6 +8,7 @@ changes nothing. So calls may come twice, late or out of order, and each record 
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -22,7 +23,7 @@ import orjson
 
 from linkmatch_ray.core.emit import move_provenance, provenance_prefix
 from linkmatch_ray.core.index import RestrictionIndex
-from linkmatch_ray.core.outcome import Counts, Entry, Piece, digest
+from linkmatch_ray.core.outcome import Counts, Entry, Piece, as_text, digest
 from linkmatch_ray.errors import JobChanged, JobError
 from linkmatch_ray.io.concatenation import Staged
 from linkmatch_ray.io.directory import Directory
@@ -34,6 +35,7 @@ from linkmatch_ray.io.report import count_hits, count_reasons, report_lines
 from linkmatch_ray.io.results import MATCHED, QUARANTINE, RESTRICTIONS, SUMMARY, UNMATCHED, results_at
 from linkmatch_ray.io.trouble import told
 from linkmatch_ray.runtime.tasks import PartBody
+from linkmatch_ray.words import shown
 
 COMMIT_BYTES: Final = 64 << 20
 """Pieces are made durable together, after this many bytes of output or some time (`Results.commit_seconds`)."""
@@ -98,7 +100,7 @@ class Collector:
         self._state = "starting"
 
     def __repr__(self) -> str:
-        return f"Collector({self._results})"
+        return f"Collector({shown(self._results)})"
 
     # Life
 
@@ -126,7 +128,7 @@ class Collector:
         begun = {} if overwrite else self._place.settings()
         same = begun.get("fingerprint") == self._settings["fingerprint"]
         if begun and not same and self._origins is None:
-            raise JobChanged(f"{self._results}: holds a job with other inputs, restrictions or options.")
+            raise JobChanged(f"{shown(self._results)}: holds a job with other inputs, restrictions or options.")
         if same:
             self._ledger = self._place.resume()
         else:
@@ -238,7 +240,7 @@ class Collector:
         """After a write that failed comes no other: the system may have dropped what it could not write, and then
         a second sync says that all is well."""
         if self._state == "failed":
-            raise JobError(f"{self._results}: an earlier write failed. Give the same command again.")
+            raise JobError(f"{shown(self._results)}: an earlier write failed. Give the same command again.")
         try:
             with told(self._results):
                 yield
@@ -405,7 +407,7 @@ class Collector:
         """What has been taken so far: plain numbers, a moment old at most."""
         return {
             "state": self._state,
-            "directory": str(self._results),
+            **as_text("directory", os.fsencode(str(self._results))),
             "files": len(self._files),
             "files_done": self._frontier.next.file if self._state != "starting" else 0,
             "input_bytes": self._input_bytes,

@@ -11,6 +11,7 @@ from linkmatch_ray.runtime.nodes import Node, faults, survey
 from linkmatch_ray.runtime.packages import how_to_install, missing
 from linkmatch_ray.runtime.remote import Cluster
 from linkmatch_ray.runtime.session import Session
+from linkmatch_ray.words import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,9 @@ def examine(where: Cluster | Session, paths: Sequence[str]) -> list[Finding]:
     paths = [_without_wildcards(path) for path in paths if "://" not in path]
     found = []
     if isinstance(where, Cluster):
-        found.append(Finding(True, f"{where} answers, with Ray {where.ray_version}; here is Ray {ray.__version__}"))
+        found.append(
+            Finding(True, f"{where} answers, with Ray {shown(where.ray_version)}; here is Ray {ray.__version__}")
+        )
         with where.helper("linkmatch_ray.runtime.nodes", *paths) as (said, _):
             nodes = [Node(**node) for node in said["nodes"]]
     else:
@@ -50,7 +53,7 @@ def examine(where: Cluster | Session, paths: Sequence[str]) -> list[Finding]:
             found.append(
                 Finding(
                     True,
-                    f"node {node.name}: Python {node.python}, {node.cpus:g} CPUs, object store of"
+                    f"node {shown(node.name)}: Python {shown(node.python)}, {node.cpus:g} CPUs, object store of"
                     f" {node.object_store / 1e9:.1f} GB, {node.disk_free / 1e9:.1f} GB of disk free{sees}",
                 )
             )

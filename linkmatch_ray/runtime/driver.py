@@ -45,6 +45,7 @@ from linkmatch_ray.runtime.orphans import die_with_parent
 from linkmatch_ray.runtime.plan import Plan, Unit
 from linkmatch_ray.runtime.room import check_disk
 from linkmatch_ray.runtime.tasks import PartBody, PartHeader, Started, TaskSettings, match_unit
+from linkmatch_ray.words import shown
 
 UNITS_BEHIND_MAX: Final = 8
 """Units a worker that may be finished or running ahead of the frontier."""
@@ -382,7 +383,7 @@ class Driver:
             else:
                 self._abandoned.append(unit.stream)
                 self._cancel(unit)
-                where = f"process {unit.started.pid} on {unit.started.host}"
+                where = f"process {unit.started.pid} on {shown(unit.started.host)}"
                 self._strike(
                     unit, "timed_out", f"{where} gave nothing for {self._task_seconds:g} s and was told to end"
                 )
@@ -532,4 +533,4 @@ def fetch(ref: Any) -> Any:
 def brief(error: BaseException) -> str:
     """An error of another program's as a line: the last one of its text, where the cause is."""
     text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[-1]}" if text else type(error).__name__
+    return shown(f"{type(error).__name__}: {text[-1]}") if text else type(error).__name__

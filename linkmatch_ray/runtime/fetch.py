@@ -11,6 +11,7 @@ from linkmatch_ray.io.bring import Fetched, check, ends_of, make, refuse_filled
 from linkmatch_ray.io.ledger import Ledger
 from linkmatch_ray.io.results import LEDGER
 from linkmatch_ray.runtime.remote import Cluster, RemoteJob
+from linkmatch_ray.words import shown
 
 FETCH_BYTES_MAX: Final = 10_000_000_000
 """Ray's dashboard ends any answer after 300 seconds, so that much more could not be brought."""
@@ -30,13 +31,13 @@ def fetch(cluster: Cluster, job: RemoteJob, directory: Path) -> Fetched:
     refuse_filled(directory)
     with cluster.helper("linkmatch_ray.runtime.publish", job.directory, node=job.node) as (offer, node):
         if "error" in offer:
-            raise InputError(f"{offer['error']}. Has it been moved, or the job not begun?")
+            raise InputError(f"{shown(offer['error'])}. Has it been moved, or the job not begun?")
         sizes: dict[str, int] = offer["sizes"]
         total = sum(sizes.values())
         if total > FETCH_BYTES_MAX:
             raise InputError(
-                f"{job.id}: its results are {total:,} bytes, over HTTP come {FETCH_BYTES_MAX:,} at most. They are in"
-                f" {job.directory} on the cluster: copy them from there."
+                f"{shown(job.id)}: its results are {total:,} bytes, over HTTP come {FETCH_BYTES_MAX:,} at most. They"
+                f" are in {shown(job.directory)} on the cluster: copy them from there."
             )
         make(directory)
 

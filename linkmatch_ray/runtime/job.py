@@ -37,6 +37,7 @@ from linkmatch_ray.runtime.plan import UNIT_BYTES, PlanOptions, make_plan
 from linkmatch_ray.runtime.request import Request
 from linkmatch_ray.runtime.session import Session
 from linkmatch_ray.runtime.tasks import TaskSettings
+from linkmatch_ray.words import shown
 
 DEFAULT_OUTPUT: Final = "linkmatch-results"
 
@@ -97,7 +98,7 @@ class Job:
             LinkmatchError: it failed, or was stopped; what was committed is safe.
         """
         if not self._done.wait(timeout):
-            raise TimeoutError(f"job {self.id} still runs after {timeout} s")
+            raise TimeoutError(f"job {shown(self.id)} still runs after {timeout} s")
         if self._error is not None:
             raise self._error
         assert self._summary is not None
@@ -174,7 +175,7 @@ class Job:
             found = f"the job failed: {brief(error)}. See --verbose for all of it."
             if isinstance(error, NO_ROOM):
                 found = f"{NO_ROOM_FOUND}. {NO_ROOM_ADVICE}"
-            self._error = JobError(f"{self._results}: {found}")
+            self._error = JobError(f"{shown(self._results)}: {found}")
             self._error.__cause__ = error
         finally:
             if session is not given:
@@ -265,7 +266,7 @@ def cancel(job_id: str, session: Session) -> None:
         while time.monotonic() < deadline:
             ray.get(collector.progress.remote())  # until it is gone
             time.sleep(POLL_SECONDS)
-        raise JobError(f"{job_id}: was told to stop, and still runs after {CANCEL_SECONDS:g} s.")
+        raise JobError(f"{shown(job_id)}: was told to stop, and still runs after {CANCEL_SECONDS:g} s.")
 
 
 def progress(job_id: str, session: Session) -> dict[str, Any]:
@@ -282,7 +283,9 @@ def _collector_of(job_id: str, session: Session) -> Any:
     try:
         return session.ready().get_actor(f"linkmatch:{job_id}", namespace=NAMESPACE)
     except ValueError:
-        raise InputError(f"{job_id}: no such job runs on this cluster, and no directory has this name.") from None
+        raise InputError(
+            f"{shown(job_id)}: no such job runs on this cluster, and no directory has this name."
+        ) from None
 
 
 def start_collector(
@@ -324,7 +327,9 @@ def _running_already(job_id: str, results: Results) -> DirectoryInUse:
     by = results.holder()
     if by is not None:
         return in_use(results, by)
-    return DirectoryInUse(f"{results}: a job {job_id} runs on this Ray. Wait for it to end, or name another --job-id.")
+    return DirectoryInUse(
+        f"{shown(results)}: a job {shown(job_id)} runs on this Ray. Wait for it to end, or name another --job-id."
+    )
 
 
 def _close(ray: Any, collector: Any) -> None:

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from linkmatch_ray.runtime.packages import how_to_install, missing
+from linkmatch_ray.words import shown
 
 ANSWER_SECONDS_MAX: Final = 60.0
 """A node must start a process to answer, on a busy disk perhaps."""
@@ -104,21 +105,22 @@ def faults(nodes: Sequence[Node]) -> list[str]:
     for node in nodes:
         if not node.answered:
             said.append(
-                f"node {node.name}: gave no answer within {ANSWER_SECONDS_MAX:g} s. See its logs in Ray's dashboard."
+                f"node {shown(node.name)}: gave no answer within {ANSWER_SECONDS_MAX:g} s. See its logs in Ray's"
+                " dashboard."
             )
         if node.missing:
-            said.append(f"node {node.name}: lacks packages. Run there: {how_to_install(node.missing)}")
+            said.append(f"node {shown(node.name)}: lacks packages. Run there: {shown(how_to_install(node.missing))}")
         if node.unseen:
-            shown = ", ".join(node.unseen[:SHOWN])
+            paths = ", ".join(map(shown, node.unseen[:SHOWN]))
             more = f" and {len(node.unseen) - SHOWN} more" if len(node.unseen) > SHOWN else ""
             said.append(
-                f"node {node.name}: does not see {shown}{more}. All nodes must see the inputs under the same paths:"
-                " put them on a file system they share."
+                f"node {shown(node.name)}: does not see {paths}{more}. All nodes must see the inputs under the same"
+                " paths: put them on a file system they share."
             )
         if node.disk_free < DISK_SHARE_MIN * node.disk_total:
             said.append(
-                f"node {node.name}: has {node.disk_free / 1e9:.1f} GB of disk free, less than {DISK_SHARE_MIN:.0%}, and"
-                " Ray then makes no objects. Free some."
+                f"node {shown(node.name)}: has {node.disk_free / 1e9:.1f} GB of disk free, less than"
+                f" {DISK_SHARE_MIN:.0%}, and Ray then makes no objects. Free some."
             )
     return said
 

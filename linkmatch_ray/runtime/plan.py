@@ -5,7 +5,6 @@ A job that resumes makes the same plan again.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -86,12 +85,12 @@ class Plan:
     ranges: list[int] = field(default_factory=list)
 
     def describe(self, files: list[InputFile]) -> Iterator[dict[str, Any]]:
-        """For `--dry-run`: one row a unit."""
+        """For `--dry-run`: one row a unit; names are bytes."""
         for number, unit in enumerate(self.units):
             row: dict[str, Any] = {"unit": number, "bytes": unit.nbytes, "files": unit.stop - unit.first}
-            row["first"] = os.fsdecode(files[unit.first].name)
+            row["first"] = files[unit.first].name
             if unit.stop - unit.first > 1:
-                row["last"] = os.fsdecode(files[unit.stop - 1].name)
+                row["last"] = files[unit.stop - 1].name
             elif self.ranges[unit.first] > 1:
                 row["from"], row["to"] = unit.start, unit.end
             yield row

@@ -21,6 +21,7 @@ from typing import IO, Any, Final
 
 from linkmatch_ray.errors import ClusterError, InputError, JobError
 from linkmatch_ray.runtime.address import NAMESPACE, PACKAGE, TOKEN_REMEDY, refuse_unreachable, without_password
+from linkmatch_ray.words import shown
 
 JOB_ID: Final = "linkmatch_job_id"
 ATTEMPT: Final = "linkmatch_attempt"
@@ -107,12 +108,12 @@ class Cluster:
         self.ray_version = str(self._client._server_ray_version)
         if self.ray_version.split(".")[:2] != ray.__version__.split(".")[:2]:
             raise ClusterError(
-                f"{self}: runs Ray {self.ray_version}, this machine has {ray.__version__}. Install the same here:"
-                f" pip install 'ray[default]=={self.ray_version}'."
+                f"{self}: runs Ray {shown(self.ray_version)}, this machine has {ray.__version__}. Install the same"
+                f" here: pip install 'ray[default]=={shown(self.ray_version)}'."
             )
 
     def __str__(self) -> str:
-        return without_password(self.address)
+        return shown(without_password(self.address))
 
     def attempts(self) -> list[RemoteJob]:
         """Every run of this package that the cluster remembers, oldest first."""
@@ -146,7 +147,9 @@ class Cluster:
         for job in sorted(self.attempts(), key=lambda job: job.attempt, reverse=True):
             if job_id in (job.id, job.submission_id):
                 return job
-        raise InputError(f"{job_id}: no such job on {self}, and no directory has this name. See `linkmatch-ray jobs`.")
+        raise InputError(
+            f"{shown(job_id)}: no such job on {self}, and no directory has this name. See `linkmatch-ray jobs`."
+        )
 
     def submit(self, job_id: str, entrypoint: str, *, directory: str, name: str, env: dict[str, Any]) -> RemoteJob:
         """Have a driver started on the cluster; returns at once.
@@ -158,8 +161,9 @@ class Cluster:
         for job in before:
             if not job.is_over:
                 raise JobError(
-                    f"{job_id}: runs already, as {job.submission_id} on {self}. Watch it with `linkmatch-ray logs"
-                    f" {job_id} -f`, stop it with `linkmatch-ray cancel {job_id}`, or give another --job-id and -o."
+                    f"{job_id}: runs already, as {shown(job.submission_id)} on {self}. Watch it with `linkmatch-ray"
+                    f" logs {job_id} -f`, stop it with `linkmatch-ray cancel {job_id}`, or give another --job-id and"
+                    " -o."
                 )
         attempt = max((job.attempt for job in before), default=0) + 1
         submission_id = f"{job_id}-{attempt}"
@@ -201,7 +205,7 @@ class Cluster:
                 if line.startswith('{"') and line.endswith("}\n"):
                     return json.loads(line), job.node or ""
             if job.is_over:
-                raise ClusterError(f"{self}: a helper failed there: {job.message.strip()}")
+                raise ClusterError(f"{self}: a helper failed there: {shown(job.message.strip())}")
             time.sleep(POLL_SECONDS)
         raise ClusterError(f"{self}: a helper has not started there in {HELPER_SECONDS_MAX:g} s. Is there room for it?")
 
@@ -222,7 +226,7 @@ class Cluster:
         while not self.look(submission_id).is_over:
             if time.monotonic() > deadline:
                 raise JobError(
-                    f"{submission_id}: was told to stop, and still runs after {wait_seconds:g} s. Try again."
+                    f"{shown(submission_id)}: was told to stop, and still runs after {wait_seconds:g} s. Try again."
                 )
             time.sleep(POLL_SECONDS)
 
@@ -288,7 +292,7 @@ class Cluster:
                     if not left:
                         break
         if left:
-            raise ClusterError(f"{self}: {path} ended {left:,} bytes before its end. Try again.")
+            raise ClusterError(f"{self}: {shown(path)} ended {left:,} bytes before its end. Try again.")
 
 
 def _filter(name: str, value: str) -> list[tuple[str, str]]:
@@ -332,13 +336,15 @@ def _answering(address: str) -> Iterator[None]:
     import requests
     from ray.exceptions import AuthenticationError, RpcError
 
-    where = without_password(address)
+    where = shown(without_password(address))
     try:
         yield
     except AuthenticationError as error:
         raise ClusterError(f"{where}: {_refusal(str(error))}. {TOKEN_REMEDY}") from error
     except FileNotFoundError as error:  # of `verify`
-        raise ClusterError(f"{where}: {error} Name a file or directory of certificates with --verify.") from error
+        raise ClusterError(
+            f"{where}: {shown(error)} Name a file or directory of certificates with --verify."
+        ) from error
     except (requests.exceptions.RequestException, RpcError, ConnectionError, TimeoutError) as error:
         if _has(error, requests.exceptions.SSLError):
             raise ClusterError(
@@ -355,8 +361,8 @@ def _answering(address: str) -> Iterator[None]:
         ) from error
     except RuntimeError as error:
         if "does not exist" in str(error):
-            raise InputError(f"{where}: {str(error).partition('code 404: ')[2] or error}") from None
-        raise ClusterError(f"{where}: {error}") from error
+            raise InputError(f"{where}: {shown(str(error).partition('code 404: ')[2] or error)}") from None
+        raise ClusterError(f"{where}: {shown(error)}") from error
 
 
 def _refusal(said: str) -> str:

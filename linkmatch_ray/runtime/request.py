@@ -14,7 +14,7 @@ import orjson
 import xxhash
 
 from linkmatch_ray import __version__
-from linkmatch_ray.core.outcome import Counts, MatchOptions
+from linkmatch_ray.core.outcome import Counts, MatchOptions, as_text
 from linkmatch_ray.errors import InputError, JobChanged, UsageError
 from linkmatch_ray.io.directory import Directory
 from linkmatch_ray.io.earlier import Origins, origins_of
@@ -25,6 +25,7 @@ from linkmatch_ray.io.restrictions import Restrictions
 from linkmatch_ray.io.results import Results
 from linkmatch_ray.io.trouble import told
 from linkmatch_ray.runtime.plan import PlanOptions
+from linkmatch_ray.words import is_text, shown
 
 GONE_SHOWN: Final = 5
 """How many files that are gone a message names."""
@@ -60,7 +61,11 @@ class Request:
         if drop_missing and not incremental:
             raise UsageError("--drop-missing: removes results that --incremental would keep. Give both.")
         if incremental and not isinstance(results, Directory):
-            raise UsageError(f"{results}: --incremental needs a directory. Name another URL, or give --overwrite.")
+            raise UsageError(
+                f"{shown(results)}: --incremental needs a directory. Name another URL, or give --overwrite."
+            )
+        if job_id is not None and not is_text(job_id):
+            raise UsageError(f"--job-id {shown(job_id)}: not UTF-8. Choose another.")
         self.files, self.left_out = listing.files, listing.left_out
         self.restrictions, self.options, self.plan = restrictions, options, plan
         self.results = results
@@ -72,7 +77,7 @@ class Request:
         self.settings = {
             "inputs": inputs_digest(self.files),
             "restrictions": restrictions.index.content_hash,
-            "options": orjson.dumps({**asdict(options), "keys": [str(pair) for pair in restrictions.pairs]}).decode(),
+            "options": orjson.dumps(self._options()).decode(),
         }
         self.settings["fingerprint"] = xxhash.xxh3_128_hexdigest("\n".join(self.settings.values()).encode())
         if not overwrite:
@@ -84,6 +89,11 @@ class Request:
             "provenance": "1" if options.provenance else "0",
             "job_id": self.job_id,
         }
+
+    def _options(self) -> dict[str, Any]:
+        """The options that make this job this job."""
+        name = self.options.name.encode("utf-8", "surrogateescape")
+        return {**asdict(self.options), **as_text("name", name), "keys": [str(p) for p in self.restrictions.pairs]}
 
     def _compare(self, incremental: bool, drop_missing: bool) -> None:
         """Take over an earlier job that is the same, or what is the same of it; refuse one that is not."""
@@ -97,7 +107,7 @@ class Request:
             return
         if before["schema"] != str(SCHEMA_VERSION):
             raise JobChanged(
-                f"{results}: holds the results of another version of linkmatch-ray. Name another directory with"
+                f"{shown(results)}: holds the results of another version of linkmatch-ray. Name another directory with"
                 " -o, or start anew with --overwrite."
             )
         differs = [name for name in ("inputs", "restrictions", "options") if before[name] != self.settings[name]]
@@ -125,10 +135,10 @@ class Request:
 
     def _refuse_gone(self, gone: list[bytes], drop_missing: bool) -> None:
         if gone and not drop_missing:
-            shown = ", ".join(map(os.fsdecode, gone[:GONE_SHOWN]))
+            names = ", ".join(map(shown, gone[:GONE_SHOWN]))
             more = f" and {len(gone) - GONE_SHOWN:,} more" if len(gone) > GONE_SHOWN else ""
             raise InputError(
-                f"{self.results}: has results of files that are not among the inputs now: {shown}{more}."
+                f"{shown(self.results)}: has results of files that are not among the inputs now: {names}{more}."
                 " Put them back, or remove their results with --drop-missing."
             )
 
@@ -138,8 +148,8 @@ class Request:
 
         return {
             "job_id": self.job_id,
-            "directory": str(self.results),
-            "restrictions": self.restrictions.name,
+            **as_text("directory", os.fsencode(str(self.results))),
+            **as_text("restrictions", os.fsencode(self.restrictions.name)),
             "keys": [str(pair) for pair in self.restrictions.pairs],
             "options": {name: value for name, value in asdict(self.options).items() if name != "name"},
             "left_out_by_name": self.left_out,
@@ -179,7 +189,9 @@ def _what_differs(
         if name == "options":
             old, new = orjson.loads(before[name]), orjson.loads(now[name])
             changes = [
-                f"{member} was {old.get(member)}, is {new[member]}" for member in new if old.get(member) != new[member]
+                f"{member} was {shown(old.get(member))}, is {shown(new[member])}"
+                for member in new
+                if old.get(member) != new[member]
             ]
             said[-1] += f" ({'; '.join(changes)})"
     if origins is not None:
@@ -193,6 +205,6 @@ def _what_differs(
         else "Bring them up to date with --incremental, name"
     )
     return (
-        f"{results}: holds the results of a job with {' and '.join(said)}. {update or 'Name'} another directory with"
-        " -o, or start anew with --overwrite."
+        f"{shown(results)}: holds the results of a job with {' and '.join(said)}. {update or 'Name'} another"
+        " directory with -o, or start anew with --overwrite."
     )

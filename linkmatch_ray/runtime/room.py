@@ -8,6 +8,7 @@ import shutil
 from typing import Final
 
 from linkmatch_ray.errors import JobError
+from linkmatch_ray.words import shown
 
 OPEN_FILES_MIN: Final = 128
 OPEN_FILES_A_WORKER: Final = 8
@@ -53,7 +54,9 @@ def check_disk() -> None:
     except OSError:
         return  # Ray makes it, or says why not
     if free < TEMPORARY_BYTES_MIN:
-        raise JobError(f"{directory}: {free:,} bytes are free where Ray keeps its files. Make room, or set RAY_TMPDIR.")
+        raise JobError(
+            f"{shown(directory)}: {free:,} bytes are free where Ray keeps its files. Make room, or set RAY_TMPDIR."
+        )
 
 
 def _limit(of: int) -> float:

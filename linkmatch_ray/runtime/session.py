@@ -21,6 +21,7 @@ from linkmatch_ray.runtime.address import (
     refuse_unreachable,
 )
 from linkmatch_ray.runtime.room import check_room
+from linkmatch_ray.words import shown
 
 VERSIONS: Final = 4
 """Ray and Python, there and here: as many versions does Ray's message on a mismatch name."""
@@ -132,7 +133,7 @@ def _why(address: str | None, error: Exception) -> str:
     said = str(error)
     if address is None:
         return f"an embedded Ray: {said}. See --verbose for what Ray says."
-    where = f"the Ray cluster at {address}"
+    where = f"the Ray cluster at {shown(address)}"
     versions = re.findall(r"(Ray|Python): (\S+)", said) if "Version mismatch" in said else []
     if len(versions) == VERSIONS:
         (_, ray), (_, python), (_, our_ray), (_, our_python) = versions
@@ -147,7 +148,7 @@ def _why(address: str | None, error: Exception) -> str:
 
 def brief(said: str) -> str:
     """The first line of what an error says, without its full stop."""
-    return said.strip().partition("\n")[0].rstrip(".")
+    return shown(said.strip().partition("\n")[0].rstrip("."))
 
 
 def _drop_raylet_messages() -> None:

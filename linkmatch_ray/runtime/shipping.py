@@ -5,6 +5,7 @@ Paths of inputs and results stay as they are: they are the cluster's.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -18,6 +19,7 @@ import xxhash
 from linkmatch_ray.errors import InputError, UsageError
 from linkmatch_ray.io.directory import Directory
 from linkmatch_ray.runtime.address import PACKAGE
+from linkmatch_ray.words import is_text, shown
 
 UPLOAD_BYTES_MAX: Final = 100_000_000
 """A longer list must be where the cluster sees it: its dashboard takes 100 MiB in one request."""
@@ -50,10 +52,11 @@ def ship(name: str, option: str, uploads: Path) -> str:
     if Path(name).is_file():
         size = Path(name).stat().st_size
         if size > UPLOAD_BYTES_MAX:
-            raise _too_long(f"{name}: {size:,} bytes", option)
+            raise _too_long(f"{shown(name)}: {size:,} bytes", option)
         place.mkdir()
-        shutil.copyfile(name, place / Path(name).name)
-        return f"{place.name}/{Path(name).name}"
+        copy = place / os.fsencode(Path(name).name).decode("utf-8", "replace")  # as on_cluster
+        shutil.copyfile(name, copy)
+        return f"{place.name}/{copy.name}"
     return on_cluster(name, option)
 
 
@@ -61,8 +64,13 @@ def on_cluster(name: str, option: str) -> str:
     """A path or URL as the cluster sees it.
 
     Raises:
-        UsageError: it is a relative path, or tells a password.
+        UsageError: it is a relative path, is not UTF-8, or tells a password.
     """
+    if not is_text(name):  # a Ray job's command line is
+        raise UsageError(
+            f"{shown(name)}: not UTF-8 ({option}), as a job's command must be. Rename it; --files-from takes any"
+            " names of inputs."
+        )
     if "://" in name:
         if urlsplit(name).password:
             raise UsageError(
@@ -71,7 +79,7 @@ def on_cluster(name: str, option: str) -> str:
             )
     elif not name.startswith("/"):
         raise UsageError(
-            f"{name}: a relative path ({option}), and the job runs on the cluster. Give the whole path, as the"
+            f"{shown(name)}: a relative path ({option}), and the job runs on the cluster. Give the whole path, as the"
             " cluster's nodes see it."
         )
     return name
@@ -90,7 +98,7 @@ def job_id_for(job_id: str | None, directory: str) -> str:
         name = re.sub(r"[^\w.-]", "-", path.rpartition("/")[2], flags=re.ASCII)
         job_id = known or f"{name}-{xxhash.xxh3_64_hexdigest(path.encode())[:6]}"
     if not _JOB_ID.fullmatch(job_id):
-        raise UsageError(f"--job-id {job_id}: expected letters, digits, '.', '_' and '-'. Choose another.")
+        raise UsageError(f"--job-id {shown(job_id)}: expected letters, digits, '.', '_' and '-'. Choose another.")
     return job_id
 
 

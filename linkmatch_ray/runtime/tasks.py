@@ -26,6 +26,7 @@ from linkmatch_ray.io.objects import SmallObjects
 from linkmatch_ray.io.reader import Changed, changed_entry, open_input, read_small, unreadable_entry
 from linkmatch_ray.io.trouble import blame_the_machine, told
 from linkmatch_ray.runtime.plan import SMALL_FILE_BYTES, PlanOptions, Unit
+from linkmatch_ray.words import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +180,7 @@ class _Work:
                 return count, changed_entry(file)
             except OSError as error:
                 blame_the_machine(file, error)
-                return count, unreadable_entry(file, error.strerror or str(error))
+                return count, unreadable_entry(file, error.strerror or shown(error))
             view[after] = 0x0A
             end = after + 1
         return len(files) - place, None
@@ -211,7 +212,7 @@ class _Work:
             yield _fault(unit.first, unit.range, changed_entry(file))
         except OSError as error:
             blame_the_machine(file, error)
-            yield _fault(unit.first, unit.range, unreadable_entry(file, error.strerror or str(error)))
+            yield _fault(unit.first, unit.range, unreadable_entry(file, error.strerror or shown(error)))
 
 
 def _is_small_object(file: InputFile) -> bool:

@@ -1,0 +1,69 @@
+r"""Words from outside, made fit to be shown: names of files and members, keys, URLs, what other programs say.
+
+Whoever may name a file may put into its name what a terminal obeys: a sequence that repaints the screen, a line break
+that forges a line, a mark that turns the writing around. So every word from outside goes through `shown` before it is
+part of a message. A character that is not printable comes out as JSON escapes it (`\u001b`), a byte that is not UTF-8
+as `\xff`. Letters of all scripts stay.
+
+Loads the standard library only: the helper that runs on a cluster's nodes uses it, too.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterable
+from typing import Final
+from unicodedata import category
+
+SHOWN_MAX: Final = 1000
+"""Characters of one word; of a longer one the rest is left out. The longest paths that are in use are a quarter."""
+
+_HARMLESS: Final = ("Zs", "Co")
+"""Python calls these categories not printable: spaces such as U+3000, and characters for private use."""
+
+_UNDECODED: Final = range(0xDC80, 0xDD00)
+"""The code points that stand for bytes that are not UTF-8 (`surrogateescape`), from 0x80 to 0xff."""
+
+
+def shown(outside: object, limit: int = SHOWN_MAX) -> str:
+    """One line of printable text, of at most `limit` characters before they are escaped."""
+    text = outside.decode("utf-8", "surrogateescape") if isinstance(outside, bytes) else str(outside)
+    cut = text[:limit] + "…" if len(text) > limit else text
+    return re.sub(r"[^ -~]", _escaped, cut)
+
+
+def printable(text: str) -> str:
+    """A text of several lines without any other character that is not printable. A JSON text keeps its value."""
+    return re.sub(r"[^ -~\n]", _escaped, text)
+
+
+def is_text(word: str) -> bool:
+    """Whether a word can be written in UTF-8: it has no byte that is not, and no lone surrogate."""
+    try:
+        word.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def command(words: Iterable[str]) -> str:
+    """A command as one can type it. What is not printable stands in `$'…'`, which bash, ksh and zsh read."""
+    return " ".join(shlex.quote(word) if shown(word, len(word)) == word else _dollar_quoted(word) for word in words)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    char = found[0]
+    if char.isprintable() or category(char) in _HARMLESS:
+        return char
+    return f"\\x{_bytes(char).hex()}" if ord(char) in _UNDECODED else json.dumps(char)[1:-1]
+
+
+def _dollar_quoted(word: str) -> str:
+    escaped = re.sub(r"[^ -~]|['\\]", lambda found: "".join(f"\\x{byte:02x}" for byte in _bytes(found[0])), word)
+    return f"$'{escaped}'"
+
+
+def _bytes(char: str) -> bytes:
+    return char.encode("utf-8", "surrogateescape" if ord(char) in _UNDECODED else "surrogatepass")
