@@ -171,11 +171,18 @@ class PartWriter:
         self.count_lines(upto)
         self._window.drop(upto)
 
-    def skip_white(self) -> bool:
-        """Pass over white space, however much; returns whether anything follows it."""
+    def skip_white(self, stop: int | None = None) -> bool:
+        """Pass over white space, however much, but over no line that begins at `stop` or behind it; returns whether
+        anything follows in the lines before."""
         window = self._window
         while True:
-            self.pass_over(skip_white(window.buffer, LOW, window.end))
+            first = skip_white(window.buffer, LOW, window.end)
+            if stop is not None:
+                newline = window.buffer.find(b"\n", max(LOW, LOW + stop - 1 - window.offset), first)
+                if newline >= 0:
+                    self.pass_over(newline + 1)
+                    return False
+            self.pass_over(first)
             if window.held or window.ended:
                 return bool(window.held)
             window.fill()

@@ -65,7 +65,7 @@ def _walk(
     except Damage as damage:
         writer.rest(damage, LOW)
         return
-    if not writer.skip_white():
+    if not writer.skip_white(stop):
         if window.corrupt is not None:
             writer.rest(window.corrupt, LOW)
         return

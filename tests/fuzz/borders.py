@@ -14,6 +14,8 @@ from linkmatch_ray.core.window import LOW, Buffers, Window
 HOSTILE = (b'"', b"\\", b"[", b"{", b"}", b"]", b",", b"\n", b" ", b"\\u00", b'"data":1,', b"\xff")
 """What lies behind the bytes that were read, in a buffer that was used before."""
 
+POISONED_BYTES = 4096
+
 
 @dataclass(frozen=True)
 class Borders:
@@ -62,13 +64,14 @@ class Borders:
 
 
 def _poisoned(method, poison):
-    """The method of a window, after which every byte of the buffer that is not held is hostile."""
+    """The method of a window, after which the bytes of the buffer around those that are held are hostile."""
 
     def poisoned(window, *args):
         method(window, *args)
         buffer, end = window.buffer, window.end
+        behind = min(len(buffer), end + POISONED_BYTES)
         buffer[:LOW] = (poison * LOW)[:LOW]
-        buffer[end:] = (poison * (len(buffer) // len(poison) + 1))[: len(buffer) - end]
+        buffer[end:behind] = (poison * POISONED_BYTES)[: behind - end]
 
     return poisoned
 

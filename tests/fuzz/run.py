@@ -1,13 +1,22 @@
 """One case of each search, drawn from its seed alone; raises AssertionError where something is not as it must be."""
 
 import random
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 from linkmatch_ray import MatchOptions, match_bytes
+from linkmatch_ray.core import inflate
 from linkmatch_ray.core.layout import layout_of
+from linkmatch_ray.runtime.plan import PlanOptions
+from tests import oracle
 from tests.fuzz import bytes_
+from tests.fuzz import jobs as whole
 from tests.fuzz import straddle as straddling
 from tests.fuzz.borders import HOSTILE, Borders, matched_in_ranges
+
+MEMORY = Path("/dev/shm")
+"""Where a file system in memory is: thousands of jobs sync much."""
 
 
 def straddle(seed):
@@ -55,3 +64,33 @@ def _borders(rng):
         compressed=rng.choice((None, 1, rng.randint(1, 50))),
         poison=rng.choice((None, *HOSTILE)),
     )
+
+
+def jobs(seed):
+    """One job several times, cut otherwise each time: the same bytes, the same summary, and what the oracle reads."""
+    rng = random.Random(f"jobs {seed}")
+    with tempfile.TemporaryDirectory(prefix="linkmatch-fuzz-", dir=MEMORY if MEMORY.exists() else None) as folder:
+        top = Path(folder)
+        job = whole.drawn(rng, top / "in")
+        wanted = whole.run(job, top / "out", PlanOptions(one_file_per_task=True), rng)
+        for number in range(3):
+            how, borders = whole.cuts(rng), replace(_borders(rng), window=None, compressed=None)
+            with borders.drawn():
+                assert whole.run(job, top / f"out-{number}", how, rng) == wanted, (how, borders, job.options)
+        _assert_as_the_oracle(job, wanted)
+
+
+def _assert_as_the_oracle(job, got):
+    """Where the oracle knows what is right: whole files that are not compressed, with the usual options."""
+    files = list(whole.files_of(job))
+    magics = (inflate.GZIP_MAGIC, *inflate.ZSTD_MAGICS)
+    plain = job.options == replace(MatchOptions(), emit=job.options.emit)
+    if not plain or any(data.startswith(magics) for _, data in files):
+        return
+    contents, summary = got
+    keys = [("data", "data")]
+    _, total = oracle.match_all(files, job.source, keys, emit=job.options.emit)
+    assert contents.get("matched.jsonl", b"") == total.matched
+    assert contents.get("unmatched.jsonl", b"") == total.unmatched
+    for name in ("records", "matched", "unmatched", "missing_key", "not_object", "entries"):
+        assert summary["totals"][name] == total.counts[name], name
