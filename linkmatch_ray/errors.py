@@ -22,10 +22,18 @@ EXIT_FAILED: Final = 1
 EXIT_QUARANTINED: Final = 4
 
 
+def encodable(text: str) -> str:
+    """A text as it is, but for what comes of bytes that are not UTF-8: that is escaped."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 class LinkmatchError(Exception):
     """Base of all errors of this package; `exit_code` is what the command line ends with."""
 
     exit_code: int = EXIT_FAILED
+
+    def __init__(self, said: str) -> None:
+        super().__init__(encodable(said))  # a worker that raises another dies, as Ray cannot encode what it says
 
 
 class UsageError(LinkmatchError):

@@ -22,7 +22,7 @@ import orjson
 from linkmatch_ray.core.emit import move_provenance, provenance_prefix
 from linkmatch_ray.core.index import RestrictionIndex
 from linkmatch_ray.core.outcome import Counts, Entry, Piece, digest
-from linkmatch_ray.errors import JobChanged, JobError
+from linkmatch_ray.errors import JobChanged, JobError, encodable
 from linkmatch_ray.io.concatenation import Staged
 from linkmatch_ray.io.directory import Directory
 from linkmatch_ray.io.earlier import Earlier, Origins
@@ -94,7 +94,7 @@ class Collector:
         self._state = "starting"
 
     def __repr__(self) -> str:
-        return f"Collector({self._results})"
+        return encodable(f"Collector({self._results})")  # which becomes the actor's name in Ray's logs
 
     # Life
 
