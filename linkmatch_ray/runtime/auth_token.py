@@ -21,7 +21,7 @@ from linkmatch_ray.runtime.ray_internals import AUTH_MODE
 TOKEN_BYTES: Final = 32
 """As Ray's own."""
 
-REMEDY: Final = "Name a file of your own with RAY_AUTH_TOKEN_PATH."
+REMEDY: Final = "Name a file of your own that holds a token with RAY_AUTH_TOKEN_PATH."
 
 
 def keep_token() -> None:
