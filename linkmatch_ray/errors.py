@@ -31,7 +31,7 @@ class LinkmatchError(Exception):
     exit_code: int = EXIT_FAILED
 
     def __init__(self, message: str) -> None:
-        super().__init__(printable(message))
+        super().__init__(printable(message))  # a worker that raises what Ray cannot encode dies
 
 
 class UsageError(LinkmatchError):

@@ -26,6 +26,7 @@ LONG = (
     "test_chaos.py",
     "test_cluster_up.py",
     "test_scenarios_on_a_cluster.py",
+    "test_embedded.py",
     "test_nodes.py",
     "test_poison.py",
     "test_room.py",

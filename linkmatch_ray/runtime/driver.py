@@ -82,7 +82,7 @@ moved."""
 
 NO_ROOM: Final = (ObjectStoreFullError, OutOfDiskError)
 NO_ROOM_FOUND: Final = "Ray has no room: its object store is full, and so is the disk that it spills to"
-NO_ROOM_ADVICE: Final = "Make room where Ray keeps its files (RAY_TMPDIR, or else /tmp/ray), or set RAY_TMPDIR."
+NO_ROOM_ADVICE: Final = "Make room where Ray keeps its files (RAY_TMPDIR, or else /tmp), or set RAY_TMPDIR."
 
 COUNT_SECONDS: Final = 2.0
 """How often the CPUs of the cluster are counted: nodes come and go."""

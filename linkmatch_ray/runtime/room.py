@@ -8,6 +8,7 @@ import shutil
 from typing import Final
 
 from linkmatch_ray.errors import JobError
+from linkmatch_ray.runtime.ray_internals import temp_directory
 from linkmatch_ray.words import shown
 
 OPEN_FILES_MIN: Final = 128
@@ -39,20 +40,22 @@ def check_room(workers: int | None) -> None:
             f"Ray: files of {_limit(resource.RLIMIT_FSIZE):,} bytes are allowed, and its object store is one of"
             f" {int(store):,}. Raise the limit (ulimit -f unlimited)."
         )
-    check_disk()
 
 
-def check_disk() -> None:
+def check_disk(directory: str | None = None) -> None:
     """Whether there is room where Ray keeps its files; without, its processes die without a word.
+
+    Args:
+        directory: Where a Ray that is to be started will keep them; None to look at the one that this process uses.
 
     Raises:
         JobError: there is none.
     """
-    directory = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
+    directory = directory or temp_directory() or "/tmp"
     try:
         free = shutil.disk_usage(directory).free
     except OSError:
-        return  # Ray makes it, or says why not
+        return  # another machine's, or gone: Ray says so
     if free < TEMPORARY_BYTES_MIN:
         raise JobError(
             f"{shown(directory)}: {free:,} bytes are free where Ray keeps its files. Make room, or set RAY_TMPDIR."

@@ -5,12 +5,16 @@ Nothing of Ray's own talk reaches the user unless `verbose` is asked for.
 
 from __future__ import annotations
 
+import atexit
 import logging
+import os
 import re
 import threading
+from contextlib import ExitStack, nullcontext
 from typing import Any, Final
 
 from linkmatch_ray.errors import ClusterError, LinkmatchError
+from linkmatch_ray.runtime import ray_internals
 from linkmatch_ray.runtime.address import (
     NAMESPACE,
     PACKAGE,
@@ -20,8 +24,12 @@ from linkmatch_ray.runtime.address import (
     is_ray_job,
     refuse_unreachable,
 )
-from linkmatch_ray.runtime.room import check_room
+from linkmatch_ray.runtime.auth_token import keep_token
+from linkmatch_ray.runtime.ray_directory import RayDirectory
+from linkmatch_ray.runtime.room import check_disk, check_room
 from linkmatch_ray.words import shown
+
+LOOPBACK: Final = ("127.0.0.1", "::1")
 
 VERSIONS: Final = 4
 """Ray and Python, there and here: as many versions does Ray's message on a mismatch name."""
@@ -59,6 +67,7 @@ class Session:
         self._started, self._closing = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._start, name="start-ray", daemon=True)
         self._thread.start()
+        atexit.register(self.close)  # for a program that ends without
 
     def ready(self) -> Any:
         """Wait for Ray; returns the `ray` module.
@@ -78,6 +87,7 @@ class Session:
 
     def close(self) -> None:
         """Shut down what this session started, or leave the cluster it joined."""
+        atexit.unregister(self.close)
         self._closing.set()
         self._thread.join()
 
@@ -90,42 +100,71 @@ class Session:
     def _start(self) -> None:
         """Runs in a thread that lives as long as the session: Ray's processes are killed by the kernel when
         the *thread* that started them ends."""
-        ours = False
-        try:
-            ours = self._init()
-        except Exception as error:
-            self._error = error
+        with ExitStack() as held:
+            try:
+                ours = self._init(held)
+            except Exception as error:
+                self._error = error
+            else:
+                self._started.set()
+                if ours:
+                    self._closing.wait()
         self._started.set()
-        if ours:
-            self._closing.wait()
-            import ray
 
-            ray.shutdown()
-
-    def _init(self) -> bool:
-        """Start or join Ray; False where this program has one already."""
+    def _init(self, held: ExitStack) -> bool:
+        """Start or join Ray; False where this program has one already. What undoes it is put on `held`."""
         import ray
 
         if ray.is_initialized():
             return False
         if self._address is not None:
-            refuse_unreachable(self._address)
+            _refuse_unreachable(self._address)
         if not self._verbose:
             logging.getLogger("ray").setLevel(logging.CRITICAL)  # after the import, which sets it too
         options: dict[str, Any] = {"namespace": NAMESPACE, "log_to_driver": self._verbose}
         if not self._verbose:
             options |= {"logging_level": logging.CRITICAL, "configure_logging": False}
-            _drop_raylet_messages()
+            ray_internals.silence_raylet()
         if self._address is None:
-            check_room(self._workers)
-            # On loopback only, where nobody else can reach it.
-            options |= {"num_cpus": self._workers, "include_dashboard": self._dashboard}
-            options |= {"_node_ip_address": "127.0.0.1"}
+            options |= self._embedded(held)
         elif not is_ray_job():  # which has the package from whoever submitted it
             options |= {"runtime_env": {"py_modules": [str(PACKAGE)]}}
-        context = ray.init(address=self._address or "local", **options)
+        with ray_internals.in_utf8(), ray_internals.on_loopback() if self._address is None else nullcontext():
+            context: Any = ray.init(address=self._address or "local", job_config=ray_internals.job_config(), **options)
+        held.callback(ray.shutdown)
+        if self._address is None and (node := context.address_info["node_ip_address"]) not in LOOPBACK:
+            raise ClusterError(f"an embedded Ray: listens on {node}, expected loopback alone. Install Ray 2.60.")
         self.dashboard_url = context.dashboard_url or None
         return True
+
+    def _embedded(self, held: ExitStack) -> dict[str, Any]:
+        """What a Ray of our own needs, before it is started: room, a token, a directory; and its options."""
+        check_room(self._workers)
+        keep_token()
+        directory = RayDirectory(dashboard=self._dashboard, kept=self._verbose)
+        held.callback(directory.remove)
+        check_disk(directory.path)
+        held.callback(ray_internals.restore, ray_internals.AUTH_MODE, os.environ.get(ray_internals.AUTH_MODE))
+        return {"num_cpus": self._workers, "include_dashboard": self._dashboard, "_temp_dir": directory.path}
+
+
+def _refuse_unreachable(address: str) -> None:
+    """Ray waits for minutes where nothing answers; and where it was told 127.0.0.1 it asks at the machine's address.
+
+    Raises:
+        ClusterError: nothing answers.
+    """
+    refuse_unreachable(address)
+    joined = ray_internals.as_joined(address)
+    if joined is None or joined == address:
+        return
+    try:
+        refuse_unreachable(joined)
+    except ClusterError:
+        raise ClusterError(
+            f"{address}: Ray takes it for {joined}, where nothing answers. To join an embedded Ray, which listens on"
+            f" loopback alone, set {ray_internals.LOOPBACK_VARIABLE}=0. Otherwise check that Ray runs there."
+        ) from None
 
 
 def _why(address: str | None, error: Exception) -> str:
@@ -149,11 +188,3 @@ def _why(address: str | None, error: Exception) -> str:
 def brief(said: str) -> str:
     """The first line of what an error says, without its full stop."""
     return shown(said.strip().partition("\n")[0].rstrip("."))
-
-
-def _drop_raylet_messages() -> None:
-    """Ray prints "(raylet) A worker died ..." whatever the log level; it has a switch for it, but no option."""
-    from ray._private import worker
-
-    if hasattr(worker, "_worker_logs_enabled"):
-        worker._worker_logs_enabled = False

@@ -171,6 +171,25 @@ def test_a_job_that_a_process_drives(cluster, environment, run, large, tmp_path)
         assert (stopped.returncode, process.wait(WAIT_SECONDS_MAX)) == (0, 130)
 
 
+EMBEDDED_THEN_JOINED = """
+import sys
+from linkmatch_ray.runtime.session import Session
+for address in (None, sys.argv[1]):
+    with Session(address) as session:
+        print(session.ready().get_runtime_context().gcs_address)
+"""
+
+
+def test_joined_by_a_program_that_had_a_ray_of_its_own(cluster, environment):
+    """That one was on loopback alone, and the cluster is not looked for there; whatever is on the command line."""
+    command = [sys.executable, "-c", EMBEDDED_THEN_JOINED, cluster.gcs, b"\xff"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=WAIT_SECONDS_MAX)
+    assert done.returncode == 0, done.stderr
+    embedded, joined = done.stdout.split()
+    assert embedded.startswith("127.0.0.1:")
+    assert joined.rpartition(":")[2] == cluster.gcs.rpartition(":")[2] != embedded.rpartition(":")[2]
+
+
 def test_the_token(cluster, run):
     """Missing or wrong: exit code 5, and where it is looked for."""
     missing = run("jobs", address=cluster.url, RAY_AUTH_MODE="disabled")

@@ -1,0 +1,87 @@
+"""The token of an embedded Ray: whoever knows it can run commands as its owner.
+
+Ray looks for it in RAY_AUTH_TOKEN, then in the file RAY_AUTH_TOKEN_PATH, then in ~/.ray/auth_token, and makes that one
+if there is none, but so that everyone can read it. So it is made here before, and looked at before each start.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from linkmatch_ray.errors import ClusterError
+from linkmatch_ray.runtime.private import DIRECTORY_MODE, FILE_MODE, keep_to_owner, log
+from linkmatch_ray.runtime.ray_internals import AUTH_MODE
+
+TOKEN_BYTES: Final = 32
+"""As Ray's own."""
+
+REMEDY: Final = "Name a file of your own that holds a token with RAY_AUTH_TOKEN_PATH."
+
+
+def keep_token() -> None:
+    """Have a token that nobody else can read, before an embedded Ray starts.
+
+    Raises:
+        ClusterError: it is a link, or somebody else's, or cannot be read or made.
+    """
+    mode = os.environ.get(AUTH_MODE, "token")
+    if mode.lower() != "token":
+        log.warning(
+            "%s=%s: Ray asks for no token, so every user of this machine can run commands as you meanwhile. Unset it.",
+            AUTH_MODE,
+            mode,
+        )
+    elif not os.environ.get("RAY_AUTH_TOKEN"):
+        if named := os.environ.get("RAY_AUTH_TOKEN_PATH"):
+            _keep_named(named)
+        else:
+            _keep_default(Path.home() / ".ray")
+
+
+def _keep_named(path: str) -> None:
+    """A file that the user names may be a link: Kubernetes hands secrets over so."""
+    with _opened(path, os.O_RDONLY | os.O_NONBLOCK) as file:
+        keep_to_owner(file, path, FILE_MODE, REMEDY)
+
+
+def _keep_default(directory: Path) -> None:
+    path = directory / "auth_token"
+    with suppress(FileExistsError), _told(directory):
+        directory.mkdir(DIRECTORY_MODE)
+    with _opened(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW) as parent:
+        keep_to_owner(parent, directory, DIRECTORY_MODE, REMEDY)
+        with suppress(OSError):  # not every file system has locks
+            fcntl.flock(parent, fcntl.LOCK_EX)  # two starts at the same time make one token
+        with _opened(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, parent) as file:
+            keep_to_owner(file, path, FILE_MODE, REMEDY)
+            if os.fstat(file).st_size:
+                return
+        with _opened(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK, parent) as file, _told(path):
+            os.write(file, secrets.token_hex(TOKEN_BYTES).encode())
+
+
+@contextmanager
+def _opened(path: str | Path, flags: int, parent: int | None = None) -> Iterator[int]:
+    with _told(path):
+        fd = os.open(path if parent is None else os.path.basename(path), flags, FILE_MODE, dir_fd=parent)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def _told(path: str | Path) -> Iterator[None]:
+    try:
+        yield
+    except FileExistsError:
+        raise
+    except OSError as error:
+        found = "is a link" if os.path.islink(path) else error.strerror
+        raise ClusterError(f"{path}: {found}. Ray's token is to be kept there. {REMEDY}") from None

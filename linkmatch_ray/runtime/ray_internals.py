@@ -1,0 +1,125 @@
+"""Everything that uses names of Ray's own, which may be gone in any other version: a test says which are.
+
+If one is gone, its function does nothing, or says what is missing; `session.py` looks afterwards whether an embedded
+Ray listens where it should.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from linkmatch_ray.words import is_text, printable
+
+LOOPBACK_VARIABLE: Final = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+"""With 0 Ray takes 127.0.0.1 for its node's address, as on Windows, where it listens on nothing else. Otherwise it
+replaces 127.0.0.1 by the machine's address. Read when `ray` is imported."""
+
+AUTH_MODE: Final = "RAY_AUTH_MODE"
+"""`ray.init` sets it to `token` when it starts a Ray, in this process and for good."""
+
+
+def silence_raylet() -> None:
+    """Ray prints "(raylet) A worker died ..." whatever the log level; it has a switch for it, but no option."""
+    from ray._private import worker
+
+    if hasattr(worker, "_worker_logs_enabled"):
+        worker._worker_logs_enabled = False
+
+
+@contextmanager
+def on_loopback() -> Iterator[None]:
+    """A Ray that is started meanwhile listens on loopback alone; what is joined later is not touched.
+
+    The processes of that Ray inherit the variable, and so does what they start. This process has imported `ray`, so
+    here the constant counts that was made of it.
+    """
+    from ray._private import ray_constants
+
+    with _changed(os.environ, LOOPBACK_VARIABLE, "0"), _replaced(ray_constants, "ENABLE_RAY_CLUSTER", False):
+        yield
+
+
+@contextmanager
+def in_utf8() -> Iterator[None]:
+    """What Ray is told of this program meanwhile, its command line and its file, can be encoded whatever the names."""
+    from ray._private import utils
+
+    import __main__
+
+    line = getattr(utils, "get_entrypoint_name", str)
+    script = getattr(__main__, "__file__", None)
+    with (
+        _replaced(utils, "get_entrypoint_name", lambda: printable(line())),
+        _replaced(__main__, "__file__", printable(script) if script else script),
+    ):
+        yield
+
+
+def job_config() -> Any:
+    """A `JobConfig` that leaves folders out of the workers' module path whose names are not UTF-8.
+
+    Ray adds the current folder to it, and then cannot encode it.
+    """
+    from ray.job_config import JobConfig
+
+    class EncodableJobConfig(JobConfig):
+        def _get_proto_job_config(self) -> Any:
+            paths = getattr(self, "_py_driver_sys_path", [])
+            self._py_driver_sys_path = [path for path in paths if is_text(path)]
+            return super()._get_proto_job_config()  # type: ignore[no-untyped-call]
+
+    return EncodableJobConfig()
+
+
+def as_joined(address: str) -> str | None:
+    """The `host:port` that Ray connects to for an address; None if that cannot be known."""
+    from ray._private import services
+
+    if not hasattr(services, "canonicalize_bootstrap_address"):
+        return None
+    found: str | None = services.canonicalize_bootstrap_address(address)
+    return found
+
+
+def temp_directory() -> str | None:
+    """Where the Ray that this process uses keeps its files on this machine; None if that cannot be known."""
+    from ray._private import worker
+
+    found: str | None = getattr(getattr(worker, "_global_node", None), "temp_dir", None)
+    return found
+
+
+@contextmanager
+def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """An attribute has another value meanwhile; one that is missing stays so."""
+    if not hasattr(owner, name):
+        yield
+        return
+    before = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
+
+
+@contextmanager
+def _changed(variables: Any, name: str, value: str) -> Iterator[None]:
+    """An environment variable has another value meanwhile."""
+    before = variables.get(name)
+    variables[name] = value
+    try:
+        yield
+    finally:
+        restore(name, before)
+
+
+def restore(name: str, before: str | None) -> None:
+    """Give an environment variable the value it had; None for none."""
+    if before is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = before

@@ -1,0 +1,69 @@
+"""The names of Ray's own that we use are there, and do what we think; a Ray without them fails here first."""
+
+import inspect
+import os
+from datetime import datetime
+
+import pytest
+from ray._private import node, ray_constants, services, utils, worker
+from ray.dashboard.subprocesses.module import SubprocessModule
+from ray.dashboard.utils import get_all_modules
+from ray.job_config import JobConfig
+
+from linkmatch_ray.runtime import ray_directory, ray_internals
+
+
+def test_the_names_are_there():
+    """Where one is missing its function does nothing."""
+    assert ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR == ray_internals.LOOPBACK_VARIABLE
+    assert ray_constants.ENABLE_RAY_CLUSTER is True
+    assert isinstance(worker._worker_logs_enabled, bool)
+    assert worker._global_node is None or isinstance(worker._global_node.temp_dir, str)
+    assert "self.temp_dir = " in inspect.getsource(node.Node._init_temp)
+    assert "utils.get_entrypoint_name()" in inspect.getsource(worker.init)
+    assert "main.__file__" in inspect.getsource(worker.connect)
+    assert isinstance(utils.get_entrypoint_name(), str)
+    assert JobConfig()._py_driver_sys_path == []
+    assert callable(JobConfig._get_proto_job_config)
+    assert services.canonicalize_bootstrap_address("192.0.2.1:6379") == "192.0.2.1:6379"
+
+
+def test_loopback_only_meanwhile():
+    """Ray takes 127.0.0.1 for the node's address while an embedded Ray is started, and as before afterwards."""
+    before = services.resolve_ip_for_localhost("127.0.0.1")
+    with ray_internals.on_loopback():
+        assert os.environ[ray_internals.LOOPBACK_VARIABLE] == "0"
+        if worker._global_node is None:
+            assert services.resolve_ip_for_localhost("127.0.0.1") == "127.0.0.1"
+    assert ray_internals.LOOPBACK_VARIABLE not in os.environ
+    assert services.resolve_ip_for_localhost("127.0.0.1") == before
+
+
+def test_what_ray_is_told_is_utf8(monkeypatch):
+    """The command line, the program's file and the workers' module path, and only those that have to be changed."""
+    import __main__
+
+    monkeypatch.setattr(utils, "get_entrypoint_name", lambda: "submit in\udcff ü")
+    monkeypatch.setattr(__main__, "__file__", "s\udcff.py", raising=False)
+    with ray_internals.in_utf8():
+        assert utils.get_entrypoint_name() == "submit in\\udcff ü"
+        assert __main__.__file__ == "s\\udcff.py"
+    assert __main__.__file__ == "s\udcff.py"
+    config = ray_internals.job_config()
+    config._py_driver_sys_path.extend(["/a", "/b\udcff", "/ü"])
+    assert list(config._get_proto_job_config().py_driver_sys_path) == ["/a", "/ü"]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of what Ray's dashboard imports
+def test_no_socket_of_rays_has_a_longer_name():
+    """What a directory's name may have in bytes is reckoned from these."""
+    begins = inspect.getsource(node.Node.__init__)
+    assert '"%Y-%m-%d_%H-%M-%S_%f"' in begins
+    assert 'f"session_{date_str}_{os.getpid()}"' in begins
+    session, _, socket = ray_directory.LONGEST_SOCKET_OF_DASHBOARD.split("/")
+    date, pid = session.removeprefix("session_").rsplit("_", 1)
+    datetime.strptime(date, "%Y-%m-%d_%H-%M-%S_%f")
+    assert len(pid) == len("4194304")  # the kernel's highest
+    of_dashboard = [f"dash_{module.__name__}" for module in get_all_modules(SubprocessModule)]
+    assert len(of_dashboard) > 5
+    assert max(map(len, of_dashboard)) == len(socket)
