@@ -290,7 +290,7 @@ def test_names_that_are_not_utf8(command_environment):
         os.mkdir(folder)
         shutil.copy(os.fsencode(PROGRAM), program)
         with holding(command_environment, program=program, name=b"out\xff", cwd=folder) as held:
-            assert held.said["failed"] == "out\\udcff: failed"
+            assert held.said["failed"] == "out\\xff: failed"
             assert os.path.exists(os.path.join(folder, b"out\xff", b"ledger.sqlite"))
             held.end("close")
             assert not held.directory.exists()

@@ -46,8 +46,8 @@ def test_what_ray_is_told_is_utf8(monkeypatch):
     monkeypatch.setattr(utils, "get_entrypoint_name", lambda: "submit in\udcff ü")
     monkeypatch.setattr(__main__, "__file__", "s\udcff.py", raising=False)
     with ray_internals.in_utf8():
-        assert utils.get_entrypoint_name() == "submit in\\udcff ü"
-        assert __main__.__file__ == "s\\udcff.py"
+        assert utils.get_entrypoint_name() == "submit in\\xff ü"
+        assert __main__.__file__ == "s\\xff.py"
     assert __main__.__file__ == "s\udcff.py"
     config = ray_internals.job_config()
     config._py_driver_sys_path.extend(["/a", "/b\udcff", "/ü"])
