@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import SEEK_END
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 
 from linkmatch_ray.core.outcome import Counts, Piece, digest
 from linkmatch_ray.errors import DirectoryInUse, JobError
@@ -127,7 +127,7 @@ class Earlier:
         if row != self._row:
             self._row, self._contents = row, self._read(row)
         matched, unmatched = memoryview(self._contents[0]), memoryview(self._contents[1])
-        piece = _as_piece(row)
+        piece = self._as_piece(row)
         if row.files > 1:
             start = origin.file - row.file
             along = self._places[key.file : key.file + row.files - start]
@@ -148,8 +148,9 @@ class Earlier:
         )
         contents = []
         for name, file, (start, size, expected) in zip(OUTPUTS, self._files, spans, strict=True):
+            there = file.seek(0, SEEK_END)
             file.seek(start)
-            contents.append(file.read(size))
+            contents.append(file.read(max(0, min(size, there - start))))
             if digest(contents[-1]) != expected:
                 raise JobError(
                     f"{self._results}/{name}: bytes {start:,} to {start + size:,} are not those that were written, so"
@@ -157,22 +158,21 @@ class Earlier:
                 )
         return contents
 
-
-def _as_piece(row: PieceRow) -> Piece:
-    return Piece(
-        file=row.file,
-        range=row.range,
-        part=row.part,
-        last=bool(row.last),
-        counts=Counts(row.records, row.matched, row.unmatched, row.missing_key, row.not_object, row.entries),
-        lines=row.lines,
-        indexes=row.indexes,
-        input_bytes=row.input_bytes,
-        matched_bytes=row.matched_bytes,
-        unmatched_bytes=row.unmatched_bytes,
-        matched_digest=row.matched_digest,
-        unmatched_digest=row.unmatched_digest,
-        hits=row.hits,
-        files=row.files,
-        shares=None if row.shares is None else np.array(orjson.loads(row.shares), np.int64),
-    )
+    def _as_piece(self, row: PieceRow) -> Piece:
+        return Piece(
+            file=row.file,
+            range=row.range,
+            part=row.part,
+            last=bool(row.last),
+            counts=Counts(row.records, row.matched, row.unmatched, row.missing_key, row.not_object, row.entries),
+            lines=row.lines,
+            indexes=row.indexes,
+            input_bytes=row.input_bytes,
+            matched_bytes=row.matched_bytes,
+            unmatched_bytes=row.unmatched_bytes,
+            matched_digest=row.matched_digest,
+            unmatched_digest=row.unmatched_digest,
+            hits=row.hits,
+            files=row.files,
+            shares=None if row.shares is None else self._ledger.shares(row),
+        )

@@ -129,6 +129,11 @@ class Collector:
             self._place.clear()
             self._ledger = self._place.begin(self._settings, self._files, self._ranges)
         held.callback(self._ledger.close)
+        if same and self._ledger.ranges() != self._ranges:
+            raise JobError(
+                f"{self._results}: its files were cut otherwise when the job began. Give the same command again, or"
+                " start anew with --overwrite."
+            )
         emit, outputs = self._settings["emit"], []
         for name, wanted in ((MATCHED, emit != "unmatched"), (UNMATCHED, emit != "matched"), (QUARANTINE, True)):
             outputs.append(self._place.output(name, wanted=wanted))
@@ -389,7 +394,7 @@ class Collector:
 
     def _write_report(self, index: RestrictionIndex) -> dict[str, int]:
         """`restrictions.jsonl`: for each restriction how many records equal it."""
-        hits = count_hits(index, self._ledger.hits())
+        hits = count_hits(index, self._ledger)
         self._place.write(RESTRICTIONS, lambda file: file.writelines(report_lines(index, hits)))
         return {"restrictions": index.restrictions, "restrictions_hit": int(np.count_nonzero(hits))}
 
