@@ -229,7 +229,7 @@ class _Folder:
             for name in names:
                 path = Path(directory, name)
                 with suppress(FileNotFoundError):
-                    if not name.startswith("."):
+                    if not name.startswith(".") and is_there(path):
                         found[path.relative_to(self._top).as_posix()] = path.lstat().st_size
         return found
 
