@@ -7,6 +7,7 @@ its pieces go to its place of today with their bytes, counts and hits.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from io import SEEK_END
 from typing import Final, NamedTuple
@@ -95,19 +96,18 @@ class Earlier:
         ledger = results.ledger()
         assert ledger is not None  # there are origins
         self._ledger = ledger
-        self._files = [results.open(name) for name in OUTPUTS]
         self._row: PieceRow | None = None  # the last one that was read, and its contents
         self._contents = [b"", b"", b""]
-        settings = self._ledger.settings()
-        if (settings["fingerprint"], self._ledger.frontier().next) != (origins.fingerprint, origins.frontier):
-            self.close()
-            raise DirectoryInUse(f"{results}: another job wrote here meanwhile. Run the same command again.")
+        with ExitStack() as held:
+            held.callback(ledger.close)
+            self._files = [held.enter_context(results.open(name)) for name in OUTPUTS]
+            if (ledger.settings()["fingerprint"], ledger.frontier().next) != (origins.fingerprint, origins.frontier):
+                raise DirectoryInUse(f"{results}: another job wrote here meanwhile. Run the same command again.")
+            self._held = held.pop_all()
 
     def close(self) -> None:
         """Close its files."""
-        self._ledger.close()
-        for file in self._files:
-            file.close()
+        self._held.close()
 
     def at(self, key: Key) -> Taken | None:
         """What it has at a place of today's plan: a piece, or as many files of one as go on together.

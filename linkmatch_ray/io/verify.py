@@ -293,9 +293,12 @@ class _Verifier:
         if summary["job_id"] != self._settings.get("job_id", summary["job_id"]):
             yield f"{SUMMARY} is that of another job than the ledger"
         if "options" in self._settings:
+            try:
+                known = msgspec.json.decode(self._settings["options"], type=dict[str, Any])
+            except (ValueError, RecursionError):
+                known = {"": None}
             options = {**summary["options"], "keys": summary["keys"]}
-            known = {**msgspec.json.decode(self._settings["options"])}
-            if any(options.get(name) != value for name, value in known.items() if name != "name"):
+            if any((name, value) not in options.items() for name, value in known.items() if name != "name"):
                 yield f"{SUMMARY} has other options than the ledger"
 
 
