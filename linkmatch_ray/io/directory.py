@@ -162,29 +162,35 @@ class Lock:
 
     def __init__(self, directory: Path, wait_seconds: float = LOCK_WAIT_SECONDS) -> None:
         self._fd = open_ours(directory / _LOCK, os.O_RDWR | os.O_CREAT)
-        deadline = time.monotonic() + wait_seconds
+        self._cancel = directory / _CANCEL
+        try:
+            self._take(directory, time.monotonic() + wait_seconds)
+            self._cancel.unlink(missing_ok=True)  # meant for another
+        except BaseException:
+            os.close(self._fd)
+            raise
+
+    def _take(self, directory: Path, deadline: float) -> None:
         while True:
             try:
                 fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    other = _describe(self._fd)
-                    os.close(self._fd)
-                    raise in_use(directory, other) from None
+                    raise in_use(directory, _describe(self._fd)) from None
                 time.sleep(_LOCK_POLL_SECONDS)
         since = time.strftime("%Y-%m-%d %H:%M:%S %z")
         about = json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": since})
         with suppress(OSError):  # where the disk is full, what was not committed is cut off next, and makes room
             os.ftruncate(self._fd, 0)
             os.write(self._fd, about.encode())
-        self._cancel = directory / _CANCEL
-        self._cancel.unlink(missing_ok=True)  # meant for another
 
     def release(self) -> None:
         """Let another job have the directory."""
-        self._cancel.unlink(missing_ok=True)
-        os.close(self._fd)
+        try:
+            self._cancel.unlink(missing_ok=True)
+        finally:
+            os.close(self._fd)
 
 
 def holder(directory: Path) -> str | None:

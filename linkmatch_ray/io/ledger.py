@@ -1,6 +1,6 @@
 """The ledger: a SQLite file that says what of which input is in the outputs, and where.
 
-    job        key, value: what makes this job this job, and how it was planned
+    job        key, value: what makes this job this job, and how it was planned; `settings_digest` is that of the others
     files      one row a file of the plan, in order; `fault` where one entry stands for the whole file
     pieces     one row a committed piece of a file: counts, spans and digests in the three outputs, hits; or one
                row for several whole small files in a row, `shares` then has the columns of each (a JSON array of
@@ -90,9 +90,9 @@ _DIGEST: Final = "settings_digest"
 """The setting that says what the others were when the job was begun."""
 
 _STEPS: Final = 1_000_000
-_STEPS_A_BYTE: Final = 20
+_STEPS_A_BYTE: Final = 10
 """SQLite's steps in one statement, for each byte of the ledger: where its pages lead back to themselves, a statement
-would never end. What we ask takes a tenth."""
+would never end. What we ask takes a third."""
 
 _JOURNAL_MAGIC: Final = bytes.fromhex("d9d505f920a163d7")
 _SUPERJOURNAL: Final = struct.Struct(">II8s")
@@ -170,6 +170,7 @@ class Ledger:
     """One connection to a ledger; not to be shared between threads without a lock.
 
     Args:
+        where: What messages call it, if not by its path.
         create: Make a new one.
         write: Go on with one; without, one of somebody else is read, and nothing written beside it.
 
@@ -178,12 +179,8 @@ class Ledger:
         JobError: it is damaged, or no ledger.
     """
 
-    where: str
-    """What messages call it."""
-
-    def __init__(self, path: Path, *, create: bool = False, write: bool = False) -> None:
-        self.where = getattr(self, "where", str(path))
-        self._path, self._steps = path, 0
+    def __init__(self, path: Path, *, where: str | None = None, create: bool = False, write: bool = False) -> None:
+        self._where, self._path, self._steps = where or str(path), path, 0
         self._db = _connect(path, create=create, write=write)
         self._is_begun = self._is_sound = create
         try:
@@ -192,9 +189,9 @@ class Ledger:
                 self._db.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
             else:
                 self._db.set_progress_handler(self._is_endless, _STEPS)
-                self._is_begun = check_schema(self._db, _SCHEMA, SCHEMA_VERSION, self.where)
+                self._is_begun = check_schema(self._db, _SCHEMA, SCHEMA_VERSION, self._where)
                 if self._db.execute("PRAGMA journal_mode").fetchone() != ("delete",):
-                    raise damaged(self.where, "it is written ahead, as no ledger is")
+                    raise damaged(self._where, "it is written ahead, as no ledger is")
         except BaseException:
             self._db.close()
             raise
@@ -217,9 +214,9 @@ class Ledger:
     def _check_rows(self) -> None:
         self._steps = 0
         if not self._is_begun:
-            raise damaged(self.where, "it has no tables")
+            raise damaged(self._where, "it has no tables")
         for what in wrong_rows(self._db):
-            raise damaged(self.where, what)
+            raise damaged(self._where, what)
         self._is_sound = True
 
     def close(self) -> None:
@@ -254,15 +251,15 @@ class Ledger:
     def settings(self) -> Settings:
         """The rows of `job`; empty where no job was ever begun."""
         if not self._is_begun:  # killed before that
-            return Settings(self.where, {})
+            return Settings(self._where, {})
         rows = self._db.execute("SELECT key, value FROM job LIMIT ?", (_SETTINGS_MAX,)).fetchall()
         if any(type(key) is not str or type(value) is not str for key, value in rows):
-            raise damaged(self.where, "its job has values that are no text")
-        found = Settings(self.where, dict(rows))
+            raise damaged(self._where, "its job has values that are no text")
+        found = Settings(self._where, dict(rows))
         if found.pop(_DIGEST, None) not in (None, _digest_of(found)):
-            raise damaged(self.where, "its job is not the one that was begun")
+            raise damaged(self._where, "its job is not the one that was begun")
         if found and found["schema"] != str(SCHEMA_VERSION):
-            raise damaged(self.where, "its job has no version")
+            raise damaged(self._where, "its job has no version")
         return found
 
     def frontier(self) -> Frontier:
@@ -388,13 +385,13 @@ class Ledger:
             rows = msgspec.json.decode((row.shares or "").encode(), type=list[list[int]])
             shares = np.array(rows, np.int64).reshape(row.files, len(SHARE_COLUMNS))
         except (ValueError, OverflowError, RecursionError):
-            raise damaged(self.where, f"{where} are none") from None
+            raise damaged(self._where, f"{where} are none") from None
         if shares.min() < 0 or shares.max() > NUMBER_MAX:
-            raise damaged(self.where, f"{where} have numbers that none has")
+            raise damaged(self._where, f"{where} have numbers that none has")
         for name, total in zip(SHARE_COLUMNS, shares.sum(axis=0).tolist(), strict=True):
             expected = len(row.hits) // HIT_PAIR_BYTES if name == "hits" else getattr(row, name)
             if total != expected:
-                raise damaged(self.where, f"{where} have {total} {name}, not {expected}")
+                raise damaged(self._where, f"{where} have {total} {name}, not {expected}")
         return shares
 
     def hits(self, distinct: int) -> Iterator[npt.NDArray[np.int64]]:
@@ -406,7 +403,7 @@ class Ledger:
         for (blob,) in self._read("SELECT hits FROM pieces WHERE length(hits) > 0"):
             pairs = np.frombuffer(blob, "<i8").reshape(-1, 2)
             if pairs.min() < 0 or pairs[:, 0].max() >= distinct or pairs[:, 1].max() > NUMBER_MAX:
-                raise damaged(self.where, "it has hits of restrictions that are not on the list")
+                raise damaged(self._where, "it has hits of restrictions that are not on the list")
             yield pairs
 
     def matched_from(self, start: int) -> tuple[int, int] | None:

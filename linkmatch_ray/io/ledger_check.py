@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from functools import cache
 from itertools import chain
 from typing import Any, Final
@@ -91,11 +92,9 @@ def other_version(where: object) -> JobChanged:
 
 @cache
 def _objects_of(schema: str) -> frozenset[tuple[Any, ...]]:
-    with sqlite3.connect(":memory:") as database:
+    with closing(sqlite3.connect(":memory:")) as database:
         database.executescript(schema)
-        found = _objects_in(database)
-    database.close()
-    return found
+        return _objects_in(database)
 
 
 def _objects_in(database: sqlite3.Connection) -> frozenset[tuple[Any, ...]]:

@@ -136,18 +136,17 @@ class LoggedLedger(Ledger):
     """
 
     def __init__(self, store: Store, where: str, *, writer: Writer | None = None) -> None:
-        self._store, self._where, self._writer = store, where, writer or new_writer()
-        self.where = f"{where}/{FOLDER}"
+        self._store, self._url, self._writer = store, where, writer or new_writer()
         self._folder = TemporaryDirectory(prefix="linkmatch-")
         self.path = Path(self._folder.name, LEDGER)
-        super().__init__(self.path, create=True)
+        super().__init__(self.path, where=f"{where}/{FOLDER}", create=True)
         self._db.execute("PRAGMA synchronous=OFF")  # it is a copy
         try:
             sizes = store.list(FOLDER)
             if sorted(sizes) != [self._name(number) for number in range(len(sizes))]:
                 raise JobError(f"{where}/{FOLDER}: records are missing. Start anew at another URL.")
             if max(sizes.values(), default=0) > RECORD_BYTES_MAX:
-                raise damaged(self.where, f"it has a record of {max(sizes.values()):,} bytes")
+                raise damaged(self._where, f"it has a record of {max(sizes.values()):,} bytes")
             for number, content in enumerate(get_all(store, sizes)):
                 self._replay(number, content)
             self._is_sound = not sizes
@@ -199,7 +198,7 @@ class LoggedLedger(Ledger):
         except FileExistsError:
             there = self._store.get(name)
             if there != content:  # else it is this one, and the answer was lost
-                raise in_use(self._where, _writer_of(there)) from None
+                raise in_use(self._url, _writer_of(there)) from None
         self.number += 1
 
     def _name(self, number: int) -> str:
@@ -209,11 +208,11 @@ class LoggedLedger(Ledger):
         try:
             inflated = _inflated(content)
             if _decode_version(inflated).schema != SCHEMA_VERSION:
-                raise other_version(self._where)
+                raise other_version(self._url)
             self._do(_decode(inflated).change)
         # Of a row that is there twice, of numbers beyond 64 bits, of a plan with more files than ranges.
         except (sqlite3.IntegrityError, OverflowError, ValueError, RecursionError):
-            raise damaged(self.where, f"record {number} is none") from None
+            raise damaged(self._where, f"record {number} is none") from None
 
     def _do(self, change: Begun | Opened | Committed | RolledBack | SteppedBack | Finished) -> None:
         if isinstance(change, Begun):

@@ -419,6 +419,16 @@ def test_who_holds_a_lock_with_garbage(packed):
         lock.release()
 
 
+def test_what_asks_a_job_to_stop_is_a_directory(packed):
+    """It is named, and the lock is let go."""
+    packed.restore()
+    (packed.out / "linkmatch.cancel").mkdir()
+    for _ in range(2):
+        with pytest.raises(JobError, match=r"linkmatch.cancel: Is a directory"):
+            submit(packed.top, packed.out, *packed.how, overwrite=True)
+    assert results_at(packed.out).holder() is None
+
+
 def test_truncated_and_flipped(packed):
     """At some hundred places: what is not noticed has changed no row."""
     content = packed.files["ledger.sqlite"]
