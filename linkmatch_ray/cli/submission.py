@@ -101,7 +101,7 @@ class Submission:
         """Run the job to its end; returns the summary."""
         signal.signal(signal.SIGTERM, on_sigterm)
         # Ray takes seconds to start, and the restrictions are loaded meanwhile. But a complete job needs none.
-        session = None if self._is_complete() and not self._submit["overwrite"] else self._start_session()
+        session = None if not self._submit["overwrite"] and self._is_complete() else self._start_session()
         job = None
         try:
             job = self._begin(session or self._start_session, show=show)

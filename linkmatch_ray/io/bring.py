@@ -13,6 +13,7 @@ from linkmatch_ray.errors import InputError, JobError, UsageError
 from linkmatch_ray.io.directory import Directory
 from linkmatch_ray.io.inputs import MARKER
 from linkmatch_ray.io.ledger import Ledger
+from linkmatch_ray.io.ours import open_new, open_ours
 from linkmatch_ray.io.results import LEDGER, MATCHED, QUARANTINE, RESTRICTIONS, SUMMARY, UNMATCHED, Results
 from linkmatch_ray.io.trouble import told
 from linkmatch_ray.io.verify import Checked, verify
@@ -47,10 +48,11 @@ def bring(results: Results, directory: Path) -> Fetched:
             wanted: dict[str, int | None] = dict(ends_of(ledger))
             wanted |= {RESTRICTIONS: None, SUMMARY: None} if summary is not None else {}
             for name, end in wanted.items():
-                with results.open(name) as source, open(directory / name, "wb") as copy:
+                with results.open(name) as source, open_new(directory / name) as copy:
                     _copy(source, copy, end)
             if ledger.settings()["emit"] != "both":
                 (directory / (UNMATCHED if ledger.settings()["emit"] == "matched" else MATCHED)).unlink()
+            open_new(directory / LEDGER).close()
             with closing(sqlite3.connect(directory / LEDGER)) as database:
                 ledger.copy_to(database)
     return check(directory)
@@ -59,7 +61,7 @@ def bring(results: Results, directory: Path) -> Fetched:
 def make(directory: Path) -> None:
     """A result directory without results; it is known as one, so it may lie among inputs."""
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / os.fsdecode(MARKER)).touch()
+    os.close(open_ours(directory / os.fsdecode(MARKER), os.O_WRONLY | os.O_CREAT))
 
 
 def refuse_filled(directory: Path) -> None:

@@ -12,7 +12,6 @@ from contextlib import suppress
 from typing import Any, BinaryIO, Final
 
 import msgspec
-import orjson
 
 from linkmatch_ray.errors import UsageError
 from linkmatch_ray.io.concatenation import STAGING, Concatenation, ConcatenationReader, Tiles
@@ -29,6 +28,7 @@ from linkmatch_ray.io.results import (
     in_use,
 )
 from linkmatch_ray.io.store import store_of
+from linkmatch_ray.io.summary import read_summary
 from linkmatch_ray.words import shown
 
 BEAT_SECONDS: Final = 3.0
@@ -92,8 +92,7 @@ class Bucket(Results):
     def summary(self) -> dict[str, Any] | None:
         """As `Results`."""
         with suppress(FileNotFoundError):
-            found: dict[str, Any] = orjson.loads(self._store.get(SUMMARY))
-            return found
+            return read_summary(f"{self}/{SUMMARY}", self._store.get(SUMMARY))
         return None
 
     def holder(self) -> str | None:
@@ -123,7 +122,7 @@ class Bucket(Results):
     def _held(self) -> Held:
         try:
             return msgspec.json.decode(self._store.get(_LOCK), type=Held)
-        except FileNotFoundError:
+        except (FileNotFoundError, msgspec.MsgspecError, RecursionError):  # it keeps nobody out, so it may be garbage
             return Held(None, 0)
 
     def _lives(self, held: Held) -> bool:

@@ -7,6 +7,7 @@ same place that of the newest writer counts; what no other leads to does not: it
 from __future__ import annotations
 
 import io
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,12 +15,15 @@ from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any, Final
 
+from linkmatch_ray.errors import JobError
 from linkmatch_ray.io.store import AT_ONCE, Store, store_of
 
 OBJECT_BYTES: Final = 64 << 20
 """Lines that pass through the collector are put into objects of this size, or less, about."""
 
 STAGING: Final = "staging"
+
+_PART: Final = re.compile(r"part-([0-9]{16})-[0-9]{6,12}\.jsonl")
 
 STAGED_BYTES_MIN: Final = 4 << 20
 """Output of a part that is larger is written by the task itself."""
@@ -76,10 +80,13 @@ class Tiles:
         found: dict[int, Tile] = {}
         self.strays: list[str] = []
         for name, size in sorted(store.list(folder).items()):
-            _, start, _ = name.split("-")
-            if int(start) in found:
-                self.strays.append(found[int(start)].name)
-            found[int(start)] = Tile(int(start), size, name)
+            part = _PART.fullmatch(name.rpartition("/")[2])
+            if part is None:
+                raise JobError(f"{name}: is no part of results. Remove it.")
+            start = int(part[1])
+            if start in found:
+                self.strays.append(found[start].name)
+            found[start] = Tile(start, size, name)
         self.tiles: list[Tile] = []
         while self.end in found:
             self.tiles.append(found.pop(self.end))

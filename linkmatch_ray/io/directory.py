@@ -12,12 +12,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-import orjson
+import msgspec
 
 from linkmatch_ray.errors import UsageError
 from linkmatch_ray.io.durable import make_directory, sync_directory
 from linkmatch_ray.io.inputs import MARKER, InputFile
 from linkmatch_ray.io.ledger import Ledger
+from linkmatch_ray.io.ours import is_there, open_new, open_ours
 from linkmatch_ray.io.results import (
     LEDGER,
     OUTPUTS,
@@ -27,6 +28,7 @@ from linkmatch_ray.io.results import (
     Results,
     in_use,
 )
+from linkmatch_ray.io.summary import SUMMARY_BYTES_MAX, read_summary
 from linkmatch_ray.words import shown
 
 _LOCK: Final = MARKER.decode()
@@ -40,6 +42,7 @@ LOCK_WAIT_SECONDS: Final = 5.0
 """An actor whose driver was killed may live on, and write, for 2 to 3 seconds; a newcomer waits longer."""
 
 _LOCK_POLL_SECONDS: Final = 0.1
+_LOCK_BYTES_MAX: Final = 4096
 
 
 class Directory(Results):
@@ -55,24 +58,32 @@ class Directory(Results):
 
     @property
     def next(self) -> Directory:
-        """Where an incremental job writes until it is complete."""
+        """Where an incremental job writes until it is complete.
+
+        Raises:
+            JobError: it is no directory, but a link to one perhaps.
+        """
+        is_there(self.path / NEXT, directory=True)
         return Directory(self.path / NEXT)
 
     def ledger(self) -> Ledger | None:
         """As `Results`."""
-        return Ledger(self.path / LEDGER) if (self.path / LEDGER).exists() else None
+        return Ledger(self.path / LEDGER) if is_there(self.path / LEDGER) else None
 
     def open(self, name: str) -> BinaryIO:
         """As `Results`."""
-        path = self.path / name
-        return open(path if path.exists() else os.devnull, "rb")
+        try:
+            return os.fdopen(open_ours(self.path / name), "rb")
+        except FileNotFoundError:
+            return open(os.devnull, "rb")
 
     def summary(self) -> dict[str, Any] | None:
         """As `Results`."""
-        with suppress(FileNotFoundError):
-            found: dict[str, Any] = orjson.loads((self.path / SUMMARY).read_bytes())
-            return found
-        return None
+        path = self.path / SUMMARY
+        if not is_there(path):
+            return None
+        with self.open(SUMMARY) as file:
+            return read_summary(path, file.read(SUMMARY_BYTES_MAX + 1))
 
     def holder(self) -> str | None:
         """As `Results`."""
@@ -80,11 +91,11 @@ class Directory(Results):
 
     def ask_to_stop(self) -> None:
         """As `Results`."""
-        (self.path / _CANCEL).touch()
+        os.close(open_ours(self.path / _CANCEL, os.O_WRONLY | os.O_CREAT))
 
     def is_asked_to_stop(self) -> bool:
         """As `Results`."""
-        return (self.path / _CANCEL).exists()
+        return os.path.lexists(self.path / _CANCEL)
 
     def prepare(self) -> None:
         """As `Results`."""
@@ -110,11 +121,11 @@ class Directory(Results):
 
     def resume(self) -> Ledger:
         """As `Results`."""
-        return Ledger(self.path / LEDGER)
+        return Ledger(self.path / LEDGER, write=True)
 
     def output(self, name: str, *, wanted: bool = True) -> Output:
         """As `Results`; there is no file where it is not wanted, as an empty one would look like a list."""
-        return FileOutput(self.path / name if wanted else Path(os.devnull))
+        return FileOutput(self.path / name if wanted else None)
 
     def sync(self) -> None:
         """As `Results`."""
@@ -133,7 +144,9 @@ class Directory(Results):
 
     def begin_next(self) -> Directory:
         """Make `next`, for an incremental job; call with the lock held."""
-        self.next.path.mkdir(exist_ok=True)
+        with suppress(FileExistsError):
+            os.mkdir(self.path / NEXT)
+        is_there(self.path / NEXT, writing=True, directory=True)
         return self.next
 
     def adopt_next(self) -> None:
@@ -149,50 +162,69 @@ class Lock:
     """`flock` on a directory's lock file; held for the life of the object, and gone with the process."""
 
     def __init__(self, directory: Path, wait_seconds: float = LOCK_WAIT_SECONDS) -> None:
-        self._fd = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        deadline = time.monotonic() + wait_seconds
+        self._fd = open_ours(directory / _LOCK, os.O_RDWR | os.O_CREAT)
+        self._cancel = directory / _CANCEL
+        try:
+            self._take(directory, time.monotonic() + wait_seconds)
+            self._cancel.unlink(missing_ok=True)  # meant for another
+        except BaseException:
+            os.close(self._fd)
+            raise
+
+    def _take(self, directory: Path, deadline: float) -> None:
         while True:
             try:
                 fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    other = _describe((directory / _LOCK).read_text("utf-8"))
-                    os.close(self._fd)
-                    raise in_use(directory, other) from None
+                    raise in_use(directory, _describe(self._fd)) from None
                 time.sleep(_LOCK_POLL_SECONDS)
         since = time.strftime("%Y-%m-%d %H:%M:%S %z")
         about = json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": since})
         with suppress(OSError):  # where the disk is full, what was not committed is cut off next, and makes room
             os.ftruncate(self._fd, 0)
             os.write(self._fd, about.encode())
-        self._cancel = directory / _CANCEL
-        self._cancel.unlink(missing_ok=True)  # meant for another
 
     def release(self) -> None:
         """Let another job have the directory."""
-        self._cancel.unlink(missing_ok=True)
-        os.close(self._fd)
+        try:
+            self._cancel.unlink(missing_ok=True)
+        finally:
+            os.close(self._fd)
 
 
 def holder(directory: Path) -> str | None:
     """Who writes in a directory; None where nobody does."""
     try:
-        with open(directory / _LOCK, encoding="utf-8") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return _describe((directory / _LOCK).read_text("utf-8"))
+        fd = open_ours(directory / _LOCK)
     except OSError:
         return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _describe(fd)
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
     return None
 
 
-def _describe(text: str) -> str:
+class _Holder(msgspec.Struct):
+    """What a lock file says."""
+
+    host: str
+    pid: int
+    since: str
+
+
+def _describe(lock: int) -> str:
     try:
-        known = json.loads(text)
-        return shown(f"process {known['pid']} on {known['host']}, since {known['since']}")
-    except (ValueError, KeyError, TypeError):
+        known = msgspec.json.decode(os.pread(lock, _LOCK_BYTES_MAX, 0), type=_Holder)
+    except (msgspec.MsgspecError, RecursionError):
         return "holder unknown"
+    return shown(f"process {known.pid} on {known.host}, since {known.since}")
 
 
 def prepare(directory: Path) -> None:
@@ -227,7 +259,7 @@ def clear(directory: Path) -> None:
 
 def clear_next(directory: Path) -> None:
     """Remove what an incremental job left that is not complete; call with the lock held."""
-    if (directory / NEXT).exists():
+    if is_there(directory / NEXT, writing=True, directory=True):
         clear(directory / NEXT)
         (directory / NEXT).rmdir()
 
@@ -240,18 +272,20 @@ def adopt_next(directory: Path) -> None:
     is on the disk before the next begins.
     """
     following = directory / NEXT
-    if (following / SUMMARY).exists():
+    if not is_there(following, writing=True, directory=True):
+        return
+    if is_there(following / SUMMARY, writing=True):
+        names = [name for name in (*OUTPUTS, RESTRICTIONS, LEDGER) if is_there(following / name, writing=True)]
         (directory / SUMMARY).unlink(missing_ok=True)
         sync_directory(directory)
-        for name in (*OUTPUTS, RESTRICTIONS, LEDGER):
-            if (following / name).exists():
-                os.replace(following / name, directory / name)
+        for name in names:
+            os.replace(following / name, directory / name)
         sync_directory(directory)
         sync_directory(following)
         os.replace(following / SUMMARY, directory / SUMMARY)
         sync_directory(directory)
         sync_directory(following)
-    with suppress(OSError):  # there is none; or it is not empty, as its job is under way
+    with suppress(OSError):  # it is not empty, as its job is under way
         following.rmdir()
 
 
@@ -262,8 +296,9 @@ def _unfinished(path: Path) -> Path:
 def write_atomically(path: Path, write: Callable[[Any], Any]) -> None:
     """Write a file that is there wholly or not at all, also after a power cut."""
     temporary = _unfinished(path)
+    opened = open_new(temporary)
     try:
-        with open(temporary, "wb") as file:
+        with opened as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
@@ -275,10 +310,13 @@ def write_atomically(path: Path, write: Callable[[Any], Any]) -> None:
 
 
 class FileOutput:
-    """One data file, written at offsets that the ledger records; what lies beyond them does not count."""
+    """One data file, written at offsets that the ledger records; what lies beyond them does not count.
 
-    def __init__(self, path: Path) -> None:
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    Without a path, what is written is dropped.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._fd = os.open(os.devnull, os.O_RDWR) if path is None else open_ours(path, os.O_RDWR | os.O_CREAT)
         self._dirty = False
         self.unsynced = 0
 

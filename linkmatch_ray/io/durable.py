@@ -8,7 +8,7 @@ from pathlib import Path
 
 def sync_directory(directory: Path) -> None:
     """Make the names in a directory durable."""
-    fd = os.open(directory, os.O_RDONLY)
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)  # a FIFO in its place would block
     try:
         os.fsync(fd)
     finally:

@@ -7,12 +7,13 @@ its pieces go to its place of today with their bytes, counts and hits.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from io import SEEK_END
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 
 from linkmatch_ray.core.outcome import Counts, Piece, digest
 from linkmatch_ray.errors import DirectoryInUse, JobError
@@ -96,19 +97,18 @@ class Earlier:
         ledger = results.ledger()
         assert ledger is not None  # there are origins
         self._ledger = ledger
-        self._files = [results.open(name) for name in OUTPUTS]
         self._row: PieceRow | None = None  # the last one that was read, and its contents
         self._contents = [b"", b"", b""]
-        settings = self._ledger.settings()
-        if (settings["fingerprint"], self._ledger.frontier().next) != (origins.fingerprint, origins.frontier):
-            self.close()
-            raise DirectoryInUse(f"{shown(results)}: another job wrote here meanwhile. Run the same command again.")
+        with ExitStack() as held:
+            held.callback(ledger.close)
+            self._files = [held.enter_context(results.open(name)) for name in OUTPUTS]
+            if (ledger.settings()["fingerprint"], ledger.frontier().next) != (origins.fingerprint, origins.frontier):
+                raise DirectoryInUse(f"{shown(results)}: another job wrote here meanwhile. Run the same command again.")
+            self._held = held.pop_all()
 
     def close(self) -> None:
         """Close its files."""
-        self._ledger.close()
-        for file in self._files:
-            file.close()
+        self._held.close()
 
     def at(self, key: Key) -> Taken | None:
         """What it has at a place of today's plan: a piece, or as many files of one as go on together.
@@ -128,7 +128,7 @@ class Earlier:
         if row != self._row:
             self._row, self._contents = row, self._read(row)
         matched, unmatched = memoryview(self._contents[0]), memoryview(self._contents[1])
-        piece = _as_piece(row)
+        piece = self._as_piece(row)
         if row.files > 1:
             start = origin.file - row.file
             along = self._places[key.file : key.file + row.files - start]
@@ -149,8 +149,9 @@ class Earlier:
         )
         contents = []
         for name, file, (start, size, expected) in zip(OUTPUTS, self._files, spans, strict=True):
+            there = file.seek(0, SEEK_END)
             file.seek(start)
-            contents.append(file.read(size))
+            contents.append(file.read(max(0, min(size, there - start))))
             if digest(contents[-1]) != expected:
                 raise JobError(
                     f"{shown(self._results)}/{name}: bytes {start:,} to {start + size:,} are not those that were"
@@ -158,22 +159,21 @@ class Earlier:
                 )
         return contents
 
-
-def _as_piece(row: PieceRow) -> Piece:
-    return Piece(
-        file=row.file,
-        range=row.range,
-        part=row.part,
-        last=bool(row.last),
-        counts=Counts(row.records, row.matched, row.unmatched, row.missing_key, row.not_object, row.entries),
-        lines=row.lines,
-        indexes=row.indexes,
-        input_bytes=row.input_bytes,
-        matched_bytes=row.matched_bytes,
-        unmatched_bytes=row.unmatched_bytes,
-        matched_digest=row.matched_digest,
-        unmatched_digest=row.unmatched_digest,
-        hits=row.hits,
-        files=row.files,
-        shares=None if row.shares is None else np.array(orjson.loads(row.shares), np.int64),
-    )
+    def _as_piece(self, row: PieceRow) -> Piece:
+        return Piece(
+            file=row.file,
+            range=row.range,
+            part=row.part,
+            last=bool(row.last),
+            counts=Counts(row.records, row.matched, row.unmatched, row.missing_key, row.not_object, row.entries),
+            lines=row.lines,
+            indexes=row.indexes,
+            input_bytes=row.input_bytes,
+            matched_bytes=row.matched_bytes,
+            unmatched_bytes=row.unmatched_bytes,
+            matched_digest=row.matched_digest,
+            unmatched_digest=row.unmatched_digest,
+            hits=row.hits,
+            files=row.files,
+            shares=None if row.shares is None else self._ledger.shares(row),
+        )

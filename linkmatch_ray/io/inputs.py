@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import msgspec
+import xxhash
 
 from linkmatch_ray.errors import InputError, UsageError
 from linkmatch_ray.words import shown
@@ -71,6 +72,16 @@ def pack_files(files: list[InputFile]) -> bytes:
 def unpack_files(packed: bytes) -> list[InputFile]:
     """What `pack_files` has packed."""
     return _decoder.decode(packed)
+
+
+def inputs_digest(files: Iterable[InputFile]) -> str:
+    """Changes when any input is another file, or another version of it, or in another place."""
+    digest = xxhash.xxh3_128()
+    for file in files:
+        etag = (file.etag or "").encode()
+        fingerprint = (len(file.name), len(etag), file.size, file.mtime_ns, file.inode)
+        digest.update(b"%d %d %d %d %d %s%s" % (*fingerprint, file.name, etag))
+    return digest.hexdigest()
 
 
 def is_url(name: bytes) -> bool:

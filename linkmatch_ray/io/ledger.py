@@ -1,6 +1,6 @@
 """The ledger: a SQLite file that says what of which input is in the outputs, and where.
 
-    job        key, value: what makes this job this job, and how it was planned
+    job        key, value: what makes this job this job, and how it was planned; `settings_digest` is that of the others
     files      one row a file of the plan, in order; `fault` where one entry stands for the whole file
     pieces     one row a committed piece of a file: counts, spans and digests in the three outputs, hits; or one
                row for several whole small files in a row, `shares` then has the columns of each (a JSON array of
@@ -15,14 +15,24 @@ A rollback journal, as write-ahead logging does not work on network file systems
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+from urllib.parse import quote
 
-from linkmatch_ray.core.outcome import Counts
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import xxhash
+
+from linkmatch_ray.core.outcome import HIT_PAIR_BYTES, SHARE_COLUMNS, Counts
 from linkmatch_ray.io.inputs import InputFile
+from linkmatch_ray.io.ledger_check import NUMBER_MAX, check_schema, damaged, wrong_rows
+from linkmatch_ray.io.ours import is_there, may_write, open_ours
 
 SCHEMA_VERSION: Final = 3
 
@@ -73,6 +83,20 @@ CREATE VIEW file_ledger AS
 """
 
 _PIECES_AT_ONCE: Final = 1_000
+_FILES_AT_ONCE: Final = 10_000
+
+_SETTINGS_MAX: Final = 100
+_DIGEST: Final = "settings_digest"
+"""The setting that says what the others were when the job was begun."""
+
+_STEPS: Final = 1_000_000
+_STEPS_A_BYTE: Final = 10
+"""SQLite's steps in one statement, for each byte of the ledger: where its pages lead back to themselves, a statement
+would never end. What we ask takes a third."""
+
+_JOURNAL_MAGIC: Final = bytes.fromhex("d9d505f920a163d7")
+_SUPERJOURNAL: Final = struct.Struct(">II8s")
+"""How a journal ends that names another file (SQLite's super-journal): the length of the name, its sum, the magic."""
 
 _COUNTS: Final = ("records", "matched", "unmatched", "missing_key", "not_object", "entries")
 
@@ -131,19 +155,69 @@ class Frontier:
     ends: Ends
 
 
-class Ledger:
-    """One connection to a ledger; not to be shared between threads without a lock."""
+class Settings(dict[str, str]):
+    """What a job is, by name; of a name that is missing the ledger is damaged."""
 
-    def __init__(self, path: Path, *, create: bool = False) -> None:
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    def __init__(self, where: str, settings: dict[str, str]) -> None:
+        super().__init__(settings)
+        self._where = where
+
+    def __missing__(self, name: str) -> str:
+        raise damaged(self._where, f"its job has no {name}")
+
+
+class Ledger:
+    """One connection to a ledger; not to be shared between threads without a lock.
+
+    Args:
+        where: What messages call it, if not by its path.
+        create: Make a new one.
+        write: Go on with one; without, one of somebody else is read, and nothing written beside it.
+
+    Raises, from all methods that read:
+        JobChanged: another version of this package wrote it.
+        JobError: it is damaged, or no ledger.
+    """
+
+    def __init__(self, path: Path, *, where: str | None = None, create: bool = False, write: bool = False) -> None:
+        self._where, self._path, self._steps = where or str(path), path, 0
+        self._db = _connect(path, create=create, write=write)
+        self._is_begun = self._is_sound = create
         try:
-            self._db.execute("PRAGMA journal_mode=DELETE")
             self._db.execute("PRAGMA synchronous=EXTRA")
             if create:
-                self._db.executescript(_SCHEMA)
+                self._db.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
+            else:
+                self._db.set_progress_handler(self._is_endless, _STEPS)
+                self._is_begun = check_schema(self._db, _SCHEMA, SCHEMA_VERSION, self._where)
+                if self._db.execute("PRAGMA journal_mode").fetchone() != ("delete",):
+                    raise damaged(self._where, "it is written ahead, as no ledger is")
         except BaseException:
             self._db.close()
             raise
+
+    def _is_endless(self) -> bool:
+        """Whether a statement takes more steps than there can be rows."""
+        self._steps += _STEPS
+        try:
+            return self._steps > _STEPS + _STEPS_A_BYTE * os.stat(self._path).st_size
+        except OSError:  # it was moved
+            return False
+
+    def _read(self, sql: str, values: Iterable[Any] = ()) -> sqlite3.Cursor:
+        """Ask for rows; before the first time all are looked at."""
+        if not self._is_sound:
+            self._check_rows()
+        self._steps = 0
+        return self._db.execute(sql, tuple(values))
+
+    def _check_rows(self) -> None:
+        self._steps = 0
+        if not self._is_begun:
+            raise damaged(self._where, "it has no tables")
+        for what in wrong_rows(self._db):
+            raise damaged(self._where, what)
+        self._is_sound = True
 
     def close(self) -> None:
         """Close the connection."""
@@ -152,8 +226,9 @@ class Ledger:
     def begin_job(self, settings: dict[str, str], files: Iterable[InputFile], ranges: Iterable[int]) -> None:
         """Write what a new job is, in one transaction."""
         with _Transaction(self._db):
-            rows = [("schema", str(SCHEMA_VERSION)), *settings.items()]
-            self._db.executemany("INSERT INTO job VALUES (?, ?)", rows)
+            known = {"schema": str(SCHEMA_VERSION), **settings}
+            rows = {**known, _DIGEST: _digest_of(known)}
+            self._db.executemany("INSERT INTO job VALUES (?, ?)", rows.items())
             self._db.executemany(
                 "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?)",
                 (
@@ -173,14 +248,23 @@ class Ledger:
                 self._db.execute(f"DELETE FROM {table}")
             self._set_frontier(Frontier(Key(0, 0, 0), Ends(0, 0, 0)))
 
-    def settings(self) -> dict[str, str]:
+    def settings(self) -> Settings:
         """The rows of `job`; empty where no job was ever begun."""
-        made = self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'job'").fetchone()  # killed before that
-        return dict(self._db.execute("SELECT key, value FROM job")) if made else {}
+        if not self._is_begun:  # killed before that
+            return Settings(self._where, {})
+        rows = self._db.execute("SELECT key, value FROM job LIMIT ?", (_SETTINGS_MAX,)).fetchall()
+        if any(type(key) is not str or type(value) is not str for key, value in rows):
+            raise damaged(self._where, "its job has values that are no text")
+        found = Settings(self._where, dict(rows))
+        if found.pop(_DIGEST, None) not in (None, _digest_of(found)):
+            raise damaged(self._where, "its job is not the one that was begun")
+        if found and found["schema"] != str(SCHEMA_VERSION):
+            raise damaged(self._where, "its job has no version")
+        return found
 
     def frontier(self) -> Frontier:
         """The durable frontier."""
-        row = self._db.execute("SELECT * FROM frontier").fetchone()
+        row = self._read("SELECT * FROM frontier").fetchone()
         return Frontier(Key(*row[1:4]), Ends(*row[4:]))
 
     def commit(self, rows: list[PieceRow], faults: list[tuple[str, int]], frontier: Frontier) -> None:
@@ -207,7 +291,7 @@ class Ledger:
     def last_piece(self) -> PieceRow | None:
         """The newest piece."""
         sql = "SELECT * FROM pieces ORDER BY file DESC, range DESC, part DESC LIMIT 1"
-        row = self._db.execute(sql).fetchone()
+        row = self._read(sql).fetchone()
         return PieceRow(*row) if row else None
 
     def file_start(self, file: int) -> Ends | None:
@@ -216,48 +300,62 @@ class Ledger:
             "SELECT matched_start, unmatched_start, quarantine_start FROM pieces WHERE file = ?"
             " ORDER BY range, part LIMIT 1"
         )
-        row = self._db.execute(sql, (file,)).fetchone()
+        row = self._read(sql, (file,)).fetchone()
         return Ends(*row) if row else None
-
-    def settled(self) -> Ends:
-        """Where the outputs of the files that are complete end: what is before that is never taken back."""
-        frontier = self.frontier()
-        return (self.file_start(frontier.next.file) if frontier.next[1:] != (0, 0) else None) or frontier.ends
 
     def progress_in_file(self, file: int, range_: int) -> tuple[int, int, int, int]:
         """Indexes and lines of a file in the ranges before `range_`, and in that range."""
         sql = "SELECT COALESCE(SUM(indexes), 0), COALESCE(SUM(lines), 0) FROM pieces WHERE file = ? AND range "
-        before = self._db.execute(sql + "< ?", (file, range_)).fetchone()
-        inside = self._db.execute(sql + "= ?", (file, range_)).fetchone()
+        before = self._read(sql + "< ?", (file, range_)).fetchone()
+        inside = self._read(sql + "= ?", (file, range_)).fetchone()
         return (*before, *inside)
 
     def totals(self) -> tuple[Counts, int]:
         """Sums over all pieces, and their bytes of input."""
         columns = ", ".join(f"COALESCE(SUM({name}), 0)" for name in (*_COUNTS, "input_bytes"))
-        *counts, input_bytes = self._db.execute(f"SELECT {columns} FROM pieces").fetchone()
+        *counts, input_bytes = self._read(f"SELECT {columns} FROM pieces").fetchone()
         return Counts(*counts), input_bytes
 
     def faults(self) -> dict[str, int]:
         """How many files have which fault."""
         sql = "SELECT fault, COUNT(*) FROM files WHERE fault IS NOT NULL GROUP BY fault ORDER BY fault"
-        return dict(self._db.execute(sql))
+        return dict(self._read(sql))
 
     def count_files(self) -> int:
         """Files in the plan."""
-        count: int = self._db.execute("SELECT COUNT(*) FROM files").fetchone()[0]
+        count: int = self._read("SELECT COUNT(*) FROM files").fetchone()[0]
         return count
 
     def file_bytes(self, start: int) -> int:
         """Bytes of the files from the `start`th on, as stored."""
         sql = "SELECT COALESCE(SUM(MAX(size, 0)), 0) FROM files WHERE file >= ?"
-        total: int = self._db.execute(sql, (start,)).fetchone()[0]
+        total: int = self._read(sql, (start,)).fetchone()[0]
         return total
 
-    def files(self) -> Iterable[tuple[InputFile, int]]:
-        """The files of the plan, in order, and how many ranges each has; `fault` is a reason code here."""
+    def files(self) -> Iterator[tuple[InputFile, int]]:
+        """The files of the plan, in order, and how many ranges each has; `fault` is a reason code here. Some at a time,
+        as `pieces`."""
         columns = "path, real_path, size, mtime_ns, inode, fault, etag, ranges"
-        for *file, ranges in self._db.execute(f"SELECT {columns} FROM files ORDER BY file"):
-            yield InputFile._make(file), ranges
+        sql = f"SELECT {columns} FROM files WHERE file >= ? ORDER BY file LIMIT ?"
+        first = 0
+        while rows := self._read(sql, (first, _FILES_AT_ONCE)).fetchall():
+            for *file, ranges in rows:
+                yield InputFile._make(file), ranges
+            first += len(rows)
+
+    def ranges(self) -> list[int]:
+        """How many ranges each file has."""
+        return [ranges for (ranges,) in self._read("SELECT ranges FROM files ORDER BY file")]
+
+    def settled(self) -> Frontier:
+        """The frontier, or where the file begins that it is in: nothing before that is ever rolled back."""
+        sql = (
+            "SELECT r.file, r.matched_end, r.unmatched_end, r.quarantine_end, p.file,"
+            " p.matched_start, p.unmatched_start, p.quarantine_start"
+            " FROM frontier AS r LEFT JOIN pieces AS p ON p.file = r.file ORDER BY p.range, p.part LIMIT 1"
+        )
+        file, *ends, begun, matched, unmatched, quarantine = self._read(sql).fetchone()
+        return Frontier(Key(file, 0, 0), Ends(*ends) if begun is None else Ends(matched, unmatched, quarantine))
 
     def piece_at(self, key: Key) -> PieceRow | None:
         """The piece with this key, or the last one before it."""
@@ -265,20 +363,48 @@ class Ledger:
             "SELECT * FROM pieces WHERE (file, range, part) <= (?, ?, ?)"
             " ORDER BY file DESC, range DESC, part DESC LIMIT 1"
         )
-        row = self._db.execute(sql, key).fetchone()
+        row = self._read(sql, key).fetchone()
         return PieceRow(*row) if row else None
 
     def pieces(self) -> Iterator[PieceRow]:
         """All pieces, in order. Some at a time: a job that runs cannot commit while one of them is being read."""
         sql = "SELECT * FROM pieces WHERE (file, range, part) > (?, ?, ?) ORDER BY file, range, part LIMIT ?"
         last = (-1, -1, -1)
-        while rows := self._db.execute(sql, (*last, _PIECES_AT_ONCE)).fetchall():
+        while rows := self._read(sql, (*last, _PIECES_AT_ONCE)).fetchall():
             yield from map(PieceRow._make, rows)
             last = rows[-1][:3]
 
-    def hits(self) -> Iterable[bytes]:
-        """The hits of all pieces that have any."""
-        return (blob for (blob,) in self._db.execute("SELECT hits FROM pieces WHERE length(hits) > 0"))
+    def shares(self, row: PieceRow) -> npt.NDArray[np.int64]:
+        """What each file has of a piece of several; of shape (files, columns of `SHARE_COLUMNS`).
+
+        Raises:
+            JobError: it has no such shares, or they are not those of the piece.
+        """
+        where = f"the shares of file {row.file} and on"
+        try:
+            rows = msgspec.json.decode((row.shares or "").encode(), type=list[list[int]])
+            shares = np.array(rows, np.int64).reshape(row.files, len(SHARE_COLUMNS))
+        except (ValueError, OverflowError, RecursionError):
+            raise damaged(self._where, f"{where} are none") from None
+        if shares.min() < 0 or shares.max() > NUMBER_MAX:
+            raise damaged(self._where, f"{where} have numbers that none has")
+        for name, total in zip(SHARE_COLUMNS, shares.sum(axis=0).tolist(), strict=True):
+            expected = len(row.hits) // HIT_PAIR_BYTES if name == "hits" else getattr(row, name)
+            if total != expected:
+                raise damaged(self._where, f"{where} have {total} {name}, not {expected}")
+        return shares
+
+    def hits(self, distinct: int) -> Iterator[npt.NDArray[np.int64]]:
+        """The hits of all pieces that have any, as pairs of shape (pairs, 2): one of so many keys, and how often.
+
+        Raises:
+            JobError: some are of no key of these.
+        """
+        for (blob,) in self._read("SELECT hits FROM pieces WHERE length(hits) > 0"):
+            pairs = np.frombuffer(blob, "<i8").reshape(-1, 2)
+            if pairs.min() < 0 or pairs[:, 0].max() >= distinct or pairs[:, 1].max() > NUMBER_MAX:
+                raise damaged(self._where, "it has hits of restrictions that are not on the list")
+            yield pairs
 
     def matched_from(self, start: int) -> tuple[int, int] | None:
         """Offset in the matched output of the piece that has record number `start`, and how many are before it."""
@@ -287,7 +413,7 @@ class Ledger:
             " SUM(matched) OVER (ORDER BY file, range, part) - matched AS before FROM pieces WHERE matched_bytes > 0)"
             " WHERE before <= ? AND before + matched > ? LIMIT 1"
         )
-        row: tuple[int, int] | None = self._db.execute(sql, (start, start)).fetchone()
+        row: tuple[int, int] | None = self._read(sql, (start, start)).fetchone()
         return row
 
     def _set_frontier(self, frontier: Frontier) -> None:
@@ -295,6 +421,45 @@ class Ledger:
             "UPDATE frontier SET file = ?, range = ?, part = ?, matched_end = ?, unmatched_end = ?, quarantine_end = ?",
             (*frontier.next, *frontier.ends),
         )
+
+
+def _digest_of(settings: dict[str, str]) -> str:
+    text = "\0".join(f"{name}\0{settings[name]}" for name in sorted(settings))
+    return xxhash.xxh3_128_hexdigest(text.encode("utf-8", "surrogatepass"))
+
+
+def _connect(path: Path, *, create: bool, write: bool) -> sqlite3.Connection:
+    """Open the file, which SQLite itself would do through links, and would roll back by any journal beside it.
+
+    It must not be opened by anyone else in this process: closing that would let go of SQLite's locks.
+    """
+    if create:
+        os.close(open_ours(path, os.O_RDWR | os.O_CREAT))
+    writing = create or write or (is_there(path) and may_write(path))
+    journal = path.with_name(path.name + "-journal")
+    if is_there(path, writing=writing) and is_there(journal, writing=writing):
+        _refuse_superjournal(journal)
+    uri = f"file:{quote(os.fsencode(path))}?mode={'rw' if writing else 'ro'}"
+    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+
+
+def _refuse_superjournal(journal: Path) -> None:
+    """A journal that ends with the name of another file would have SQLite remove that. Ours never do.
+
+    Raises:
+        JobError: it does.
+    """
+    try:
+        with open(open_ours(journal), "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            file.seek(max(0, size - _SUPERJOURNAL.size))
+            tail = file.read(_SUPERJOURNAL.size)
+    except FileNotFoundError:  # the job goes on
+        return
+    if len(tail) == _SUPERJOURNAL.size:
+        length, _, magic = _SUPERJOURNAL.unpack(tail)
+        if magic == _JOURNAL_MAGIC and 0 < length <= size - len(tail):
+            raise damaged(journal, "it names another file, as no journal of ours does")
 
 
 class _Transaction:

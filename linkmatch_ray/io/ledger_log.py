@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sqlite3
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,14 +20,22 @@ from typing import Final
 import msgspec
 import zstandard
 
-from linkmatch_ray.errors import JobChanged, JobError
+from linkmatch_ray.errors import JobError
 from linkmatch_ray.io.inputs import InputFile
 from linkmatch_ray.io.ledger import SCHEMA_VERSION, Frontier, Key, Ledger, PieceRow
+from linkmatch_ray.io.ledger_check import damaged, other_version
 from linkmatch_ray.io.results import LEDGER, in_use
 from linkmatch_ray.io.store import Store, get_all
 from linkmatch_ray.words import shown
 
 FOLDER: Final = "ledger"
+
+RECORD_BYTES_MAX: Final = 1 << 30
+"""As it is stored: the plan of ten million files has a tenth of that."""
+
+INFLATED_BYTES_MAX: Final = 256 << 20
+INFLATION_MAX: Final = 200
+"""A record has no more than this, or no more than so many times what is stored."""
 
 
 class Writer(msgspec.Struct, frozen=True):
@@ -96,6 +105,30 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Record).decode
 
 
+class _Version(msgspec.Struct):
+    """What records of all versions have."""
+
+    schema: int
+
+
+_decode_version = msgspec.msgpack.Decoder(_Version).decode
+
+
+def _inflated(content: bytes) -> bytes:
+    """What is in a record.
+
+    Raises:
+        ValueError: it cannot be, or is too much to be a record.
+    """
+    try:
+        size = zstandard.get_frame_parameters(content).content_size
+        if size > max(INFLATED_BYTES_MAX, INFLATION_MAX * len(content)):  # 2**64 - 1 where it is not said
+            raise ValueError(f"{size:,} bytes")
+        return zstandard.decompress(content)
+    except zstandard.ZstdError as error:
+        raise ValueError(str(error)) from None
+
+
 class LoggedLedger(Ledger):
     """The ledger in a store, as of now; to write to it, `begin` a job or `go_on` with the one there.
 
@@ -104,17 +137,20 @@ class LoggedLedger(Ledger):
     """
 
     def __init__(self, store: Store, where: str, *, writer: Writer | None = None) -> None:
-        self._store, self._where, self._writer = store, where, writer or new_writer()
+        self._store, self._url, self._writer = store, where, writer or new_writer()
         self._folder = TemporaryDirectory(prefix="linkmatch-")
         self.path = Path(self._folder.name, LEDGER)
-        super().__init__(self.path, create=True)
+        super().__init__(self.path, where=f"{where}/{FOLDER}", create=True)
         self._db.execute("PRAGMA synchronous=OFF")  # it is a copy
         try:
             sizes = store.list(FOLDER)
             if sorted(sizes) != [self._name(number) for number in range(len(sizes))]:
                 raise JobError(f"{shown(where)}/{FOLDER}: records are missing. Start anew at another URL.")
-            for content in get_all(store, sizes):
-                self._replay(content)
+            if max(sizes.values(), default=0) > RECORD_BYTES_MAX:
+                raise damaged(self._where, f"it has a record of {max(sizes.values()):,} bytes")
+            for number, content in enumerate(get_all(store, sizes)):
+                self._replay(number, content)
+            self._is_sound = not sizes
         except BaseException:
             self.close()
             raise
@@ -163,23 +199,23 @@ class LoggedLedger(Ledger):
         except FileExistsError:
             there = self._store.get(name)
             if there != content:  # else it is this one, and the answer was lost
-                other = _decode(zstandard.decompress(there)).writer
-                raise in_use(self._where, str(other)) from None
+                raise in_use(self._url, _writer_of(there)) from None
         self.number += 1
 
     def _name(self, number: int) -> str:
         return f"{FOLDER}/{number:010d}"
 
-    def _replay(self, content: bytes) -> None:
+    def _replay(self, number: int, content: bytes) -> None:
         try:
-            record = _decode(zstandard.decompress(content))
-        except (msgspec.ValidationError, zstandard.ZstdError):
-            record = None
-        if record is None or record.schema != SCHEMA_VERSION:
-            raise JobChanged(
-                f"{shown(self._where)}: holds the results of another version of linkmatch-ray. Name another URL."
-            )
-        change = record.change
+            inflated = _inflated(content)
+            if _decode_version(inflated).schema != SCHEMA_VERSION:
+                raise other_version(self._url)
+            self._do(_decode(inflated).change)
+        # Of a row that is there twice, of numbers beyond 64 bits, of a plan with more files than ranges.
+        except (sqlite3.IntegrityError, OverflowError, ValueError, RecursionError):
+            raise damaged(self._where, f"record {number} is none") from None
+
+    def _do(self, change: Begun | Opened | Committed | RolledBack | SteppedBack | Finished) -> None:
         if isinstance(change, Begun):
             self._begin(change)
         elif isinstance(change, Committed):
@@ -192,3 +228,10 @@ class LoggedLedger(Ledger):
     def _begin(self, change: Begun) -> None:
         self.clear()
         super().begin_job(change.settings, change.files, change.ranges)
+
+
+def _writer_of(content: bytes) -> str:
+    try:
+        return str(_decode(_inflated(content)).writer)
+    except (ValueError, RecursionError):
+        return "writer unknown"

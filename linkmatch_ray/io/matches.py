@@ -21,7 +21,7 @@ def matches(results: Results, ledger: Ledger, start: int) -> Iterator[bytes]:
     if place is None:
         return iter(())
     offset, number = place
-    return _lines(results.open(MATCHED), offset, ledger.settled().matched, start - number)
+    return _lines(results.open(MATCHED), offset, ledger.settled().ends.matched, start - number)
 
 
 def _lines(file: BinaryIO, offset: int, end: int, skipped: int) -> Iterator[bytes]:

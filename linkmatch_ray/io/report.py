@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import BinaryIO, Final
 
 import numpy as np
 import orjson
 
 from linkmatch_ray.core.index import Int64s, RestrictionIndex
+from linkmatch_ray.errors import JobError
+from linkmatch_ray.io.ledger import Ledger
+from linkmatch_ray.io.results import QUARANTINE
 
 _ROWS: Final = 1 << 16
 
 
-def count_hits(index: RestrictionIndex, pieces: Iterable[bytes]) -> Int64s:
+def count_hits(index: RestrictionIndex, ledger: Ledger) -> Int64s:
     """How many records equal each restriction, of shape (restrictions,); from the hit pairs of all pieces."""
     times = np.zeros(len(index.hashes), np.int64)
-    for blob in pieces:
-        pairs = np.frombuffer(blob, "<i8").reshape(-1, 2)
+    for pairs in ledger.hits(len(times)):
         np.add.at(times, pairs[:, 0], pairs[:, 1])  # a key comes once for each file of a piece
     return times[_distinct(index)]
 
@@ -38,7 +40,12 @@ def count_reasons(quarantine: BinaryIO) -> dict[str, int]:
     reasons: Counter[str] = Counter()
     with quarantine:
         for line in quarantine:
-            reasons[orjson.loads(line)["reason"]] += 1
+            try:
+                reasons[orjson.loads(line)["reason"]] += 1
+            except (ValueError, KeyError, TypeError):
+                raise JobError(
+                    f"{QUARANTINE}: has a line that is no entry. See `verify`; start anew with --overwrite."
+                ) from None
     return dict(sorted(reasons.items()))
 
 

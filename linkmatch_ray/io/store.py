@@ -19,6 +19,7 @@ from linkmatch_ray.errors import UsageError
 from linkmatch_ray.io.durable import make_directory, sync_directory
 from linkmatch_ray.io.inputs import path_in
 from linkmatch_ray.io.objects import Short, again, place_of, store_at
+from linkmatch_ray.io.ours import is_there, open_new, open_ours
 from linkmatch_ray.words import shown
 
 SCHEMES: Final = ("s3", "gs", "az", "file")
@@ -154,7 +155,7 @@ class _Bucket:
 
 
 class _Folder:
-    """Files that appear by a link or a rename, after they and their names were synced."""
+    """Files that appear by a link or a rename, after they and their names were synced. No link below it is followed."""
 
     def __init__(self, top: Path) -> None:
         self._top = top
@@ -169,7 +170,7 @@ class _Folder:
         path = self._path_of(name)
         temporary = path.with_name(f".{path.name}.{token_hex(4)}{_UNFINISHED}")
         try:
-            with open(temporary, "wb") as file:
+            with open_new(temporary) as file:
                 if isinstance(content, bytes):
                     file.write(content)
                 else:
@@ -184,36 +185,50 @@ class _Folder:
 
     def _path_of(self, name: str) -> Path:
         """Where to write; the folder is made."""
-        make_directory((self._top / name).parent)
-        return self._top / name
+        path = self._place(name)
+        make_directory(path.parent)
+        return self._place(name)
+
+    def _place(self, name: str) -> Path:
+        """Where an object is, or would be; in no folder but its own."""
+        path = self._top / name
+        for folder in path.parents:
+            if folder == self._top:
+                break
+            is_there(folder, directory=True)
+        return path
 
     def get(self, name: str, start: int = 0, end: int | None = None) -> bytes:
-        with open(self._top / name, "rb") as file:
+        with os.fdopen(open_ours(self._place(name)), "rb") as file:
+            size = os.fstat(file.fileno()).st_size
             file.seek(start)
-            return file.read(-1 if end is None else end - start)
+            return file.read(max(0, (size if end is None else min(end, size)) - start))
 
     def copy(self, source: str, name: str) -> None:
         path = self._path_of(name)
         path.unlink(missing_ok=True)
-        os.link(self._top / source, path)
+        is_there(self._place(source))
+        os.link(self._top / source, path, follow_symlinks=False)
         sync_directory(path.parent)
 
     def delete(self, names: Sequence[str]) -> None:
         for name in names:
-            (self._top / name).unlink(missing_ok=True)
+            self._place(name).unlink(missing_ok=True)
         for folder in {(self._top / name).parent for name in names}:
             with suppress(FileNotFoundError):
                 sync_directory(folder)
 
     def list(self, folder: str) -> dict[str, int]:
-        top = self._top / folder
+        top = self._place(folder)
+        if folder:
+            is_there(top, directory=True)
         found = {}
         for directory, _, names in os.walk(top):
             for name in names:
                 path = Path(directory, name)
                 with suppress(FileNotFoundError):
-                    if not name.startswith("."):
-                        found[path.relative_to(self._top).as_posix()] = path.stat().st_size
+                    if not name.startswith(".") and is_there(path):
+                        found[path.relative_to(self._top).as_posix()] = path.lstat().st_size
         return found
 
     def is_empty(self) -> bool:

@@ -40,6 +40,7 @@ _OF_SQLITE: Final = {
     sqlite3.SQLITE_CANTOPEN: ("it or its journal cannot be opened", f"Make the directory writable. {_FILES}"),
     sqlite3.SQLITE_CORRUPT: ("damaged", "Start anew with --overwrite."),
     sqlite3.SQLITE_NOTADB: ("damaged", "Start anew with --overwrite."),
+    sqlite3.SQLITE_INTERRUPT: ("damaged: it has no end", "Start anew with --overwrite."),
 }
 
 _OF_THE_MACHINE: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)

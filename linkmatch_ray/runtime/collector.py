@@ -135,6 +135,11 @@ class Collector:
             self._place.clear()
             self._ledger = self._place.begin(self._settings, self._files, self._ranges)
         held.callback(self._ledger.close)
+        if same and self._ledger.ranges() != self._ranges:
+            raise JobError(
+                f"{self._results}: its files were cut otherwise when the job began. Give the same command again, or"
+                " start anew with --overwrite."
+            )
         emit, outputs = self._settings["emit"], []
         for name, wanted in ((MATCHED, emit != "unmatched"), (UNMATCHED, emit != "matched"), (QUARANTINE, True)):
             outputs.append(self._place.output(name, wanted=wanted))
@@ -143,7 +148,7 @@ class Collector:
         self._place.sync()
         self._results.sync()
         self._frontier = self._recover()
-        self._durable, self._settled = self._frontier, self._ledger.settled()
+        self._durable, self._settled = self._frontier, self._ledger.settled().ends
         self._rows: list[PieceRow] = []
         self._faults: list[tuple[str, int]] = []
         self._committed_at = time.monotonic()
@@ -358,7 +363,7 @@ class Collector:
                 output.sync()
             with self._reading:
                 self._ledger.commit(self._rows, self._faults, self._frontier)
-                self._settled = self._ledger.settled()
+                self._settled = self._ledger.settled().ends
             self._rows, self._faults = [], []
             self._durable = self._frontier
         self._committed_at = time.monotonic()
@@ -397,7 +402,7 @@ class Collector:
 
     def _write_report(self, index: RestrictionIndex) -> dict[str, int]:
         """`restrictions.jsonl`: for each restriction how many records equal it."""
-        hits = count_hits(index, self._ledger.hits())
+        hits = count_hits(index, self._ledger)
         self._place.write(RESTRICTIONS, lambda file: file.writelines(report_lines(index, hits)))
         return {"restrictions": index.restrictions, "restrictions_hit": int(np.count_nonzero(hits))}
 

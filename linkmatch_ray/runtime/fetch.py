@@ -9,7 +9,9 @@ from typing import Final
 from linkmatch_ray.errors import InputError
 from linkmatch_ray.io.bring import Fetched, check, ends_of, make, refuse_filled
 from linkmatch_ray.io.ledger import Ledger
-from linkmatch_ray.io.results import LEDGER
+from linkmatch_ray.io.ours import open_new
+from linkmatch_ray.io.results import LEDGER, OUTPUTS, RESTRICTIONS, SUMMARY
+from linkmatch_ray.io.trouble import told
 from linkmatch_ray.runtime.remote import Cluster, RemoteJob
 from linkmatch_ray.words import shown
 
@@ -39,15 +41,17 @@ def fetch(cluster: Cluster, job: RemoteJob, directory: Path) -> Fetched:
                 f"{shown(job.id)}: its results are {total:,} bytes, over HTTP come {FETCH_BYTES_MAX:,} at most. They"
                 f" are in {shown(job.directory)} on the cluster: copy them from there."
             )
-        make(directory)
+        with told(directory):
+            make(directory)
 
         def bring(name: str, size: int) -> None:
-            with open(directory / name, "wb") as file:
+            with open_new(directory / name) as file:
                 cluster.download(node, f"{offer['folder']}/{name}", file, size)
 
         bring(LEDGER, sizes.pop(LEDGER))
-        with closing(Ledger(directory / LEDGER)) as ledger:
+        with told(directory), closing(Ledger(directory / LEDGER)) as ledger:
             ends = ends_of(ledger)
-        for name, size in sizes.items():
-            bring(name, ends.get(name, size))
+        for name in (*OUTPUTS, RESTRICTIONS, SUMMARY):
+            if name in sizes:
+                bring(name, ends.get(name, sizes[name]))
     return check(directory)

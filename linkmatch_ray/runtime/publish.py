@@ -18,7 +18,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+from linkmatch_ray.errors import LinkmatchError
+from linkmatch_ray.io.directory import Directory
+from linkmatch_ray.io.ours import is_there
 from linkmatch_ray.io.results import LEDGER, MATCHED, QUARANTINE, RESTRICTIONS, SUMMARY, UNMATCHED
+from linkmatch_ray.io.trouble import told
 
 FILES: Final = (MATCHED, UNMATCHED, QUARANTINE, RESTRICTIONS, SUMMARY)
 
@@ -29,18 +33,25 @@ SERVE_SECONDS: Final = 4 * 3600
 def main(directory: Path) -> None:
     """Print as JSON where the files are, below the log folder, and how long; then wait to be stopped."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    if not (directory / LEDGER).exists():
+    try:
+        with told(directory):
+            ledger = Directory(directory).ledger()
+            # What is there is served to whoever asks, so no link is followed on the way.
+            names = [name for name in FILES if is_there(directory / name)]
+    except LinkmatchError as error:
+        print(json.dumps({"error": str(error)}), flush=True)
+        return
+    if ledger is None:
         print(json.dumps({"error": f"{directory}: no result directory on node {os.uname().nodename}"}), flush=True)
         return
     log = Path(os.readlink("/proc/self/fd/1"))  # a Ray job's output is a file in the log folder
     place = log.parent / f"linkmatch-{log.stem}"
     place.mkdir(mode=0o700)
     try:
-        with closing(sqlite3.connect(directory / LEDGER)) as ledger, closing(sqlite3.connect(place / LEDGER)) as copy:
-            ledger.backup(copy)
-        for name in FILES:
-            if (directory / name).exists():
-                (place / name).symlink_to((directory / name).absolute())
+        with closing(ledger), closing(sqlite3.connect(place / LEDGER)) as copy:
+            ledger.copy_to(copy)
+        for name in names:
+            (place / name).symlink_to((directory / name).absolute())
         sizes = {file.name: file.stat().st_size for file in place.iterdir()}
         print(json.dumps({"folder": place.name, "sizes": sizes}), flush=True)
         time.sleep(SERVE_SECONDS)

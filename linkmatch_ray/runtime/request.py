@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Sequence
 from dataclasses import asdict
 from secrets import token_hex
 from typing import Any, Final
 
+import msgspec
 import orjson
 import xxhash
 
@@ -19,10 +19,10 @@ from linkmatch_ray.errors import InputError, JobChanged, UsageError
 from linkmatch_ray.io.directory import Directory
 from linkmatch_ray.io.earlier import Origins, origins_of
 from linkmatch_ray.io.hints import hints
-from linkmatch_ray.io.inputs import InputFile, Listing
-from linkmatch_ray.io.ledger import SCHEMA_VERSION
+from linkmatch_ray.io.inputs import Listing, inputs_digest
+from linkmatch_ray.io.ledger_check import damaged
 from linkmatch_ray.io.restrictions import Restrictions
-from linkmatch_ray.io.results import Results
+from linkmatch_ray.io.results import LEDGER, Results
 from linkmatch_ray.io.trouble import told
 from linkmatch_ray.runtime.plan import PlanOptions
 from linkmatch_ray.words import is_text, shown
@@ -105,17 +105,12 @@ class Request:
         before = results.settings()
         if not before:
             return
-        if before["schema"] != str(SCHEMA_VERSION):
-            raise JobChanged(
-                f"{shown(results)}: holds the results of another version of linkmatch-ray. Name another directory with"
-                " -o, or start anew with --overwrite."
-            )
         differs = [name for name in ("inputs", "restrictions", "options") if before[name] != self.settings[name]]
         origins = self._origins() if differs == ["inputs"] or (incremental and not differs) else None
         if differs and not (incremental and origins):
             raise JobChanged(_what_differs(results, differs, before, self.settings, origins))
         self.job_id = before["job_id"]
-        self.plan = PlanOptions(**orjson.loads(before["plan"]))
+        self.plan = _plan_of(results, before["plan"])
         if origins is not None and isinstance(results, Directory) and (differs or origins.faults):
             self._refuse_gone(origins.gone, drop_missing)
             self.origins = origins
@@ -169,14 +164,19 @@ class Request:
         }
 
 
-def inputs_digest(files: Sequence[InputFile]) -> str:
-    """Changes when any input is another file, or another version of it, or in another place."""
-    digest = xxhash.xxh3_128()
-    for file in files:
-        etag = (file.etag or "").encode()
-        fingerprint = (len(file.name), len(etag), file.size, file.mtime_ns, file.inode)
-        digest.update(b"%d %d %d %d %d %s%s" % (*fingerprint, file.name, etag))
-    return digest.hexdigest()
+def _plan_of(results: Results, text: str) -> PlanOptions:
+    """How the earlier job was planned.
+
+    Raises:
+        JobError: no job is planned so.
+    """
+    try:
+        plan = msgspec.json.decode(text, type=PlanOptions)
+    except (ValueError, RecursionError):
+        raise damaged(f"{results}/{LEDGER}", "its plan is none") from None
+    if min(plan.unit_bytes, plan.part_bytes) <= 0:
+        raise damaged(f"{results}/{LEDGER}", "its plan has no bytes")
+    return plan
 
 
 def _what_differs(
@@ -187,7 +187,11 @@ def _what_differs(
     for name in differs:
         said.append(f"other {name}")
         if name == "options":
-            old, new = orjson.loads(before[name]), orjson.loads(now[name])
+            new = orjson.loads(now[name])
+            try:
+                old = msgspec.json.decode(before[name], type=dict[str, Any])
+            except (ValueError, RecursionError):
+                raise damaged(f"{results}/{LEDGER}", "its options are none") from None
             changes = [
                 f"{member} was {shown(old.get(member))}, is {shown(new[member])}"
                 for member in new

@@ -9,13 +9,13 @@ import orjson
 from linkmatch_ray import MatchOptions, Restrictions
 from linkmatch_ray.io.directory import Directory
 from linkmatch_ray.io.hints import hints
-from linkmatch_ray.io.inputs import list_inputs, pack_files
+from linkmatch_ray.io.inputs import inputs_digest, list_inputs, pack_files
 from linkmatch_ray.io.verify import Checked, verify
 from linkmatch_ray.runtime.collector import Collector
 from linkmatch_ray.runtime.plan import PlanOptions, make_plan
-from linkmatch_ray.runtime.request import inputs_digest
 from linkmatch_ray.runtime.tasks import TaskSettings, match_unit
 from tests.fuzz import bytes_
+from tests.runtime.jobs import DETAILS
 
 OUTPUTS = ("matched.jsonl", "unmatched.jsonl", "quarantine.jsonl", "restrictions.jsonl")
 NAMES = (b"a", b"b c", b'q"\\', b"new\nline", b"\xff\xfe", b"\xe2\x80\xae", b"e\xcc\x81", b"\x1b[31m", b"100%25", b"#")
@@ -80,7 +80,7 @@ def run(job, output, plan_options, rng):
         "fingerprint": inputs_digest(files),
         "restrictions": job.restrictions.index.content_hash,
         "options": "{}",
-        "inputs": "",
+        "inputs": inputs_digest(files),
         "emit": job.options.emit,
         "provenance": "1" if job.options.provenance else "0",
         "job_id": "job",
@@ -98,7 +98,7 @@ def run(job, output, plan_options, rng):
             collector.commit(body)
     counts = collector.flush().counts
     said = hints(files, job.restrictions, counts.records, counts.matched, counts.missing_key)
-    summary = collector.finish(job.restrictions.index, {"hints": said})
+    summary = collector.finish(job.restrictions.index, DETAILS | {"hints": said})
     collector.close()
     assert list(verify(Directory(output), Checked())) == []
     assert orjson.dumps(summary)

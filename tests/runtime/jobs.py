@@ -6,16 +6,28 @@ import random
 
 from linkmatch_ray import Restrictions
 from linkmatch_ray.io.earlier import origins_of
-from linkmatch_ray.io.inputs import list_inputs, pack_files
+from linkmatch_ray.io.inputs import inputs_digest, list_inputs, pack_files
 from linkmatch_ray.io.results import results_at
 from linkmatch_ray.runtime.collector import Collector
 from linkmatch_ray.runtime.plan import PlanOptions, make_plan
-from linkmatch_ray.runtime.request import inputs_digest
 from linkmatch_ray.runtime.tasks import TaskSettings, match_unit
 
 LIST = Restrictions.load(b'["a", "b", {"data": 1}]')
 PLAN = PlanOptions(unit_bytes=300, part_bytes=100)
 OUTPUTS = ("matched.jsonl", "unmatched.jsonl", "quarantine.jsonl", "restrictions.jsonl")
+DETAILS = {
+    "job_id": "job",
+    "directory": "out",
+    "keys": ["data"],
+    "options": {},
+    "left_out_by_name": 0,
+    "resumed": False,
+    "files_taken_over": 0,
+    "seconds": 1.0,
+    "matching_seconds": 1.0,
+    "hints": [],
+}
+"""What the driver adds to a summary."""
 
 
 def content(name, seed):
@@ -111,7 +123,7 @@ def finish(collector, files, plan, options, stop_after):
             receipt = collector.commit(body)
     while receipt.more:
         receipt = collector.commit()
-    collector.finish(LIST.index, {})
+    collector.finish(LIST.index, DETAILS)
     collector.close()
     return True
 

@@ -16,6 +16,7 @@ from linkmatch_ray.io.restrictions import Restrictions
 from linkmatch_ray.runtime import collector
 from linkmatch_ray.runtime.plan import PlanOptions, make_plan
 from linkmatch_ray.runtime.tasks import PartBody, TaskSettings, match_unit
+from tests.runtime.jobs import DETAILS
 
 COMPLETE = Key(1 << 62, 0, 0)
 """The frontier of a job whose summary was given back."""
@@ -99,7 +100,7 @@ def run(directory, job, tell, *, overwrite=False):
             receipt = writer.commit(part)
             tell(receipt.durable)
             durable = take_earlier(receipt)
-        writer.finish(job.index, {})
+        writer.finish(job.index, DETAILS)
         tell(COMPLETE)
     finally:
         writer.close()

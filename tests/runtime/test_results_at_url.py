@@ -25,7 +25,7 @@ from linkmatch_ray.io.verify import Checked, verify
 from linkmatch_ray.runtime import tasks
 from linkmatch_ray.runtime.collector import Collector
 from linkmatch_ray.runtime.tasks import PartBody
-from tests.runtime.jobs import LIST, NAMES, OUTPUTS, offers, run, write
+from tests.runtime.jobs import DETAILS, LIST, NAMES, OUTPUTS, offers, run, write
 
 BOTH = MatchOptions(emit="both")
 CORPUS = {name: 10 + number for number, name in enumerate(NAMES)}
@@ -183,7 +183,7 @@ def test_only_the_collector_is_killed(tmp_path, monkeypatch):
         collector.open()
         for body in bodies:
             collector.commit(body)
-        collector.finish(LIST.index, {})
+        collector.finish(LIST.index, DETAILS)
         collector.close()
         assert_as_in_a_directory(top, url)
         shutil.rmtree(tmp_path / "out")
@@ -195,11 +195,13 @@ def test_two_writers(top, tmp_path):
     """Whoever goes on first keeps the other out, whatever that one was about to write."""
     url = f"file://{tmp_path}/out"
     assert not run(top, url, BOTH, stop_after=3)
-    settings = results_at(url).settings()
+    ledger = results_at(url).ledger()
+    settings, ranges = ledger.settings(), ledger.ranges()
+    ledger.close()
     files = list_inputs([top]).files
-    old = Collector(url, pack_files(files), [1] * len(files), settings)
+    old = Collector(url, pack_files(files), ranges, settings)
     frontier = old.open().durable
-    new = Collector(url, pack_files(files), [1] * len(files), settings)
+    new = Collector(url, pack_files(files), ranges, settings)
     assert new.open().durable == frontier
     line = b'{"data":"late"}\n'
     piece = Piece(*frontier, counts=Counts(1, 1), matched_bytes=len(line), indexes=1)
@@ -257,7 +259,7 @@ def test_a_file_that_changed_is_rolled_back_within_an_object(tmp_path):
     fault = Entry(None, None, 0, 9, "changed", "it changed")
     collector.commit(PartBody([Piece(1, 0, 1 << 62, fault=fault, counts=Counts(entries=1))], [], []))
     collector.commit(PartBody([piece(2, 0, b"c\n", last=True)], [np.frombuffer(b"c\n", np.uint8)], []))
-    summary = collector.finish(LIST.index, {})
+    summary = collector.finish(LIST.index, DETAILS)
     collector.close()
     assert contents(url)[0]["matched"] == b"a\nc\n"
     assert summary["totals"]["matched"] == 2
@@ -276,7 +278,7 @@ def test_overwritten_and_brought_here(top, tmp_path):
     write(top, CORPUS | {"00.json": 99})
     collector = Collector(url, pack_files([]), [], settings)
     collector.open(overwrite=True)
-    collector.finish(LIST.index, {})
+    collector.finish(LIST.index, DETAILS)
     collector.close()
     assert contents(url)[0] == {"matched": b"", "unmatched": b"", "quarantine": b""}
     results_at(url).clear()

@@ -1,0 +1,67 @@
+"""`summary.json`, read again: only what a job may have written there is believed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from linkmatch_ray.errors import JobError
+
+SUMMARY_BYTES_MAX: Final = 16 << 20
+"""A summary has some kilobytes; more is not read."""
+
+_Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+_Seconds = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class _Totals(msgspec.Struct):
+    files: _Count
+    input_bytes: _Count
+    records: _Count
+    matched: _Count
+    unmatched: _Count
+    missing_key: _Count
+    not_object: _Count
+    entries: _Count
+    restrictions: _Count
+    restrictions_hit: _Count
+
+
+class _Summary(msgspec.Struct):
+    """The members that are used by whoever reads it; there are others."""
+
+    job_id: str
+    directory: str
+    keys: list[str]
+    options: dict[str, Any]
+    left_out_by_name: _Count
+    resumed: bool
+    files_taken_over: _Count
+    seconds: _Seconds
+    matching_seconds: _Seconds
+    hints: list[str]
+    totals: _Totals
+    faults: dict[str, _Count]
+    reasons: dict[str, _Count]
+
+
+def read_summary(where: object, content: bytes) -> dict[str, Any]:
+    """The summary in the file or object `where`.
+
+    Raises:
+        JobError: it is no summary, or one in which something is missing or of another type.
+    """
+    try:
+        if len(content) > SUMMARY_BYTES_MAX:
+            raise ValueError(f"more than {SUMMARY_BYTES_MAX:,} bytes")
+        found: dict[str, Any] = msgspec.json.decode(content)
+        totals = msgspec.convert(found, _Summary).totals
+        if totals.records != totals.matched + totals.unmatched:
+            raise ValueError("its records are not matched + unmatched")
+    except (ValueError, RecursionError) as error:  # msgspec's own are ValueErrors
+        raise JobError(
+            f"{where}: is not the summary of a job ({error}). Remove it and give the same command again, or start anew"
+            " with --overwrite."
+        ) from None
+    return found

@@ -1,0 +1,46 @@
+"""What `submit` does, without Ray: the request, the collector, the tasks in this process. Returns the summary."""
+
+import time
+
+from linkmatch_ray.io.inputs import list_inputs, pack_files
+from linkmatch_ray.io.results import results_at
+from linkmatch_ray.runtime.collector import Collector
+from linkmatch_ray.runtime.plan import make_plan
+from linkmatch_ray.runtime.request import Request
+from linkmatch_ray.runtime.tasks import TaskSettings, match_unit
+from tests.runtime.jobs import LIST
+
+
+def submit(top, output, options, plan, *, incremental=False, overwrite=False, stop_after=None):
+    """Match what is in `top`; `stop_after` so many parts it is left as a kill would leave it, and gives None."""
+    began = time.time()
+    request = Request(
+        list_inputs([top]), LIST, results_at(output), options, plan, None, overwrite, incremental, incremental
+    )
+    if request.finished is not None:
+        return request.finished
+    plan = make_plan(request.files, options, request.plan, request.origins)
+    arguments = (str(output), pack_files(request.files), plan.ranges, request.settings, request.origins)
+    collector = Collector(*arguments)
+    try:
+        receipt = collector.open(overwrite=overwrite)
+        task, parts = TaskSettings(LIST.paths, options, request.plan, request.results.staging()), 0
+        for unit in plan.units:
+            if unit.last < receipt.durable[:2]:
+                continue
+            rest = unit._replace(first=max(unit.first, receipt.durable.file))
+            packed = pack_files(request.files[rest.first : rest.stop])
+            for body in list(match_unit(rest, packed, LIST.index, task))[::2]:
+                if parts == stop_after:
+                    collector.flush()
+                    return None
+                parts += 1
+                while receipt.more:
+                    receipt = collector.commit()
+                receipt = collector.commit(body)
+        while receipt.more:
+            receipt = collector.commit()
+        details = request.details(receipt.counts, began, began, 1, len(plan.units))
+        return collector.finish(LIST.index, details)
+    finally:
+        collector._held.close()
