@@ -38,6 +38,7 @@ from linkmatch_ray.core.frames import (
     QUOTE,
     Int64s,
     UInt8s,
+    ascending,
     frame_elements,
     frame_lines,
     guess_elements,
@@ -111,9 +112,9 @@ class Scanner:
         if found is None:
             return None
         doubts = [found.doubts, self._not_numbers(data, found, low, high), self._too_deep(data, found)]
-        doubts.append(self._otherwise_last(buffer, found, np.unique(self._twice_named(data, found, low, high))))
+        doubts.append(self._otherwise_last(buffer, found, ascending(self._twice_named(data, found, low, high))))
         if sum(map(len, doubts)):
-            found.doubts = np.unique(np.concatenate(doubts))
+            found.doubts = ascending(np.concatenate(doubts))
         return found
 
     def keys(self, buffer: bytearray, starts: Int64s, ends: Int64s) -> list[bytes]:
@@ -228,7 +229,7 @@ class Scanner:
                 hits.append(at[lower[at] == 0x69] + start)
         if not hits:
             return found.starts[:0]
-        at = np.unique(np.concatenate(hits))
+        at = np.concatenate(hits)
         at = at[_BEFORE_NUMBER[data[np.maximum(at - 1, low)]]]
         return _records_at(found, at)
 
@@ -256,7 +257,7 @@ class Scanner:
                 continue  # none is spelt with escapes, so a record that has the key has its name at least once
             at = self._find_name(data, quoted, low, high)
             records = np.searchsorted(found.starts, at, side="right") - 1
-            doubts.append(np.unique(records[1:][records[1:] == records[:-1]]))
+            doubts.append(ascending(records[1:][records[1:] == records[:-1]]))
         return np.concatenate(doubts)
 
     def _otherwise_last(self, buffer: bytearray, found: Scan, places: Int64s) -> Int64s:
@@ -340,7 +341,7 @@ def _composite_key(values: tuple[Any, ...]) -> bytes | None:
 
 
 def _records_at(found: Scan, at: Int64s) -> Int64s:
-    return np.unique(np.searchsorted(found.starts, at, side="right") - 1) if len(at) else at
+    return ascending(np.searchsorted(found.starts, at, side="right") - 1) if len(at) else at
 
 
 def _escapes_that_spell(names: tuple[str, ...]) -> npt.NDArray[np.int64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -77,6 +78,9 @@ class PartBody:
     unmatched: Sequence[npt.NDArray[np.uint8] | Staged]
 
 
+GC_OBJECTS: Final = 100_000
+"""Garbage is looked for this often in a worker. Entries are many objects, and none of them is garbage."""
+
 CHUNK_BYTES_MIN: Final = 1 << 18
 """Chunks shorter than this on the average are joined: each costs some microseconds on its way."""
 
@@ -130,6 +134,7 @@ def _joined(chunks: list[bytes]) -> list[bytes]:
 class _Work:
     def __init__(self, index: RestrictionIndex, settings: TaskSettings) -> None:
         global _buffers, _pack_buffer
+        gc.set_threshold(GC_OBJECTS)
         window_bytes = max(WINDOW_BYTES_MIN, min(WINDOW_BYTES, settings.plan.part_bytes))  # a part is whole windows
         if _buffers is None or _buffers.window_bytes != window_bytes:
             _buffers = Buffers(window_bytes)
