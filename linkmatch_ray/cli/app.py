@@ -131,6 +131,7 @@ def submit(
                     "drop_missing": drop_missing,
                     "one_file_per_task": one_file_per_task,
                     "task_seconds": task_seconds,
+                    "max_quarantined": max_quarantined if fail_fast else None,
                 },
                 session={"address": address, "workers": workers, "dashboard": dashboard, "verbose": verbose},
             )
@@ -139,7 +140,6 @@ def submit(
                 return
             summary = request.run(
                 show=not quiet and (not as_json or is_ray_job()),
-                entries_max=max_quarantined if fail_fast else None,
                 copy=("unmatched.jsonl" if emit is o.EmitChoice.unmatched else "matched.jsonl") if to_stdout else None,
             )
             from linkmatch_ray.cli.output import print_summary

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 
 from linkmatch_ray.cli.ending import end_within, exit_code_of, on_sigterm, silence_stdout
-from linkmatch_ray.errors import EXIT_OK, JobError
+from linkmatch_ray.errors import EXIT_OK
 from linkmatch_ray.words import shown
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Submission:
         drop, results = self._submit["drop_missing"], results_at(self._directory)
         return Request(listing, self._load(), results, options, how, None, False, True, drop)
 
-    def run(self, *, show: bool, entries_max: int | None, copy: str | None) -> dict[str, Any]:
+    def run(self, *, show: bool, copy: str | None) -> dict[str, Any]:
         """Run the job to its end; returns the summary."""
         signal.signal(signal.SIGTERM, on_sigterm)
         # Ray takes seconds to start, and the restrictions are loaded meanwhile. But a complete job needs none.
@@ -108,7 +108,7 @@ class Submission:
             if session is not None and self._session_options["dashboard"]:
                 session.ready()
                 print(f"Dashboard: http://{shown(session.dashboard_url)}", file=sys.stderr)
-            return self._wait(job, show=show, entries_max=entries_max, copy=copy)
+            return self._wait(job, show=show, copy=copy)
         except (KeyboardInterrupt, BrokenPipeError) as stop:
             with end_within(STOP_SECONDS, exit_code_of(stop), resumable=copy is None):
                 if job is not None:
@@ -164,8 +164,8 @@ class Submission:
                 **self._submit,
             )
 
-    def _wait(self, job: Job, *, show: bool, entries_max: int | None, copy: str | None) -> dict[str, Any]:
-        from linkmatch_ray.cli.output import plural, progress_display
+    def _wait(self, job: Job, *, show: bool, copy: str | None) -> dict[str, Any]:
+        from linkmatch_ray.cli.output import progress_display
 
         copier = _Copier(job, copy) if copy is not None else None
         with progress_display(show) as display:
@@ -174,15 +174,6 @@ class Submission:
                 display(progress)
                 if copier is not None:
                     copier.copy(progress.settled)
-                if entries_max is not None and progress.counts.entries > entries_max:
-                    job.cancel()
-                    job.wait()
-                    found = f"stopped by --fail-fast at {plural(progress.counts.entries, 'quarantine entry')}."
-                    if copy is not None:
-                        raise JobError(f"{found} Give the same command without it to have the rest.")
-                    raise JobError(
-                        f"{shown(job.directory)}: {found} See quarantine.jsonl there; go on without --fail-fast."
-                    )
         summary = job.result()
         if copier is not None:
             copier.copy(job.progress().settled)

@@ -263,7 +263,12 @@ class ObjectReader(io.RawIOBase):
         """Nothing to do: every answer was compared."""
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Go to a byte, before anything was read."""
+        """Go to a byte; what was asked for is forgotten."""
+        if whence == os.SEEK_CUR and not offset:  # as `tell` asks
+            return self._read
+        while self._coming:
+            self._coming.pop().cancel()
+        self._current, self._whole = memoryview(b""), None
         self._next = self._read = offset
         return offset
 

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, NoReturn
 import numpy as np
 
 from linkmatch_ray.core.careful import Damage, parse
-from linkmatch_ray.core.frames import frame_elements, frame_lines, skip_white
+from linkmatch_ray.core.frames import OPEN_BRACKET, frame_elements, frame_lines, skip_white
 from linkmatch_ray.core.index import IndexBuilder, RestrictionIndex
 from linkmatch_ray.core.inflate import open_source
 from linkmatch_ray.core.judge import locate, whole_elements
@@ -98,13 +98,15 @@ class Restrictions:
 def _open(source: str | os.PathLike[str] | bytes) -> io.BytesIO | io.BufferedReader:
     if isinstance(source, bytes):
         return io.BytesIO(source)
-    if os.fspath(source) == "-":
-        return os.fdopen(os.dup(sys.stdin.fileno()), "rb")
     if is_url(name := path_of(source)):
         from linkmatch_ray.io.objects import ObjectReader, examine
 
         return io.BufferedReader(ObjectReader(examine(name)))
-    return open(name, "rb")
+    file = os.fdopen(os.dup(sys.stdin.fileno()), "rb") if name == b"-" else open(name, "rb")  # noqa: SIM115
+    if file.seekable():
+        return file
+    with file:  # a pipe is read once, and a list is looked at before it is read, or again where it is damaged
+        return io.BytesIO(file.read())
 
 
 class _Loader:
@@ -118,7 +120,8 @@ class _Loader:
         at: str | None,
         format_: RestrictionsFormat,
     ) -> None:
-        head = raw.peek(4)[:4] if isinstance(raw, io.BufferedReader) else raw.getvalue()[:4]
+        start, head = raw.tell(), raw.read(4)
+        raw.seek(start)
         self._source = open_source(raw, head)
         self._name, self._pairs, self._at, self._format = name, pairs, at, format_
         self._paths = tuple(pair.restriction for pair in pairs)
@@ -172,7 +175,8 @@ class _Loader:
         while True:
             first = skip_white(self._buffer, self._low, self._end)
             if first < self._end or self._ended:
-                return self._format == "array" or (self._format == "auto" and self._buffer[first : first + 1] == b"[")
+                opened = first < self._end and self._buffer[first] == OPEN_BRACKET
+                return self._format == "array" or (self._format == "auto" and opened)
             self._fill()
 
     def _first_line_is_whole(self) -> bool:
@@ -200,7 +204,9 @@ class _Loader:
 
     def _read_array(self) -> None:
         opening = skip_white(self._buffer, self._low, self._end)
-        if self._buffer[opening : opening + 1] != b"[":
+        if opening == self._end:  # nothing but white space: an empty list
+            return
+        if self._buffer[opening] != OPEN_BRACKET:
             raise RestrictionsError(f"{self._name}: not a JSON array. Name its layout with --restrictions-format.")
         self._low = opening + 1
         first = True

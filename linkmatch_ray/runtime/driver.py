@@ -40,6 +40,7 @@ from linkmatch_ray.errors import Interrupted, JobError, LinkmatchError
 from linkmatch_ray.io.inputs import InputFile, pack_files
 from linkmatch_ray.io.ledger import Key
 from linkmatch_ray.io.reader import fault_entry
+from linkmatch_ray.io.results import QUARANTINE
 from linkmatch_ray.runtime.collector import Receipt
 from linkmatch_ray.runtime.orphans import die_with_parent
 from linkmatch_ray.runtime.plan import Plan, Unit
@@ -149,6 +150,7 @@ class Driver:
         resumes: Whether the directory holds the beginning of this job.
         is_stopped: Asked often; once it says yes, `run` ends with `Interrupted`.
         task_seconds: A task that gives nothing for so long is given up.
+        max_quarantined: With more entries `run` ends with `JobError`; None for any number.
     """
 
     def __init__(
@@ -163,12 +165,13 @@ class Driver:
         *,
         resumes: bool,
         task_seconds: float,
+        max_quarantined: int | None,
     ) -> None:
         self._plan, self._files = plan, files
         self._limit, self.workers, self._counted = workers, workers or 1, 0.0
         self._index, self._settings = index, ray.put(settings)
         self._open_collector, self._is_stopped, self._resumes = open_collector, is_stopped, resumes
-        self._task_seconds = task_seconds
+        self._task_seconds, self._max_quarantined = task_seconds, max_quarantined
         self._function = ray.remote(_match_unit)
         self._task = self._function.options(**TASK_OPTIONS)
         self._window: deque[Running] = deque()
@@ -188,7 +191,7 @@ class Driver:
 
         Raises:
             Interrupted: `is_stopped` said so.
-            JobError: the collector cannot write, or dies again and again.
+            JobError: the collector cannot write, or dies again and again; or there are too many entries.
         """
         try:
             self._open()
@@ -234,6 +237,11 @@ class Driver:
             ends=receipt.ends._asdict(),
             settled=receipt.settled._asdict(),
         )
+        if self._max_quarantined is not None and receipt.counts.entries > self._max_quarantined:
+            raise JobError(
+                f"{QUARANTINE}: has more than {self._max_quarantined:,} entries, so --fail-fast stopped the job."
+                " Mend the inputs, or give the same command without it to have the rest."
+            )
 
     def finish(self, index: Any, details: Callable[[Counts], dict[str, Any]]) -> dict[str, Any]:
         """After `run`: have the report and the summary written; returns the summary.

@@ -63,8 +63,10 @@ class Job:
         request: Request,
         workers: int | None,
         task_seconds: float,
+        max_quarantined: int | None,
         session: Session | Callable[[], Session] | None,
     ) -> None:
+        self._max_quarantined = max_quarantined
         self._request, self._workers, self._given = request, workers, session
         self._task_seconds = task_seconds
         self.id, self._results = request.job_id, request.results
@@ -159,6 +161,7 @@ class Job:
                 lambda: self._stop.is_set() or self._results.is_asked_to_stop(),
                 resumes=request.resumes,
                 task_seconds=self._task_seconds,
+                max_quarantined=self._max_quarantined,
             )
             try:
                 self._driver.run()
@@ -198,6 +201,7 @@ def submit(
     unit_bytes: int = UNIT_BYTES,
     part_bytes: int = PART_BYTES_MAX,
     task_seconds: float = TASK_SECONDS_MAX,
+    max_quarantined: int | None = None,
     session: Session | Callable[[], Session] | None = None,
     tell: Callable[[int], None] | None = None,
 ) -> Job:
@@ -216,6 +220,7 @@ def submit(
         drop_missing: Remove the results of files that are gone.
         unit_bytes, part_bytes: Input of one task, and of one part of its result, in bytes, about.
         task_seconds: A task that gives nothing for so long is tried elsewhere, and its file given up after three times.
+        max_quarantined: With more entries than that the job stops, before it is complete; None for any number.
         session: A Ray that is being started, or what starts one when it is needed; None to use the one of this
             program, or else an own one.
         tell: Called now and then, while the inputs are listed, with how many were found.
@@ -238,7 +243,7 @@ def submit(
         incremental,
         drop_missing,
     )
-    return Job(request, workers, task_seconds, session)
+    return Job(request, workers, task_seconds, max_quarantined, session)
 
 
 def refuse_unfit(ray: Any, files: list[InputFile]) -> None:

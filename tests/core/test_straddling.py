@@ -7,7 +7,7 @@ import pytest
 from linkmatch_ray import MatchOptions, Restrictions, match_bytes
 from linkmatch_ray.core.frames import BLOCK_BYTES
 from linkmatch_ray.core.window import WINDOW_BYTES
-from tests.fuzz import straddle
+from tests.fuzz import run, straddle
 from tests.fuzz.borders import HOSTILE, Borders, matched_in_ranges
 
 LAYOUTS = ("lines", "crlf", "array", "pretty")
@@ -103,7 +103,11 @@ def test_the_fault_that_was_found():
 
 def test_random_inputs_through_random_borders():
     """The same search as `scripts/fuzz straddle`, from one seed."""
-    from tests.fuzz.run import straddle as search
-
     for seed in range(300):
-        search(seed)
+        run.straddle(seed)
+
+
+def test_lists_read_in_any_pieces():
+    """The same search as `scripts/fuzz lists`, from one seed."""
+    for seed in range(500):
+        run.lists(seed)

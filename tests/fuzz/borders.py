@@ -10,6 +10,7 @@ from linkmatch_ray.core.inflate import Plain
 from linkmatch_ray.core.matcher import Matcher
 from linkmatch_ray.core.outcome import Counts
 from linkmatch_ray.core.window import LOW, Buffers, Window
+from linkmatch_ray.io import restrictions
 
 HOSTILE = (b'"', b"\\", b"[", b"{", b"}", b"]", b",", b"\n", b" ", b"\\u00", b'"data":1,', b"\xff")
 """What lies behind the bytes that were read, in a buffer that was used before."""
@@ -28,6 +29,7 @@ class Borders:
         careful: A window that is not cut further where it is refused.
         tail: Read behind a range's end.
         compressed: Given to a decoder.
+        listed: Of a list.
         poison: Bytes that fill the buffer around what was read.
     """
 
@@ -37,6 +39,7 @@ class Borders:
     careful: int | None = None
     tail: int | None = None
     compressed: int | None = None
+    listed: int | None = None
     poison: bytes | None = None
 
     @contextmanager
@@ -54,6 +57,7 @@ class Borders:
             put(lines, "TAIL_BYTES", self.tail)
             put(matcher, "WINDOW_BYTES_MIN", self.window)
             put(matcher, "WINDOW_BYTES", self.window)
+            put(restrictions, "WINDOW_BYTES", self.listed)
             if self.compressed is not None:
                 for name in ("_GZIP", "_ZSTD"):
                     put(inflate, name, replace(getattr(inflate, name), input_bytes=self.compressed))
@@ -76,15 +80,13 @@ def _poisoned(method, poison):
     return poisoned
 
 
-def matched_in_ranges(data, restrictions, options, unit_bytes, borders):
+def matched_in_ranges(data, listed, options, unit_bytes, borders):
     """What the ranges of a file of lines give, one after another: matched, unmatched, counts and number of entries."""
     counts, matched, unmatched, entries = Counts(), b"", b"", 0
     for start in range(0, len(data), unit_bytes):
         stop = start + unit_bytes if start + unit_bytes < len(data) else None
         buffers = Buffers(borders.window or unit_bytes)
-        reader = Matcher(
-            restrictions.paths, restrictions.index, options, buffers, part_bytes=borders.part or unit_bytes
-        )
+        reader = Matcher(listed.paths, listed.index, options, buffers, part_bytes=borders.part or unit_bytes)
         source = Plain(io.BytesIO(data[max(0, start - 1) :]))
         for part in reader.stream(source, b"", start=start, stop=stop):
             matched += b"".join(part.matched)

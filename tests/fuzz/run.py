@@ -5,9 +5,10 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from linkmatch_ray import MatchOptions, match_bytes
+from linkmatch_ray import MatchOptions, Restrictions, match_bytes
 from linkmatch_ray.core import inflate
 from linkmatch_ray.core.layout import layout_of
+from linkmatch_ray.errors import RestrictionsError
 from linkmatch_ray.runtime.plan import PlanOptions
 from tests import oracle
 from tests.fuzz import bytes_
@@ -53,6 +54,30 @@ def windows(seed):
         borders = replace(_borders(rng), compressed=None)  # what isal gives before damage depends on what it is given
         with borders.drawn():
             assert match_bytes(data, straddling.LIST, options) == wanted, (borders, options, data)
+
+
+def lists(seed):
+    """Any bytes as a list: the same index or the same refusal, whole and read piece by piece."""
+    rng = random.Random(f"lists {seed}")
+    data = bytes_.mangled(rng, bytes_.text(rng)) if rng.random() < 0.5 else straddling.drawn(rng).data
+    how = {
+        "key": rng.choice(("data", "/data", "f")),
+        "at": rng.choice((None, None, None, "/n", "/a/0")),
+        "format": rng.choice(("auto", "auto", "auto", "lines", "array", "object", "text")),
+    }
+    wanted = _loaded(data, how)
+    for _ in range(3):
+        borders = replace(_borders(rng), window=None, compressed=None, listed=rng.randint(16, 100))
+        with borders.drawn():
+            assert _loaded(data, how) == wanted, (borders, how, data)
+
+
+def _loaded(data, how):
+    try:
+        restrictions = Restrictions.load(data, **how)
+    except RestrictionsError as error:
+        return str(error)
+    return len(restrictions), restrictions.index.content_hash
 
 
 def _borders(rng):

@@ -3,14 +3,18 @@
 import gzip
 import json
 import os
+import random
 import subprocess
 import sys
 from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
 import pytest
+import zstandard
 
-from linkmatch_ray import MatchOptions, Restrictions
+from linkmatch_ray import MatchOptions, Restrictions, match_bytes
+from linkmatch_ray.core.inflate import open_source
+from linkmatch_ray.core.matcher import Matcher
 from linkmatch_ray.errors import InputError, RestrictionsError, UsageError
 from linkmatch_ray.io import objects
 from linkmatch_ray.io.inputs import list_inputs
@@ -110,6 +114,27 @@ def test_reading_in_pieces(endpoint, monkeypatch):
         with ObjectReader(file, stop) as reader:
             reader.seek(start)
             assert b"".join(iter(lambda: reader.read(7_001), b"")) == LINES[start:]
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress])
+def test_damaged_compression(endpoint, monkeypatch, compress):
+    """What is saved of it is read a second time, and is what comes of the same bytes elsewhere."""
+    monkeypatch.setattr(objects, "CHUNK_BYTES", 1000)
+    rng = random.Random(1)
+    lines = b"".join(b'{"data":"k%d","n":%d}\n' % (rng.randrange(50), rng.randrange(1 << 60)) for _ in range(4000))
+    store, restrictions = objects.store_at(f"s3://{BUCKET}"), Restrictions.load(b'["k1"]')
+    for place in (30_000, 50_000):
+        data = bytearray(compress(lines))
+        data[place] ^= 0x55
+        store.put("damaged", bytes(data))
+        (file,) = list_inputs(["s3://lake/damaged"]).files
+        wanted = match_bytes(bytes(data), restrictions, MatchOptions())
+        with ObjectReader(file) as reader:
+            matcher = Matcher(restrictions.paths, restrictions.index, MatchOptions())
+            parts = list(matcher.stream(open_source(reader, reader.head(), file.size), b""))
+        assert b"".join(line for part in parts for line in part.matched) == wanted.matched
+        assert [entry for part in parts for piece in part.pieces for entry in piece.entries] == list(wanted.entries)
+        assert wanted.entries
 
 
 @pytest.mark.parametrize("seed", range(3))

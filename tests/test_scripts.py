@@ -1,0 +1,24 @@
+"""The scripts that search and measure run, at toy size."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import REPO
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["fuzz", "straddle", "windows", "jobs", "--first", "1", "--cases", "3"], "jobs: 3 cases from seed 1"),
+        (["bench-linear", "blank lines", "gzip members", "--bytes", "2000"], "gzip members"),
+    ],
+)
+def test_script(command, said, command_environment):
+    """It says what it did; how fast that was is not judged here."""
+    name, *options = command
+    line = [sys.executable, REPO / "scripts" / name, *options]
+    done = subprocess.run(line, env=command_environment, capture_output=True, text=True, check=False, timeout=120)
+    assert said in done.stdout, done.stdout + done.stderr
+    assert not done.stderr
