@@ -12,6 +12,7 @@ import orjson
 import xxhash
 
 from linkmatch_ray.core.keys import KeyPath
+from linkmatch_ray.errors import UsageError
 
 Emit = Literal["matched", "unmatched", "both"]
 Format = Literal["auto", "lines", "array", "object"]
@@ -21,6 +22,9 @@ RECORD_BYTES_MAX: Final = 64 << 20
 
 INFLATION_MAX: Final = 200
 """JSON is seldom compressed to less than a fiftieth; gzip can do a thousandth, and zstd far less."""
+
+LIMIT_MAX: Final = 1 << 53
+"""Limits are kept as JSON, in which larger numbers are no longer exact to all who read it."""
 
 FAULT_PART: Final = 1 << 62
 """The part number of a fault: it comes after every part of its range, however many came before it."""
@@ -56,6 +60,9 @@ class MatchOptions:
     def __post_init__(self) -> None:
         if self.records_at is not None:
             KeyPath.parse(self.records_at)  # refuses what is none before anything begins
+        for name in ("max_record_bytes", "max_inflation"):
+            if not 1 <= (found := getattr(self, name)) <= LIMIT_MAX:
+                raise UsageError(f"{name}={found}: out of range. Give a number from 1 to {LIMIT_MAX:,}.")
 
 
 @dataclass(slots=True)

@@ -56,16 +56,17 @@ def refuse_unreachable(address: str) -> None:
         ClusterError: nothing does.
     """
     host, _, port = address.rpartition(":")
-    if not port.isdecimal():
+    if not re.fullmatch("[0-9]{1,5}", port):
         return
     import socket
 
     try:
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS_MAX).close()
-    except OSError as error:
+    except (OSError, OverflowError) as error:  # there are 65,535 ports
+        why = getattr(error, "strerror", None) or shown(error)
         raise ClusterError(
-            f"{shown(address)}: no Ray cluster answers ({error.strerror or shown(error)}). Check the address (port"
-            " 6379 of the head node, as a rule), and that Ray runs there."
+            f"{shown(address)}: no Ray cluster answers ({why}). Check the address (port 6379 of the head node, as a"
+            " rule), and that Ray runs there."
         ) from None
 
 

@@ -12,6 +12,7 @@ import asyncio
 import json
 import logging
 import os
+import re
 import shlex
 import time
 from collections.abc import Iterator
@@ -317,7 +318,7 @@ def _job(details: Any) -> RemoteJob:
     metadata = details.metadata or {}
     return RemoteJob(
         id=metadata.get(JOB_ID, details.submission_id),
-        attempt=int(metadata.get(ATTEMPT, 1)),
+        attempt=int(number) if re.fullmatch("[0-9]{1,9}", number := metadata.get(ATTEMPT, "")) else 1,
         submission_id=details.submission_id,
         state=details.status.value,
         exit_code=details.driver_exit_code,

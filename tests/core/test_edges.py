@@ -8,6 +8,7 @@ from linkmatch_ray import MatchOptions, Restrictions, match_bytes
 from linkmatch_ray.core.layout import layout_of, text_start
 from linkmatch_ray.core.outcome import Counts
 from linkmatch_ray.core.window import WHITE_BYTES_MAX
+from linkmatch_ray.errors import UsageError
 from tests.fuzz.borders import HOSTILE, Borders
 
 RESTRICTIONS = Restrictions.load(b'[{"data":1}]')
@@ -118,3 +119,11 @@ def test_what_is_said_of_a_beginning_is_said_of_the_whole(text):
     said = [layout for layout in known if layout is not None]
     assert len(set(said)) <= 1
     assert known[len(known) - len(said) :] == said
+
+
+@pytest.mark.parametrize("name", ["max_record_bytes", "max_inflation"])
+@pytest.mark.parametrize("value", [0, -1, 1 << 64, 10**30])
+def test_limits_that_are_none(name, value):
+    """They would end in a library's error, or in a ledger that nobody can read."""
+    with pytest.raises(UsageError, match=name):
+        MatchOptions(**{name: value})
