@@ -16,7 +16,7 @@ limit well below all of them gives the same verdict on every path and cannot ove
 WHITE_SPACE: Final = b" \t\n\r"
 
 # A string that does not end is one token too: looked for again from each quote in it, it would take quadratic time.
-_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[{]++|[\]}]++', re.DOTALL)
 _NOT_WHITE_SPACE = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*")|[ \t\n\r]+', re.DOTALL)
 
 
@@ -73,19 +73,24 @@ def parse(text: bytes) -> Any:
     if start == len(characters):
         raise Damage("invalid_json", "a JSON value is missing here")
     try:
-        value, end = _DECODER.raw_decode(characters, start)
+        value, end = _scan_once(characters, start)
+    except StopIteration as error:  # no value begins there
+        raise _wrong(characters, error.value) from None
     except json.JSONDecodeError as error:
-        at_end = not characters[error.pos :].strip(" \t\n\r")
-        unterminated = error.msg.startswith("Unterminated string")
-        offset = len(characters[: error.pos].encode("utf-8"))
-        if at_end or unterminated:
-            raise Damage("truncated", "the text ends inside a JSON value", offset) from None
-        raise Damage("invalid_json", "not a JSON value", offset) from None
+        raise _wrong(characters, error.pos, in_string=error.msg.startswith("Unterminated string")) from None
     rest = characters[end:].lstrip(" \t\n\r")
     if rest:
         offset = len(text) - len(rest.encode("utf-8"))
         raise Damage("trailing_data", "something follows the JSON value", offset)
     return value
+
+
+def _wrong(characters: str, place: int, *, in_string: bool = False) -> Damage:
+    """What is said of a text that is wrong at a place; or that ends there, perhaps in a string that begins there."""
+    offset = len(characters[:place].encode("utf-8"))
+    if in_string or not characters[place:].strip(" \t\n\r"):
+        return Damage("truncated", "the text ends inside a JSON value", offset)
+    return Damage("invalid_json", "not a JSON value", offset)
 
 
 def too_long(max_bytes: int) -> Damage:
@@ -114,13 +119,13 @@ def _too_deep(text: bytes) -> int | None:
         return None
     depth = 0
     for token in _TOKEN.finditer(text):
-        first = text[token.start()]
-        if first in b"[{":
-            depth += 1
+        start, end = token.span()
+        if text[start] in b"[{":
+            depth += end - start
             if depth > DEPTH_MAX:
-                return token.start()
-        elif first in b"]}":
-            depth -= 1
+                return end - (depth - DEPTH_MAX)
+        elif text[start] in b"]}":
+            depth -= end - start
     return None
 
 
@@ -128,4 +133,5 @@ def _refuse(constant: str) -> NoReturn:
     raise Damage("invalid_json", f"{constant} is not JSON")
 
 
-_DECODER = json.JSONDecoder(parse_int=NumberText, parse_float=NumberText, parse_constant=_refuse)
+_scan_once = json.JSONDecoder(parse_int=NumberText, parse_float=NumberText, parse_constant=_refuse).scan_once  # type: ignore[attr-defined]
+"""Reads the value at a place of a text; without `raw_decode` around it, which counts lines for its error."""

@@ -58,6 +58,12 @@ class Lines:
     numbers: Int64s
     newlines: int
 
+    def part(self, first: int, stop: int) -> Lines:
+        """The lines from the `first` to before the `stop`th, and the blank ones behind them."""
+        base = int(self.numbers[first]) if first else 0
+        end = int(self.numbers[stop]) if stop < len(self.starts) else self.newlines
+        return Lines(self.starts[first:stop], self.ends[first:stop], self.numbers[first:stop] - base, end - base)
+
 
 @dataclass(slots=True)
 class Elements:

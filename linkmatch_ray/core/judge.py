@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from linkmatch_ray.core.careful import Damage, judge, too_long
-from linkmatch_ray.core.frames import Elements, Int64s, frame_elements, frame_lines
+from linkmatch_ray.core.frames import Elements, Int64s, Lines, frame_elements, frame_lines
 from linkmatch_ray.core.index import NOT_FOUND, RestrictionIndex
 from linkmatch_ray.core.keys import KeyPath, array_index
 from linkmatch_ray.core.scan import ABSENT_HASH, Scan, Scanner
@@ -64,20 +64,23 @@ class Judge:
 
     def lines(self, buffer: bytearray, low: int, high: int) -> list[Judged]:
         """Verdicts for whole lines."""
-        judged = self.plain(buffer, low, high, elements=False)
-        if judged is not None:
-            return [judged]
-        middle = low + (high - low) // 2
-        cut = buffer.rfind(b"\n", low, middle) + 1 or buffer.find(b"\n", middle, high) + 1
-        if high - low > CAREFUL_BYTES and low < cut < high:
-            return self.lines(buffer, low, cut) + self.lines(buffer, cut, high)
-        lines = frame_lines(np.frombuffer(buffer, np.uint8), low, high)
-        scan = _all_doubts(lines.starts, lines.ends, lines.numbers, lines.newlines)
-        return [self._verdicts(buffer, scan)]
+        return self._lines(buffer, frame_lines(np.frombuffer(buffer, np.uint8), low, high), low, high)
+
+    def _lines(self, buffer: bytearray, lines: Lines, low: int, high: int) -> list[Judged]:
+        scan = self._scanner.scan(buffer, low, high, lines)
+        count = len(lines.starts)
+        if scan is None and count > 1 and high - low > CAREFUL_BYTES:
+            middle = int(np.searchsorted(lines.starts, low + (high - low) // 2).clip(1, count - 1))
+            cut = int(lines.starts[middle])
+            first = self._lines(buffer, lines.part(0, middle), low, cut)
+            return first + self._lines(buffer, lines.part(middle, count), cut, high)
+        doubted = _all_doubts(lines.starts, lines.ends, lines.numbers, lines.newlines)
+        return [self._verdicts(buffer, scan or doubted)]
 
     def plain(self, buffer: bytearray, low: int, high: int, *, elements: bool) -> Judged | None:
         """Verdicts for a window that is plainly valid throughout, or None."""
-        scan = self._scanner.scan(buffer, low, high, elements=elements)
+        lines = None if elements else frame_lines(np.frombuffer(buffer, np.uint8), low, high)
+        scan = self._scanner.scan(buffer, low, high, lines)
         return None if scan is None else self._verdicts(buffer, scan)
 
     def framed(self, buffer: bytearray, starts: Int64s, ends: Int64s) -> list[Judged]:

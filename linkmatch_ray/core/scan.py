@@ -37,10 +37,10 @@ from linkmatch_ray.core.frames import (
     OPEN_BRACKET,
     QUOTE,
     Int64s,
+    Lines,
     UInt8s,
     ascending,
     frame_elements,
-    frame_lines,
     guess_elements,
     positions,
     set_bytes,
@@ -101,14 +101,14 @@ class Scanner:
         self._mask2 = np.empty(BLOCK_BYTES, dtype=bool)
         self._lower = np.empty(BLOCK_BYTES, dtype=np.uint8)
 
-    def scan(self, buffer: bytearray, low: int, high: int, *, elements: bool) -> Scan | None:
-        """Scan `buffer[low:high]`: whole lines, or whole elements of an array without its brackets.
+    def scan(self, buffer: bytearray, low: int, high: int, lines: Lines | None = None) -> Scan | None:
+        """Scan `buffer[low:high]`: these lines, or whole elements of an array without its brackets.
 
         For elements, the bytes at `low - 1` and `high` are overwritten for the time of the call.
         Returns None where the window is not plainly valid; nothing is known of its records then.
         """
         data = np.frombuffer(buffer, np.uint8)
-        found = self._elements(buffer, data, low, high) if elements else self._lines(buffer, data, low, high)
+        found = self._lines(buffer, data, lines, low, high) if lines else self._elements(buffer, data, low, high)
         if found is None:
             return None
         doubts = [found.doubts, self._not_numbers(data, found, low, high), self._too_deep(data, found)]
@@ -125,8 +125,7 @@ class Scanner:
         values = fastsimdjson.loads_many(records, fields=self._fields, default=_ABSENT)
         return [(_composite_key(value) if self._composite else _plain_key(value)) or b"" for value in values]
 
-    def _lines(self, buffer: bytearray, data: UInt8s, low: int, high: int) -> Scan | None:
-        lines = frame_lines(data, low, high)
+    def _lines(self, buffer: bytearray, data: UInt8s, lines: Lines, low: int, high: int) -> Scan | None:
         count = len(lines.starts)
         # A newline between `}` and `{` cannot be inside a value, as no JSON value has the two side by side.
         # So where every line begins and ends like this, and there are as many values as lines, they are
