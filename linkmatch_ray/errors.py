@@ -8,6 +8,7 @@
     ├── ClusterError          5   no Ray to run on
     └── JobError              1   the job stopped; what was committed is safe
         ├── DirectoryInUse    1   another job writes into the result directory
+        ├── ResultsDamaged    1   what is there cannot be relied on, nor resumed
         └── Interrupted     130   Ctrl-C or a signal
 
 Every message reads `where: found, expected. What to do.`, and can be printed: words from outside go through
@@ -63,9 +64,17 @@ class ClusterError(LinkmatchError):
 class JobError(LinkmatchError):
     """The job stopped before its end; everything committed is safe and the job can be resumed."""
 
+    is_resumable: bool = True
+
 
 class DirectoryInUse(JobError):  # noqa: N818 - says what happened
     """Another live job holds the lock of the result directory."""
+
+
+class ResultsDamaged(JobError):  # noqa: N818 - says what happened
+    """A ledger or summary cannot be relied on."""
+
+    is_resumable = False
 
 
 class Interrupted(JobError):  # noqa: N818 - says what happened

@@ -30,7 +30,7 @@ def reporting(verbose: bool, *, resumable: bool = False) -> Iterator[None]:
         yield
     except LinkmatchError as error:
         print_error(error, verbose=verbose)
-        if isinstance(error, JobError) and resumable:
+        if isinstance(error, JobError) and error.is_resumable and resumable:
             print(f"What was committed is safe. To resume: {resume_command()}", file=sys.stderr)
         raise typer.Exit(error.exit_code) from None
     except BrokenPipeError:

@@ -14,7 +14,7 @@ from functools import cache
 from itertools import chain
 from typing import Any, Final
 
-from linkmatch_ray.errors import JobChanged, JobError
+from linkmatch_ray.errors import JobChanged, ResultsDamaged
 
 NUMBER_MAX: Final = 1 << 53
 """Sizes in bytes and counts are less: sums of them do not overflow."""
@@ -77,10 +77,10 @@ _FRONTIER: Final = (
 _FRONTIER_COLUMNS: Final = 7
 
 
-def damaged(where: object, what: str) -> JobError:
+def damaged(where: object, what: str) -> ResultsDamaged:
     """The error for a ledger that cannot be relied on."""
     advice = "Start anew at another URL." if "://" in str(where) else "Start anew with --overwrite."
-    return JobError(f"{where}: damaged: {what}. {advice}")
+    return ResultsDamaged(f"{where}: damaged: {what}. {advice}")
 
 
 def other_version(where: object) -> JobChanged:

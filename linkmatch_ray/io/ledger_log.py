@@ -20,7 +20,6 @@ from typing import Final
 import msgspec
 import zstandard
 
-from linkmatch_ray.errors import JobError
 from linkmatch_ray.io.inputs import InputFile
 from linkmatch_ray.io.ledger import SCHEMA_VERSION, Frontier, Key, Ledger, PieceRow
 from linkmatch_ray.io.ledger_check import damaged, other_version
@@ -145,7 +144,7 @@ class LoggedLedger(Ledger):
         try:
             sizes = store.list(FOLDER)
             if sorted(sizes) != [self._name(number) for number in range(len(sizes))]:
-                raise JobError(f"{shown(where)}/{FOLDER}: records are missing. Start anew at another URL.")
+                raise damaged(f"{shown(where)}/{FOLDER}", "records are missing")
             if max(sizes.values(), default=0) > RECORD_BYTES_MAX:
                 raise damaged(self._where, f"it has a record of {max(sizes.values()):,} bytes")
             for number, content in enumerate(get_all(store, sizes)):

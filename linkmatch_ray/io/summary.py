@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from linkmatch_ray.errors import JobError
+from linkmatch_ray.errors import ResultsDamaged
 
 SUMMARY_BYTES_MAX: Final = 16 << 20
 """A summary has some kilobytes; more is not read."""
@@ -60,7 +60,7 @@ def read_summary(where: object, content: bytes) -> dict[str, Any]:
         if totals.records != totals.matched + totals.unmatched:
             raise ValueError("its records are not matched + unmatched")
     except (ValueError, RecursionError) as error:  # msgspec's own are ValueErrors
-        raise JobError(
+        raise ResultsDamaged(
             f"{where}: is not the summary of a job ({error}). Remove it and give the same command again, or start anew"
             " with --overwrite."
         ) from None
