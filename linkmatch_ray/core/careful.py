@@ -99,6 +99,11 @@ def too_long(max_bytes: int) -> Damage:
     return Damage("too_long", message, is_local=True)
 
 
+def far_white() -> Damage:
+    """What is said of a record that is not too long by itself, but with the white space behind it."""
+    return Damage("too_long", "more white space behind a record than is read; remove it", is_local=True)
+
+
 def _is_value(characters: str) -> bool:
     """Whether a text is one JSON value, whatever its characters stand for."""
     try:

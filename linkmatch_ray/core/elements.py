@@ -12,11 +12,11 @@ from typing import Final
 
 import numpy as np
 
-from linkmatch_ray.core.careful import WHITE_SPACE, Damage, parse, too_long
+from linkmatch_ray.core.careful import WHITE_SPACE, Damage, far_white, parse, too_long
 from linkmatch_ray.core.frames import OPEN_BRACKET, Structure, back_over_white, frame_elements, skip_white
 from linkmatch_ray.core.judge import Judge, Judged, locate, whole_elements
 from linkmatch_ray.core.keys import KeyPath
-from linkmatch_ray.core.overlong import FindEnd, is_overlong, skip_overlong
+from linkmatch_ray.core.overlong import FindEnd, is_overlong, mark_far_white, skip_overlong
 from linkmatch_ray.core.parts import PartWriter
 from linkmatch_ray.core.window import LOW, Window, held_max
 
@@ -69,7 +69,7 @@ class Array:
         for cut in self._cuts(buffer, low):
             judged = self._judge.plain(buffer, low, cut, elements=True)
             if judged is not None and len(judged.starts):
-                if not write_elements(judged, self._writer):
+                if not self._write(judged):
                     return None
                 return None if window.ended and window.corrupt is None else cut + 1
         framed = frame_elements(window.data, low, window.end)
@@ -78,7 +78,7 @@ class Array:
         whole = len(starts) - mismatch  # an element is whole only where , or ] follows it
         if whole > 0:
             for judged in self._judge.framed(buffer, starts[:whole], ends[:whole]):
-                if not write_elements(judged, self._writer):
+                if not self._write(judged):
                     return None
         if mismatch:
             start = int(starts[-1]) if len(starts) else framed.close
@@ -91,6 +91,10 @@ class Array:
             self._writer.rest(window.corrupt or _TRUNCATED, framed.rest)
             return None
         return framed.rest if len(starts) else LOW
+
+    def _write(self, judged: Judged) -> bool:
+        mark_far_white(judged, self._window, self._max_bytes)
+        return write_elements(judged, self._writer)
 
     def _cuts(self, buffer: bytearray, low: int) -> Iterator[int]:
         """Likely ends of a run of whole elements, best first; whether they are is for the scan to say.
@@ -160,7 +164,7 @@ def _element_end() -> FindEnd:
 def walk_document(window: Window, writer: PartWriter, judge: Judge, max_bytes: int, path: KeyPath) -> None:
     """`--records-at`: an array inside the one JSON document that the file is."""
     if not window.fill_up_to(max_bytes):
-        writer.rest(too_long(max_bytes), LOW)
+        writer.rest(_too_long(window, max_bytes), LOW)
         return
     buffer = window.buffer
     try:
@@ -180,7 +184,7 @@ def walk_document(window: Window, writer: PartWriter, judge: Judge, max_bytes: i
 def walk_object(window: Window, writer: PartWriter, judge: Judge, max_bytes: int) -> None:
     """The whole file is one record."""
     if not window.fill_up_to(max_bytes):
-        writer.rest(too_long(max_bytes), LOW)
+        writer.rest(_too_long(window, max_bytes), LOW)
         return
     start = skip_white(window.buffer, LOW, window.end)
     end = back_over_white(window.buffer, start, window.end)
@@ -190,6 +194,11 @@ def walk_object(window: Window, writer: PartWriter, judge: Judge, max_bytes: int
                 return
     if window.corrupt is not None:
         writer.rest(window.corrupt, window.end)
+
+
+def _too_long(window: Window, max_bytes: int) -> Damage:
+    length = back_over_white(window.buffer, LOW, min(window.end, LOW + held_max(max_bytes) + 1)) - LOW
+    return too_long(max_bytes) if length > max_bytes else far_white()
 
 
 def write_elements(judged: Judged, writer: PartWriter) -> bool:

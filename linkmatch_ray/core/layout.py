@@ -10,6 +10,7 @@ from typing import Final
 from linkmatch_ray.core.careful import Damage, parse
 from linkmatch_ray.core.frames import back_over_white, skip_white
 from linkmatch_ray.core.outcome import Format, MatchOptions
+from linkmatch_ray.core.window import held_max
 
 BOM: Final = b"\xef\xbb\xbf"
 HEAD_BYTES: Final = len(BOM) + 4
@@ -53,6 +54,8 @@ class LayoutFinder:
         """
         if self._format != "auto":
             return self._format
+        most = held_max(self._max_record_bytes)
+        is_far, high = high - low > most, min(high, low + most + 1)  # more is never held
         if buffer[low : low + 1] == b"[":
             return "array"
         if not self._first_line_ended:
@@ -60,8 +63,12 @@ class LayoutFinder:
             self._searched, self._first_line_ended = high - low, newline >= 0
             if newline >= 0 and _is_value(bytes(buffer[low:newline])):
                 return "lines"
-        if back_over_white(buffer, low, high) - low > self._max_record_bytes:
+        end = back_over_white(buffer, low, high)
+        if end - low > self._max_record_bytes:
             return "lines"
+        if is_far:  # white space behind what may be a line, or else a document
+            is_line = buffer.find(b"\n", low, end) < 0 and _is_value(bytes(buffer[low:end]))
+            return "lines" if is_line else "object"
         if ended:
             return "object" if _is_object(bytes(buffer[low:high])) else "lines"
         return None

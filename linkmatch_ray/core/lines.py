@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from linkmatch_ray.core.judge import Judge
-from linkmatch_ray.core.overlong import is_overlong, skip_overlong
+from linkmatch_ray.core.overlong import is_overlong, mark_far_white, skip_overlong
 from linkmatch_ray.core.parts import PartWriter
 from linkmatch_ray.core.window import LOW, Window, held_max
 
@@ -42,6 +42,7 @@ class Lines:
             cut, final = (LOW, False) if is_far_too_long else self._cut()
             if cut > LOW:
                 for judged in self._judge.lines(window.buffer, LOW, cut):
+                    mark_far_white(judged, window, self._max_bytes)
                     writer.lines(judged)
                 window.drop(cut)
             elif not final and self._is_overlong() and not self._skip():

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from linkmatch_ray.core.careful import Damage, too_long
+import numpy as np
+
+from linkmatch_ray.core.careful import Damage, far_white, too_long
 from linkmatch_ray.core.frames import CLOSE_BRACE, back_over_white, skip_white
+from linkmatch_ray.core.index import NOT_FOUND
+from linkmatch_ray.core.judge import DAMAGED, Judged
 from linkmatch_ray.core.outcome import ENTRY_TEXT_BYTES_MAX, Entry
 from linkmatch_ray.core.parts import PartWriter
 from linkmatch_ray.core.window import LOW, Window, held_max
@@ -26,6 +30,26 @@ def is_overlong(window: Window, writer: PartWriter, max_bytes: int, find_end: Fi
     at = find_end(window)
     end = at if at >= 0 else window.end
     return end - LOW > held_max(max_bytes) or (at < 0 and back_over_white(window.buffer, LOW, end) - LOW > max_bytes)
+
+
+def mark_far_white(judged: Judged, window: Window, max_bytes: int) -> None:
+    """Make an entry of each record with too much white space behind it, as if it had come alone in the window."""
+    most = held_max(max_bytes)
+    if window.held <= most:
+        return
+    apart = np.append(judged.starts[1:], window.end) - judged.starts
+    for place in np.flatnonzero(apart > most).tolist():
+        start, end = int(judged.starts[place]), int(judged.ends[place])
+        if judged.numbers is None:
+            end = skip_white(window.buffer, end, window.end)
+        elif (newline := window.buffer.find(b"\n", end, window.end)) >= 0:
+            end = newline
+        else:
+            end = window.end
+        is_damaged = place in judged.damages and (judged.numbers is None or judged.ends[place] - start > max_bytes)
+        if end - start > most and not is_damaged:
+            judged.damages[place] = far_white()
+            judged.kinds[place], judged.found[place] = DAMAGED, NOT_FOUND
 
 
 def skip_overlong(
@@ -55,7 +79,7 @@ def skip_overlong(
         if at >= 0 or window.ended:
             break
         window.fill()
-    damage, ends = too_long(max_bytes), at >= 0
+    damage, ends = too_long(max_bytes) if size > max_bytes else far_white(), at >= 0
     if ends and wrongly_ended is not None and window.buffer[LOW] == CLOSE_BRACE:
         damage, ends = wrongly_ended, False
         while window.held or not window.ended:

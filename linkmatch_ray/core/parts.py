@@ -58,6 +58,7 @@ class PartWriter:
         self._prefix = provenance_prefix(path) if options.provenance else b""
         self._file, self._range, self._part = file, range_, 0
         self.index, self.line = 0, 1
+        self._known = LOW, 1  # a place in the window, and its line
         self.begin()
 
     def begin(self) -> None:
@@ -114,14 +115,18 @@ class PartWriter:
         self.line += judged.newlines
 
     def elements(self, judged: Judged) -> None:
-        """Whole elements of the window, none of them damaged but locally."""
-        line, buffer = self.line, self._window.buffer
+        """Whole elements of the window, behind those before, and none of them damaged but locally."""
+        line = self._line_at(int(judged.starts[0])) if self._options.provenance and len(judged.starts) else self.line
         for place, damage in sorted(judged.damages.items()):
             start, end = int(judged.starts[place]), int(judged.ends[place])
-            self.entry(damage, start, end, index=self.index + place, line=line + buffer.count(b"\n", LOW, start))
-        if self._options.provenance and len(judged.starts):
-            line += buffer.count(b"\n", LOW, int(judged.starts[0]))
+            self.entry(damage, start, end, index=self.index + place, line=self._line_at(start))
         self._records(judged, line)
+
+    def _line_at(self, place: int) -> int:
+        """The physical line of a place in the window, behind the one asked for before: no byte is looked at twice."""
+        known, line = self._known
+        self._known = place, line + self._window.buffer.count(b"\n", known, place)
+        return self._known[1]
 
     def _records(self, judged: Judged, line: int) -> None:
         kinds, counts, options = judged.kinds, self._counts, self._options
@@ -170,6 +175,7 @@ class PartWriter:
         """Forget the window before the position `upto`, and count its lines."""
         self.count_lines(upto)
         self._window.drop(upto)
+        self._known = LOW, self.line
 
     def skip_white(self, stop: int | None = None) -> bool:
         """Pass over white space, however much, but over no line that begins at `stop` or behind it; returns whether

@@ -81,6 +81,34 @@ def test_white_space_behind_a_record(form):
             assert (got.counts.matched, got.counts.entries) == (1 - more, more)
 
 
+def test_white_space_behind_an_element_in_a_large_window():
+    """A long record before it has made the window large: that changes nothing."""
+    data = b"[%s,%s%s,%s]" % (RECORD, RECORD, b" " * (WHITE_BYTES_MAX + 1), RECORD)
+    long = b'[{"x":"%s"},' % (b"a" * WHITE_BYTES_MAX)
+    for text in (data, long + data[1:]):
+        got = match_bytes(text, RESTRICTIONS, MatchOptions(max_record_bytes=WHITE_BYTES_MAX + 100))
+        assert (got.counts.matched, got.counts.entries) == (3, 0)
+        got = match_bytes(text, RESTRICTIONS, MatchOptions())
+        assert [entry.bytes for entry in got.entries] == ([WHITE_BYTES_MAX + 8] if text is not data else []) + [10]
+        assert "white space" in got.entries[-1].message
+
+
+@pytest.mark.parametrize("text", [b'{\n"data":1}', RECORD, b"{"])
+def test_white_space_behind_a_document_is_not_held(text):
+    """However much there is of it: the layout is decided, and it is one entry, or a line with one."""
+    got = match_bytes(text + b" " * (3 * WHITE_BYTES_MAX), RESTRICTIONS, MatchOptions())
+    assert [entry.reason for entry in got.entries] == ["too_long"]
+    with Borders(window=1 << 20).drawn():
+        assert match_bytes(text + b" " * (3 * WHITE_BYTES_MAX), RESTRICTIONS, MatchOptions()) == got
+
+
+def test_many_bad_elements_take_linear_time():
+    """Each asks for its line, and none counts from the window's beginning: 60,000 in well under a minute."""
+    data = b"[" + b",\n".join([b'{"data":"\xff"}'] * 60_000) + b"]"
+    got = match_bytes(data, RESTRICTIONS, MatchOptions(provenance=True))
+    assert [entry.line for entry in got.entries] == list(range(1, 60_001))
+
+
 def test_where_the_rest_of_a_gzip_that_is_cut_short_begins():
     """At its first byte that is not white space: the fault that was found, and its like."""
     for white in (b" ", b"\n", b" \n  "):

@@ -70,9 +70,9 @@ class Borders:
 def _poisoned(method, poison):
     """The method of a window, after which the bytes of the buffer around those that are held are hostile."""
 
-    def poisoned(window, *args):
-        method(window, *args)
-        buffer, end = window.buffer, window.end
+    def poisoned(self, *args):
+        method(self, *args)
+        buffer, end = self.buffer, self.end
         behind = min(len(buffer), end + POISONED_BYTES)
         buffer[:LOW] = (poison * LOW)[:LOW]
         buffer[end:behind] = (poison * POISONED_BYTES)[: behind - end]
