@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Final, NoReturn
 
 import typer
@@ -69,12 +69,15 @@ def on_sigterm(*_: object) -> NoReturn:
 
 
 @contextmanager
-def end_within(seconds: float, code: int, *, resumable: bool) -> Iterator[None]:
-    """End the process after a time, whatever it still does; the kernel ends the Ray it started with it."""
+def end_within(seconds: float, code: int, *, resumable: bool, last: Callable[[], None]) -> Iterator[None]:
+    """End the process after a time, whatever it still does, and do `last` before; the kernel ends the Ray it started
+    with it."""
 
     def end() -> None:
         if code != EXIT_OK:
             _print_interrupted(resumable)
+        with suppress(Exception):
+            last()
         os._exit(code)
 
     timer = threading.Timer(seconds, end)

@@ -110,7 +110,10 @@ class Submission:
                 print(f"Dashboard: http://{shown(session.dashboard_url)}", file=sys.stderr)
             return self._wait(job, show=show, copy=copy)
         except (KeyboardInterrupt, BrokenPipeError) as stop:
-            with end_within(STOP_SECONDS, exit_code_of(stop), resumable=copy is None):
+            for each in (signal.SIGINT, signal.SIGTERM):  # once is enough
+                signal.signal(each, signal.SIG_IGN)
+            last = session.abandon if session is not None else lambda: None
+            with end_within(STOP_SECONDS, exit_code_of(stop), resumable=copy is None, last=last):
                 if job is not None:
                     job.cancel()
                     job.wait()

@@ -249,11 +249,14 @@ def clear(directory: Path) -> None:
     The summary goes first, and durably: where it is, the job is complete. The lock file becomes durable with that,
     before any other is made: by it the directory is known.
     """
+    paths = [path for name in _OURS for path in (directory / name, _unfinished(directory / name))]
+    for path in paths:
+        if path.is_dir() and not path.is_symlink():  # it cannot be removed, so nothing is
+            is_there(path)
     (directory / SUMMARY).unlink(missing_ok=True)
     sync_directory(directory)
-    for name in _OURS:
-        (directory / name).unlink(missing_ok=True)
-        _unfinished(directory / name).unlink(missing_ok=True)
+    for path in paths:
+        path.unlink(missing_ok=True)
     clear_next(directory)
 
 

@@ -439,6 +439,9 @@ def _connect(path: Path, *, create: bool, write: bool) -> sqlite3.Connection:
     journal = path.with_name(path.name + "-journal")
     if is_there(path, writing=writing) and is_there(journal, writing=writing):
         _refuse_superjournal(journal)
+    for suffix in ("-wal", "-shm"):  # ours never has them, and SQLite would remove or follow what lies there
+        if is_there(path.with_name(path.name + suffix), writing=writing):
+            raise damaged(path, f"{path.name}{suffix} lies beside it, and no job of yours wrote that")
     uri = f"file:{quote(os.fsencode(path))}?mode={'rw' if writing else 'ro'}"
     return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
 

@@ -28,9 +28,12 @@ def keep_to_owner(fd: int, path: str | Path, mode: int, remedy: str) -> None:
     owner = os.fstat(fd).st_uid
     if owner not in (os.geteuid(), 0):
         raise ClusterError(f"{path}: belongs to another user ({owner}), who could run commands as you. {remedy}")
-    if _mode(fd) & ~mode:
+    before = _mode(fd)
+    if before & ~mode:
         with suppress(OSError):
-            os.fchmod(fd, _mode(fd) & mode)
+            os.fchmod(fd, before & mode)
+        if mode == FILE_MODE and before & OTHERS and not _mode(fd) & OTHERS:
+            log.warning("%s: others could read it until now. Remove it, and the next start makes another.", path)
     if _mode(fd) & OTHERS:
         log.warning(
             "%s: other users may enter or read it, and its mode cannot be changed here. Who reads Ray's token can run"

@@ -76,7 +76,8 @@ class RayDirectory:
         _sweep(above)
         self._kept = kept
         try:
-            os.makedirs(above, exist_ok=True)
+            os.makedirs(above, mode=DIRECTORY_MODE, exist_ok=True)
+            _refuse_shared(above)
             self._directory, self._fd = _make(above, KEPT_PREFIX if kept else PREFIX)
             self.path = os.path.join(self._directory, RAYS)
             os.mkdir(self.path)
@@ -89,10 +90,26 @@ class RayDirectory:
             log.warning("%s: Ray's logs are kept there. Remove it when you have read them.", self._directory)
 
     def remove(self) -> None:
-        """Remove it with all that is in it; call it once, when Ray has ended."""
+        """Remove it with all that is in it, when Ray has ended or is about to."""
         if not self._kept:
             shutil.rmtree(self._directory, ignore_errors=True)
-        os.close(self._fd)
+        with suppress(OSError):
+            os.close(self._fd)
+
+
+def _refuse_shared(above: str) -> None:
+    """Where others may rename what is not theirs, they may put a directory of their own in the place of ours.
+
+    Raises:
+        ClusterError: they may.
+    """
+    found = os.stat(above)
+    others_write = found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX
+    if others_write or found.st_uid not in (os.geteuid(), 0):
+        raise ClusterError(
+            f"{shown(above)}: other users may rename files there, so Ray's are not safe from them. Set its sticky bit"
+            " (chmod +t), or name a directory of your own with RAY_TMPDIR."
+        )
 
 
 def _make(above: str, prefix: str) -> tuple[str, int]:

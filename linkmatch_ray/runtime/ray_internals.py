@@ -21,12 +21,13 @@ AUTH_MODE: Final = "RAY_AUTH_MODE"
 """`ray.init` sets it to `token` when it starts a Ray, in this process and for good."""
 
 
-def silence_raylet() -> None:
+@contextmanager
+def silent_raylet() -> Iterator[None]:
     """Ray prints "(raylet) A worker died ..." whatever the log level; it has a switch for it, but no option."""
     from ray._private import worker
 
-    if hasattr(worker, "_worker_logs_enabled"):
-        worker._worker_logs_enabled = False
+    with _replaced(worker, "_worker_logs_enabled", False):
+        yield
 
 
 @contextmanager

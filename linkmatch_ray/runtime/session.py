@@ -10,7 +10,8 @@ import logging
 import os
 import re
 import threading
-from contextlib import ExitStack, nullcontext
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any, Final
 
 from linkmatch_ray.errors import ClusterError, LinkmatchError
@@ -30,6 +31,8 @@ from linkmatch_ray.runtime.room import check_disk, check_room
 from linkmatch_ray.words import shown
 
 LOOPBACK: Final = ("127.0.0.1", "::1")
+
+POLL_SECONDS: Final = 0.1
 
 VERSIONS: Final = 4
 """Ray and Python, there and here: as many versions does Ray's message on a mismatch name."""
@@ -63,6 +66,7 @@ class Session:
         self.joins = self._address is not None
         self._dashboard, self._verbose = dashboard, verbose
         self._error: Exception | None = None
+        self._directory: RayDirectory | None = None
         self.dashboard_url: str | None = None
         self._started, self._closing = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._start, name="start-ray", daemon=True)
@@ -86,10 +90,16 @@ class Session:
         return ray
 
     def close(self) -> None:
-        """Shut down what this session started, or leave the cluster it joined."""
+        """Shut down what this session started, or leave the cluster it joined; once no other session uses it."""
         atexit.unregister(self.close)
         self._closing.set()
-        self._thread.join()
+        while self._thread.is_alive() and not _ours.others(self):
+            self._thread.join(POLL_SECONDS)
+
+    def abandon(self) -> None:
+        """The process ends at once, and Ray's with it: remove their files."""
+        if self._directory is not None:
+            self._directory.remove()
 
     def __enter__(self) -> Session:
         return self
@@ -109,22 +119,32 @@ class Session:
                 self._started.set()
                 if ours:
                     self._closing.wait()
+                with _ours.left(self):
+                    held.close()
         self._started.set()
 
     def _init(self, held: ExitStack) -> bool:
         """Start or join Ray; False where this program has one already. What undoes it is put on `held`."""
         import ray
 
-        if ray.is_initialized():
-            return False
+        with _ours.starting:  # the second of two sessions finds the first one's Ray
+            if ray.is_initialized():
+                return _ours.use(self)
+            self._init_ray(ray, held)
+            _ours.begin(self)
+        return True
+
+    def _init_ray(self, ray: Any, held: ExitStack) -> None:
         if self._address is not None:
             _refuse_unreachable(self._address)
         if not self._verbose:
-            logging.getLogger("ray").setLevel(logging.CRITICAL)  # after the import, which sets it too
+            logger = logging.getLogger("ray")
+            held.callback(logger.setLevel, logger.level)
+            logger.setLevel(logging.CRITICAL)  # after the import, which sets it too
         options: dict[str, Any] = {"namespace": NAMESPACE, "log_to_driver": self._verbose}
         if not self._verbose:
             options |= {"logging_level": logging.CRITICAL, "configure_logging": False}
-            ray_internals.silence_raylet()
+            held.enter_context(ray_internals.silent_raylet())
         if self._address is None:
             options |= self._embedded(held)
         elif not is_ray_job():  # which has the package from whoever submitted it
@@ -135,17 +155,65 @@ class Session:
         if self._address is None and (node := context.address_info["node_ip_address"]) not in LOOPBACK:
             raise ClusterError(f"an embedded Ray: listens on {node}, expected loopback alone. Install Ray 2.60.")
         self.dashboard_url = context.dashboard_url or None
-        return True
 
     def _embedded(self, held: ExitStack) -> dict[str, Any]:
         """What a Ray of our own needs, before it is started: room, a token, a directory; and its options."""
         check_room(self._workers)
         keep_token()
-        directory = RayDirectory(dashboard=self._dashboard, kept=self._verbose)
+        self._directory = directory = RayDirectory(dashboard=self._dashboard, kept=self._verbose)
         held.callback(directory.remove)
         check_disk(directory.path)
         held.callback(ray_internals.restore, ray_internals.AUTH_MODE, os.environ.get(ray_internals.AUTH_MODE))
         return {"num_cpus": self._workers, "include_dashboard": self._dashboard, "_temp_dir": directory.path}
+
+
+class _Ours:
+    """The Ray that a session of this process started or joined, and the sessions that use it.
+
+    The one that began it ends it, and waits until no other uses it: Ray's processes end with the thread that started
+    them.
+    """
+
+    def __init__(self) -> None:
+        self.starting = threading.Lock()
+        self._changed = threading.Condition()
+        self._first: Session | None = None
+        self._users: set[Session] = set()
+
+    def begin(self, session: Session) -> None:
+        with self._changed:
+            self._first, self._users = session, {session}
+
+    def use(self, session: Session) -> bool:
+        """Whether it is ours; then it is not ended while this session uses it."""
+        with self._changed:
+            if self._first is not None:
+                self._users.add(session)
+            return self._first is not None
+
+    def others(self, session: Session) -> bool:
+        """Whether the session began it, and others use it."""
+        with self._changed:
+            return self._first is session and bool(self._users - {session})
+
+    @contextmanager
+    def left(self, session: Session) -> Iterator[None]:
+        """Use it no more; who began it waits for the others, and ends it meanwhile, while no other can begin."""
+        with self._changed:
+            self._users.discard(session)
+            self._changed.notify_all()
+        while self._first is session:
+            with self._changed:
+                self._changed.wait_for(lambda: not self._users)
+            with self.starting:
+                if not self._users:
+                    self._first = None
+                    yield
+                    return
+        yield
+
+
+_ours = _Ours()
 
 
 def _refuse_unreachable(address: str) -> None:

@@ -12,9 +12,10 @@ import pytest
 
 from linkmatch_ray import MatchOptions
 from linkmatch_ray.errors import InputError, JobError
-from linkmatch_ray.io import ours
+from linkmatch_ray.io import directory, ours
 from linkmatch_ray.io.bring import bring
 from linkmatch_ray.io.directory import Directory, adopt_next, write_atomically
+from linkmatch_ray.io.ledger import Ledger
 from linkmatch_ray.io.results import results_at
 from linkmatch_ray.io.status import status
 from linkmatch_ray.io.verify import Checked, verify
@@ -357,3 +358,25 @@ def test_modes(top, tmp_path):
         os.umask(before)
     assert {path.name for path in out.iterdir() if stat.S_IMODE(path.stat().st_mode) & 0o022} == set()
     assert sorted(os.listdir(out)) == sorted(["linkmatch.lock", "x", *OURS])
+
+
+@pytest.mark.parametrize("name", ["summary.json.new", "matched.jsonl", "linkmatch.cancel"])
+def test_overwrite_removes_nothing_if_it_cannot_remove_all(tmp_path, name):
+    """A directory in the place of a file is named before anything else goes."""
+    (tmp_path / "summary.json").write_text("{}")
+    (tmp_path / "ledger.sqlite").write_text("x")
+    (tmp_path / name).mkdir()
+    with pytest.raises(JobError, match=name):
+        directory.clear(tmp_path)
+    assert {"summary.json", "ledger.sqlite"} <= {path.name for path in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-shm"])
+def test_what_sqlite_would_remove(tmp_path, suffix):
+    """A file beside a ledger that no job writes is named, and stays."""
+    Ledger(tmp_path / "ledger.sqlite", create=True).close()
+    beside = tmp_path / f"ledger.sqlite{suffix}"
+    beside.write_bytes(b"")
+    with pytest.raises(JobError, match=suffix):
+        Ledger(tmp_path / "ledger.sqlite")
+    assert beside.exists()

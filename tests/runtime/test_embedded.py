@@ -294,3 +294,29 @@ def test_names_that_are_not_utf8(command_environment):
             assert os.path.exists(os.path.join(folder, b"out\xff", b"ledger.sqlite"))
             held.end("close")
             assert not held.directory.exists()
+
+
+TWO_JOBS = """
+import logging, os, sys, ray
+from ray._private import ray_constants, worker
+from linkmatch_ray import Restrictions, submit
+def state():
+    names = ("RAY_AUTH_MODE", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER")
+    found = [os.environ.get(name) for name in names]
+    return [*found, ray_constants.ENABLE_RAY_CLUSTER, worker._worker_logs_enabled, logging.getLogger("ray").level]
+before, restrictions = state(), Restrictions.load(b'["a"]')
+jobs = [submit([sys.argv[1]], restrictions, output=f"{sys.argv[1]}-{n}") for n in range(2)]
+assert [job.result(120)["totals"]["matched"] for job in jobs] == [1, 1]
+assert submit([sys.argv[1]], restrictions, output=f"{sys.argv[1]}-2").result(120)["totals"]["matched"] == 1
+assert state() == before, (state(), before)
+assert not ray.is_initialized()
+"""
+
+
+def test_two_jobs_of_one_program(command_environment, tmp_path):
+    """They share a Ray until both have ended; then the program is as it was, and may begin another."""
+    (tmp_path / "in.json").write_text('{"data":"a"}')
+    command = [sys.executable, "-c", TWO_JOBS, str(tmp_path / "in.json")]
+    done = subprocess.run(command, env=command_environment, capture_output=True, text=True, check=False, timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert "Exception" not in done.stderr
