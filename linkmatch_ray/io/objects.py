@@ -276,6 +276,10 @@ class ObjectReader(io.RawIOBase):
         """Yes."""
         return True
 
+    def seekable(self) -> bool:
+        """Yes."""
+        return True
+
     def readinto(self, view: Any) -> int:
         """Read up to the length of `view`; 0 at the end."""
         if not self._current:

@@ -1,5 +1,6 @@
 """The command as a user types it: outputs, exit codes, Ctrl-C, and what it does not print."""
 
+import contextlib
 import gzip
 import json
 import os
@@ -198,6 +199,9 @@ def test_stops_within_seconds_and_resumes(sent, code, run, command_environment, 
     if sent == "cancel":
         assert run("cancel", "out").stdout.startswith("out: stopped")
     else:
+        process.send_signal(sent)
+        with contextlib.suppress(subprocess.TimeoutExpired):  # and once more, by someone impatient
+            process.wait(0.1)
         process.send_signal(sent)
     _, stderr = process.communicate(timeout=30)
     took = time.monotonic() - began
