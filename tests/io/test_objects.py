@@ -10,7 +10,6 @@ from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
 import pytest
-import zstandard
 
 from linkmatch_ray import MatchOptions, Restrictions, match_bytes
 from linkmatch_ray.core.inflate import open_source
@@ -116,16 +115,16 @@ def test_reading_in_pieces(endpoint, monkeypatch):
             assert b"".join(iter(lambda: reader.read(7_001), b"")) == LINES[start:]
 
 
-@pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress])
-def test_damaged_compression(endpoint, monkeypatch, compress):
+def test_damaged_compression(endpoint, monkeypatch):
     """What is saved of it is read a second time, and is what comes of the same bytes elsewhere."""
     monkeypatch.setattr(objects, "CHUNK_BYTES", 1000)
     rng = random.Random(1)
     lines = b"".join(b'{"data":"k%d","n":%d}\n' % (rng.randrange(50), rng.randrange(1 << 60)) for _ in range(4000))
     store, restrictions = objects.store_at(f"s3://{BUCKET}"), Restrictions.load(b'["k1"]')
     for share in (0.4, 0.7):
-        data = bytearray(compress(lines))
-        data[int(len(data) * share)] ^= 0x55
+        data = bytearray(gzip.compress(lines))
+        place = int(len(data) * share)
+        data[place : place + 500] = b"\xff" * 500  # a decoder fails there, and what it gave before is saved
         store.put("damaged", bytes(data))
         (file,) = list_inputs(["s3://lake/damaged"]).files
         wanted = match_bytes(bytes(data), restrictions, MatchOptions())
@@ -134,6 +133,7 @@ def test_damaged_compression(endpoint, monkeypatch, compress):
             parts = list(matcher.stream(open_source(reader, reader.head(), file.size), b""))
         assert b"".join(line for part in parts for line in part.matched) == wanted.matched
         assert [entry for part in parts for piece in part.pieces for entry in piece.entries] == list(wanted.entries)
+        assert wanted.matched
         assert wanted.entries
 
 
