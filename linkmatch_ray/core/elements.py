@@ -42,9 +42,9 @@ class Array:
             return
         window.drop(LOW + 1)
         while True:
+            writer.pass_over(skip_white(window.buffer, LOW, window.end))  # before much more is there to be moved
             if not window.ended:
                 window.fill()
-            writer.pass_over(skip_white(window.buffer, LOW, window.end))
             is_far_too_long = window.held > held_max(self._max_bytes) and self._is_overlong()
             consumed = LOW if is_far_too_long else self._judge_window()
             if consumed is None:

@@ -74,8 +74,9 @@ class Judge:
             cut = int(lines.starts[middle])
             first = self._lines(buffer, lines.part(0, middle), low, cut)
             return first + self._lines(buffer, lines.part(middle, count), cut, high)
-        doubted = _all_doubts(lines.starts, lines.ends, lines.numbers, lines.newlines)
-        return [self._verdicts(buffer, scan or doubted)]
+        if scan is None:
+            scan = _all_doubts(lines.starts, lines.ends, lines.numbers, lines.newlines)
+        return [self._verdicts(buffer, scan)]
 
     def plain(self, buffer: bytearray, low: int, high: int, *, elements: bool) -> Judged | None:
         """Verdicts for a window that is plainly valid throughout, or None."""

@@ -13,6 +13,7 @@ from linkmatch_ray.core.frames import frame_elements, frame_lines, skip_white
 from linkmatch_ray.core.inflate import open_source
 from linkmatch_ray.core.judge import whole_elements
 from linkmatch_ray.core.keys import MISSING, NumberText, canonical
+from linkmatch_ray.core.layout import BOM
 from linkmatch_ray.core.near import near_misses
 from linkmatch_ray.io.inputs import InputFile
 from linkmatch_ray.io.reader import Changed, open_input
@@ -127,7 +128,7 @@ def _beginning(file: InputFile) -> list[bytes]:
     except (Changed, OSError, Damage):
         return []
     data = np.frombuffer(buffer, np.uint8)
-    first = skip_white(buffer, 3 if buffer[:3] == b"\xef\xbb\xbf" else 0, end)
+    first = skip_white(buffer, len(BOM) if buffer.startswith(BOM) else 0, end)
     if buffer[first : first + 1] == b"[":
         starts, ends = whole_elements(frame_elements(data, first + 1, end), first=True)
     else:

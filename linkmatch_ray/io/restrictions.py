@@ -21,6 +21,7 @@ from linkmatch_ray.core.index import IndexBuilder, RestrictionIndex
 from linkmatch_ray.core.inflate import open_source
 from linkmatch_ray.core.judge import locate, whole_elements
 from linkmatch_ray.core.keys import KeyPair, KeyPath, NumberText, canonical, record_key
+from linkmatch_ray.core.layout import BOM
 from linkmatch_ray.core.window import fill
 from linkmatch_ray.errors import RestrictionsError, UsageError
 from linkmatch_ray.io.inputs import is_url, path_of
@@ -133,8 +134,8 @@ class _Loader:
 
     def index(self) -> RestrictionIndex:
         self._fill()
-        if self._buffer[1:4] == b"\xef\xbb\xbf":
-            self._low = 4
+        if self._buffer.startswith(BOM, 1):
+            self._low += len(BOM)
         if self._format == "text":
             self._read_lines(self._text_key)
         elif self._at is not None or self._format == "object":
