@@ -16,7 +16,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 from datetime import timedelta
 from functools import cache
@@ -27,6 +27,7 @@ from urllib.parse import unquote, urlsplit
 from linkmatch_ray.errors import InputError, UsageError
 from linkmatch_ray.io.inputs import MARKER, SUFFIXES, InputFile, Listing
 from linkmatch_ray.io.reader import Changed
+from linkmatch_ray.io.side_by_side import Pool, side_by_side
 from linkmatch_ray.words import shown
 
 if TYPE_CHECKING:
@@ -244,7 +245,7 @@ class ObjectReader(io.RawIOBase):
 
     def __init__(self, file: InputFile, stop: int | None = None) -> None:
         self._file, self._stop = file, file.size if stop is None else min(stop, file.size)
-        self._pool = ThreadPoolExecutor(CHUNKS_AHEAD)
+        self._pool = Pool(CHUNKS_AHEAD)
         self._coming: deque[Future[Any]] = deque()
         self._current = memoryview(b"")
         self._next = self._read = 0  # the first byte that was not asked for, and that was not given
@@ -317,7 +318,7 @@ class ObjectReader(io.RawIOBase):
 
     def close(self) -> None:
         """Ask for nothing more."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.close()
         super().close()
 
 
@@ -325,7 +326,7 @@ class SmallObjects:
     """Small objects of one task, in their order; some are asked for ahead."""
 
     def __init__(self, files: Iterable[InputFile]) -> None:
-        self._pool = ThreadPoolExecutor(SMALL_AHEAD)
+        self._pool = Pool(SMALL_AHEAD)
         self._files = iter(files)
         self._coming: dict[bytes, Future[Any]] = {}
 
@@ -340,7 +341,7 @@ class SmallObjects:
 
     def close(self) -> None:
         """Ask for nothing more."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.close()
 
 
 def examine(name: bytes) -> InputFile:
@@ -395,9 +396,8 @@ def _list(root: str, prefix: str) -> Iterator[dict[str, Any]]:
     def below(folder: str) -> list[Any]:
         return [meta for page in store.list(folder) for meta in page]
 
-    with ThreadPoolExecutor(LISTINGS) as pool:
-        for metas in pool.map(lambda folder: again(below, folder), top["common_prefixes"]):
-            yield from metas
+    for metas in side_by_side(lambda folder: again(below, folder), top["common_prefixes"], LISTINGS):
+        yield from metas
 
 
 def _is_wanted(below: str, listing: Listing) -> bool:

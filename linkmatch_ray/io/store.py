@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
@@ -22,6 +21,7 @@ from linkmatch_ray.io.inputs import path_in
 from linkmatch_ray.io.object_names import is_ours
 from linkmatch_ray.io.objects import Short, again, place_of, store_at
 from linkmatch_ray.io.ours import is_there, open_new, open_ours
+from linkmatch_ray.io.side_by_side import side_by_side
 from linkmatch_ray.words import shown
 
 SCHEMES: Final = ("s3", "gs", "az", "file")
@@ -252,7 +252,4 @@ class _Folder:
 
 def get_all(store: Store, sizes: dict[str, int]) -> Iterable[bytes]:
     """Objects, given their sizes, in the order of their names; some at a time, and few that wait to be taken."""
-    names = sorted(sizes)
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        for low in range(0, len(names), 4 * AT_ONCE):
-            yield from pool.map(lambda name: store.get(name, 0, sizes[name]), names[low : low + 4 * AT_ONCE])
+    return side_by_side(lambda name: store.get(name, 0, sizes[name]), sorted(sizes), AT_ONCE)
