@@ -104,7 +104,9 @@ class Request:
     def _compare(self, incremental: bool, drop_missing: bool) -> None:
         """Take over an earlier job that is the same, or what is the same of it; refuse one that is not."""
         results = self.results
-        if isinstance(results, Directory) and results.next.summary() is not None:  # its last step was interrupted
+        following = results.next if isinstance(results, Directory) else None
+        if isinstance(results, Directory) and following is not None and following.summary() is not None:
+            # the last step of an incremental job was interrupted
             release = results.lock()
             results.adopt_next()
             release()
@@ -120,7 +122,7 @@ class Request:
         if origins is not None and isinstance(results, Directory) and (differs or origins.faults):
             self._refuse_gone(origins.gone, drop_missing)
             self.origins = origins
-            before = results.next.settings()
+            before = {} if results.next is None else results.next.settings()
             self.resumes = before.get("fingerprint") == self.settings["fingerprint"]
             return
         self.resumes = True
