@@ -109,7 +109,7 @@ class Answer:
         Raises:
             Unavailable: it broke off, or nothing came for `SILENCE_SECONDS`.
         """
-        with _said(self.host):
+        with _said(self.host, SILENCE_SECONDS):
             count = self._raw.readinto(view[:READ_BYTES])
             if not count and len(view) and self._raw.length:
                 raise Unavailable("the connection broke off")
@@ -183,7 +183,9 @@ def ask(
         connection = _kept(endpoint) or _Connection(endpoint)
         start = None if isinstance(body, bytes) else body.tell()
         try:
-            with _said(endpoint.authority):
+            with _said(endpoint.authority, CONNECT_SECONDS):
+                connection.connect()
+            with _said(endpoint.authority, SILENCE_SECONDS):
                 return connection.request(method, endpoint.prefix + target, everything, body, length or 0)
         except BaseException as error:
             connection.close()
@@ -209,15 +211,17 @@ class _Connection:
         if proxy and endpoint.secure:
             self._raw.set_tunnel(endpoint.host, endpoint.port)
 
+    def connect(self) -> None:
+        """Be connected, as one that is kept is already."""
+        if self._raw.sock is None:
+            self._raw.connect()
+            assert self._raw.sock is not None
+            self._raw.sock.settimeout(SILENCE_SECONDS)
+
     def request(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | BinaryIO, length: int
     ) -> Answer:
         raw = self._raw
-        if raw.sock is None:
-            with _said(self.endpoint.authority, CONNECT_SECONDS):
-                raw.connect()
-            assert raw.sock is not None
-            raw.sock.settimeout(SILENCE_SECONDS)
         absolute = f"http://{self.endpoint.authority}{target}" if self._by_proxy else target
         raw.putrequest(method, absolute, skip_host=True, skip_accept_encoding=True)
         for name, value in headers.items():
@@ -289,7 +293,7 @@ def _proxy_of(endpoint: Endpoint) -> Endpoint | None:
 
 
 @contextmanager
-def _said(host: str, seconds: float = SILENCE_SECONDS) -> Iterator[None]:
+def _said(host: str, seconds: float) -> Iterator[None]:
     """What goes wrong on a connection, in our words, and whether it can pass with time."""
     try:
         yield
