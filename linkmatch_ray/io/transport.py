@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import http.client
+import io
 import os
 import select
 import socket
@@ -20,6 +21,7 @@ from urllib.parse import quote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from linkmatch_ray import __version__
+from linkmatch_ray.io.traffic import traffic
 from linkmatch_ray.words import shown
 
 CONNECT_SECONDS: Final = 10.0
@@ -31,8 +33,9 @@ SILENCE_SECONDS: Final = 30.0
 READ_BYTES: Final = 1 << 16
 """A body is taken in pieces of this size: what came before it broke off is not asked for again."""
 
-SEND_BYTES: Final = 1 << 20
-"""A body is sent in pieces of this size."""
+SEND_BYTES: Final = 1 << 16
+"""A body is sent in pieces of this size, each within `SILENCE_SECONDS`: the limit of a socket is on all of what it is
+given to send."""
 
 DRAIN_BYTES: Final = 1 << 16
 """An answer of which no more than this is left is read to its end, so that its connection can be used again."""
@@ -111,6 +114,7 @@ class Answer:
         """
         with _said(self.host, SILENCE_SECONDS):
             count = self._raw.readinto(view[:READ_BYTES])
+            traffic.add(count)
             if not count and len(view) and self._raw.length:
                 raise Unavailable("the connection broke off")
         return count
@@ -228,13 +232,11 @@ class _Connection:
             raw.putheader(name, value)
         with suppress(BrokenPipeError, ConnectionResetError):  # it may have answered before it has read all
             raw.endheaders()
-            if isinstance(body, bytes):
-                if body:
-                    raw.send(body)
-            else:
-                while length > 0 and (piece := body.read(min(length, SEND_BYTES))):
-                    raw.send(piece)
-                    length -= len(piece)
+            content = io.BytesIO(body) if isinstance(body, bytes) else body
+            while length > 0 and (piece := content.read(min(length, SEND_BYTES))):
+                raw.send(piece)
+                traffic.add(len(piece))
+                length -= len(piece)
         return Answer(self, raw.getresponse())
 
     def keep(self) -> None:
