@@ -10,11 +10,13 @@ from typing import Final
 REQUIRED: Final = (
     "botocore>=1.36",
     "fastsimdjson>=0.8",
+    "google-auth>=2.40",
     "isal>=1.7",
     "msgspec>=0.20",
     "numpy>=2.1",
     "orjson>=3.10",
     "ray[default]>=2.60,<2.61",
+    "requests>=2.32",
     "rich>=13.9",
     "stringzilla>=5.3",
     "typer>=0.15",
