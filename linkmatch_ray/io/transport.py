@@ -143,6 +143,7 @@ class Answer:
         if self._raw.isclosed() and not self._raw.will_close:
             self._connection.keep()
         else:
+            self._raw.close()
             self._connection.close()
 
     def __enter__(self) -> Answer:
