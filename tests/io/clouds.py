@@ -21,6 +21,23 @@ REPO = Path(__file__).resolve().parent.parent.parent
 ACCOUNTS = {"lakes": "a2V5IG9mIGxha2Vz", "rivers": "a2V5IG9mIHJpdmVycw=="}
 """The accounts that Azurite has, and their keys."""
 
+ODD = (
+    *(b"x%cy" % byte for byte in range(0x20, 0x80) if byte != ord("\\")),
+    *(b"p//b", b"/p/b", b"p/b/", b" p", b"p ", b"p\tb", b"p\nb", b"p\rb", b"~", b"p" * 1024),
+    *(
+        b"a%2Fb",
+        b"100%25.jsonl",
+        b"a%b",
+        b"a%FFb",
+        b"a&amp;b",
+        b"a+b c",
+        "é".encode(),
+        "e\u0301".encode(),
+        "😀".encode(),
+    ),
+)
+"""Names that all must carry; those that a store cannot have are left out."""
+
 
 @contextmanager
 def azurite():
