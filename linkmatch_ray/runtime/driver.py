@@ -151,6 +151,9 @@ class Driver:
         is_stopped: Asked often; once it says yes, `run` ends with `Interrupted`.
         task_seconds: A task that gives nothing for so long is given up.
         max_quarantined: With more entries `run` ends with `JobError`; None for any number.
+
+    Attributes:
+        has_opened: A collector has the place.
     """
 
     def __init__(
@@ -179,7 +182,7 @@ class Driver:
         self._next_unit = 0
         self._held_bytes = 0
         self._commit: Any = None
-        self._opened, self._setbacks = False, 0
+        self.has_opened, self._setbacks = False, 0
         self._durable = self._taken = Key(0, 0, 0)
         self._more = False
         self._end = Key(len(files), 0, 0)
@@ -197,8 +200,7 @@ class Driver:
             self._open()
             self._begin()
             while self._durable < self._end:
-                if self._is_stopped():
-                    raise Interrupted("stopped on request.")
+                self._end_if_stopped()
                 self._admit()
                 self._offer()
                 self._listen()
@@ -214,15 +216,26 @@ class Driver:
         while True:
             if not self._resumes:
                 self._admit()  # the first tasks need not wait until all files are written down
-            self._collector, opening = self._open_collector(self._opened)
+            self._collector, opening = self._open_collector(self.has_opened)
             try:
-                receipt: Receipt = fetch(opening)
+                receipt = self._opened(opening)
             except RayActorError:
                 self._set_back("the collector died")
                 continue
-            self._opened = True
+            self.has_opened = True
             self._read(receipt)
             return receipt
+
+    def _opened(self, opening: Any) -> Receipt:
+        """What a collector says once it is open; a store may keep it waiting."""
+        while not ray.wait([opening], timeout=LISTEN_SECONDS)[0]:
+            self._end_if_stopped()
+        receipt: Receipt = fetch(opening)
+        return receipt
+
+    def _end_if_stopped(self) -> None:
+        if self._is_stopped():
+            raise Interrupted("stopped on request.")
 
     def _read(self, receipt: Receipt) -> None:
         """Learn how far the collector is."""

@@ -1,52 +1,18 @@
 """SIGINT and SIGTERM end every command within two seconds, whatever it waits for, with a message and an exit code."""
 
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
 import time
-from contextlib import closing, contextmanager
-from threading import Event, Thread
 
 import pytest
+
+from tests.silent import LARGE, silent
 
 SECONDS_MAX = 2.0
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 BOTH = pytest.mark.parametrize("sent", list(CODES), ids=lambda number: number.name)
-
-LARGE = (
-    b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\nAccept-Ranges: bytes\r\n"
-    b'ETag: "a"\r\nLast-Modified: Wed, 01 Jan 2025 00:00:00 GMT\r\n\r\n'
-)
-
-
-@contextmanager
-def server(*, head=None):
-    """Takes every connection and answers nothing, but for `head` to a HEAD; gives its port, and what is set once a
-    request came that has no answer."""
-    asked = Event()
-
-    def serve(connection):
-        with connection, closing(connection.makefile("rb")) as requests:
-            while line := requests.readline():
-                while requests.readline().strip():
-                    pass
-                if head is not None and line.startswith(b"HEAD "):
-                    connection.sendall(head)
-                else:
-                    asked.set()
-
-    def accept():
-        while True:
-            try:
-                Thread(target=serve, args=listening.accept()[:1], daemon=True).start()
-            except OSError:  # closed
-                return
-
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        Thread(target=accept, daemon=True).start()
-        yield listening.getsockname()[1], asked
 
 
 @pytest.fixture
@@ -104,7 +70,7 @@ AT_A_STORE = {
 def test_while_a_server_does_not_answer(waiting, start):
     """The signal comes when a request was made, which a server took and never answers."""
     sent = list(CODES)[list(AT_A_STORE).index(waiting) % 2]
-    with server() as (port, asked):
+    with silent() as (port, asked):
         http = f"http://127.0.0.1:{port}"
         store = {"AWS_ENDPOINT_URL": http, "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_REGION": "c"}
         arguments = [argument.format(http=http) for argument in AT_A_STORE[waiting]]
@@ -118,7 +84,7 @@ def test_while_a_server_does_not_answer(waiting, start):
 @BOTH
 def test_while_large_objects_are_looked_at(sent, start):
     """As the plan is made, in a job that has begun: the thread of the job waits, and so do those that ask."""
-    with server(head=LARGE) as (port, asked):
+    with silent(LARGE) as (port, asked):
         process = start("-m", "linkmatch_ray", "submit", f"http://127.0.0.1:{port}/a.jsonl", "-r", "r.json")
         assert asked.wait(60), process.communicate(timeout=30)
         assert "To resume:" in assert_ends(process, sent)
