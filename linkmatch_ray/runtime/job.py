@@ -75,6 +75,7 @@ class Job:
         self.directory = self._results.path if isinstance(self._results, Directory) else str(self._results)
         self._stop = threading.Event()
         self._done = threading.Event()
+        self._doing = "starting Ray"
         self._driver: Driver | None = None
         self._collector: Any = None
         self._summary = request.finished
@@ -88,7 +89,7 @@ class Job:
         """How far it is."""
         if self._driver is not None:
             return self._driver.progress
-        return Progress(files=len(self._request.files))
+        return Progress(files=len(self._request.files), doing=self._doing)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the end, at most `timeout` seconds; returns whether it has ended, well or not."""
@@ -134,7 +135,7 @@ class Job:
         is_ready = False
         try:
             ray = unless_stopped(session.ready, self._stop)
-            is_ready = True
+            is_ready, self._doing = True, "looking at the inputs"
             if session.joins:
                 unless_stopped(lambda: refuse_unfit(ray, request.files), self._stop)
             matching = time.time()
