@@ -99,12 +99,6 @@ def install() -> None:
             signal.signal(number, _on_signal)
 
 
-def handle() -> None:
-    """See again that SIGTERM comes here. When Ray starts, it puts a handler before ours, which prints a stack."""
-    if signal.getsignal(signal.SIGTERM) is _on_signal:
-        signal.signal(signal.SIGTERM, _on_signal)
-
-
 def _on_signal(number: int, _: FrameType | None) -> None:
     if _ending.told is not None:
         return

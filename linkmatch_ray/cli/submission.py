@@ -170,7 +170,6 @@ class Submission:
         copier = _Copier(job, copy) if copy is not None else None
         with progress_display(show) as display:
             while not job.wait(POLL_SECONDS):
-                signals.handle()
                 progress = job.progress()
                 display(progress)
                 if copier is not None:

@@ -237,7 +237,8 @@ def submit(
             earlier job wrote stays as it is.
         drop_missing: Remove the results of files that are gone.
         unit_bytes, part_bytes: Input of one task, and of one part of its result, in bytes, about.
-        task_seconds: A task that gives nothing for so long is tried elsewhere, and its file given up after three times.
+        task_seconds: A task that gives nothing, and gets no byte of a server, for so long is tried elsewhere, and its
+            file given up after three times.
         max_quarantined: With more entries than that the job stops, before it is complete; None for any number.
         session: A Ray that is being started, or what starts one when it is needed; None to use the one of this
             program, or else an own one.
