@@ -137,8 +137,14 @@ class Request:
                 " Put them back, or remove their results with --drop-missing."
             )
 
-    def details(self, counts: Counts, started: float, matching: float, workers: int, units: int) -> dict[str, Any]:
-        """The part of the summary that the collector cannot know."""
+    def details(
+        self, counts: Counts, started: time.struct_time, began: float, matching: float, workers: int, units: int
+    ) -> dict[str, Any]:
+        """The part of the summary that the collector cannot know.
+
+        Args:
+            started: The date. `began` and `matching` are times of the monotonic clock, which nobody can set.
+        """
         import ray
 
         return {
@@ -152,9 +158,9 @@ class Request:
             "files_taken_over": 0 if self.origins is None else self.origins.files,
             "units": units,
             "workers": workers,
-            "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(started)),
-            "seconds": round(time.time() - started, 3),
-            "matching_seconds": round(time.time() - matching, 3),
+            "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", started),
+            "seconds": round(time.monotonic() - began, 3),
+            "matching_seconds": round(time.monotonic() - matching, 3),
             "versions": {
                 "linkmatch_ray": __version__,
                 "ray": ray.__version__,
@@ -171,12 +177,9 @@ def _plan_of(results: Results, text: str) -> PlanOptions:
         JobError: no job is planned so.
     """
     try:
-        plan = msgspec.json.decode(text, type=PlanOptions)
-    except (ValueError, RecursionError):
+        return msgspec.json.decode(text, type=PlanOptions)
+    except (ValueError, RecursionError, UsageError):
         raise damaged(f"{results}/{LEDGER}", "its plan is none") from None
-    if min(plan.unit_bytes, plan.part_bytes) <= 0:
-        raise damaged(f"{results}/{LEDGER}", "its plan has no bytes")
-    return plan
 
 
 def _what_differs(

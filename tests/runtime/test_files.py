@@ -81,7 +81,7 @@ def matched_parts(paths, options=None, between=None, plan=None):
     bodies = []
     if between is not None:
         between(0)
-    for unit in make_plan(files, options, plan).units:
+    for unit in make_plan(files, options, plan).units():
         packed = pack_files(files[unit.first : unit.stop])
         for each in match_unit(unit, packed, RESTRICTIONS.index, settings):
             if isinstance(each, PartHeader):
