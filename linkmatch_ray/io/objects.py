@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from linkmatch_ray.errors import InputError, UsageError
-from linkmatch_ray.io.inputs import MARKER, SUFFIXES, InputFile, Listing
+from linkmatch_ray.io.inputs import MARKER, SUFFIXES, InputFile, Listing, object_file
 from linkmatch_ray.io.reader import Changed
 from linkmatch_ray.words import shown
 
@@ -227,8 +227,8 @@ def _stream(file: InputFile, start: int) -> Iterator[Any]:
 
 
 def _fingerprint(meta: Any) -> tuple[int, int, str | None]:
-    seconds = meta["last_modified"].timestamp()
-    return meta["size"], round(seconds) * 1_000_000_000, meta["e_tag"]
+    found = _as_file("", meta)
+    return found.size, found.mtime_ns, found.etag
 
 
 class ObjectReader(io.RawIOBase):
@@ -425,6 +425,6 @@ def _pattern(path: str) -> Any:
 
 
 def _as_file(root: str, meta: dict[str, Any]) -> InputFile:
-    size, mtime_ns, etag = _fingerprint(meta)
     url = f"{root}/{meta['path']}".encode()
-    return InputFile(url, url, size, mtime_ns, 0, None, etag)
+    mtime_ns = round(meta["last_modified"].timestamp()) * 1_000_000_000
+    return object_file(url, url, meta["size"], mtime_ns, meta["e_tag"])

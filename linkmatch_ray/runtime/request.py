@@ -111,7 +111,7 @@ class Request:
             raise JobChanged(_what_differs(results, differs, before, self.settings, origins))
         self.job_id = before["job_id"]
         self.plan = _plan_of(results, before["plan"])
-        if origins is not None and isinstance(results, Directory) and (differs or origins.faults):
+        if origins is not None and isinstance(results, Directory) and (differs or origins.faults or origins.unproven):
             self._refuse_gone(origins.gone, drop_missing)
             self.origins = origins
             before = results.next.settings()
