@@ -91,7 +91,10 @@ def test_listing(endpoint):
     ("url", "message"),
     [
         ("https://me:pw@example.org/x.json", "https://example.org/x.json: has credentials"),
-        ("https://example.org/x.json?X-Amz-Signature=abc", "https://example.org/x.json: has credentials or a signature"),
+        (
+            "https://example.org/x.json?X-Amz-Signature=abc",
+            "https://example.org/x.json: has credentials or a signature",
+        ),
         ("https://example.org/x.json?page=2", "https://example.org/x.json: has a query"),
         ("s3://", "no bucket"),
         ("az://account", "ACCOUNT/BUCKET"),
@@ -204,7 +207,7 @@ def test_a_store_that_stays_down(endpoint, moto, monkeypatch):
     (file,) = list_inputs(["s3://lake/in/a.jsonl"]).files
     with unreliable(moto, 1, ["503"], rate=1) as port:
         endpoint(port)
-        with ObjectReader(file) as reader, pytest.raises(OSError, match="the store failed 6 times"):
+        with ObjectReader(file) as reader, pytest.raises(OSError, match="the store says HTTP status 503, 6 times"):
             reader.read()
 
 
