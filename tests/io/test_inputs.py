@@ -4,6 +4,8 @@ import json
 import os
 from contextlib import closing
 from datetime import UTC, datetime
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
@@ -18,6 +20,7 @@ from linkmatch_ray.io.results import results_at
 from linkmatch_ray.io.summary import read_summary
 from linkmatch_ray.io.verify import Checked, verify
 from linkmatch_ray.runtime.plan import PlanOptions
+from tests.io.objects import serving
 from tests.runtime.jobs import DETAILS, LIST
 from tests.runtime.whole import submit
 
@@ -93,8 +96,36 @@ def test_an_object_of_a_size_that_none_has(size):
     assert unpack_files(pack_files([file])) == [file]
 
 
+class OfAnotherTime(BaseHTTPRequestHandler):
+    """Gives a file without an ETag, and a date as its name says."""
+
+    def do_GET(self):  # noqa: N802 - the name that the server asks for
+        year, content = int(self.path[1:5]), b'{"data":"a"}\n'
+        self.send_response(200)
+        self.send_header("Last-Modified", format_datetime(datetime(year, 1, 1, tzinfo=UTC), usegmt=True))
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(content)
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def log_message(self, *args):
+        pass
+
+
+def test_objects_of_any_year_are_read():
+    """And not taken for changed."""
+    with serving(OfAnotherTime) as port:
+        for year in (1000, *YEARS, 9999):
+            (file,) = list_inputs([f"http://127.0.0.1:{port}/{year}.jsonl"]).files
+            assert unpack_files(pack_files([file])) == [file]
+            with open_input(file) as reader:
+                assert reader.read(100) == b'{"data":"a"}\n'
+
+
 def test_an_object_of_any_date():
-    for date in YEARS.values():
+    for date in (*YEARS.values(), 253_402_300_799 * SECOND):
         file = object_file(b"s3://b/k", b"s3://b/k", 7, date, '"e"')
         assert file.fault is None
         assert unpack_files(pack_files([file])) == [file]
