@@ -99,7 +99,7 @@ def test_an_object_of_a_size_that_none_has(size):
 class OfAnotherTime(BaseHTTPRequestHandler):
     """Gives a file without an ETag, and a date as its name says."""
 
-    def do_GET(self):  # noqa: N802 - the name that the server asks for
+    def do_GET(self):
         year, content = int(self.path[1:5]), b'{"data":"a"}\n'
         self.send_response(200)
         self.send_header("Last-Modified", format_datetime(datetime(year, 1, 1, tzinfo=UTC), usegmt=True))
@@ -122,6 +122,23 @@ def test_objects_of_any_year_are_read():
             assert unpack_files(pack_files([file])) == [file]
             with open_input(file) as reader:
                 assert reader.read(100) == b'{"data":"a"}\n'
+
+
+class OfAnotherSize(OfAnotherTime):
+    """Claims the length that its name says."""
+
+    def do_HEAD(self):
+        self.send_response(200)
+        self.send_header("Content-Length", self.path[1:].partition(".")[0])
+        self.end_headers()
+
+
+def test_an_object_that_claims_to_be_huge():
+    """Is faulty, and its size is named."""
+    with serving(OfAnotherSize) as port:
+        for size in (SIZE_MAX + 1, 1 << 60, (1 << 63) - 1):
+            (file,) = list_inputs([f"http://127.0.0.1:{port}/{size}.jsonl"]).files
+            assert file.fault.startswith(f"{size:,} bytes: larger than")
 
 
 def test_an_object_of_any_date():
