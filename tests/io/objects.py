@@ -2,6 +2,7 @@
 
 import http.client
 import random
+import ssl
 import time
 import urllib.request
 from contextlib import contextmanager
@@ -14,10 +15,15 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "an-id", "AWS_SECRET_ACCESS_KEY": "a-secret"
 
 
 @contextmanager
-def serving(handler):
-    """An HTTP server in a thread; gives its port."""
+def serving(handler, certificate=None):
+    """An HTTP server in a thread, with TLS if it has a certificate; gives its port."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.handle_error = lambda *_: None  # a client that hangs up at the certificate
     thread = Thread(target=server.serve_forever, args=(0.02,), daemon=True)  # it ends as soon
     thread.start()
     try:
