@@ -1,0 +1,182 @@
+"""Listings that lie: what cannot be believed is an error that says so, and what is odd about one key is an entry.
+
+Below `p/` there are the keys `a.json` and `b.json`; the table is how a listing tells of them, and what comes of it.
+"""
+
+import re
+from itertools import count
+
+import pytest
+
+from linkmatch_ray import MatchOptions
+from linkmatch_ray.errors import LinkmatchError
+from linkmatch_ray.io.inputs import list_inputs
+from linkmatch_ray.runtime.plan import PlanOptions, make_plan
+from tests.io.hostile import AGAIN, CLOSE, HOLD, answer, ended, serving
+from tests.io.hostile_s3 import Bucket, page
+from tests.runtime import whole
+
+pytestmark = pytest.mark.usefixtures("impatient")
+
+A, B = b"p/a.json", b"p/b.json"
+CONTENT = b'{"data":"a"}\n'
+SIZE = len(CONTENT)
+BOTH = {A: SIZE, B: SIZE}
+GOOD = page(BOTH)
+BOMB = (
+    "<!DOCTYPE x [<!ENTITY a0 'ha'>"
+    + "".join(f"<!ENTITY a{n + 1} '{f'&a{n};' * 10}'>" for n in range(12))
+    + "]><ListBucketResult><Name>&a12;</Name></ListBucketResult>"
+)
+OUTSIDE = "<!DOCTYPE x [<!ENTITY a SYSTEM 'file:///etc/passwd'>]><ListBucketResult><Name>&a;</Name></ListBucketResult>"
+
+
+@pytest.fixture
+def bucket(s3_at):
+    """A bucket, and the server before it."""
+    bucket = Bucket({A: CONTENT, B: CONTENT})
+    with serving(bucket) as server:
+        s3_at(server)
+        bucket.server = server
+        yield bucket
+
+
+def ever(body):
+    return lambda asked: body
+
+
+def tokens(*keys):
+    """Ever new tokens, and the same keys each time."""
+    numbers = count()
+    return lambda asked: page(dict.fromkeys(keys, SIZE), token=f"t{next(numbers)}")
+
+
+def folders():
+    """Each folder has a folder."""
+    return lambda asked: page({}, [asked["prefix"] + b"x/"] if "delimiter" in asked else [], url=False)
+
+
+def without_end():
+    yield answer(200, b"<ListBucketResult>", {"Content-Length": None})
+    while True:
+        yield b"<Contents><Key>p/a.json</Key></Contents>" * 20_000
+
+
+def replaced(old, new):
+    assert old in GOOD
+    return GOOD.replace(old, new)
+
+
+LIES = {
+    "is truncated, without a token": (ever(page(BOTH, truncated=True)), "token", 1),
+    "is truncated, with an empty token": (ever(page(BOTH, token="")), "token", 1),
+    "repeats its token": (ever(page(BOTH, token="t")), "repeat|again|token", 2),
+    "repeats its keys": (tokens(A, B), "repeat|again|twice", 3),
+    "repeats empty pages": (ever(page({}, token="t")), "repeat|again|token", 2),
+    "has empty pages without end": (tokens(), "empty|nothing new|end", 10_000),
+    "has a key twice": (ever(page([(A, SIZE), (A, SIZE), (B, SIZE)])), [A, B], 1),
+    "has no order": (ever(page({B: SIZE, A: SIZE})), [A, B], 1),
+    "has a key outside of the prefix": (ever(page({A: SIZE, b"q/x.json": SIZE})), "q/x.json", 1),
+    "has a key of a part of the prefix": (ever(page({A: SIZE, b"p": SIZE})), "outside|not below", 1),
+    "has a folder outside of the prefix": (ever(page(BOTH, [b"q/"])), "q/", 1),
+    "has its prefix as a folder": (ever(page(BOTH, [b"p/"])), "p/", 2),
+    "has a folder in each folder": (folders(), "no such object", 3),
+    "has an empty key": (ever(page({A: SIZE, b"": SIZE})), "without a name|no name|no key|outside|key", 1),
+    "has no key": (ever(replaced(b"<Key>p/a.json</Key>", b"")), "no key|without a name|no name|key", 1),
+    "is HTML": (ever(b"<!DOCTYPE html><html><body>Sign in</body></html>"), "no ListBucketResult", 1),
+    "is HTML without a doctype": (ever(b"<html><body>Sign in</body></html>"), "no ListBucketResult", 1),
+    "is JSON": (ever(b'{"objects": []}'), "no ListBucketResult", 1),
+    "is empty": (ever(b""), "no ListBucketResult|empty", 6),
+    "is NULs": (ever(b"\0" * 1000), "no ListBucketResult", 1),
+    "is an error": (ever(b"<Error><Code>NoSuchThing</Code></Error>"), "NoSuchThing", 1),
+    "is an error that passes": (ever(b"<Error><Code>SlowDown</Code></Error>"), "SlowDown, 6 times", AGAIN),
+    "is cut off": (ever(GOOD[:-40]), "cut off.*6 times", AGAIN),
+    "breaks off": (lambda asked: [answer(200, GOOD)[:-40], CLOSE], "broke off, 6 times|cut off", AGAIN),
+    "stops": (lambda asked: [answer(200, GOOD)[:-40], HOLD], "gave nothing for .* 6 times", AGAIN),
+    "never ends": (lambda asked: without_end(), "MB|too large|longer", 1),
+    "is very deep": (ever(b"<ListBucketResult>" + b"<a>" * 200_000 + b"</a>" * 200_000), "ListBucketResult|cut", 6),
+    "is a bomb": (ever(BOMB.encode()), "no ListBucketResult", 1),
+    "is a bomb in UTF-16": (ever(BOMB.encode("utf-16")), "ListBucketResult", 6),
+    "reads a file": (ever(OUTSIDE.encode()), "no ListBucketResult", 1),
+    "reads a file in UTF-16": (ever(OUTSIDE.encode("utf-16")), "ListBucketResult", 6),
+    "is another document": (ever(b"<ListAllMyBucketsResult/>"), "no ListBucketResult", 1),
+    "does not say whether it is all": (ever(replaced(b"<IsTruncated>false</IsTruncated>", b"")), "all|IsTruncated", 1),
+    "says it in words": (ever(replaced(b">false<", b">perhaps<")), "all|IsTruncated|perhaps", 1),
+    "403": (lambda asked: [answer(403)], "refuses access", 1),
+    "404": (lambda asked: [answer(404)], "no such", 1),
+    "503": (lambda asked: [answer(503)], "503, 6 times", AGAIN),
+    "has a date in 2400": (ever(page(BOTH, date="2400-01-01T00:00:00.000Z")), [A, B], 1),
+    "has a date in words": (ever(page(BOTH, date="yesterday")), [A, B], 1),
+    "has a date of 1,000 digits": (ever(page(BOTH, date="9" * 1000)), [A, B], 1),
+    "has a 13th month": (ever(page(BOTH, date="2026-13-01T00:00:00.000Z")), [A, B], 1),
+    "has no date": (ever(page(BOTH, date="")), [A, B], 1),
+}
+
+
+def listed():
+    """The keys that are listed, or what is said instead."""
+    try:
+        listing = list_inputs(["s3://lake/p/"])
+    except LinkmatchError as error:
+        return str(error)
+    assert all(file.fault is None and abs(file.mtime_ns) < 1 << 63 for file in listing.files)
+    return [file.name.removeprefix(b"s3://lake/") for file in listing.files]
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_what_a_listing_gives(bucket, name):
+    """Its keys, or what is wrong with it; asked for again only if that can help."""
+    bucket.lie, wanted, asked = LIES[name]
+    found = ended(listed)
+    if isinstance(wanted, str):
+        assert isinstance(found, str), "it was believed"
+        assert re.match(f"s3://lake/p/: .*({wanted})", found), found
+        assert len(found) < 1000
+        assert "root:" not in found
+    else:
+        assert found == wanted
+    assert len(bucket.server.requests) <= asked
+    assert asked != AGAIN or len(bucket.server.requests) == AGAIN
+
+
+SIZES = {
+    "2^50 + 1": ((1 << 50) + 1, "1,125,899,906,842,625"),
+    "2^60": (1 << 60, "1,152,921,504,606,846,976"),
+    "2^63": (1 << 63, "9,223,372,036,854,775,808|size"),
+    "10^1000": (10**1000, "size"),
+    "negative": (-1, "size"),
+    "in words": ("ten", "size"),
+    "a fraction": ("1.5", "size"),
+    "with an exponent": ("1e3", "size"),
+    "with an underscore": ("1_0", "size"),
+    "in Arabic digits": ("١٣", "size"),
+    "empty": ("", "size"),
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_a_size_that_cannot_be(bucket, name, tmp_path):
+    """It is an entry that says so, the other key is matched, and the plan does not grow with it."""
+    size, said = SIZES[name]
+    bucket.lie = ever(page({A: size, B: SIZE}))
+    listing = ended(list_inputs, ["s3://lake/p/"])
+    first, second = listing.files
+    assert (first.name, second.name) == (b"s3://lake/" + A, b"s3://lake/" + B)
+    assert re.search(said, first.fault), first
+    assert second.fault is None
+    assert len(make_plan(listing.files, MatchOptions(), PlanOptions()).units) == 1
+    summary = ended(whole.submit, "s3://lake/p/", tmp_path / "out", MatchOptions(), PlanOptions())
+    assert (summary["totals"]["matched"], summary["totals"]["entries"]) == (1, 1)
+    quarantine = (tmp_path / "out" / "quarantine.jsonl").read_text()
+    assert '"reason":"unreadable"' in quarantine
+    assert re.search(said, quarantine)
+    assert "s3://lake/p/a.json" in quarantine
+
+
+def test_a_size_that_an_object_does_not_have(bucket, tmp_path):
+    """The listing says more, or less, than there is: the object is `changed`, and the other one is matched."""
+    for size in (SIZE - 1, SIZE + 1, 1 << 49):
+        bucket.lie = ever(page({A: size, B: SIZE}))
+        summary = ended(whole.submit, "s3://lake/p/", tmp_path / str(size), MatchOptions(), PlanOptions())
+        assert (summary["totals"]["matched"], summary["totals"]["entries"]) == (1, 1)
+        assert '"reason":"changed"' in (tmp_path / str(size) / "quarantine.jsonl").read_text()
