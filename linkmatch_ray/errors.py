@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from linkmatch_ray.words import printable
+from linkmatch_ray.words import printable, without_secrets
 
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
@@ -32,7 +32,7 @@ class LinkmatchError(Exception):
     exit_code: int = EXIT_FAILED
 
     def __init__(self, message: str) -> None:
-        super().__init__(printable(message))  # a worker that raises what Ray cannot encode dies
+        super().__init__(printable(without_secrets(message)))  # a worker that raises what Ray cannot encode dies
 
 
 class UsageError(LinkmatchError):

@@ -23,6 +23,16 @@ SHOWN_MAX: Final = 1000
 _HARMLESS: Final = ("Zs", "Co")
 """Python calls these categories not printable: spaces such as U+3000, and characters for private use."""
 
+SECRET_PARAMETERS: Final = (
+    r"X-Amz-(?:Signature|Credential|Security-Token)|X-Goog-(?:Signature|Credential)|Signature|AWSAccessKeyId"
+    r"|GoogleAccessId|sig|(?:[\w-]*[_-])?(?:token|secret|password|passwd|api[_-]?key)"
+)
+"""What signed URLs call their secrets, as a regular expression in any case."""
+
+_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"']*")
+_USER: Final = re.compile(r"(?<=://)(?:[^/@:]*:(?![0-9]{1,5}(?:[/?#]|$))[^@]*|[^/@]*)@")
+_PARAMETER: Final = re.compile(rf"(?i)([?&](?:{SECRET_PARAMETERS})=)[^&#]*")
+
 _UNDECODED: Final = range(0xDC80, 0xDD00)
 """The code points that stand for bytes that are not UTF-8 (`surrogateescape`), from 0x80 to 0xff."""
 
@@ -30,6 +40,7 @@ _UNDECODED: Final = range(0xDC80, 0xDD00)
 def shown(outside: object, limit: int = SHOWN_MAX) -> str:
     """One line of printable text, of at most `limit` characters before they are escaped."""
     text = outside.decode("utf-8", "surrogateescape") if isinstance(outside, bytes) else str(outside)
+    text = without_secrets(text)
     cut = text[:limit] + "…" if len(text) > limit else text
     return re.sub(r"[^ -~]", _escaped, cut)
 
@@ -37,6 +48,11 @@ def shown(outside: object, limit: int = SHOWN_MAX) -> str:
 def printable(text: str) -> str:
     """A text of several lines without any other character that is not printable. A JSON text keeps its value."""
     return re.sub(r"[^ -~\n]", _escaped, text)
+
+
+def without_secrets(text: str) -> str:
+    """A text whose URLs have no user, password, signature or token any more."""
+    return _URL.sub(lambda url: _PARAMETER.sub(r"\1…", _USER.sub("…@", url[0])), text)
 
 
 def is_text(word: str) -> bool:

@@ -10,12 +10,12 @@ import io
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any, Final
 
 from linkmatch_ray.errors import JobError
+from linkmatch_ray.io.side_by_side import side_by_side
 from linkmatch_ray.io.store import AT_ONCE, Store, store_of
 
 OBJECT_BYTES: Final = 64 << 20
@@ -173,8 +173,8 @@ class Concatenation:
                 lines.append(chunk.read() if isinstance(chunk, Staged) else chunk)
         if lines:
             make(sum(map(len, lines)), put, lines)
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(lambda job: job[0](*job[1:]), jobs))
+        for _ in side_by_side(lambda job: job[0](*job[1:]), jobs, AT_ONCE):
+            pass
         self._tiles.tiles += made
         self._pending, self.unsynced = [], 0
 

@@ -8,11 +8,11 @@ from importlib.util import find_spec
 from typing import Final
 
 REQUIRED: Final = (
+    "botocore>=1.36",
     "fastsimdjson>=0.8",
     "isal>=1.7",
     "msgspec>=0.20",
     "numpy>=2.1",
-    "obstore>=0.9",
     "orjson>=3.10",
     "ray[default]>=2.60,<2.61",
     "rich>=13.9",

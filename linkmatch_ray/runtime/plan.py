@@ -6,7 +6,6 @@ A job that resumes makes the same plan again.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -18,6 +17,7 @@ from linkmatch_ray.errors import UsageError
 from linkmatch_ray.io.earlier import Origins
 from linkmatch_ray.io.inputs import InputFile
 from linkmatch_ray.io.reader import Changed, open_input
+from linkmatch_ray.io.side_by_side import side_by_side
 
 UNIT_BYTES: Final = 64 << 20
 """How much one task reads, about. A task costs 2 ms of driver and raylet, and some 60 ms at 0.5 GB/s a core."""
@@ -140,9 +140,8 @@ def make_plan(files: list[InputFile], options: MatchOptions, how: PlanOptions, o
 def _cuttable(files: list[InputFile], options: MatchOptions, unit_bytes: int) -> set[int]:
     """Which of the large files can be cut at newlines. Looked at several at a time: each may be far away."""
     large = [number for number, file in enumerate(files) if file.size > unit_bytes]
-    with ThreadPoolExecutor(SNIFFS) as pool:
-        found = pool.map(lambda number: _is_lines(files[number], options), large)
-        return {number for number, is_lines in zip(large, found, strict=True) if is_lines}
+    found = side_by_side(lambda number: _is_lines(files[number], options), large, SNIFFS)
+    return {number for number, is_lines in zip(large, found, strict=True) if is_lines}
 
 
 def _is_lines(file: InputFile, options: MatchOptions) -> bool:
