@@ -91,7 +91,10 @@ def test_listing(endpoint):
     ("url", "message"),
     [
         ("https://me:pw@example.org/x.json", "https://example.org/x.json: has credentials"),
-        ("https://example.org/x.json?X-Amz-Signature=abc", "https://example.org/x.json: has credentials or a signature"),
+        (
+            "https://example.org/x.json?X-Amz-Signature=abc",
+            "https://example.org/x.json: has credentials or a signature",
+        ),
         ("https://example.org/x.json?page=2", "https://example.org/x.json: has a query"),
         ("s3://", "no bucket"),
         ("az://account", "ACCOUNT/BUCKET"),
