@@ -21,6 +21,9 @@ from linkmatch_ray.words import shown
 GC_OBJECTS: Final = 100_000
 """Garbage is looked for this often. A list of many files is none, and takes half as long again at every 700."""
 
+FOREIGN_SHOWN: Final = 5
+"""How many things that are not the job's `verify` names."""
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
@@ -336,7 +339,8 @@ def doctor(
 def verify(directory: o.ResultDirectory, verbose: o.Verbose = False) -> None:
     """Read a result directory anew, and say whether outputs, ledger, report and summary agree.
 
-    A flipped byte, a line that is gone or twice, a count that is off: each is named, and the exit code is 1.
+    A flipped byte, a line that is gone or twice, a count that is off: each is named, and the exit code is 1. What
+    others have put there is named too, and is no difference.
     """
     with reporting(verbose):
         from linkmatch_ray.cli.output import plural, size
@@ -348,6 +352,10 @@ def verify(directory: o.ResultDirectory, verbose: o.Verbose = False) -> None:
         for problem in problems_of(results_at(directory), checked):
             print(f"{shown(directory)}: {shown(problem)}")
             found += 1
+        if foreign := checked.foreign:
+            names = ", ".join(map(shown, foreign[:FOREIGN_SHOWN]))
+            more = f" and {len(foreign) - FOREIGN_SHOWN:,} more" if len(foreign) > FOREIGN_SHOWN else ""
+            print(f"{shown(directory)}: not the job's, and left alone: {names}{more}")
         if found:
             print(f"{plural(found, 'difference')}: these results must not be relied on.")
             raise typer.Exit(EXIT_FAILED)
@@ -355,7 +363,7 @@ def verify(directory: o.ResultDirectory, verbose: o.Verbose = False) -> None:
 
 
 def main() -> None:
-    """Entry point of the console script."""
+    """Run the command."""
     gc.set_threshold(GC_OBJECTS)
     printer.install()
     app(prog_name="linkmatch-ray")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import tempfile
 import threading
 import time
@@ -14,10 +13,11 @@ from typing import Any, BinaryIO, Final
 import msgspec
 
 from linkmatch_ray.errors import UsageError
-from linkmatch_ray.io.concatenation import STAGING, Concatenation, ConcatenationReader, Tiles
-from linkmatch_ray.io.inputs import MARKER, InputFile
+from linkmatch_ray.io.concatenation import Concatenation, ConcatenationReader, Tiles
+from linkmatch_ray.io.inputs import InputFile
 from linkmatch_ray.io.ledger import Ledger
-from linkmatch_ray.io.ledger_log import LoggedLedger, Writer, new_writer
+from linkmatch_ray.io.ledger_log import LoggedLedger, Writer, new_writer, records_at
+from linkmatch_ray.io.object_names import CANCEL, LOCK, STAGING, folder_of, is_ours, is_staged, part_of
 from linkmatch_ray.io.results import (
     LEDGER,
     OUTPUTS,
@@ -42,8 +42,6 @@ ASK_SECONDS: Final = 1.0
 
 _POLL_SECONDS: Final = 0.5
 _READ_BYTES: Final = 1 << 20
-_LOCK: Final = MARKER.decode()
-_CANCEL: Final = "linkmatch.cancel"
 
 
 class Held(msgspec.Struct):
@@ -62,6 +60,7 @@ class Bucket(Results):
         self._url = url.rstrip("/")
         self._store = store_of(self._url)
         self._writer = new_writer()
+        self._number: int | None = None  # of this writer, once it is one
         self._asked, self._asked_at = False, 0.0
 
     def __str__(self) -> str:
@@ -80,14 +79,29 @@ class Bucket(Results):
     def open(self, name: str) -> BinaryIO:
         """As `Results`."""
         if name in OUTPUTS:
-            return io.BufferedReader(ConcatenationReader(Tiles(self._store, _folder_of(name))), _READ_BYTES)
+            return io.BufferedReader(ConcatenationReader(self._tiles(name)), _READ_BYTES)
         with suppress(FileNotFoundError):
             return io.BytesIO(self._store.get(name))
         return io.BytesIO()
 
     def strays(self) -> list[str]:
         """Objects among those of the outputs that do not belong to them."""
-        return [name for output in OUTPUTS for name in Tiles(self._store, _folder_of(output)).strays]
+        return [name for output in OUTPUTS for name in self._tiles(output).strays]
+
+    def foreign(self) -> list[str]:
+        """As `Results`. A part whose writer has no record in the ledger is none either."""
+        names, writers = self._store.list(""), self._writers()
+        parts = {name: part_of(name) for name in names}
+        known = [name for name, part in parts.items() if is_ours(name) and (part is None or part.writer < writers)]
+        return [f"{self}/{name}" for name in sorted(names.keys() - known)]
+
+    def _tiles(self, output: str) -> Tiles:
+        sizes = self._store.list(folder_of(output))  # before the ledger: a writer has its record before its first part
+        return Tiles(self._store, sizes, self._writers())
+
+    def _writers(self) -> int:
+        """The numbers of all writers, up to this one if it is one, are below this."""
+        return len(records_at(self._store)) if self._number is None else self._number + 1
 
     def summary(self) -> dict[str, Any] | None:
         """As `Results`."""
@@ -102,13 +116,13 @@ class Bucket(Results):
 
     def ask_to_stop(self) -> None:
         """As `Results`."""
-        self._store.put(_CANCEL, b"")
+        self._store.put(CANCEL, b"")
 
     def is_asked_to_stop(self) -> bool:
         """As `Results`; the store is asked once in a while."""
         if time.monotonic() - self._asked_at > ASK_SECONDS:
             with suppress(OSError):
-                self._asked = self._exists(_CANCEL)
+                self._asked = self._exists(CANCEL)
             self._asked_at = time.monotonic()
         return self._asked
 
@@ -121,7 +135,7 @@ class Bucket(Results):
 
     def _held(self) -> Held:
         try:
-            return msgspec.json.decode(self._store.get(_LOCK), type=Held)
+            return msgspec.json.decode(self._store.get(LOCK), type=Held)
         except (FileNotFoundError, msgspec.MsgspecError, RecursionError):  # it keeps nobody out, so it may be garbage
             return Held(None, 0)
 
@@ -139,19 +153,19 @@ class Bucket(Results):
 
     def prepare(self) -> None:
         """As `Results`. The lock is made, by which the place is known: tasks may write there before it is held."""
-        if self._exists(_LOCK):
+        if self._exists(LOCK):
             return
         if not self._store.is_empty():
             raise UsageError(f"{shown(self)}: has objects in it and is no place of results. Name another URL with -o.")
         with suppress(FileExistsError):
-            self._store.create(_LOCK, msgspec.json.encode(Held(None, 0)))
+            self._store.create(LOCK, msgspec.json.encode(Held(None, 0)))
 
     def lock(self) -> Callable[[], None]:
         """As `Results`. The records of the ledger are what keeps others out; this tells them before they try."""
         held = self._held()
         if held.writer is not None and self._lives(held):
             raise in_use(self, str(held.writer))
-        self._store.delete([_CANCEL])
+        self._store.delete([CANCEL])
         beating = threading.Event()
         self._beat(0)
 
@@ -169,14 +183,14 @@ class Bucket(Results):
             beating.set()
             thread.join()
             with suppress(OSError):  # then it is seen by its silence
-                self._store.delete([_CANCEL])
+                self._store.delete([CANCEL])
                 if self._held().writer == self._writer:
-                    self._store.put(_LOCK, msgspec.json.encode(Held(None, 0)))
+                    self._store.put(LOCK, msgspec.json.encode(Held(None, 0)))
 
         return release
 
     def _beat(self, number: int) -> None:
-        self._store.put(_LOCK, msgspec.json.encode(Held(self._writer, number)))
+        self._store.put(LOCK, msgspec.json.encode(Held(self._writer, number)))
 
     def clear(self) -> None:
         """As `Results`. What the outputs have is cut off once the new job is begun."""
@@ -204,7 +218,8 @@ class Bucket(Results):
 
     def output(self, name: str, *, wanted: bool = True) -> Output:
         """As `Results`; one that is not wanted has no objects."""
-        return Concatenation(self._store, _folder_of(name), self._number)
+        assert self._number is not None  # the ledger comes first
+        return Concatenation(self._store, folder_of(name), self._number)
 
     def sync(self) -> None:
         """Nothing to do: what was written is durable."""
@@ -221,14 +236,10 @@ class Bucket(Results):
         return self._url
 
     def finish(self, ledger: Ledger) -> None:
-        """As `Results`: the ledger as one file, and nothing left that is not part of the results."""
+        """As `Results`: the ledger as one file, and nothing left of the job's that is not part of the results."""
         assert isinstance(ledger, LoggedLedger)
         with open(ledger.path, "rb") as file:
             self._store.put(LEDGER, file)
-        self._store.delete([*self._store.list(STAGING), *self.strays()])
+        self._store.delete([*filter(is_staged, self._store.list(STAGING)), *self.strays()])
         self._store.sweep()
         ledger.finish()
-
-
-def _folder_of(name: str) -> str:
-    return os.path.splitext(name)[0]

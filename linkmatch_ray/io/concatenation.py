@@ -7,23 +7,17 @@ same place that of the newest writer counts; what no other leads to does not: it
 from __future__ import annotations
 
 import io
-import re
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from secrets import token_hex
 from typing import Any, Final
 
-from linkmatch_ray.errors import JobError
+from linkmatch_ray.io.object_names import Part, part_name, part_of, staged_name
 from linkmatch_ray.io.side_by_side import side_by_side
 from linkmatch_ray.io.store import AT_ONCE, Store, store_of
 
 OBJECT_BYTES: Final = 64 << 20
 """Lines that pass through the collector are put into objects of this size, or less, about."""
-
-STAGING: Final = "staging"
-
-_PART: Final = re.compile(r"part-([0-9]{16})-[0-9]{6,12}\.jsonl")
 
 STAGED_BYTES_MIN: Final = 4 << 20
 """Output of a part that is larger is written by the task itself."""
@@ -58,7 +52,7 @@ class Staged:
 
 def stage(url: str, content: bytes) -> Staged:
     """Write a part of an output where it does not count yet; for the collector to copy."""
-    name = f"{STAGING}/{token_hex(8)}"
+    name = staged_name()
     store_of(url).put(name, content)
     return Staged(url, name, 0, len(content), len(content))
 
@@ -73,20 +67,23 @@ class Tile:
 
 
 class Tiles:
-    """The objects of one output that count, without a gap from the first byte on, and the others."""
+    """The objects of one output that count, without a gap from the first byte on, and the others.
 
-    def __init__(self, store: Store, folder: str) -> None:
+    Args:
+        sizes: The objects of the output, by name, and what others put beside them.
+        writers: The numbers of all writers are below this. What another has written is not looked at.
+    """
+
+    def __init__(self, store: Store, sizes: Mapping[str, int], writers: int) -> None:
         self.store = store
         found: dict[int, Tile] = {}
         self.strays: list[str] = []
-        for name, size in sorted(store.list(folder).items()):
-            part = _PART.fullmatch(name.rpartition("/")[2])
-            if part is None:
-                raise JobError(f"{name}: is no part of results. Remove it.")
-            start = int(part[1])
-            if start in found:
-                self.strays.append(found[start].name)
-            found[start] = Tile(start, size, name)
+        parts = [part for name in sizes if (part := part_of(name)) is not None and part.writer < writers]
+        for part in sorted(parts):
+            name = part_name(part)
+            if part.start in found:
+                self.strays.append(found[part.start].name)
+            found[part.start] = Tile(part.start, sizes[name], name)
         self.tiles: list[Tile] = []
         while self.end in found:
             self.tiles.append(found.pop(self.end))
@@ -115,7 +112,7 @@ class Concatenation:
 
     def __init__(self, store: Store, folder: str, writer: int) -> None:
         self._store, self._folder, self._writer = store, folder, writer
-        self._tiles = Tiles(store, folder)
+        self._tiles = Tiles(store, store.list(folder), writer + 1)
         self._pending: list[Any] = []
         self._copied: list[str] = []  # what tasks wrote, and was copied at the last sync
         self.unsynced = 0
@@ -152,7 +149,7 @@ class Concatenation:
 
         def make(size: int, do: Callable[..., None], *args: Any) -> None:
             nonlocal end
-            name = f"{self._folder}/part-{end:016d}-{self._writer:06d}.jsonl"
+            name = part_name(Part(self._folder, end, self._writer))
             jobs.append((do, *args, name))
             made.append(Tile(end, size, name))
             end += size
@@ -185,15 +182,11 @@ class Concatenation:
         tiles.tiles = tiles.tiles[: len(tiles.tiles) - len(beyond)]
         if tiles.end > size:
             cut = tiles.tiles.pop()
-            name = f"{self._folder}/part-{cut.start:016d}-{self._writer:06d}.jsonl"
+            name = part_name(Part(self._folder, cut.start, self._writer))
             self._store.put(name, self._store.get(cut.name, 0, size - cut.start))
             tiles.tiles.append(Tile(cut.start, size - cut.start, name))
             beyond += [cut] if cut.name != name else []
-        self._store.delete(
-            [
-                *(tile.name for tile in beyond),
-            ]
-        )
+        self._store.delete([tile.name for tile in beyond])
         tiles.strays = []
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Final
 
 import msgspec
 
-from linkmatch_ray.errors import UsageError
+from linkmatch_ray.errors import JobError, UsageError
 from linkmatch_ray.io.durable import make_directory, sync_directory
 from linkmatch_ray.io.inputs import MARKER, InputFile
 from linkmatch_ray.io.ledger import Ledger
@@ -33,10 +33,14 @@ from linkmatch_ray.words import shown
 
 _LOCK: Final = MARKER.decode()
 _CANCEL: Final = "linkmatch.cancel"
-_OURS: Final = (*OUTPUTS, RESTRICTIONS, LEDGER, LEDGER + "-journal", SUMMARY, _CANCEL)
+_UNFINISHED: Final = tuple(f"{name}.new" for name in (RESTRICTIONS, SUMMARY))
+_OURS: Final = (*OUTPUTS, RESTRICTIONS, LEDGER, LEDGER + "-journal", SUMMARY, _CANCEL, *_UNFINISHED)
 
 NEXT: Final = "next"
 """Where an incremental job writes, within the directory, until it is complete and takes the place of the earlier."""
+
+_NEXT_MARK: Final = "linkmatch.next"
+"""The file by which it is known: a directory of that name may be the user's."""
 
 LOCK_WAIT_SECONDS: Final = 5.0
 """An actor whose driver was killed may live on, and write, for 2 to 3 seconds; a newcomer waits longer."""
@@ -57,14 +61,22 @@ class Directory(Results):
         return str(self.path)
 
     @property
-    def next(self) -> Directory:
-        """Where an incremental job writes until it is complete.
+    def next(self) -> Directory | None:
+        """Where an incremental job writes until it is complete; None if there is none.
 
         Raises:
             JobError: it is no directory, but a link to one perhaps.
         """
-        is_there(self.path / NEXT, directory=True)
-        return Directory(self.path / NEXT)
+        return Directory(self.path / NEXT) if _has_next(self.path) else None
+
+    def foreign(self) -> list[str]:
+        """As `Results`."""
+        ours = {_LOCK, *_OURS, *([NEXT] if _has_next(self.path) else ())}
+        found = [self.path / name for name in os.listdir(self.path) if name not in ours]
+        if NEXT in ours:
+            following = self.path / NEXT
+            found += [following / name for name in os.listdir(following) if name not in (_NEXT_MARK, *_OURS)]
+        return sorted(map(str, found))
 
     def ledger(self) -> Ledger | None:
         """As `Results`."""
@@ -143,11 +155,23 @@ class Directory(Results):
         """Nothing to do."""
 
     def begin_next(self) -> Directory:
-        """Make `next`, for an incremental job; call with the lock held."""
-        with suppress(FileExistsError):
-            os.mkdir(self.path / NEXT)
-        is_there(self.path / NEXT, writing=True, directory=True)
-        return self.next
+        """Make `next`, for an incremental job; call with the lock held.
+
+        Raises:
+            JobError: there is one that is not ours.
+        """
+        following = self.path / NEXT
+        if not _has_next(self.path, writing=True):
+            with suppress(FileExistsError):
+                os.mkdir(following)
+            if names := os.listdir(following):
+                raise JobError(
+                    f"{shown(following)}: has {shown(names[0])} in it, and is not what a job of yours made. Rename it:"
+                    " --incremental needs the name."
+                )
+            open_new(following / _NEXT_MARK).close()
+            sync_directory(following)  # before there is anything else in it
+        return Directory(following)
 
     def adopt_next(self) -> None:
         """Where an incremental job is complete, put it in the place of the earlier one; call with the lock held."""
@@ -249,7 +273,7 @@ def clear(directory: Path) -> None:
     The summary goes first, and durably: where it is, the job is complete. The lock file becomes durable with that,
     before any other is made: by it the directory is known.
     """
-    paths = [path for name in _OURS for path in (directory / name, _unfinished(directory / name))]
+    paths = [directory / name for name in _OURS]
     for path in paths:
         if path.is_dir() and not path.is_symlink():  # it cannot be removed, so nothing is
             is_there(path)
@@ -262,9 +286,27 @@ def clear(directory: Path) -> None:
 
 def clear_next(directory: Path) -> None:
     """Remove what an incremental job left that is not complete; call with the lock held."""
-    if is_there(directory / NEXT, writing=True, directory=True):
+    if _has_next(directory, writing=True):
         clear(directory / NEXT)
-        (directory / NEXT).rmdir()
+        sync_directory(directory / NEXT)
+        _forget_next(directory / NEXT)
+
+
+def _has_next(directory: Path, *, writing: bool = False) -> bool:
+    """Whether an incremental job has made its directory there.
+
+    Raises:
+        JobError: there is something else, or with `writing` something that is not ours.
+    """
+    following = directory / NEXT
+    return is_there(following, writing=writing, directory=True) and is_there(following / _NEXT_MARK, writing=writing)
+
+
+def _forget_next(following: Path) -> None:
+    """Remove the directory of an incremental job that has nothing of ours in it; what others put there stays."""
+    (following / _NEXT_MARK).unlink()
+    with suppress(OSError):  # it is not empty
+        following.rmdir()
 
 
 def adopt_next(directory: Path) -> None:
@@ -275,7 +317,7 @@ def adopt_next(directory: Path) -> None:
     is on the disk before the next begins.
     """
     following = directory / NEXT
-    if not is_there(following, writing=True, directory=True):
+    if not _has_next(directory, writing=True):
         return
     if is_there(following / SUMMARY, writing=True):
         names = [name for name in (*OUTPUTS, RESTRICTIONS, LEDGER) if is_there(following / name, writing=True)]
@@ -288,17 +330,13 @@ def adopt_next(directory: Path) -> None:
         os.replace(following / SUMMARY, directory / SUMMARY)
         sync_directory(directory)
         sync_directory(following)
-    with suppress(OSError):  # it is not empty, as its job is under way
-        following.rmdir()
-
-
-def _unfinished(path: Path) -> Path:
-    return path.with_name(path.name + ".new")
+    if not any(os.path.lexists(following / name) for name in _OURS):  # else its job is under way
+        _forget_next(following)
 
 
 def write_atomically(path: Path, write: Callable[[Any], Any]) -> None:
     """Write a file that is there wholly or not at all, also after a power cut."""
-    temporary = _unfinished(path)
+    temporary = path.with_name(path.name + ".new")
     opened = open_new(temporary)
     try:
         with opened as file:

@@ -23,11 +23,10 @@ import zstandard
 from linkmatch_ray.io.inputs import InputFile
 from linkmatch_ray.io.ledger import SCHEMA_VERSION, Frontier, Key, Ledger, PieceRow
 from linkmatch_ray.io.ledger_check import damaged, other_version
+from linkmatch_ray.io.object_names import RECORDS, record_name, record_number
 from linkmatch_ray.io.results import LEDGER, in_use
 from linkmatch_ray.io.store import Store, get_all
 from linkmatch_ray.words import shown
-
-FOLDER: Final = "ledger"
 
 RECORD_BYTES_MAX: Final = 1 << 30
 """As it is stored: the plan of ten million files has a tenth of that."""
@@ -128,6 +127,11 @@ def _inflated(content: bytes) -> bytes:
         raise ValueError(str(error)) from None
 
 
+def records_at(store: Store) -> dict[str, int]:
+    """The records in a store, by name, and their sizes in bytes; nothing of what others put beside them."""
+    return {name: size for name, size in store.list(RECORDS).items() if record_number(name) is not None}
+
+
 class LoggedLedger(Ledger):
     """The ledger in a store, as of now; to write to it, `begin` a job or `go_on` with the one there.
 
@@ -139,12 +143,13 @@ class LoggedLedger(Ledger):
         self._store, self._url, self._writer = store, where, writer or new_writer()
         self._folder = TemporaryDirectory(prefix="linkmatch-")
         self.path = Path(self._folder.name, LEDGER)
-        super().__init__(self.path, where=f"{where}/{FOLDER}", create=True)
+        super().__init__(self.path, where=f"{where}/{RECORDS}", create=True)
         self._db.execute("PRAGMA synchronous=OFF")  # it is a copy
         try:
-            sizes = store.list(FOLDER)
-            if sorted(sizes) != [self._name(number) for number in range(len(sizes))]:
-                raise damaged(f"{shown(where)}/{FOLDER}", "records are missing")
+            sizes = records_at(store)
+            if missing := set(range(len(sizes))) - set(map(record_number, sizes)):
+                found = f"record {min(missing)} is missing, and there are later ones"
+                raise damaged(f"{shown(where)}/{RECORDS}", found)
             if max(sizes.values(), default=0) > RECORD_BYTES_MAX:
                 raise damaged(self._where, f"it has a record of {max(sizes.values()):,} bytes")
             for number, content in enumerate(get_all(store, sizes)):
@@ -192,7 +197,7 @@ class LoggedLedger(Ledger):
 
     def _append(self, change: Begun | Opened | Committed | RolledBack | SteppedBack | Finished) -> None:
         content = zstandard.compress(_encode(Record(SCHEMA_VERSION, self._writer, change)))
-        name = self._name(self.number)
+        name = record_name(self.number)
         try:
             self._store.create(name, content)
         except FileExistsError:
@@ -200,9 +205,6 @@ class LoggedLedger(Ledger):
             if there != content:  # else it is this one, and the answer was lost
                 raise in_use(self._url, _writer_of(there)) from None
         self.number += 1
-
-    def _name(self, number: int) -> str:
-        return f"{FOLDER}/{number:010d}"
 
     def _replay(self, number: int, content: bytes) -> None:
         try:

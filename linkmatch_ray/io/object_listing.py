@@ -106,13 +106,13 @@ def list_below(store: ObjectStore, prefix: bytes, listing: Listing) -> Iterator[
     top = again(lambda: store.list_page(prefix, folders=True))
     if top.following is None:  # what is below its folders is asked for side by side
         yield from _checked(top, prefix, listing)
-        for metas in side_by_side(lambda folder: list(_pages(store, folder, listing)), top.folders, LISTINGS):
+        for metas in side_by_side(lambda folder: list(pages_below(store, folder, listing)), top.folders, LISTINGS):
             yield from metas
     else:
-        yield from _pages(store, prefix, listing)
+        yield from pages_below(store, prefix, listing)
 
 
-def _pages(store: ObjectStore, prefix: bytes, listing: Listing) -> Iterator[Meta]:
+def pages_below(store: ObjectStore, prefix: bytes, listing: Listing) -> Iterator[Meta]:
     """As `list_below`, page by page."""
     following: str | None = None
     begun: set[bytes] = set()  # what pages begin with

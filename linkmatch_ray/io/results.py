@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
 
 from linkmatch_ray.errors import DirectoryInUse, InputError, JobError
 from linkmatch_ray.io.inputs import path_of
-from linkmatch_ray.io.store import is_store
 from linkmatch_ray.words import shown
 
 if TYPE_CHECKING:
@@ -91,6 +90,10 @@ class Results(ABC):
     @abstractmethod
     def is_asked_to_stop(self) -> bool:
         """Whether someone wants the job there to stop."""
+
+    @abstractmethod
+    def foreign(self) -> list[str]:
+        """What is there and is not the job's, as whole paths or URLs. No command reads or removes it."""
 
     def settings(self) -> dict[str, str]:
         """The settings of the job there; empty where none was ever begun."""
@@ -186,6 +189,8 @@ def results_at(output: str | os.PathLike[str]) -> Results:
         UsageError: it is a URL where results cannot be.
         InputError: nothing can have this name.
     """
+    from linkmatch_ray.io.store import is_store
+
     output = os.fsdecode(path_of(output))
     if is_store(output):
         from linkmatch_ray.io.bucket import Bucket

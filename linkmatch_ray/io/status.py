@@ -23,7 +23,8 @@ def status(results: Results) -> dict[str, Any]:
         JobError: it cannot be read.
     """
     with told(results):
-        update = results.next.ledger() if isinstance(results, Directory) else None
+        following = results.next if isinstance(results, Directory) else None
+        update = None if following is None else following.ledger()
         ledger = update or results.ledger()
         if ledger is None:
             raise _nothing(results)

@@ -7,6 +7,7 @@ time, each file is there wholly or not at all.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -17,7 +18,8 @@ from typing import Any, BinaryIO, Final, Protocol
 from linkmatch_ray.errors import UsageError
 from linkmatch_ray.io.durable import make_directory, sync_directory
 from linkmatch_ray.io.inputs import Listing, path_in
-from linkmatch_ray.io.object_listing import list_below
+from linkmatch_ray.io.object_listing import list_below, pages_below
+from linkmatch_ray.io.object_names import is_ours
 from linkmatch_ray.io.object_store import ObjectStore, again, store_at
 from linkmatch_ray.io.ours import is_there, open_new, open_ours
 from linkmatch_ray.io.side_by_side import side_by_side
@@ -26,7 +28,7 @@ from linkmatch_ray.words import shown
 
 SCHEMES: Final = ("s3", "gs", "az", "file")
 
-_UNFINISHED: Final = ".unfinished"
+_UNFINISHED: Final = re.compile(r"\.(.+)\.[0-9a-f]{8}\.unfinished", re.DOTALL)
 
 AT_ONCE: Final = 16
 """So many requests of one kind are made at a time."""
@@ -66,7 +68,7 @@ class Store(Protocol):
         """All objects below a folder, and their sizes in bytes."""
 
     def is_empty(self) -> bool:
-        """Whether there is none."""
+        """Whether there is none, but for empty folders."""
 
     def sweep(self) -> None:
         """Remove what is not whole, as who wrote it was killed."""
@@ -143,7 +145,7 @@ class _Bucket:
         return {os.fsdecode(meta.key[len(self._prefix) :]): meta.size for meta in metas}
 
     def is_empty(self) -> bool:
-        return not again(self._store.list_page, self._prefix).objects
+        return next(pages_below(self._store, self._prefix, Listing()), None) is None
 
     def sweep(self) -> None:
         """Nothing to do: an object that is not whole is none."""
@@ -163,7 +165,7 @@ class _Folder:
 
     def _write(self, name: str, content: bytes | BinaryIO, give_name: Any) -> None:
         path = self._path_of(name)
-        temporary = path.with_name(f".{path.name}.{token_hex(4)}{_UNFINISHED}")
+        temporary = path.with_name(f".{path.name}.{token_hex(4)}.unfinished")
         try:
             with open_new(temporary) as file:
                 if isinstance(content, bytes):
@@ -219,19 +221,28 @@ class _Folder:
             is_there(top, directory=True)
         found = {}
         for directory, _, names in os.walk(top):
-            for name in names:
-                path = Path(directory, name)
+            for path in (Path(directory, name) for name in names if not name.startswith(".")):
+                name = path.relative_to(self._top).as_posix()
                 with suppress(FileNotFoundError):
-                    if not name.startswith(".") and is_there(path):
-                        found[path.relative_to(self._top).as_posix()] = path.lstat().st_size
+                    if is_ours(name):  # else it may be anything, as nobody opens it
+                        is_there(path)
+                    found[name] = path.lstat().st_size
         return found
 
     def is_empty(self) -> bool:
-        return not self._top.exists() or not any(self._top.iterdir())
+        def fail(error: OSError) -> None:
+            raise error
+
+        for folder, folders, names in os.walk(self._top, onerror=fail) if self._top.exists() else ():
+            if names or any(os.path.islink(os.path.join(folder, name)) for name in folders):
+                return False
+        return True
 
     def sweep(self) -> None:
-        for path in self._top.rglob(f".*{_UNFINISHED}"):
-            path.unlink(missing_ok=True)
+        for path in self._top.rglob(".*.unfinished"):
+            whole = _UNFINISHED.fullmatch(path.name)
+            if whole is not None and is_ours(path.with_name(whole[1]).relative_to(self._top).as_posix()):
+                path.unlink(missing_ok=True)
 
 
 def get_all(store: Store, sizes: dict[str, int]) -> Iterable[bytes]:

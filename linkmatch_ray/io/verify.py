@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import SEEK_END
 from typing import Any, BinaryIO, Final
 
@@ -43,10 +43,11 @@ FAULTS: Final = ("changed", "timed_out", "unreadable", "worker_died")
 
 @dataclass(slots=True)
 class Checked:
-    """How much was compared: rows of the ledger, and bytes of the outputs."""
+    """How much was compared: rows of the ledger, and bytes of the outputs; and what is there and not the job's."""
 
     pieces: int = 0
     nbytes: int = 0
+    foreign: list[str] = field(default_factory=list)
 
 
 def verify(results: Results, checked: Checked) -> Iterator[str]:
@@ -66,6 +67,7 @@ def verify(results: Results, checked: Checked) -> Iterator[str]:
             problems, state = _look(results, checked)
             if not problems or _state(results) == state:
                 break
+        checked.foreign = results.foreign()
     yield from problems
 
 
@@ -121,7 +123,8 @@ class _Verifier:
         self._next_file = 0
 
     def problems(self) -> Iterator[str]:
-        if isinstance(self._results, Directory) and self._results.next.summary() is not None:
+        following = self._results.next if isinstance(self._results, Directory) else None
+        if following is not None and following.summary() is not None:
             yield "an incremental job was stopped in its last step; its command again ends it in a moment"
             return
         runs = self._summary is None and self._results.holder() is not None

@@ -9,6 +9,7 @@ from typing import Final
 
 REQUIRED: Final = (
     "botocore>=1.36",
+    "certifi>=2024.7.4",
     "fastsimdjson>=0.8",
     "isal>=1.7",
     "msgspec>=0.20",

@@ -650,16 +650,6 @@ def test_records_that_are_changed(at_url):
         assert not check_url(place)
 
 
-def test_objects_with_other_names(at_url):
-    """Among those of an output: named."""
-    place, _ = at_url
-    for name in ("readme.txt", "part-1-2.jsonl", f"part-{'9' * 5000}"[:200], "part-0000000000000000-000000.jsonl.bak"):
-        restore_url(place)
-        (place / "out" / "matched" / name).write_bytes(b"x")
-        with pytest.raises(JobError, match=rf"matched/{name}: is no part of results. Remove it"):
-            list(verify(results_at(f"file://{place}/out"), Checked()))
-
-
 def test_no_job_was_begun(tmp_path):
     """An empty ledger, as a kill leaves it: no results, and a job may begin."""
     (tmp_path / "out").mkdir()

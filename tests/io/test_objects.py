@@ -206,7 +206,7 @@ def test_a_store_that_stays_down(endpoint, moto, monkeypatch):
     (file,) = list_inputs(["s3://lake/in/a.jsonl"]).files
     with unreliable(moto, 1, ["503"], rate=1) as port:
         endpoint(port)
-        with ObjectReader(file) as reader, pytest.raises(OSError, match="the store failed 6 times"):
+        with ObjectReader(file) as reader, pytest.raises(OSError, match="the store says HTTP status 503, 6 times"):
             reader.read()
 
 

@@ -170,6 +170,7 @@ def test_in_next(top, tmp_path, victims, name, kind):
     before = submit(top, out, BOTH, PLAN)
     shutil.copytree(out, tmp_path / "update")
     shutil.move(tmp_path / "update", out / "next")
+    (out / "next" / "linkmatch.next").touch()
     plant(out / "next" / name, kind, victims)
     with pytest.raises(JobError, match=rf"out/next/{name}: is "):
         adopt_next(out)

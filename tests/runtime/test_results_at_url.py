@@ -113,7 +113,7 @@ class Dying:
         def step(*args):
             if next(self._steps) is None:
                 if name in ("put", "create") and self._store._top.exists():
-                    (self._store._top / ".half.12345678.unfinished").touch()
+                    (self._store._top / ".summary.json.12345678.unfinished").touch()
                 raise Stop
             do(*args)
 
