@@ -135,8 +135,9 @@ def pages_below(store: ObjectStore, prefix: bytes, listing: Listing) -> Iterator
 def _checked(page: Page, prefix: bytes, listing: Listing) -> list[Meta]:
     """The objects of a page, if all of it is below the prefix."""
     for name in (*(meta.key for meta in page.objects), *page.folders):
-        if not name.startswith(prefix):
-            raise OSError(errno.EIO, f"the store's listing of {shown(prefix)} has {shown(name)}, which is not below it")
+        if not name or not name.startswith(prefix):
+            what = f"{shown(name)}, which is not below it" if name else "an object without a name"
+            raise OSError(errno.EIO, f"the store's listing of {shown(prefix)} has {what}")
     listing.count(len(page.objects))
     return [meta for meta in page.objects if meta.size != 0 or not meta.key.endswith(b"/")]
 

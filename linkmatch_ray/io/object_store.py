@@ -226,9 +226,13 @@ def _said(answer: Answer) -> str:
 def meta_of(key: bytes, headers: Message, size: int | None = None) -> Meta:
     """What the headers of an answer say of an object; `size` if it is known from elsewhere."""
     if size is None:
-        length = headers.get("Content-Length", "")
-        size = int(length) if re.fullmatch("[0-9]{1,18}", length.strip()) else -1
+        size = size_of(headers.get("Content-Length"))
     return Meta(key, size, time_of(headers.get("Last-Modified")), etag_of(headers.get("ETag")))
+
+
+def size_of(text: str | None) -> int:
+    """A size in bytes as a store writes it; -1 if it is none."""
+    return int(text) if re.fullmatch("[0-9]{1,30}", text or "") else -1  # type: ignore[arg-type]
 
 
 def etag_of(etag: str | None) -> str | None:
@@ -298,7 +302,7 @@ def _size_of_all(answer: Answer, start: int, end: int | None) -> int | None:
         OSError: it is another range.
     """
     said = answer.headers.get("Content-Range", "nothing")
-    found = re.fullmatch(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)", said)
+    found = re.fullmatch(r"bytes ([0-9]{1,30})-([0-9]{1,30})/([0-9]{1,30}|\*)", said)
     if found is None or int(found[1]) != start or int(found[2]) + 1 != end:
         if found is not None and end is not None and found[3] == str(int(found[2]) + 1) and int(found[3]) < end:
             raise Changed
@@ -314,6 +318,8 @@ def xml_of(answer: Answer, name: str) -> ElementTree.Element:
         OSError: it is another document, or none.
     """
     content = answer.read(PAGE_BYTES_MAX)
+    if len(content) == PAGE_BYTES_MAX:
+        raise OSError(errno.EIO, f"the store gives a {name} of more than {PAGE_BYTES_MAX >> 20} MB")
     if b"<!" in content:  # a DOCTYPE, so that nothing is ever expanded; of HTML as well
         raise OSError(errno.EIO, f"the store gives something that is no {name}: {shown(content[:60])}")
     try:

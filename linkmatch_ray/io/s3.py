@@ -22,6 +22,7 @@ from linkmatch_ray.io.object_store import (
     etag_of,
     meta_of,
     refuse,
+    size_of,
     time_of,
     xml_of,
 )
@@ -149,7 +150,7 @@ def _page_of(root: ElementTree.Element) -> Page:
     objects = [
         Meta(
             name(each, "Key"),
-            _size_in(each.findtext("Size")),
+            size_of(each.findtext("Size")),
             time_of(each.findtext("LastModified")),
             etag_of(each.findtext("ETag")),
         )
@@ -160,10 +161,6 @@ def _page_of(root: ElementTree.Element) -> Page:
         raise OSError(errno.EIO, "the store gives a listing that does not say where, or whether, it goes on")
     folders = [name(each, "Prefix") for each in root.iter("CommonPrefixes")]
     return Page(objects, folders, following if more == "true" else None)
-
-
-def _size_in(text: str | None) -> int:
-    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 20 else -1
 
 
 def _size_of(file: BinaryIO) -> int:

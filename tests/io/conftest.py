@@ -1,8 +1,8 @@
 """Fixtures for tests of inputs."""
 
 import pytest
-from linkmatch_ray.io.object_store import store_at
 
+from linkmatch_ray.io.object_store import store_at
 from tests.io.hostile import SILENCE
 from tests.io.objects import CREDENTIALS
 

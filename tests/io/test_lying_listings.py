@@ -68,40 +68,48 @@ def replaced(old, new):
 
 
 LIES = {
-    "is truncated, without a token": (ever(page(BOTH, truncated=True)), "token", 1),
-    "is truncated, with an empty token": (ever(page(BOTH, token="")), "token", 1),
-    "repeats its token": (ever(page(BOTH, token="t")), "repeat|again|token", 2),
-    "repeats its keys": (tokens(A, B), "repeat|again|twice", 3),
-    "repeats empty pages": (ever(page({}, token="t")), "repeat|again|token", 2),
-    "has empty pages without end": (tokens(), "empty|nothing new|end", 10_000),
+    "is truncated, without a token": (
+        ever(page(BOTH, truncated=True)),
+        "does not say where, or whether, it goes on",
+        1,
+    ),
+    "is truncated, with an empty token": (ever(page(BOTH, token="")), "does not say where, or whether, it goes on", 1),
+    "repeats its token": (ever(page(BOTH, token="t")), "repeats itself", 3),
+    "repeats its keys": (tokens(A, B), "repeats itself", 3),
+    "repeats empty pages": (ever(page({}, token="t")), "repeats itself", 3),
+    "has empty pages without end": (tokens(), "repeats itself", 1002),
     "has a key twice": (ever(page([(A, SIZE), (A, SIZE), (B, SIZE)])), [A, B], 1),
     "has no order": (ever(page({B: SIZE, A: SIZE})), [A, B], 1),
     "has a key outside of the prefix": (ever(page({A: SIZE, b"q/x.json": SIZE})), "q/x.json", 1),
-    "has a key of a part of the prefix": (ever(page({A: SIZE, b"p": SIZE})), "outside|not below", 1),
+    "has a key of a part of the prefix": (ever(page({A: SIZE, b"p": SIZE})), "not below it", 1),
     "has a folder outside of the prefix": (ever(page(BOTH, [b"q/"])), "q/", 1),
-    "has its prefix as a folder": (ever(page(BOTH, [b"p/"])), "p/", 2),
+    "has its prefix as a folder": (ever(page(BOTH, [b"p/"])), [A, B], 2),
     "has a folder in each folder": (folders(), "no such object", 3),
-    "has an empty key": (ever(page({A: SIZE, b"": SIZE})), "without a name|no name|no key|outside|key", 1),
-    "has no key": (ever(replaced(b"<Key>p/a.json</Key>", b"")), "no key|without a name|no name|key", 1),
+    "has an empty key": (ever(page({A: SIZE, b"": SIZE})), "an object without a name", 1),
+    "has no key": (ever(replaced(b"<Key>p/a.json</Key>", b"")), "an object without a name", 1),
     "is HTML": (ever(b"<!DOCTYPE html><html><body>Sign in</body></html>"), "no ListBucketResult", 1),
     "is HTML without a doctype": (ever(b"<html><body>Sign in</body></html>"), "no ListBucketResult", 1),
     "is JSON": (ever(b'{"objects": []}'), "no ListBucketResult", 1),
-    "is empty": (ever(b""), "no ListBucketResult|empty", 6),
+    "is empty": (ever(b""), "no ListBucketResult", 1),
     "is NULs": (ever(b"\0" * 1000), "no ListBucketResult", 1),
     "is an error": (ever(b"<Error><Code>NoSuchThing</Code></Error>"), "NoSuchThing", 1),
     "is an error that passes": (ever(b"<Error><Code>SlowDown</Code></Error>"), "SlowDown, 6 times", AGAIN),
     "is cut off": (ever(GOOD[:-40]), "cut off.*6 times", AGAIN),
     "breaks off": (lambda asked: [answer(200, GOOD)[:-40], CLOSE], "broke off, 6 times|cut off", AGAIN),
     "stops": (lambda asked: [answer(200, GOOD)[:-40], HOLD], "gave nothing for .* 6 times", AGAIN),
-    "never ends": (lambda asked: without_end(), "MB|too large|longer", 1),
-    "is very deep": (ever(b"<ListBucketResult>" + b"<a>" * 200_000 + b"</a>" * 200_000), "ListBucketResult|cut", 6),
+    "never ends": (lambda asked: without_end(), "more than 64 MB", 1),
+    "is very deep": (ever(b"<ListBucketResult>" + b"<a>" * 200_000 + b"</a>" * 200_000), "ListBucketResult", 1),
     "is a bomb": (ever(BOMB.encode()), "no ListBucketResult", 1),
-    "is a bomb in UTF-16": (ever(BOMB.encode("utf-16")), "ListBucketResult", 6),
+    "is a bomb in UTF-16": (ever(BOMB.encode("utf-16")), "no ListBucketResult", 1),
     "reads a file": (ever(OUTSIDE.encode()), "no ListBucketResult", 1),
-    "reads a file in UTF-16": (ever(OUTSIDE.encode("utf-16")), "ListBucketResult", 6),
+    "reads a file in UTF-16": (ever(OUTSIDE.encode("utf-16")), "no ListBucketResult", 1),
     "is another document": (ever(b"<ListAllMyBucketsResult/>"), "no ListBucketResult", 1),
-    "does not say whether it is all": (ever(replaced(b"<IsTruncated>false</IsTruncated>", b"")), "all|IsTruncated", 1),
-    "says it in words": (ever(replaced(b">false<", b">perhaps<")), "all|IsTruncated|perhaps", 1),
+    "does not say whether it is all": (
+        ever(replaced(b"<IsTruncated>false</IsTruncated>", b"")),
+        "does not say where, or whether, it goes on",
+        1,
+    ),
+    "says it in words": (ever(replaced(b">false<", b">perhaps<")), "does not say where, or whether, it goes on", 1),
     "403": (lambda asked: [answer(403)], "refuses access", 1),
     "404": (lambda asked: [answer(404)], "no such", 1),
     "503": (lambda asked: [answer(503)], "503, 6 times", AGAIN),
@@ -135,22 +143,21 @@ def test_what_a_listing_gives(bucket, name):
         assert "root:" not in found
     else:
         assert found == wanted
-    assert len(bucket.server.requests) <= asked
-    assert asked != AGAIN or len(bucket.server.requests) == AGAIN
+    assert len(bucket.server.requests) == asked
 
 
 SIZES = {
     "2^50 + 1": ((1 << 50) + 1, "1,125,899,906,842,625"),
     "2^60": (1 << 60, "1,152,921,504,606,846,976"),
-    "2^63": (1 << 63, "9,223,372,036,854,775,808|size"),
-    "10^1000": (10**1000, "size"),
-    "negative": (-1, "size"),
-    "in words": ("ten", "size"),
-    "a fraction": ("1.5", "size"),
-    "with an exponent": ("1e3", "size"),
-    "with an underscore": ("1_0", "size"),
-    "in Arabic digits": ("١٣", "size"),
-    "empty": ("", "size"),
+    "2^63": (1 << 63, "9,223,372,036,854,775,808"),
+    "10^1000": (10**1000, "how long it is"),
+    "negative": (-1, "how long it is"),
+    "in words": ("ten", "how long it is"),
+    "a fraction": ("1.5", "how long it is"),
+    "with an exponent": ("1e3", "how long it is"),
+    "with an underscore": ("1_0", "how long it is"),
+    "in Arabic digits": ("١٣", "how long it is"),
+    "empty": ("", "how long it is"),
 }
 
 

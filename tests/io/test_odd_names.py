@@ -90,17 +90,16 @@ def test_keys_are_named_and_read(bucket):
     """One by one: 1,200 names, each of them that key."""
     for key, content in bucket.items():
         found = contents(b"s3://lake/" + key)
-        assert found[b"s3://lake/" + key] == content, key
-        assert len(found) == 1 or re.search(rb"[*?\[]", key), key
+        assert found == {b"s3://lake/" + key: content}
 
 
 def test_keys_are_found_by_globs(bucket):
     """A glob has the keys that fit it, letter by letter."""
-    found = contents(b"s3://lake/p/a*c.jsonl")
-    wanted = [key for key in bucket if re.fullmatch(rb"p/a[^/]*c\.jsonl", key)]
+    found = contents(b"s3://lake/p/a?*c.jsonl")
+    wanted = [key for key in bucket if re.fullmatch(rb"p/a[^/]+c\.jsonl", key)]
     assert found == {b"s3://lake/" + key: bucket[key] for key in wanted}
     assert len(wanted) > 200
-    found = contents(b"s3://lake/p/*/b.jsonl")
+    found = contents(b"s3://lake/p/[!.]*/b.jsonl")
     wanted = [key for key in bucket if re.fullmatch(rb"p/[^/.][^/]*/b\.jsonl", key)]
     assert found == {b"s3://lake/" + key: bucket[key] for key in wanted}
 
