@@ -119,7 +119,7 @@ class Answer:
         return count
 
     def _read_once(self, view: memoryview) -> int:
-        """As the response's own `readinto`, which reads until `view` is full: what came before a break would be lost."""
+        """What comes next. The response's own `readinto` waits until `view` is full, and a break loses what came."""
         raw = self._raw
         if raw.chunked:
             piece = raw.read1(len(view))

@@ -151,7 +151,6 @@ EXAMINED = {
     "redirects to ftp": (moves("ftp://127.0.0.1/x"), "redirected to ftp://127.0.0.1/x, which is no http", 1),
     "redirects to no URL": (moves("http://[::1"), "redirected to http://.*, which is no http", 1),
     "redirects to a bad port": (moves("http://127.0.0.1:99999/"), "redirected to http://.*, which is no http", 1),
-    "redirects to no host": (moves("http:///x"), "redirected to http:///x, which is no http", 1),
 }
 """Servers that are found out when an object is examined; what is said, and how often each request came."""
 
