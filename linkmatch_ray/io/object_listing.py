@@ -6,6 +6,7 @@ A listing is not trusted: it must go on, stay below the prefix, and say of each 
 from __future__ import annotations
 
 import errno
+import fnmatch
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -158,11 +159,20 @@ def _without_results(metas: list[Meta]) -> list[Meta]:
     return [meta for meta in metas if not meta.key.startswith(results)] if results else metas
 
 
+_END: Final = fnmatch.translate("")[-2:]
+"""What an expression of `fnmatch` ends with."""
+
+
 def _pattern(path: str) -> Callable[[str], object]:
-    """A glob as a test of keys: `*` and `?` within a folder, `**` across; hidden ones only where it says so."""
-    parts = {"**/": "(?:(?!\\.)[^/]+/)*", "*": "(?:(?<!/)|(?!\\.))[^/]*", "?": "[^/]"}
-    expression = "".join(
-        parts.get(token) or (token if token.startswith("[") else re.escape(token))
-        for token in re.findall(r"\*\*/|\*|\?|\[[^\]]+\]|.", path, re.DOTALL)
-    )
-    return re.compile(expression.replace("[!", "[^"), re.DOTALL).fullmatch
+    """A glob as a test of keys, as files are found by it: `*`, `?` and `[…]` within a folder, `**` across folders, and
+    hidden names only if it says so."""
+    not_hidden = r"(?:(?<=[^/])|(?!\.))"  # at the beginning of a name no dot
+    parts = {"**": r"(?:(?!\.)[^/]+/)*(?!\.)[^/]+", "**/": r"(?:(?!\.)[^/]+/)*"}
+    parts |= {"*": f"{not_hidden}[^/]*", "?": f"{not_hidden}[^/]"}
+    expression = ""
+    for token in re.findall(r"(?:(?<=/)|^)\*\*(?:/|$)|\*|\?|\[!?\]?[^\]]*\]|.", path, re.DOTALL):
+        if len(token) > 1 and token.startswith("["):
+            expression += f"{not_hidden}(?!/){fnmatch.translate(token).removesuffix(_END)}"
+        else:
+            expression += parts.get(token) or re.escape(token)
+    return re.compile(expression, re.DOTALL).fullmatch

@@ -11,7 +11,7 @@ from itertools import count
 import pytest
 
 from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.io.reader import open_input
+from linkmatch_ray.io.reader import Changed, open_input
 from tests.io.hostile import AGAIN, CLOSE, HOLD, RESET, answer, ended, file, given, part, serving, span_of
 
 pytestmark = pytest.mark.usefixtures("impatient")
@@ -196,6 +196,7 @@ READ = {
     "is longer, with the same ETag": (gets(answer(200, CONTENT * 2, ABOUT)), "2,980 bytes.*6 times", AGAIN),
     "is shorter, with the same ETag": (gets(answer(200, CONTENT[:-1], ABOUT)), "1,489 bytes.*6 times", AGAIN),
     "has another ETag when it is read": (gets(whole(ETag='"f"')), "changed", 1),
+    "has another weak ETag when it is read": (gets(whole(ETag='W/"f"'), head={"ETag": 'W/"e"'}), "changed", 1),
     "has a later date, and no ETag": (
         gets(
             whole(ETag=None, Last_Modified="Thu, 01 Jan 2026 00:00:01 GMT"),
@@ -284,3 +285,32 @@ def test_a_wrong_range(name):
     assert wanted in str(failed.value)
     assert len(str(failed.value)) < 2000
     assert [each.method for each in server.requests] == ["HEAD", "GET"]
+
+
+# What tells versions apart
+
+
+VALIDATORS = {
+    "a strong ETag": lambda version: {"ETag": f'"{version}"', "Last-Modified": None},
+    "a weak ETag": lambda version: {"ETag": f'W/"{version}"', "Last-Modified": None},
+    "a date": lambda version: {"ETag": None, "Last-Modified": f"Thu, 01 Jan 2026 00:00:{version:02} GMT"},
+    "a date, and the same ETag": lambda version: {
+        "ETag": 'W/"e"',
+        "Last-Modified": f"Thu, 01 Jan 2026 00:00:{version:02} GMT",
+    },
+}
+
+
+@pytest.mark.parametrize("name", VALIDATORS)
+def test_never_a_mix_of_versions(name, monkeypatch):
+    """An object that is replaced between two ranges is `changed`; a weak ETag is compared, and never asked for."""
+    monkeypatch.setattr("linkmatch_ray.io.object_reader.CHUNK_BYTES", 500)
+    versions = [file(content, VALIDATORS[name](number)) for number, content in enumerate((CONTENT, CONTENT[::-1]))]
+    with serving(lambda request: versions["500" in request.headers.get("range", "")](request)) as server:
+        (listed,) = list_inputs([f"http://{server.host}/a"]).files
+        with open_input(listed, 1) as opened:
+            assert opened.read(100) == CONTENT[:100]
+            with pytest.raises(Changed):
+                assert list(iter(lambda: opened.read(SIZE), b""))
+    conditions = [request.headers.get("if-match") for request in server.requests[1:]]
+    assert set(conditions) == {'"0"' if name == "a strong ETag" else None}

@@ -176,7 +176,7 @@ def test_a_size_that_cannot_be(bucket, name, tmp_path):
     assert (first.name, second.name) == (b"s3://lake/" + A, b"s3://lake/" + B)
     assert re.search(said, first.fault), first
     assert second.fault is None
-    assert len(make_plan(listing.files, MatchOptions(), PlanOptions()).units) == 1
+    assert len(list(make_plan(listing.files, MatchOptions(), PlanOptions()).describe(listing.files))) == 1
     summary = ended(whole.submit, "s3://lake/p/", tmp_path / "out", MatchOptions(), PlanOptions())
     assert (summary["totals"]["matched"], summary["totals"]["entries"]) == (1, 1)
     quarantine = (tmp_path / "out" / "quarantine.jsonl").read_text()

@@ -3,15 +3,19 @@
 Each case has a content of its own, so that no two of them can be mixed up unseen.
 """
 
+import glob
 import os
 import re
 
 import pytest
 
 from linkmatch_ray import MatchOptions, Restrictions, match_bytes
-from linkmatch_ray.errors import LinkmatchError, UsageError
+from linkmatch_ray.errors import InputError, LinkmatchError, UsageError
 from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.reader import open_input
+from linkmatch_ray.io.results import results_at
+from linkmatch_ray.io.store import store_of
+from linkmatch_ray.io.verify import Checked, verify
 from linkmatch_ray.runtime.plan import PlanOptions
 from tests.io.hostile import answer, serving
 from tests.io.hostile_s3 import Bucket
@@ -104,6 +108,34 @@ def test_keys_are_found_by_globs(bucket):
     assert found == {b"s3://lake/" + key: bucket[key] for key in wanted}
 
 
+GLOBS = r"""
+* ** **/* a/* a/** a/**/* **/x* a**/x */x .* a/.* ? ?x a/?x é? *.* [.]x a/[.x]* [!a] [^a] [a-]* []a]* [z-a]* [\d]*
+[[:x]* [! a[!b a?x a[!b]x a[/]x *[*]*
+"""
+NAMES = r"""
+a/x a/.x a/b/x a/.b/x a/b/.x .x .a/x x b ^ - ] d [ [! a[!b a*x \ aax éa é z.json a/b/c/x.y a/yx
+"""
+
+
+def test_globs_are_those_of_files(tmp_path, s3_at):
+    """What a glob finds among keys is what it finds among files of the same names."""
+    names = NAMES.split()
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"1")
+    with serving(Bucket({name.encode(): b"1" for name in names})) as server:
+        s3_at(server)
+        for pattern in GLOBS.split():
+            found = glob.glob(pattern, root_dir=tmp_path, recursive=True)
+            wanted = {name for name in found if (tmp_path / name).is_file()}
+            wanted = {pattern} if pattern in names else wanted  # as of files: what is there by this name is named
+            try:
+                listed = list_inputs([f"s3://lake/{pattern}"]).files
+            except InputError:
+                listed = []
+            assert {file.name.decode().removeprefix("s3://lake/") for file in listed} == wanted, pattern
+
+
 def test_folders_are_empty_keys_that_end_in_a_slash(s3_at):
     """With bytes such a key is an input like any other."""
     objects = {b"p/b.jsonl": b"1", b"/p/b.jsonl": b"2", b"p//b.jsonl": b"3", b"p/b.jsonl/": b"4", b"p/c.jsonl/": b""}
@@ -120,35 +152,54 @@ def test_lists_from_keys(bucket):
 
 
 ODD_PREFIXES = [
-    *(b"out/a" + word + b"b" for word in (*BYTES, *WORDS) if word != b"/"),
+    *(b"out/a" + word + b"b" for word in (*BYTES, *CHARACTERS, *WORDS)),
     *(b"out/" + word + b"/c" for word in WORDS),
-    b"/out",
-    b"out//c",
+    *(b"/out", b"out//c", b"out/c//", b"/"),
 ]
 
 
-def test_results_at_odd_prefixes(tmp_path, s3_at):
-    """`-o`: all that a job writes is below the prefix as it was given, or the prefix is refused and nothing written."""
-    (tmp_path / "in.jsonl").write_bytes(b'{"data":"a"}\n{"data":"z"}\n')
+def test_results_at_odd_prefixes(s3_at):
+    """Whatever is done with results below a prefix is done with the key that begins with it, byte for byte."""
     bucket = Bucket({})
-    done = 0
     with serving(bucket) as server:
         s3_at(server)
         for prefix in ODD_PREFIXES:
-            bucket.objects.clear()
-            url = os.fsdecode(b"s3://lake/" + prefix)
-            try:
-                whole.submit(tmp_path / "in.jsonl", url, MatchOptions(), PlanOptions())
-            except LinkmatchError:
-                assert not prefix.isascii(), prefix
-                assert not bucket.objects, prefix
-                continue
-            done += 1
-            assert {key for key in bucket.objects if not key.startswith(prefix + b"/")} == set()
-            assert prefix + b"/summary.json" in bucket.objects
-            matched = [content for key, content in bucket.objects.items() if key.startswith(prefix + b"/matched/")]
-            assert matched == [b'{"data":"a"}\n'], prefix
-    assert done >= 155
+            bucket.objects = {b"other": b"", prefix[:-1] + b"-/x": b""}
+            before = dict(bucket.objects)
+            store = store_of(os.fsdecode(b"s3://lake/" + prefix))
+            folder = prefix if prefix.endswith(b"/") else prefix + b"/"
+            assert store.is_empty(), prefix
+            store.create("ledger/1", b"1")
+            store.put("a", b"2")
+            store.copy("a", "b c")
+            assert bucket.objects == before | {
+                folder + b"ledger/1": b"1",
+                folder + b"a": b"2",
+                folder + b"b c": b"2",
+            }, prefix
+            assert store.list("") == {"ledger/1": 1, "a": 1, "b c": 1}, prefix
+            assert store.list("ledger") == {"ledger/1": 1}, prefix
+            assert store.get("b c") == b"2", prefix
+            store.delete(["ledger/1", "a", "b c"])
+            assert bucket.objects == before, prefix
+    assert len(ODD_PREFIXES) > 400
+
+
+@pytest.mark.parametrize(
+    "prefix", [b"out//c", b"/out", b"a%2Fb", b"a+b c/..", b"a?b#c", b"a\nb", "é".encode(), b"a\xffb"]
+)
+def test_a_job_at_an_odd_prefix(prefix, tmp_path, s3_at):
+    """All that it writes is there, and it is read again as what it is."""
+    (tmp_path / "in.jsonl").write_bytes(b'{"data":"a"}\n{"data":"z"}\n')
+    bucket = Bucket({})
+    with serving(bucket) as server:
+        s3_at(server)
+        url = os.fsdecode(b"s3://lake/" + prefix)
+        summary = whole.submit(tmp_path / "in.jsonl", url, MatchOptions(), PlanOptions())
+        assert [key for key in bucket.objects if not key.startswith(prefix + b"/")] == []
+        assert prefix + b"/summary.json" in bucket.objects
+        assert list(verify(results_at(url), Checked())) == []
+        assert whole.submit(tmp_path / "in.jsonl", url, MatchOptions(), PlanOptions()) == summary
 
 
 def targets():

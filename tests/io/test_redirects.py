@@ -79,6 +79,17 @@ def test_to_another_path(place, target):
     assert set(server.targets) == {b"/a/", target}
 
 
+def test_a_summary_names_the_host(tmp_path):
+    """As the data came from there, whatever the URL says."""
+    with serving(file(CONTENT)) as other, serving(to(f"http://{other.host}/b?token=secret")) as server:
+        url = f"http://{server.host}/a"
+        summary = whole.submit(url, tmp_path / "out", MatchOptions(), PlanOptions())
+    assert summary["totals"]["matched"] == 50
+    assert f"{url} redirects to another host: it was read from {other.host}." in summary["hints"]
+    for path in (tmp_path / "out").iterdir():
+        assert b"secret" not in path.read_bytes()
+
+
 def test_a_secret_in_a_redirect_is_not_said():
     """Neither of its query nor of its user; the host is."""
     with serving(lambda request: [answer(404)]) as other, serving(to(f"http://{other.host}/b?Signature=abc")) as server:
