@@ -7,6 +7,7 @@ Names are bytes, and are asked for as they were given or listed.
 from __future__ import annotations
 
 import errno
+import os
 import random
 import re
 import time
@@ -59,8 +60,9 @@ class Meta(NamedTuple):
     fault: str | None = None
 
     def is_other_than(self, size: int, mtime_ns: int, etag: str | None) -> bool:
-        """Whether it is certainly not the version that has this fingerprint: what is not said is not compared."""
-        if etag is not None and self.etag is not None:
+        """Whether it is certainly not the version that has this fingerprint: what is not said is not compared. A strong
+        ETag alone says it, of a weak one only that it is another."""
+        if etag is not None and self.etag is not None and (etag != self.etag or is_strong(etag)):
             return etag != self.etag
         return size != self.size or (mtime_ns != self.mtime_ns and 0 not in (mtime_ns, self.mtime_ns))
 
@@ -219,6 +221,8 @@ def _said(answer: Answer) -> str:
     content = answer.read(TOLD_BYTES_MAX)
     if (region := answer.headers.get("x-amz-bucket-region")) and answer.status in (301, 307, 400):
         return f"HTTP status {answer.status}; the bucket is in the region {shown(region)}: set AWS_REGION"
+    if told := answer.headers.get("x-ms-error-code"):  # also if there is no body
+        return shown(told)
     code = re.search(rb"<Code>([\w.-]{1,100})</Code>|\"(?:reason|code)\": *\"([\w.-]{1,100})\"", content)
     return (code[1] or code[2]).decode() if code else f"HTTP status {answer.status}"
 
@@ -226,13 +230,41 @@ def _said(answer: Answer) -> str:
 def meta_of(key: bytes, headers: Message, size: int | None = None) -> Meta:
     """What the headers of an answer say of an object; `size` if it is known from elsewhere."""
     if size is None:
-        size = size_of(headers.get("Content-Length"))
+        size = size_in(headers.get("Content-Length"))
     return Meta(key, size, time_of(headers.get("Last-Modified")), etag_of(headers.get("ETag")))
 
 
-def size_of(text: str | None) -> int:
-    """A size in bytes as a store writes it; -1 if it is none."""
-    return int(text) if re.fullmatch("[0-9]{1,30}", text or "") else -1  # type: ignore[arg-type]
+def listed(store: ObjectStore, key: bytes) -> Meta:
+    """What a listing says of an object that the store cannot be asked for.
+
+    Raises:
+        FileNotFoundError: it has none of that name.
+    """
+    for meta in store.list_page(key).objects:
+        if meta.key == key:
+            return meta
+    raise FileNotFoundError(errno.ENOENT, "no such object or bucket")
+
+
+def is_text(name: bytes) -> bool:
+    """Whether it is UTF-8, as all names are in some stores."""
+    try:
+        name.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def size_in(text: str | None) -> int:
+    """A size as a store writes it; -1 if it is none."""
+    return int(text) if text is not None and re.fullmatch("[0-9]{1,30}", text.strip()) else -1
+
+
+def size_of(file: BinaryIO) -> int:
+    """How long a file is; it is at its beginning then."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    return size
 
 
 def etag_of(etag: str | None) -> str | None:

@@ -22,6 +22,7 @@ from linkmatch_ray.io.object_store import (
     etag_of,
     meta_of,
     refuse,
+    size_in,
     size_of,
     time_of,
     xml_of,
@@ -70,7 +71,7 @@ class S3(ObjectStore):
         return checked(self._ask("GET", key, headers=conditions(start, end, meta)), start, end, meta)
 
     def put(self, key: bytes, body: bytes | BinaryIO, *, create: bool = False) -> None:
-        size = len(body) if isinstance(body, bytes) else _size_of(body)
+        size = len(body) if isinstance(body, bytes) else size_of(body)
         if size > UPLOAD_BYTES and not isinstance(body, bytes):
             self._put_parts(key, body)
             return
@@ -150,7 +151,7 @@ def _page_of(root: ElementTree.Element) -> Page:
     objects = [
         Meta(
             name(each, "Key"),
-            size_of(each.findtext("Size")),
+            size_in(each.findtext("Size")),
             time_of(each.findtext("LastModified")),
             etag_of(each.findtext("ETag")),
         )
@@ -161,12 +162,6 @@ def _page_of(root: ElementTree.Element) -> Page:
         raise OSError(errno.EIO, "the store gives a listing that does not say where, or whether, it goes on")
     folders = [name(each, "Prefix") for each in root.iter("CommonPrefixes")]
     return Page(objects, folders, following if more == "true" else None)
-
-
-def _size_of(file: BinaryIO) -> int:
-    size = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    return size
 
 
 def _quoted(value: str | bytes) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import http.client
+import io
 import os
 import select
 import socket
@@ -20,6 +21,7 @@ from urllib.parse import quote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from linkmatch_ray import __version__
+from linkmatch_ray.io.traffic import traffic
 from linkmatch_ray.words import shown
 
 CONNECT_SECONDS: Final = 10.0
@@ -31,8 +33,9 @@ SILENCE_SECONDS: Final = 30.0
 READ_BYTES: Final = 1 << 16
 """A body is taken in pieces of this size: what came before it broke off is not asked for again."""
 
-SEND_BYTES: Final = 1 << 20
-"""A body is sent in pieces of this size."""
+SEND_BYTES: Final = 1 << 16
+"""A body is sent in pieces of this size, each within `SILENCE_SECONDS`: the limit of a socket is on all of what it is
+given to send."""
 
 INTERIM_MAX: Final = 100
 """A server says `100 Continue` or `103 Early Hints` so often at most."""
@@ -112,8 +115,9 @@ class Answer:
         Raises:
             Unavailable: it broke off, or nothing came for `SILENCE_SECONDS`.
         """
-        with _said(self.host):
+        with _said(self.host, SILENCE_SECONDS):
             count = self._read_once(view[:READ_BYTES])
+            traffic.add(count)
             if not count and len(view) and self._raw.length:
                 raise Unavailable("the connection broke off")
         return count
@@ -203,7 +207,9 @@ def ask(
         connection = _kept(endpoint) or _Connection(endpoint)
         start = None if isinstance(body, bytes) else body.tell()
         try:
-            with _said(endpoint.authority):
+            with _said(endpoint.authority, CONNECT_SECONDS):
+                connection.connect()
+            with _said(endpoint.authority, SILENCE_SECONDS):
                 return connection.request(method, endpoint.prefix + target, everything, body, length or 0)
         except BaseException as error:
             connection.close()
@@ -246,28 +252,28 @@ class _Connection:
         if proxy and endpoint.secure:
             self._raw.set_tunnel(endpoint.host, endpoint.port)
 
+    def connect(self) -> None:
+        """Be connected, as one that is kept is already."""
+        if self._raw.sock is None:
+            self._raw.connect()
+            assert self._raw.sock is not None
+            self._raw.sock.settimeout(SILENCE_SECONDS)
+
     def request(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | BinaryIO, length: int
     ) -> Answer:
         raw = self._raw
-        if raw.sock is None:
-            with _said(self.endpoint.authority, CONNECT_SECONDS):
-                raw.connect()
-            assert raw.sock is not None
-            raw.sock.settimeout(SILENCE_SECONDS)
         absolute = f"http://{self.endpoint.authority}{target}" if self._by_proxy else target
         raw.putrequest(method, absolute, skip_host=True, skip_accept_encoding=True)
         for name, value in headers.items():
             raw.putheader(name, value)
         with suppress(BrokenPipeError, ConnectionResetError):  # it may have answered before it has read all
             raw.endheaders()
-            if isinstance(body, bytes):
-                if body:
-                    raw.send(body)
-            else:
-                while length > 0 and (piece := body.read(min(length, SEND_BYTES))):
-                    raw.send(piece)
-                    length -= len(piece)
+            content = io.BytesIO(body) if isinstance(body, bytes) else body
+            while length > 0 and (piece := content.read(min(length, SEND_BYTES))):
+                raw.send(piece)
+                traffic.add(len(piece))
+                length -= len(piece)
         return Answer(self, raw.getresponse())
 
     def keep(self) -> None:
@@ -326,7 +332,7 @@ def _proxy_of(endpoint: Endpoint) -> Endpoint | None:
 
 
 @contextmanager
-def _said(host: str, seconds: float = SILENCE_SECONDS) -> Iterator[None]:
+def _said(host: str, seconds: float) -> Iterator[None]:
     """What goes wrong on a connection, in our words, and whether it can pass with time."""
     try:
         yield

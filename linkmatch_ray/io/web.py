@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import BinaryIO, Final
 from urllib.parse import urljoin, urlsplit
 
-from linkmatch_ray.io.object_store import Meta, ObjectStore, Page, checked, conditions, meta_of, refuse, size_of
+from linkmatch_ray.io.object_store import Meta, ObjectStore, Page, checked, conditions, meta_of, refuse, size_in
 from linkmatch_ray.io.transport import Answer, ask, endpoint_of, in_target
 from linkmatch_ray.io.urls import Url
 from linkmatch_ray.words import shown
@@ -44,7 +44,7 @@ class Web(ObjectStore):
             if answer.status != 416:  # as an empty file gives
                 refuse(answer)
             size = re.fullmatch(r"bytes (?:0-0|\*)/([0-9]+)", answer.headers.get("Content-Range", ""))
-            meta = self._meta(key, answer, None if answer.status == 200 else size_of(size and size[1]))
+            meta = self._meta(key, answer, None if answer.status == 200 else size_in(size and size[1]))
             if meta.size < 0 or answer.status not in (200, 206, 416):
                 raise OSError(errno.EIO, "the server does not say how long it is (no Content-Length)")
             return meta

@@ -1,6 +1,7 @@
 """Inputs and lists on object storage: a real S3 endpoint over HTTP, with faults on the line."""
 
 import gzip
+import io
 import json
 import os
 import random
@@ -16,6 +17,7 @@ from linkmatch_ray.core.inflate import open_source
 from linkmatch_ray.core.matcher import Matcher
 from linkmatch_ray.errors import InputError, RestrictionsError, UsageError
 from linkmatch_ray.io import object_reader, object_store
+from linkmatch_ray.io import s3 as s3_dialect
 from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.object_reader import ObjectReader, SmallObjects
 from linkmatch_ray.io.reader import Changed
@@ -225,6 +227,26 @@ def test_a_list_in_a_store(endpoint):
     assert Restrictions.load("s3://lake/list.json").index.restrictions == 3
     with pytest.raises(RestrictionsError, match=r"s3://lake/none.json: no such object"):
         Restrictions.load("s3://lake/none.json")
+
+
+def test_writing(endpoint, monkeypatch):
+    """In one piece or in parts; copied, removed; made only where none is."""
+    monkeypatch.setattr(s3_dialect, "UPLOAD_BYTES", 5 << 20)  # a store takes no smaller part
+    store = object_store.store_at(f"s3://{BUCKET}")
+    content = bytes(range(256)) * (13 << 12)
+    store.put(b"made/#1 %41", io.BytesIO(content))
+    store.copy(b"made/#1 %41", b"made/copy")
+    with store.get(b"made/copy") as whole, store.get(b"made/copy", 10, 20) as part:
+        assert (whole.read(), part.read()) == (content, content[10:20])
+    with pytest.raises(FileExistsError):
+        store.put(b"made/copy", b"", create=True)
+    for key in (b"made/copy", b"made/copy", b"made/#1 %41"):
+        store.delete(key)
+    with pytest.raises(FileNotFoundError):
+        store.head(b"made/copy")
+    store.put(b"made/copy", b"new", create=True)
+    assert store.head(b"made/copy").size == 3
+    store.delete(b"made/copy")
 
 
 def test_a_profile(endpoint, monkeypatch, tmp_path, moto):
