@@ -37,7 +37,7 @@ FOREIGN = [
     "matched/part-9999999999999999-999999999999.jsonl",
     f"matched/part-{'9' * 200}-000000.jsonl",
     "matched/deep/er/part-0000000000000000-000001.jsonl",
-    "matched/part-٠٠٠٠٠٠٠٠٠٠٠٠٠٠٠٠-000000.jsonl",
+    f"matched/part-{chr(0x660) * 16}-000000.jsonl",  # digits of another script
     "matched/a\nb\x1b.txt",
     "unmatched/x",
     "quarantine/x",
