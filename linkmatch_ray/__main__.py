@@ -1,15 +1,27 @@
-"""`python -m linkmatch_ray` is the same program as `linkmatch-ray`; it says so where it lacks what it needs."""
+"""The program `linkmatch-ray`, and `python -m linkmatch_ray`. It says so where it lacks what it needs."""
 
 import sys
 
-from linkmatch_ray.errors import ClusterError
-from linkmatch_ray.runtime.packages import how_to_install, missing
-from linkmatch_ray.words import shown
+from linkmatch_ray.cli import signals
 
-if __name__ == "__main__":
+
+def main() -> None:
+    """Entry point of the console script."""
+    signals.install()
+    from linkmatch_ray.errors import ClusterError
+    from linkmatch_ray.runtime.packages import how_to_install, missing
+    from linkmatch_ray.words import shown
+
     if lacking := missing():
         print(f"linkmatch-ray: {shown(sys.executable)} lacks packages. Run: {how_to_install(lacking)}", file=sys.stderr)
         sys.exit(ClusterError.exit_code)
-    from linkmatch_ray.cli.app import main
+    from linkmatch_ray.cli.app import main as run
 
+    try:
+        run()
+    finally:
+        signals.end_if_told()
+
+
+if __name__ == "__main__":
     main()

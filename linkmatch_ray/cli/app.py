@@ -363,7 +363,7 @@ def verify(directory: o.ResultDirectory, verbose: o.Verbose = False) -> None:
 
 
 def main() -> None:
-    """Entry point of the console script."""
+    """Run the command."""
     gc.set_threshold(GC_OBJECTS)
     printer.install()
     app(prog_name="linkmatch-ray")

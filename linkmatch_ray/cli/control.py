@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from linkmatch_ray.cli import signals
 from linkmatch_ray.cli.ending import exit_code_of
 from linkmatch_ray.cli.output import number, plural, print_summary, size
 from linkmatch_ray.cli.printer import json_text
@@ -79,10 +80,16 @@ def _joining(
             f"{shown(job_id)}: is driven by a process that joined the cluster, and cannot be asked over HTTP. Give"
             " --address auto on one of its nodes."
         )
+    with _session(address, verbose=verbose) as session:
+        yield session
+
+
+def _session(address: str | None, *, verbose: bool) -> Session:
     from linkmatch_ray.runtime.session import Session
 
-    with Session(address, verbose=verbose) as session:
-        yield session
+    session = Session(address, verbose=verbose)
+    signals.at_the_last(session.abandon)
+    return session
 
 
 def print_remote_status(cluster: Cluster, job: RemoteJob, *, as_json: bool) -> None:
@@ -183,12 +190,11 @@ def cancel(job_id: str, address: str | None, verify: str, *, verbose: bool) -> N
 def print_findings(paths: list[str], address: str | None, verify: str, *, verbose: bool) -> bool:
     """What is well with a cluster and what is not; returns whether all is."""
     from linkmatch_ray.runtime.doctor import examine
-    from linkmatch_ray.runtime.session import Session
 
     if is_jobs_api(address):
         found = examine(connect(address, verify), paths)
     else:
-        with Session(address, verbose=verbose) as session:
+        with _session(address, verbose=verbose) as session:
             found = examine(session, paths)
     for finding in found:
         print(f"{'ok ' if finding.well else 'BAD'}  {shown(finding.what)}")

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from typing import Final, NoReturn
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
 
 import typer
 
-from linkmatch_ray.errors import EXIT_FAILED, EXIT_OK, Interrupted, JobError, LinkmatchError
+from linkmatch_ray.cli import signals
+from linkmatch_ray.errors import EXIT_FAILED, Interrupted, JobError, LinkmatchError
 from linkmatch_ray.words import shown
 
 EXIT_TERMINATED: Final = 143
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, raised in the main thread as Ctrl-C is."""
 
 
 @contextmanager
@@ -26,8 +24,12 @@ def reporting(verbose: bool, *, resumable: bool = False) -> Iterator[None]:
     """Turn what goes wrong into a message and an exit code; of what can be resumed, how."""
     from linkmatch_ray.cli.output import print_error, resume_command
 
+    interrupted = "linkmatch-ray: interrupted."
+    if resumable:
+        interrupted = f"linkmatch-ray: interrupted; what was committed is safe. To resume:\n  {resume_command()}"
     try:
-        yield
+        with signals.in_order(interrupted):
+            yield
     except LinkmatchError as error:
         print_error(error, verbose=verbose)
         if isinstance(error, JobError) and error.is_resumable and resumable:
@@ -44,51 +46,22 @@ def reporting(verbose: bool, *, resumable: bool = False) -> Iterator[None]:
         silence_stdout()
         raise typer.Exit(EXIT_FAILED) from None
     except KeyboardInterrupt as stop:
-        _print_interrupted(resumable)
+        signals.say(interrupted)
         raise typer.Exit(exit_code_of(stop)) from None
 
 
-def _print_interrupted(resumable: bool) -> None:
-    from linkmatch_ray.cli.output import resume_command
-
-    if not resumable:
-        print("linkmatch-ray: interrupted.", file=sys.stderr, flush=True)
-        return
-    print("linkmatch-ray: interrupted; what was committed is safe. To resume:", file=sys.stderr)
-    print(f"  {resume_command()}", file=sys.stderr, flush=True)
-
-
-def exit_code_of(stop: BaseException) -> int:
-    if isinstance(stop, BrokenPipeError):
-        return EXIT_OK
-    return EXIT_TERMINATED if isinstance(stop, Terminated) else Interrupted.exit_code
-
-
-def on_sigterm(*_: object) -> NoReturn:
-    raise Terminated
-
-
-@contextmanager
-def end_within(seconds: float, code: int, *, resumable: bool, last: Callable[[], None]) -> Iterator[None]:
-    """End the process after a time, whatever it still does, and do `last` before; the kernel ends the Ray it started
-    with it."""
-
-    def end() -> None:
-        if code != EXIT_OK:
-            _print_interrupted(resumable)
-        with suppress(Exception):
-            last()
-        os._exit(code)
-
-    timer = threading.Timer(seconds, end)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
+def exit_code_of(stop: KeyboardInterrupt) -> int:
+    return EXIT_TERMINATED if isinstance(stop, signals.Terminated) else Interrupted.exit_code
 
 
 def silence_stdout() -> None:
     """Standard output is gone: keep the interpreter from complaining about it at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def temporary_directory() -> Iterator[str]:
+    """A private directory for as long as the command runs, however it ends."""
+    with tempfile.TemporaryDirectory(prefix="linkmatch-") as directory:
+        signals.at_the_last(lambda: shutil.rmtree(directory, ignore_errors=True))
+        yield directory

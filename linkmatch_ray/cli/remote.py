@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import tempfile
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import orjson
 import typer
 
-from linkmatch_ray.cli.ending import exit_code_of, on_sigterm
+from linkmatch_ray.cli.ending import exit_code_of, temporary_directory
 from linkmatch_ray.cli.output import bytes_of, print_summary, resume_command
 from linkmatch_ray.errors import ClusterError, InputError, JobError, UsageError
 from linkmatch_ray.runtime.address import is_jobs_api
@@ -70,11 +68,10 @@ def submit_as_job(context: typer.Context) -> NoReturn:
         raise UsageError("-r - and --files-from -: both read standard input. Give one of them a file.")
     if not given["inputs"] and given["files_from"] is None:
         raise InputError("no input was given. Name files or directories, or --files-from.")
-    signal.signal(signal.SIGTERM, on_sigterm)
     directory = on_cluster(given["output"], "-o")
     job_id = job_id_for(given["job_id"], directory) + ("-plan" if given["dry_run"] else "")
     inputs = [on_cluster(name, "input") for name in given["inputs"] or ()]
-    with tempfile.TemporaryDirectory(prefix="linkmatch-") as folder:
+    with temporary_directory() as folder:
         uploads = Path(folder)
         arguments = [*inputs, *_as_typed(context)]
         arguments += ["--restrictions", ship(given["restrictions"], "--restrictions", uploads)]

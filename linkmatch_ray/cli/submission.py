@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
-from linkmatch_ray.cli.ending import end_within, exit_code_of, on_sigterm, silence_stdout
+from linkmatch_ray.cli import signals
+from linkmatch_ray.cli.ending import silence_stdout, temporary_directory
 from linkmatch_ray.errors import EXIT_OK
 from linkmatch_ray.words import shown
 
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
     from linkmatch_ray.runtime.job import Job
     from linkmatch_ray.runtime.plan import PlanOptions
     from linkmatch_ray.runtime.request import Request
-
-STOP_SECONDS: Final = 2.5
-"""After Ctrl-C, an orderly end may take so long; then the process ends, and the kernel ends Ray with it."""
 
 COPY_BYTES: Final = 1 << 20
 POLL_SECONDS: Final = 0.1
@@ -99,7 +95,6 @@ class Submission:
 
     def run(self, *, show: bool, copy: str | None) -> dict[str, Any]:
         """Run the job to its end; returns the summary."""
-        signal.signal(signal.SIGTERM, on_sigterm)
         # Ray takes seconds to start, and the restrictions are loaded meanwhile. But a complete job needs none.
         session = None if not self._submit["overwrite"] and self._is_complete() else self._start_session()
         job = None
@@ -110,15 +105,13 @@ class Submission:
                 print(f"Dashboard: http://{shown(session.dashboard_url)}", file=sys.stderr)
             return self._wait(job, show=show, copy=copy)
         except (KeyboardInterrupt, BrokenPipeError) as stop:
-            for each in (signal.SIGINT, signal.SIGTERM):  # once is enough
-                signal.signal(each, signal.SIG_IGN)
-            last = session.abandon if session is not None else lambda: None
-            with end_within(STOP_SECONDS, exit_code_of(stop), resumable=copy is None, last=last):
-                if job is not None:
-                    job.cancel()
-                    job.wait()
-                if session is not None:
-                    session.close()
+            if isinstance(stop, BrokenPipeError):
+                signals.pipe_closed()
+            if job is not None:
+                job.cancel()
+                job.wait()
+            if session is not None:
+                session.close()
             if isinstance(stop, BrokenPipeError):
                 silence_stdout()
                 raise typer.Exit(EXIT_OK) from None
@@ -138,7 +131,9 @@ class Submission:
     def _start_session(self) -> Any:
         from linkmatch_ray.runtime.session import Session
 
-        return Session(**self._session_options)
+        session = Session(**self._session_options)
+        signals.at_the_last(session.abandon)
+        return session
 
     def _load(self) -> Restrictions:
         from linkmatch_ray import Restrictions
@@ -208,5 +203,5 @@ def result_directory(output: str) -> Iterator[str]:
     if output != "-":
         yield output
         return
-    with tempfile.TemporaryDirectory(prefix="linkmatch-") as directory:
+    with temporary_directory() as directory:
         yield directory

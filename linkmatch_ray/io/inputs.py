@@ -17,15 +17,13 @@ import msgspec
 import xxhash
 
 from linkmatch_ray.errors import InputError, UsageError
+from linkmatch_ray.io.urls import SCHEMES, is_url, refuse_secrets, scheme_of
 from linkmatch_ray.words import shown
 
 SUFFIXES: Final = tuple(
     layout + compression for layout in (b".json", b".jsonl", b".ndjson") for compression in (b"", b".gz", b".zst")
 )
 """Which files of a directory are read; by name, any case. A file named itself is read whatever its name."""
-
-URL_SCHEMES: Final = ("s3", "gs", "az", "http", "https")
-"""Where objects are; see `io.objects`."""
 
 NAMES_SHOWN: Final = 5
 """How many inputs a message names."""
@@ -84,12 +82,6 @@ def inputs_digest(files: Iterable[InputFile]) -> str:
     return digest.hexdigest()
 
 
-def is_url(name: bytes) -> bool:
-    """Whether an input is an object in a store, or several."""
-    scheme, found, _ = name.partition(b"://")
-    return bool(found) and scheme.decode("ascii", "replace") in URL_SCHEMES
-
-
 @dataclass(slots=True)
 class Listing:
     """All inputs of a job, in order, each once; and how many files were left out by their name.
@@ -97,17 +89,19 @@ class Listing:
     Attributes:
         found: Files found so far, some of them perhaps twice.
         tell: Called with that, now and then.
+        moved: For each URL that redirects to another host, that host.
     """
 
     files: list[InputFile] = field(default_factory=list)
     left_out: int = 0
     found: int = 0
     tell: Callable[[int], None] | None = None
+    moved: dict[bytes, str] = field(default_factory=dict)
 
-    def count(self) -> None:
-        """Another file was found."""
-        self.found += 1
-        if self.tell is not None and self.found % TELL_FILES == 0:
+    def count(self, more: int = 1) -> None:
+        """Further files were found."""
+        before, self.found = self.found, self.found + more
+        if self.tell is not None and self.found // TELL_FILES > before // TELL_FILES:
             self.tell(self.found)
 
 
@@ -127,7 +121,7 @@ def list_inputs(inputs: Iterable[str | bytes | os.PathLike[str]], tell: Callable
     for name in named:
         for path in _expand(name):
             if is_url(path):
-                from linkmatch_ray.io.objects import list_url
+                from linkmatch_ray.io.object_listing import list_url
 
                 files = list_url(path, listing)
             elif os.path.isdir(path):
@@ -175,7 +169,7 @@ def path_in(url: bytes) -> bytes:
     """
     from urllib.parse import unquote_to_bytes
 
-    host, _, path = url.removeprefix(b"file://").partition(b"/")
+    host, _, path = url[len(b"file://") :].partition(b"/")
     if host not in (b"", b"localhost"):
         raise UsageError(f"{shown(url)}: not on this machine. Expected file:///path.")
     return path_of(unquote_to_bytes(b"/" + path))
@@ -199,13 +193,14 @@ def read_names(source: str, *, null: bool) -> list[bytes]:
 
 
 def _expand(name: bytes) -> list[bytes]:
-    if name.startswith(b"file://"):
+    scheme = scheme_of(name)
+    if scheme == "file":
         name = path_in(name)
     elif is_url(name):
         return [name]
-    elif b"://" in name and name.split(b"://")[0].isalnum():
-        schemes = "://, ".join(URL_SCHEMES)
-        raise UsageError(f"{shown(name)}: not supported. Expected a path, or file://, {schemes}://.")
+    elif scheme is not None:
+        refuse_secrets(name)
+        raise UsageError(f"{shown(name)}: not supported. Expected a path, or file://, {'://, '.join(SCHEMES)}://.")
     if os.path.lexists(name):
         return [name]
     if glob.has_magic(os.fsdecode(name)):

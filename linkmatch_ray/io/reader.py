@@ -7,10 +7,11 @@ import stat
 from typing import TYPE_CHECKING, Final, Self
 
 from linkmatch_ray.core.outcome import Entry
-from linkmatch_ray.io.inputs import InputFile, is_url
+from linkmatch_ray.io.inputs import InputFile
+from linkmatch_ray.io.urls import is_url
 
 if TYPE_CHECKING:
-    from linkmatch_ray.io.objects import ObjectReader
+    from linkmatch_ray.io.object_reader import ObjectReader
 
 _OPEN_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 """Without O_NONBLOCK, opening a FIFO that took the file's place would block for ever."""
@@ -78,7 +79,7 @@ def open_input(file: InputFile, stop: int | None = None) -> FileReader | ObjectR
     """
     if not is_url(file.path):
         return FileReader(file)
-    from linkmatch_ray.io.objects import ObjectReader
+    from linkmatch_ray.io.object_reader import ObjectReader
 
     return ObjectReader(file, stop)
 

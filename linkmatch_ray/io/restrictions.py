@@ -24,8 +24,9 @@ from linkmatch_ray.core.keys import KeyPair, KeyPath, NumberText, canonical, rec
 from linkmatch_ray.core.layout import BOM
 from linkmatch_ray.core.window import fill
 from linkmatch_ray.errors import RestrictionsError, UsageError
-from linkmatch_ray.io.inputs import is_url, path_of
+from linkmatch_ray.io.inputs import path_of
 from linkmatch_ray.io.reader import Changed
+from linkmatch_ray.io.urls import is_url
 from linkmatch_ray.words import shown
 
 RestrictionsFormat = Literal["auto", "lines", "array", "object", "text"]
@@ -100,7 +101,8 @@ def _open(source: str | os.PathLike[str] | bytes) -> io.BytesIO | io.BufferedRea
     if isinstance(source, bytes):
         return io.BytesIO(source)
     if is_url(name := path_of(source)):
-        from linkmatch_ray.io.objects import ObjectReader, examine
+        from linkmatch_ray.io.object_listing import examine
+        from linkmatch_ray.io.object_reader import ObjectReader
 
         return io.BufferedReader(ObjectReader(examine(name)))
     file = os.fdopen(os.dup(sys.stdin.fileno()), "rb") if name == b"-" else open(name, "rb")  # noqa: SIM115

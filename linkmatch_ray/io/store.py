@@ -17,11 +17,13 @@ from typing import Any, BinaryIO, Final, Protocol
 
 from linkmatch_ray.errors import UsageError
 from linkmatch_ray.io.durable import make_directory, sync_directory
-from linkmatch_ray.io.inputs import path_in
+from linkmatch_ray.io.inputs import Listing, path_in
+from linkmatch_ray.io.object_listing import list_below, pages_below
 from linkmatch_ray.io.object_names import is_ours
-from linkmatch_ray.io.objects import Short, again, place_of, store_at
+from linkmatch_ray.io.object_store import ObjectStore, again, store_at
 from linkmatch_ray.io.ours import is_there, open_new, open_ours
 from linkmatch_ray.io.side_by_side import side_by_side
+from linkmatch_ray.io.urls import parse, refuse_secrets, scheme_of
 from linkmatch_ray.words import shown
 
 SCHEMES: Final = ("s3", "gs", "az", "file")
@@ -78,9 +80,10 @@ def is_store(output: str) -> bool:
     Raises:
         UsageError: it is a URL of a kind that results cannot be written to.
     """
-    scheme, found, _ = output.partition("://")
-    if not found or not scheme.isalnum():
+    scheme = scheme_of(os.fsencode(output))
+    if scheme is None:
         return False
+    refuse_secrets(os.fsencode(output))
     if scheme not in SCHEMES:
         raise UsageError(
             f"{shown(output)}: results cannot be written there. Expected a directory, or {'://, '.join(SCHEMES)}://."
@@ -90,67 +93,59 @@ def is_store(output: str) -> bool:
 
 def store_of(url: str) -> Store:
     """The store behind a URL."""
-    if url.startswith("file:"):
+    if scheme_of(os.fsencode(url)) == "file":
         return _Folder(Path(os.fsdecode(path_in(os.fsencode(url)))))
     return _Bucket(url)
 
 
 class _Bucket:
+    """Objects below a prefix of a bucket; folders of ours end in a slash, as everyone's do."""
+
     def __init__(self, url: str) -> None:
-        self._root, path = place_of(os.fsencode(url))
-        self._prefix = path.rstrip("/") + "/" if path.strip("/") else ""
+        place = parse(os.fsencode(url))
+        self._root = place.root
+        self._prefix = place.key + b"/" if place.key and not place.key.endswith(b"/") else place.key
 
     @property
-    def _store(self) -> Any:
+    def _store(self) -> ObjectStore:
         return store_at(self._root)
+
+    def _key(self, name: str) -> bytes:
+        return self._prefix + os.fsencode(name)
 
     def put(self, name: str, content: bytes | BinaryIO) -> None:
         def once() -> None:
             if not isinstance(content, bytes):
                 content.seek(0)
-            try:
-                self._store.put(self._prefix + name, content)
-            except FileNotFoundError:  # of an upload in parts that was completed, though the answer was lost
-                raise Short from None
+            self._store.put(self._key(name), content)
 
         again(once)
 
     def create(self, name: str, content: bytes) -> None:
-        again(lambda: self._store.put(self._prefix + name, content, mode="create", use_multipart=False))
+        again(lambda: self._store.put(self._key(name), content, create=True))
 
     def get(self, name: str, start: int = 0, end: int | None = None) -> bytes:
-        if end is None:  # the length is asked for, as an answer that is too short looks like any other
-            end = again(self._store.head, self._prefix + name)["size"]
-        if end <= start:
+        return again(self._get, self._key(name), start, end)
+
+    def _get(self, key: bytes, start: int, end: int | None) -> bytes:
+        if end is not None and end <= start:
             return b""
-
-        def once() -> bytes:
-            content = bytes(self._store.get_range(self._prefix + name, start=start, end=end))
-            if len(content) != end - start:
-                raise Short
-            return content
-
-        found: bytes = again(once)
-        return found
+        with self._store.get(key, start, end) as answer:
+            return answer.read() if end is None else answer.read_exactly(end - start)
 
     def copy(self, source: str, name: str) -> None:
-        again(lambda: self._store.copy(self._prefix + source, self._prefix + name, overwrite=True))
+        again(self._store.copy, self._key(source), self._key(name))
 
     def delete(self, names: Sequence[str]) -> None:
-        if names:
-            with suppress(FileNotFoundError):  # of a store that deletes one by one
-                again(self._store.delete, [self._prefix + name for name in names])
+        for _ in side_by_side(lambda name: again(self._store.delete, self._key(name)), names, AT_ONCE):
+            pass
 
     def list(self, folder: str) -> dict[str, int]:
-        def listed() -> dict[str, int]:
-            pages = self._store.list(self._prefix + folder)
-            return {meta["path"][len(self._prefix) :]: meta["size"] for page in pages for meta in page}
-
-        found: dict[str, int] = again(listed)
-        return found
+        metas = list_below(self._store, self._key(f"{folder}/" if folder else ""), Listing())
+        return {os.fsdecode(meta.key[len(self._prefix) :]): meta.size for meta in metas}
 
     def is_empty(self) -> bool:
-        return not again(lambda: next(iter(self._store.list(self._prefix or None)), None))
+        return next(pages_below(self._store, self._prefix, Listing()), None) is None
 
     def sweep(self) -> None:
         """Nothing to do: an object that is not whole is none."""

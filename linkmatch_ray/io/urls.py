@@ -62,10 +62,17 @@ def parse(name: bytes) -> Url:
         UsageError: it has credentials, a signature, a query or a fragment in it, or no bucket or host. The message
             has nothing of a secret.
     """
+    refuse_secrets(name)
     scheme = scheme_of(name) or ""
     rest = name[len(scheme) + len("://") :]
-    refuse_secrets(name)
     return _web(scheme, rest) if scheme in ("http", "https") else _bucket(scheme, rest)
+
+
+def planned(path: bytes) -> Url:
+    """As `parse`, of what `Url.name_of` has made: a key that was listed may look like anything."""
+    scheme, _, rest = path.partition(b"://")
+    names = rest.split(b"/", 2 if scheme == b"az" else 1)
+    return Url(scheme.decode(), b"/".join(names[:-1]).decode(), names[-1])
 
 
 def refuse_secrets(name: bytes) -> None:

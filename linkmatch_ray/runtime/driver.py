@@ -354,6 +354,8 @@ class Driver:
         except (RayError, OSError) as error:
             self._failed(unit, error)
             return
+        if header is None:  # a heartbeat
+            return
         if (unit.received is not None and header.last <= unit.received) or header.last < self._durable:
             return  # it came before the unit was tried again
         unit.received, unit.whole = header.last, header.whole

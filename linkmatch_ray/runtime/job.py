@@ -31,6 +31,7 @@ from linkmatch_ray.runtime.driver import (
     Progress,
     brief,
 )
+from linkmatch_ray.runtime.heartbeat import beat_seconds
 from linkmatch_ray.runtime.nodes import faults, sample, survey
 from linkmatch_ray.runtime.orphans import die_with_parent
 from linkmatch_ray.runtime.plan import UNIT_BYTES, PlanOptions, make_plan
@@ -140,7 +141,8 @@ class Job:
             index = ray.put(request.restrictions.index)
             plan = make_plan(request.files, request.options, request.plan, request.origins)
             staging = self._results.staging()
-            settings = TaskSettings(request.restrictions.paths, request.options, request.plan, staging)
+            beats = beat_seconds(self._task_seconds)
+            settings = TaskSettings(request.restrictions.paths, request.options, request.plan, staging, beats)
 
             def open_collector(again: bool) -> tuple[Any, Any]:
                 if self._collector is not None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import islice
 from secrets import token_hex
 from typing import Any, Final
 
@@ -29,6 +31,10 @@ from linkmatch_ray.words import is_text, shown
 
 GONE_SHOWN: Final = 5
 """How many files that are gone a message names."""
+
+
+MOVED_SHOWN: Final = 5
+"""How many inputs that another host gives a summary names."""
 
 
 class Request:
@@ -66,7 +72,7 @@ class Request:
             )
         if job_id is not None and not is_text(job_id):
             raise UsageError(f"--job-id {shown(job_id)}: not UTF-8. Choose another.")
-        self.files, self.left_out = listing.files, listing.left_out
+        self.files, self.left_out, self.moved = listing.files, listing.left_out, listing.moved
         self.restrictions, self.options, self.plan = restrictions, options, plan
         self.results = results
         self.overwrite = overwrite
@@ -162,8 +168,18 @@ class Request:
                 "ray": ray.__version__,
                 "python": platform.python_version(),
             },
-            "hints": hints(self.files, self.restrictions, counts.records, counts.matched, counts.missing_key),
+            "hints": [
+                *hints(self.files, self.restrictions, counts.records, counts.matched, counts.missing_key),
+                *self._where_from(),
+            ],
         }
+
+    def _where_from(self) -> Iterator[str]:
+        """Where inputs were read that a host redirects to another."""
+        for name, host in islice(self.moved.items(), MOVED_SHOWN):
+            yield f"{shown(name)} redirects to another host: it was read from {shown(host)}."
+        if len(self.moved) > MOVED_SHOWN:
+            yield f"So do {len(self.moved) - MOVED_SHOWN:,} more."
 
 
 def _plan_of(results: Results, text: str) -> PlanOptions:

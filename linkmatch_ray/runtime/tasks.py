@@ -21,11 +21,13 @@ from linkmatch_ray.core.pack import Pack
 from linkmatch_ray.core.parts import Part
 from linkmatch_ray.core.window import LOW, WINDOW_BYTES, WINDOW_BYTES_MIN, Buffers
 from linkmatch_ray.io.concatenation import STAGED_BYTES_MIN, Staged, stage
-from linkmatch_ray.io.inputs import InputFile, is_url, unpack_files
+from linkmatch_ray.io.inputs import InputFile, unpack_files
 from linkmatch_ray.io.ledger import Key
-from linkmatch_ray.io.objects import SmallObjects
+from linkmatch_ray.io.object_reader import SmallObjects
 from linkmatch_ray.io.reader import Changed, changed_entry, open_input, read_small, unreadable_entry
 from linkmatch_ray.io.trouble import blame_the_machine, told
+from linkmatch_ray.io.urls import is_url
+from linkmatch_ray.runtime.heartbeat import BEAT_SECONDS_MAX, with_heartbeat
 from linkmatch_ray.runtime.plan import SMALL_FILE_BYTES, PlanOptions, Unit
 from linkmatch_ray.words import shown
 
@@ -36,12 +38,14 @@ class TaskSettings:
 
     Attributes:
         staging: Where they write large parts themselves, as a URL; None where all go to the collector.
+        beat_seconds: How often one that waits for a server says that bytes still come.
     """
 
     paths: tuple[KeyPath, ...]
     options: MatchOptions
     plan: PlanOptions
     staging: str | None = None
+    beat_seconds: float = BEAT_SECONDS_MAX
 
 
 class Started(NamedTuple):
@@ -91,9 +95,20 @@ _pack_buffer: bytearray | None = None
 
 
 def match_unit(unit: Unit, packed_files: bytes, index: RestrictionIndex, settings: TaskSettings) -> Iterator[Any]:
-    """The parts of a unit, each as a `PartBody` and then its `PartHeader`; the files are those of the unit."""
+    """The parts of a unit, each as a `PartBody` and then its `PartHeader`; the files are those of the unit.
+
+    If servers have to do with it, there may be pairs of Nones in between; see `with_heartbeat`.
+    """
+    files = unpack_files(packed_files)
+    pairs = _pairs(unit, files, index, settings)
+    if settings.staging is None and not any(is_url(file.path) for file in files):
+        return pairs
+    return with_heartbeat(pairs, settings.beat_seconds)
+
+
+def _pairs(unit: Unit, files: list[InputFile], index: RestrictionIndex, settings: TaskSettings) -> Iterator[Any]:
     part, input_bytes = Part(), 0
-    for more in _Work(index, settings).parts(unit, unpack_files(packed_files)):
+    for more in _Work(index, settings).parts(unit, files):
         part.pieces += more.pieces
         part.matched += more.matched
         part.unmatched += more.unmatched

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from linkmatch_ray.io import objects
+from linkmatch_ray.io import object_store
 from linkmatch_ray.io.store import store_of
 from tests.io.objects import CREDENTIALS, s3, unreliable
 
@@ -46,7 +46,7 @@ def command(command_environment, monkeypatch):
 
     def start(port, *arguments):
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-        objects.store_at.cache_clear()
+        object_store.store_at.cache_clear()
         environment = command_environment | CREDENTIALS | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
         return subprocess.Popen(
             [sys.executable, "-m", "linkmatch_ray", *map(str, arguments)],
@@ -57,7 +57,7 @@ def command(command_environment, monkeypatch):
         )
 
     yield start
-    objects.store_at.cache_clear()
+    object_store.store_at.cache_clear()
 
 
 @pytest.fixture(autouse=True)

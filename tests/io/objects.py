@@ -2,6 +2,7 @@
 
 import http.client
 import random
+import ssl
 import time
 import urllib.request
 from collections import Counter
@@ -15,11 +16,16 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "an-id", "AWS_SECRET_ACCESS_KEY": "a-secret"
 
 
 @contextmanager
-def serving(handler):
-    """An HTTP server in a thread; gives its port."""
+def serving(handler, certificate=None):
+    """An HTTP server in a thread, with TLS if it has a certificate; gives its port."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
-    thread = Thread(target=server.serve_forever, daemon=True)
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.handle_error = lambda *_: None  # a client that hangs up at the certificate
+    thread = Thread(target=server.serve_forever, args=(0.02,), daemon=True)  # it ends as soon
     thread.start()
     try:
         yield server.server_address[1]
@@ -27,6 +33,32 @@ def serving(handler):
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def answering(*answers, asked=None):
+    """A server that gives these answers, one after another: status, headers, body. Notes what it was asked."""
+    left = list(answers)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self):
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if asked is not None:
+                asked.append(f"{self.command} {self.path}")
+            status, headers, body = left.pop(0)
+            self.send_response(status)
+            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_HEAD = do_PUT = do_POST = answer  # noqa: N815 - the names that the server asks for
+
+        def log_message(self, *args):
+            pass
+
+    return serving(Handler)
 
 
 @contextmanager

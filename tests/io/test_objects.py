@@ -1,6 +1,7 @@
 """Inputs and lists on object storage: a real S3 endpoint over HTTP, with faults on the line."""
 
 import gzip
+import io
 import json
 import os
 import random
@@ -15,9 +16,10 @@ from linkmatch_ray import MatchOptions, Restrictions, match_bytes
 from linkmatch_ray.core.inflate import open_source
 from linkmatch_ray.core.matcher import Matcher
 from linkmatch_ray.errors import InputError, RestrictionsError, UsageError
-from linkmatch_ray.io import objects
+from linkmatch_ray.io import object_reader, object_store
+from linkmatch_ray.io import s3 as s3_dialect
 from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.io.objects import ObjectReader, SmallObjects
+from linkmatch_ray.io.object_reader import ObjectReader, SmallObjects
 from linkmatch_ray.io.reader import Changed
 from linkmatch_ray.runtime.plan import PlanOptions, make_plan
 from tests.io.objects import CREDENTIALS, s3, serving, unreliable
@@ -52,16 +54,16 @@ def endpoint(moto, monkeypatch):
 
     def use(port):
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-        objects.store_at.cache_clear()
+        object_store.store_at.cache_clear()
 
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
     use(moto)
-    store = objects.store_at(f"s3://{BUCKET}")
+    store = object_store.store_at(f"s3://{BUCKET}")
     for name, content in OBJECTS.items():
-        store.put(name, content)
+        store.put(name.encode(), content)
     yield use
-    objects.store_at.cache_clear()
+    object_store.store_at.cache_clear()
 
 
 def names(*inputs):
@@ -91,7 +93,11 @@ def test_listing(endpoint):
     ("url", "message"),
     [
         ("https://me:pw@example.org/x.json", "https://example.org/x.json: has credentials"),
-        ("https://example.org/x.json?X-Amz-Signature=abc", "https://example.org/x.json: has credentials or a query"),
+        (
+            "https://example.org/x.json?X-Amz-Signature=abc",
+            "https://example.org/x.json: has credentials or a signature",
+        ),
+        ("https://example.org/x.json?page=2", "https://example.org/x.json: has a query"),
         ("s3://", "no bucket"),
         ("az://account", "ACCOUNT/BUCKET"),
         ("ftp://example.org/x.json", "not supported"),
@@ -107,7 +113,7 @@ def test_urls_that_are_refused(url, message):
 
 def test_reading_in_pieces(endpoint, monkeypatch):
     """From anywhere, ahead no further than it is told, and every byte in its place."""
-    monkeypatch.setattr(objects, "CHUNK_BYTES", 10_000)
+    monkeypatch.setattr(object_reader, "CHUNK_BYTES", 10_000)
     (file,) = list_inputs(["s3://lake/in/a.jsonl"]).files
     for start, stop in ((0, None), (0, 5), (12_345, 70_000), (len(LINES) - 3, None)):
         with ObjectReader(file, stop) as reader:
@@ -117,15 +123,15 @@ def test_reading_in_pieces(endpoint, monkeypatch):
 
 def test_damaged_compression(endpoint, monkeypatch):
     """What is saved of it is read a second time, and is what comes of the same bytes elsewhere."""
-    monkeypatch.setattr(objects, "CHUNK_BYTES", 1000)
+    monkeypatch.setattr(object_reader, "CHUNK_BYTES", 1000)
     rng = random.Random(1)
     lines = b"".join(b'{"data":"k%d","n":%d}\n' % (rng.randrange(50), rng.randrange(1 << 60)) for _ in range(4000))
-    store, restrictions = objects.store_at(f"s3://{BUCKET}"), Restrictions.load(b'["k1"]')
+    store, restrictions = object_store.store_at(f"s3://{BUCKET}"), Restrictions.load(b'["k1"]')
     for share in (0.4, 0.7):
         data = bytearray(gzip.compress(lines))
         place = int(len(data) * share)
         data[place : place + 500] = b"\xff" * 500  # a decoder fails there, and what it gave before is saved
-        store.put("damaged", bytes(data))
+        store.put(b"damaged", bytes(data))
         (file,) = list_inputs(["s3://lake/damaged"]).files
         wanted = match_bytes(bytes(data), restrictions, MatchOptions())
         with ObjectReader(file) as reader:
@@ -140,8 +146,8 @@ def test_damaged_compression(endpoint, monkeypatch):
 @pytest.mark.parametrize("seed", range(3))
 def test_faults_on_the_line(endpoint, moto, monkeypatch, seed):
     """503, connections that break off, short and slow answers: read whole all the same."""
-    monkeypatch.setattr(objects, "CHUNK_BYTES", 100_000)
-    monkeypatch.setattr(objects, "WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(object_reader, "CHUNK_BYTES", 100_000)
+    monkeypatch.setattr(object_store, "WAIT_SECONDS", 0.01)
     with unreliable(moto, seed, ["503", "reset", "short", "slow"]) as port:
         endpoint(port)
         (file,) = list_inputs(["s3://lake/in/a.jsonl"]).files
@@ -198,11 +204,11 @@ def test_a_server_without_ranges(tmp_path, command_environment):
 
 def test_a_store_that_stays_down(endpoint, moto, monkeypatch):
     """An error that says so, in our words."""
-    monkeypatch.setattr(objects, "WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(object_store, "WAIT_SECONDS", 0.01)
     (file,) = list_inputs(["s3://lake/in/a.jsonl"]).files
     with unreliable(moto, 1, ["503"], rate=1) as port:
         endpoint(port)
-        with ObjectReader(file) as reader, pytest.raises(OSError, match="the store failed 6 times"):
+        with ObjectReader(file) as reader, pytest.raises(OSError, match="the store says HTTP status 503, 6 times"):
             reader.read()
 
 
@@ -211,7 +217,7 @@ def test_an_object_that_is_replaced(endpoint):
     (file,) = list_inputs(["s3://lake/in/a.jsonl"]).files
     with ObjectReader(file, 1) as reader:
         reader.read(1)
-        objects.store_at(f"s3://{BUCKET}").put("in/a.jsonl", LINES[::-1])
+        object_store.store_at(f"s3://{BUCKET}").put(b"in/a.jsonl", LINES[::-1])
         with pytest.raises(Changed):
             ObjectReader(file).read(1)
 
@@ -223,6 +229,26 @@ def test_a_list_in_a_store(endpoint):
         Restrictions.load("s3://lake/none.json")
 
 
+def test_writing(endpoint, monkeypatch):
+    """In one piece or in parts; copied, removed; made only where none is."""
+    monkeypatch.setattr(s3_dialect, "UPLOAD_BYTES", 5 << 20)  # a store takes no smaller part
+    store = object_store.store_at(f"s3://{BUCKET}")
+    content = bytes(range(256)) * (13 << 12)
+    store.put(b"made/#1 %41", io.BytesIO(content))
+    store.copy(b"made/#1 %41", b"made/copy")
+    with store.get(b"made/copy") as whole, store.get(b"made/copy", 10, 20) as part:
+        assert (whole.read(), part.read()) == (content, content[10:20])
+    with pytest.raises(FileExistsError):
+        store.put(b"made/copy", b"", create=True)
+    for key in (b"made/copy", b"made/copy", b"made/#1 %41"):
+        store.delete(key)
+    with pytest.raises(FileNotFoundError):
+        store.head(b"made/copy")
+    store.put(b"made/copy", b"new", create=True)
+    assert store.head(b"made/copy").size == 3
+    store.delete(b"made/copy")
+
+
 def test_a_profile(endpoint, monkeypatch, tmp_path, moto):
     """Without keys in the environment those of the profile are used, its endpoint and region as well."""
     for name in (*CREDENTIALS, "AWS_ENDPOINT_URL"):
@@ -232,7 +258,7 @@ def test_a_profile(endpoint, monkeypatch, tmp_path, moto):
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_PROFILE", "work")
-    objects.store_at.cache_clear()
+    object_store.store_at.cache_clear()
     assert names("s3://lake/in/a.jsonl") == ["in/a.jsonl"]
 
 

@@ -1,0 +1,205 @@
+"""Reading planned objects: by ranges, several at a time, and on from where a connection broke off."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from typing import Any, Final
+
+from linkmatch_ray.io.inputs import InputFile
+from linkmatch_ray.io.object_store import Meta, NoRanges, Tries, store_at
+from linkmatch_ray.io.side_by_side import Pool
+from linkmatch_ray.io.transport import Answer, Unavailable
+from linkmatch_ray.io.urls import planned
+
+CHUNK_BYTES: Final = 4 << 20
+CHUNKS_AHEAD: Final = 4
+"""A large object is read in requests of this size, so many at a time: one alone does not fill a line."""
+
+SMALL_AHEAD: Final = 32
+"""So many small objects are asked for at a time."""
+
+
+def _ask(file: InputFile, start: int, end: int) -> Answer:
+    """An answer whose body is these bytes of an object, of the version that was planned."""
+    url = planned(file.path)
+    return store_at(url.root).get(url.key, start, end, Meta(url.key, file.size, file.mtime_ns, file.etag))
+
+
+def _pieces(file: InputFile, start: int, end: int, buffer: memoryview) -> Iterator[memoryview]:
+    """The bytes `start..end` as they come, put into `buffer` one after another; when that is full, from its beginning.
+
+    Raises:
+        NoRanges: they are not all of the object, and it is given only as a whole.
+    """
+    with _ask(file, start, end) as answer:
+        place = 0
+        while start < end:
+            count = answer.readinto(buffer[place : place + end - start])
+            if not count:
+                raise Unavailable("the answer was shorter than it said")
+            yield buffer[place : place + count]
+            start += count
+            place = (place + count) % len(buffer)
+
+
+def _read_range(file: InputFile, start: int, end: int) -> memoryview:
+    """The bytes `start..end` of an object; what has come is not asked for again.
+
+    Raises:
+        NoRanges: as `_pieces`.
+    """
+    view, at, tries = memoryview(bytearray(end - start)), start, Tries()
+    while at < end:
+        try:
+            for piece in _pieces(file, at, end, view[at - start :]):
+                at += len(piece)
+                tries.got_on()
+        except Unavailable as error:
+            tries.failed(error)
+    return view
+
+
+def _read_whole(file: InputFile) -> memoryview:
+    """All bytes of an object, wherever it is."""
+    try:
+        return _read_range(file, 0, file.size)
+    except NoRanges:  # to what was left
+        return memoryview(b"".join(_stream(file, 0)))
+
+
+def _stream(file: InputFile, start: int) -> Iterator[memoryview]:
+    """An object from byte `start` on, of a server that gives all of it or nothing; asked again from the beginning if
+    the connection breaks off, as often as `Tries` allows without anything new."""
+    buffer, tries = memoryview(bytearray(CHUNK_BYTES)), Tries()
+    while start < file.size:
+        at = 0
+        try:
+            for piece in _pieces(file, 0, file.size, buffer):
+                at += len(piece)
+                if at > start:
+                    yield memoryview(bytes(piece[len(piece) - (at - start) :]))
+                    start = at
+                    tries.got_on()
+        except Unavailable as error:
+            tries.failed(error)
+
+
+class ObjectReader(io.RawIOBase):
+    """A raw binary stream over a planned object, as `FileReader` is over a file; reads ahead up to `stop`.
+
+    Attributes:
+        has_ranges: Parts of it can be asked for, as far as is known.
+
+    Raises (from reading):
+        Changed: the object is not the planned one any more.
+        OSError: it cannot be read, also not after several tries.
+    """
+
+    def __init__(self, file: InputFile, stop: int | None = None) -> None:
+        self._file, self._stop = file, file.size if stop is None else min(stop, file.size)
+        self._pool = Pool(CHUNKS_AHEAD)
+        self._coming: deque[Future[memoryview]] = deque()
+        self._current = memoryview(b"")
+        self._next = self._read = 0  # the first byte that was not asked for, and that was not given
+        self._whole: Iterator[memoryview] | None = None
+        self.has_ranges = True
+
+    def head(self, size: int = 4) -> bytes:
+        """The first bytes; does not move."""
+        try:
+            return bytes(_read_range(self._file, 0, min(size, self._file.size)))
+        except NoRanges:
+            self.has_ranges = False
+            head = b""
+            for piece in _stream(self._file, 0):
+                head += piece
+                if len(head) >= size:
+                    break
+            return head[:size]
+
+    def check(self) -> None:
+        """Nothing to do: every answer was compared."""
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Go to a byte; what was asked for is forgotten."""
+        if whence == os.SEEK_CUR and not offset:  # as `tell` asks
+            return self._read
+        while self._coming:
+            self._coming.pop().cancel()
+        self._current, self._whole = memoryview(b""), None
+        self._next = self._read = offset
+        return offset
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def seekable(self) -> bool:
+        """Yes."""
+        return True
+
+    def readinto(self, view: Any) -> int:
+        """Read up to the length of `view`; 0 at the end."""
+        if not self._current:
+            self._current = self._following()
+        count = min(len(view), len(self._current))
+        view[:count] = self._current[:count]
+        self._current = self._current[count:]
+        self._read += count
+        return count
+
+    def _following(self) -> memoryview:
+        """The next chunk; none at the end."""
+        if self.has_ranges:
+            self._ask_ahead()
+            if not self._coming:
+                return memoryview(b"")
+            try:
+                chunk = self._coming.popleft().result()
+                self._ask_ahead()
+                return chunk
+            except NoRanges:
+                self.has_ranges = False
+        if self._whole is None:
+            self._whole = _stream(self._file, self._read)
+        return next(self._whole, memoryview(b""))
+
+    def _ask_ahead(self) -> None:
+        """Have the next chunks come; beyond `stop` only what is read at once."""
+        while self._next < self._file.size and len(self._coming) < CHUNKS_AHEAD:
+            if self._next >= self._stop and self._coming:
+                return
+            end = min(self._next + CHUNK_BYTES, self._file.size)
+            self._coming.append(self._pool.submit(_read_range, self._file, self._next, end))
+            self._next = end
+
+    def close(self) -> None:
+        """Ask for nothing more."""
+        self._pool.close()
+        super().close()
+
+
+class SmallObjects:
+    """Small objects of one task, in their order; some are asked for ahead."""
+
+    def __init__(self, files: Iterable[InputFile]) -> None:
+        self._pool = Pool(SMALL_AHEAD)
+        self._files = iter(files)
+        self._coming: dict[bytes, Future[memoryview]] = {}
+
+    def read(self, file: InputFile, view: memoryview) -> None:
+        """Read a whole object into `view`, which is as long; raises as `ObjectReader` does."""
+        while file.path not in self._coming or len(self._coming) < SMALL_AHEAD:
+            following = next(self._files, None)
+            if following is None:
+                break
+            self._coming[following.path] = self._pool.submit(_read_whole, following)
+        view[:] = self._coming.pop(file.path).result()
+
+    def close(self) -> None:
+        """Ask for nothing more."""
+        self._pool.close()

@@ -1,0 +1,321 @@
+"""One HTTP request: exactly the target that is given, no redirect, and a limit on silence instead of on the whole.
+
+Connections are kept and used again. Nothing is tried again here, but on a new connection if a kept one turns out dead.
+"""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import io
+import os
+import select
+import socket
+import ssl
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import cache
+from typing import BinaryIO, Final, NamedTuple
+from urllib.parse import quote, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from linkmatch_ray import __version__
+from linkmatch_ray.io.traffic import traffic
+from linkmatch_ray.words import shown
+
+CONNECT_SECONDS: Final = 10.0
+"""A connection is made within this time."""
+
+SILENCE_SECONDS: Final = 30.0
+"""A server that gives no byte for so long is given up; one that is slow is not."""
+
+READ_BYTES: Final = 1 << 16
+"""A body is taken in pieces of this size: what came before it broke off is not asked for again."""
+
+SEND_BYTES: Final = 1 << 16
+"""A body is sent in pieces of this size, each within `SILENCE_SECONDS`: the limit of a socket is on all of what it is
+given to send."""
+
+DRAIN_BYTES: Final = 1 << 16
+"""An answer of which no more than this is left is read to its end, so that its connection can be used again."""
+
+_OF_THIS_MACHINE: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
+
+class Unavailable(OSError):  # noqa: N818 - says what is found
+    """A request failed for a reason that can pass with time."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(errno.EIO, why)
+
+
+class Endpoint(NamedTuple):
+    """Where requests go. `prefix` stands before every target, and is empty as a rule."""
+
+    secure: bool
+    host: str
+    port: int
+    prefix: str = ""
+
+    @property
+    def authority(self) -> str:
+        """Host and port, as the `Host` header has them."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """The URL of its root, without a slash at its end."""
+        return f"http{'s' if self.secure else ''}://{self.authority}{self.prefix}"
+
+
+def endpoint_of(url: str) -> Endpoint:
+    """The endpoint that a URL names.
+
+    Raises:
+        OSError: it is no URL of a host.
+    """
+    try:
+        parts = urlsplit(url)
+        port, host = parts.port, parts.hostname
+    except ValueError:
+        port = host = None
+    if host is None or parts.scheme not in ("http", "https"):
+        raise OSError(errno.EINVAL, f"the endpoint {shown(url)} is no http:// or https:// URL")
+    secure = parts.scheme == "https"
+    return Endpoint(secure, host, port or (443 if secure else 80), parts.path.rstrip("/"))
+
+
+def in_target(name: bytes, keep: str = "") -> str:
+    """A name as it stands in a request target: all but letters, digits, `-_.~/` and `keep` percent-encoded."""
+    return quote(name, safe="/~" + keep)
+
+
+class Answer:
+    """What a server has answered. Its body is still to come; close it, or read all of it.
+
+    Attributes:
+        status, reason: As the first line says.
+        headers: By their names, in any case.
+        host: Who has answered.
+    """
+
+    def __init__(self, connection: _Connection, raw: http.client.HTTPResponse) -> None:
+        self._connection, self._raw = connection, raw
+        self.status, self.reason, self.headers = raw.status, raw.reason, raw.headers
+        self.host = connection.endpoint.authority
+
+    def readinto(self, view: memoryview) -> int:
+        """Read up to `READ_BYTES` into `view`, and at least a byte; 0 at the end.
+
+        Raises:
+            Unavailable: it broke off, or nothing came for `SILENCE_SECONDS`.
+        """
+        with _said(self.host, SILENCE_SECONDS):
+            count = self._raw.readinto(view[:READ_BYTES])
+            traffic.add(count)
+            if not count and len(view) and self._raw.length:
+                raise Unavailable("the connection broke off")
+        return count
+
+    def read(self, limit: int | None = None) -> bytes:
+        """All that is left of it, or up to `limit` bytes of that."""
+        pieces, left = [], READ_BYTES if limit is None else limit
+        while left and (count := self.readinto(view := memoryview(bytearray(min(left, READ_BYTES))))):
+            pieces.append(view[:count])
+            left -= count if limit is not None else 0
+        return b"".join(pieces)
+
+    def read_exactly(self, size: int) -> bytes:
+        """So many bytes.
+
+        Raises:
+            Unavailable: there are fewer.
+        """
+        content = self.read(size)
+        if len(content) < size:
+            raise Unavailable("the answer was shorter than it said")
+        return content
+
+    def close(self) -> None:
+        """Let the connection be used again, if little is left to come."""
+        length = self._raw.length
+        if length is not None and length <= DRAIN_BYTES and not self._raw.will_close:
+            with suppress(OSError, http.client.HTTPException):
+                self._raw.read()
+        if self._raw.isclosed() and not self._raw.will_close:
+            self._connection.keep()
+        else:
+            self._raw.close()
+            self._connection.close()
+
+    def __enter__(self) -> Answer:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def ask(
+    endpoint: Endpoint,
+    method: str,
+    target: str,
+    headers: Mapping[str, str],
+    body: bytes | BinaryIO = b"",
+    size: int | None = None,
+) -> Answer:
+    """Make one request; whatever the status, the answer is given.
+
+    Args:
+        target: What the request line has after the method, without the endpoint's prefix; it is sent as it is.
+        body, size: Bytes, or a file from where it stands and how many bytes of it.
+
+    Raises:
+        Unavailable: it failed for a reason that can pass with time.
+        OSError: it failed otherwise: there is no such host, its certificate is not valid, it speaks no HTTP.
+    """
+    length = len(body) if isinstance(body, bytes) else size
+    everything = {
+        "Host": endpoint.authority,
+        "User-Agent": f"linkmatch-ray/{__version__}",
+        "Accept-Encoding": "identity",
+        **({"Content-Length": str(length)} if length or method in ("PUT", "POST") else {}),
+        **headers,
+    }
+    while True:
+        connection = _kept(endpoint) or _Connection(endpoint)
+        start = None if isinstance(body, bytes) else body.tell()
+        try:
+            with _said(endpoint.authority, CONNECT_SECONDS):
+                connection.connect()
+            with _said(endpoint.authority, SILENCE_SECONDS):
+                return connection.request(method, endpoint.prefix + target, everything, body, length or 0)
+        except BaseException as error:
+            connection.close()
+            if not (connection.is_used and isinstance(error, Unavailable)):
+                raise
+            if start is not None and not isinstance(body, bytes):  # the server had closed it meanwhile
+                body.seek(start)
+
+
+class _Connection:
+    """A connection to an endpoint, perhaps by way of a proxy."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint, self.is_used = endpoint, False
+        proxy = _proxy_of(endpoint)
+        host, port = (proxy.host, proxy.port) if proxy else (endpoint.host, endpoint.port)
+        self._by_proxy = proxy is not None and not endpoint.secure  # then it is told the whole URL
+        self._raw = (
+            http.client.HTTPSConnection(host, port, timeout=CONNECT_SECONDS, context=_tls())
+            if endpoint.secure
+            else http.client.HTTPConnection(host, port, timeout=CONNECT_SECONDS)
+        )
+        if proxy and endpoint.secure:
+            self._raw.set_tunnel(endpoint.host, endpoint.port)
+
+    def connect(self) -> None:
+        """Be connected, as one that is kept is already."""
+        if self._raw.sock is None:
+            self._raw.connect()
+            assert self._raw.sock is not None
+            self._raw.sock.settimeout(SILENCE_SECONDS)
+
+    def request(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes | BinaryIO, length: int
+    ) -> Answer:
+        raw = self._raw
+        absolute = f"http://{self.endpoint.authority}{target}" if self._by_proxy else target
+        raw.putrequest(method, absolute, skip_host=True, skip_accept_encoding=True)
+        for name, value in headers.items():
+            raw.putheader(name, value)
+        with suppress(BrokenPipeError, ConnectionResetError):  # it may have answered before it has read all
+            raw.endheaders()
+            content = io.BytesIO(body) if isinstance(body, bytes) else body
+            while length > 0 and (piece := content.read(min(length, SEND_BYTES))):
+                raw.send(piece)
+                traffic.add(len(piece))
+                length -= len(piece)
+        return Answer(self, raw.getresponse())
+
+    def keep(self) -> None:
+        """Have it used again."""
+        self.is_used = True
+        with _lock:
+            _idle.setdefault(self.endpoint, []).append(self)
+
+    def is_alive(self) -> bool:
+        """Whether the other side has neither closed it nor said anything unasked."""
+        if self._raw.sock is None:
+            return False
+        poll = select.poll()
+        poll.register(self._raw.sock, select.POLLIN | select.POLLHUP | select.POLLERR)
+        return not poll.poll(0)
+
+    def close(self) -> None:
+        self._raw.close()
+
+
+_idle: dict[Endpoint, list[_Connection]] = {}
+_lock = threading.Lock()
+
+
+def _kept(endpoint: Endpoint) -> _Connection | None:
+    """A connection of before; those that are dead are let go of."""
+    while True:
+        with _lock:
+            idle = _idle.get(endpoint)
+            if not idle:
+                return None
+            connection = idle.pop()
+        if connection.is_alive():
+            return connection
+        connection.close()
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if bundle := os.environ.get("AWS_CA_BUNDLE"):
+        context.load_verify_locations(bundle)
+    if not context.get_ca_certs() and not ssl.get_default_verify_paths().capath:  # a system without certificates
+        import certifi
+
+        context.load_verify_locations(certifi.where())
+    return context
+
+
+def _proxy_of(endpoint: Endpoint) -> Endpoint | None:
+    """The proxy that the environment names (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`)."""
+    proxy = getproxies().get("https" if endpoint.secure else "http")
+    if not proxy or proxy_bypass(endpoint.authority):
+        return None
+    return endpoint_of(proxy if "://" in proxy else f"http://{proxy}")
+
+
+@contextmanager
+def _said(host: str, seconds: float) -> Iterator[None]:
+    """What goes wrong on a connection, in our words, and whether it can pass with time."""
+    try:
+        yield
+    except TimeoutError:
+        raise Unavailable(f"{host} gave nothing for {seconds:g} s") from None
+    except ConnectionRefusedError:
+        raise Unavailable(f"{host} refused the connection") from None
+    except (ConnectionError, http.client.RemoteDisconnected, http.client.IncompleteRead, ssl.SSLEOFError):
+        raise Unavailable("the connection broke off") from None
+    except socket.gaierror as error:
+        if error.errno in (socket.EAI_AGAIN, socket.EAI_FAIL):
+            raise Unavailable(f"the address of {host} could not be looked up") from None
+        raise OSError(errno.EHOSTUNREACH, f"there is no host {host}") from None
+    except ssl.SSLCertVerificationError as error:
+        raise OSError(errno.EPROTO, f"the certificate of {host} is not valid ({shown(error.verify_message)})") from None
+    except ssl.SSLError as error:
+        raise OSError(errno.EPROTO, f"{host} speaks no TLS that can be used ({shown(error.reason)})") from None
+    except (http.client.HTTPException, UnicodeError, ValueError) as error:
+        raise OSError(errno.EPROTO, f"{host} gave an answer that is not HTTP ({type(error).__name__})") from None
+    except OSError as error:
+        if isinstance(error, Unavailable) or error.errno in _OF_THIS_MACHINE:
+            raise
+        raise Unavailable(f"{host} cannot be reached ({error.strerror or shown(error)})") from None

@@ -1,0 +1,88 @@
+"""Files at http(s) URLs: read, not listed. Redirects are followed, and nothing of ours goes along."""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Mapping
+from typing import BinaryIO, Final
+from urllib.parse import urljoin, urlsplit
+
+from linkmatch_ray.io.object_store import Meta, ObjectStore, Page, checked, conditions, meta_of, refuse
+from linkmatch_ray.io.transport import Answer, ask, endpoint_of, in_target
+from linkmatch_ray.io.urls import Url
+from linkmatch_ray.words import shown
+
+REDIRECTS_MAX: Final = 5
+
+_KEPT: Final = "%:@!$&'()*+,;=[]"
+"""What may stand in the path of a URL besides letters, digits and `-_.~/`; the rest is percent-encoded."""
+
+
+class Web(ObjectStore):
+    """One host."""
+
+    def __init__(self, url: Url) -> None:
+        self._root = url.root
+
+    def list_page(self, prefix: bytes, following: str | None = None, *, folders: bool = False) -> Page:
+        raise NotImplementedError("what is at a host cannot be listed")
+
+    def head(self, key: bytes) -> Meta:
+        with self._ask("HEAD", key) as answer:
+            if answer.status not in (405, 501):
+                refuse(answer)
+                meta = self._meta(key, answer)
+                if meta.size >= 0:
+                    return meta
+        return self._meta_by_range(key)
+
+    def _meta_by_range(self, key: bytes) -> Meta:
+        """As `head`, of a server that does not answer it, or not with a length."""
+        with self._ask("GET", key, {"Range": "bytes=0-0"}) as answer:
+            if answer.status != 416:  # as an empty file gives
+                refuse(answer)
+            size = re.fullmatch(r"bytes (?:0-0|\*)/([0-9]{1,18})", answer.headers.get("Content-Range", ""))
+            meta = self._meta(key, answer, int(size[1]) if size else None)
+            if meta.size < 0 or answer.status not in (200, 206, 416):
+                raise OSError(errno.EIO, "the server does not say how long it is (no Content-Length)")
+            return meta
+
+    def _meta(self, key: bytes, answer: Answer, size: int | None = None) -> Meta:
+        moved = answer.host != endpoint_of(self._root).authority
+        return meta_of(key, answer.headers, size)._replace(moved=answer.host if moved else None)
+
+    def get(self, key: bytes, start: int = 0, end: int | None = None, meta: Meta | None = None) -> Answer:
+        return checked(self._ask("GET", key, conditions(start, end, meta)), start, end, meta)
+
+    def put(self, key: bytes, body: bytes | BinaryIO, *, create: bool = False) -> None:
+        raise NotImplementedError("nothing is written to a host")
+
+    def copy(self, source: bytes, key: bytes) -> None:
+        raise NotImplementedError("nothing is written to a host")
+
+    def delete(self, key: bytes) -> None:
+        raise NotImplementedError("nothing is written to a host")
+
+    def _ask(self, method: str, key: bytes, headers: Mapping[str, str] | None = None) -> Answer:
+        endpoint, target = endpoint_of(self._root), "/" + in_target(key, _KEPT)
+        for _ in range(1 + REDIRECTS_MAX):
+            answer = ask(endpoint, method, target, headers or {})
+            if answer.status not in (301, 302, 303, 307, 308) or "Location" not in answer.headers:
+                return answer
+            answer.close()
+            url = urljoin(
+                f"{endpoint.url}{target}", answer.headers["Location"].encode("latin-1").decode("utf-8", "replace")
+            )
+            before, endpoint = endpoint, endpoint_of(url)
+            if before.secure and not endpoint.secure:
+                raise OSError(
+                    errno.EIO, f"is redirected from https to http, at {endpoint.authority}, which is not followed"
+                )
+            parts = urlsplit(url)
+            endpoint = endpoint._replace(prefix="")
+            target = in_target((parts.path or "/").encode(), _KEPT)
+            target += "?" + in_target(parts.query.encode(), _KEPT + "?") if parts.query else ""
+        raise OSError(
+            errno.EIO, f"is redirected more than {REDIRECTS_MAX} times, at last to {shown(endpoint.authority)}"
+        )
