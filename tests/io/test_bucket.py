@@ -3,6 +3,7 @@
 import pytest
 
 from linkmatch_ray.errors import JobError, UsageError
+from linkmatch_ray.io import object_store
 from linkmatch_ray.io.object_names import LOCK
 from linkmatch_ray.io.results import results_at
 from linkmatch_ray.io.store import store_of
@@ -35,14 +36,12 @@ def line(monkeypatch):
 
     def use(port):
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-        store_at.cache_clear()
-
-    from linkmatch_ray.io.objects import store_at
+        object_store.store_at.cache_clear()
 
     with s3("lake") as port:
         use(port)
         yield use, port
-    store_at.cache_clear()
+    object_store.store_at.cache_clear()
 
 
 def prepare(url):
@@ -81,7 +80,7 @@ def test_a_place_that_moved_to_such_a_store(line, url):
 
 
 def test_a_store_that_answers_otherwise(line, url):
-    """Neither made nor there: the job does not begin, and what the store says is said."""
+    """Neither made nor there: the job does not begin, and what the store says is said, at once."""
     use, port = line
     with altering_creates(port, refusing) as proxy:
         use(proxy)

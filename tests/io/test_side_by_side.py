@@ -95,18 +95,18 @@ begun.wait(10)
 def test_an_error_is_let_go() -> None:
     """And with it all that it went through: a task's generator that stays has the buffers that the next one uses."""
 
-    class Failed(Exception):
+    class FailedError(Exception):
         pass
 
     def fail(_: int) -> None:
-        raise Failed
+        raise FailedError
 
     gc.collect()
     gc.disable()
     try:
         try:
             next(side_by_side(fail, range(3), 3))
-        except Failed as error:
+        except FailedError as error:
             kept = weakref.ref(error)
         assert kept() is None
     finally:
