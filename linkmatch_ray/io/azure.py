@@ -103,8 +103,8 @@ class Azure(ObjectStore):
             time.sleep(pause)
             pause = min(2 * pause, 5.0)
             said = self._done("HEAD", key)
-            if said.get("x-ms-copy-progress", "") != progress:
-                progress, deadline = said["x-ms-copy-progress"], time.monotonic() + COPY_SECONDS
+            if (now := said.get("x-ms-copy-progress", "")) != progress:
+                progress, deadline = now, time.monotonic() + COPY_SECONDS
         if (status := said.get("x-ms-copy-status", "nothing of it")) != "success":
             raise OSError(errno.EIO, f"a copy was not made: the store says {shown(status)}")
 
