@@ -6,6 +6,7 @@ A listing is not trusted: it must go on, stay below the prefix, and say of each 
 from __future__ import annotations
 
 import errno
+import fnmatch
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -136,8 +137,9 @@ def pages_below(store: ObjectStore, prefix: bytes, listing: Listing) -> Iterator
 def _checked(page: Page, prefix: bytes, listing: Listing) -> list[Meta]:
     """The objects of a page, if all of it is below the prefix."""
     for name in (*(meta.key for meta in page.objects), *page.folders):
-        if not name.startswith(prefix):
-            raise OSError(errno.EIO, f"the store's listing of {shown(prefix)} has {shown(name)}, which is not below it")
+        if not name or not name.startswith(prefix):
+            what = f"{shown(name)}, which is not below it" if name else "an object without a name"
+            raise OSError(errno.EIO, f"the store's listing of {shown(prefix)} has {what}")
     listing.count(len(page.objects))
     return [meta for meta in page.objects if meta.size != 0 or not meta.key.endswith(b"/")]
 
@@ -158,11 +160,20 @@ def _without_results(metas: list[Meta]) -> list[Meta]:
     return [meta for meta in metas if not meta.key.startswith(results)] if results else metas
 
 
+_END: Final = fnmatch.translate("")[-2:]
+"""What an expression of `fnmatch` ends with."""
+
+
 def _pattern(path: str) -> Callable[[str], object]:
-    """A glob as a test of keys: `*` and `?` within a folder, `**` across; hidden ones only where it says so."""
-    parts = {"**/": "(?:(?!\\.)[^/]+/)*", "*": "(?:(?<!/)|(?!\\.))[^/]*", "?": "[^/]"}
-    expression = "".join(
-        parts.get(token) or (token if token.startswith("[") else re.escape(token))
-        for token in re.findall(r"\*\*/|\*|\?|\[[^\]]+\]|.", path, re.DOTALL)
-    )
-    return re.compile(expression.replace("[!", "[^"), re.DOTALL).fullmatch
+    """A glob as a test of keys, as files are found by it: `*`, `?` and `[…]` within a folder, `**` across folders, and
+    hidden names only if it says so."""
+    not_hidden = r"(?:(?<=[^/])|(?!\.))"  # at the beginning of a name no dot
+    parts = {"**": r"(?:(?!\.)[^/]+/)*(?!\.)[^/]+", "**/": r"(?:(?!\.)[^/]+/)*"}
+    parts |= {"*": f"{not_hidden}[^/]*", "?": f"{not_hidden}[^/]"}
+    expression = ""
+    for token in re.findall(r"(?:(?<=/)|^)\*\*(?:/|$)|\*|\?|\[!?\]?[^\]]*\]|.", path, re.DOTALL):
+        if len(token) > 1 and token.startswith("["):
+            expression += f"{not_hidden}(?!/){fnmatch.translate(token).removesuffix(_END)}"
+        else:
+            expression += parts.get(token) or re.escape(token)
+    return re.compile(expression, re.DOTALL).fullmatch
