@@ -52,12 +52,14 @@ class Submission:
         """What would be done."""
         import orjson
 
-        from linkmatch_ray.cli.output import plural, size
+        from linkmatch_ray.cli.output import listing_display, plural, size
         from linkmatch_ray.core.outcome import MatchOptions, as_text
         from linkmatch_ray.io.inputs import list_inputs
         from linkmatch_ray.runtime.plan import PlanOptions, make_plan
 
-        listing, options = list_inputs(self._names), MatchOptions(**self._options)
+        with listing_display(not as_json) as tell:
+            listing = list_inputs(self._names, tell)
+        options = MatchOptions(**self._options)
         how, origins = PlanOptions(one_file_per_task=self._submit["one_file_per_task"]), None
         if self._submit["incremental"]:
             request = self._compare(listing, options, how)

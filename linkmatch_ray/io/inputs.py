@@ -9,6 +9,7 @@ import glob
 import os
 import stat
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -28,7 +29,7 @@ SUFFIXES: Final = tuple(
 NAMES_SHOWN: Final = 5
 """How many inputs a message names."""
 
-TELL_FILES: Final = 1000
+TELL_SECONDS: Final = 0.2
 """How often a listing tells how far it is."""
 
 SIZE_MAX: Final = 1 << 50
@@ -100,7 +101,7 @@ class Listing:
 
     Attributes:
         found: Files found so far, some of them perhaps twice.
-        tell: Called with that, now and then.
+        tell, tell_next: Called with that, now and then; and when next.
         moved: For each URL that redirects to another host, that host.
     """
 
@@ -108,12 +109,14 @@ class Listing:
     left_out: int = 0
     found: int = 0
     tell: Callable[[int], None] | None = None
+    tell_next: float = 0.0
     moved: dict[bytes, str] = field(default_factory=dict)
 
     def count(self, more: int = 1) -> None:
         """Further files were found."""
-        before, self.found = self.found, self.found + more
-        if self.tell is not None and self.found // TELL_FILES > before // TELL_FILES:
+        self.found += more
+        if self.tell is not None and (now := time.monotonic()) >= self.tell_next:
+            self.tell_next = now + TELL_SECONDS
             self.tell(self.found)
 
 
@@ -132,6 +135,7 @@ def list_inputs(inputs: Iterable[str | bytes | os.PathLike[str]], tell: Callable
     named = [path_of(each) for each in inputs]
     for name in named:
         for path in _expand(name):
+            before = listing.found
             if is_url(path):
                 from linkmatch_ray.io.object_listing import list_url
 
@@ -140,6 +144,8 @@ def list_inputs(inputs: Iterable[str | bytes | os.PathLike[str]], tell: Callable
                 files = [file for _, file in sorted(_walk(path, listing))]
             else:
                 files = [_examine(path, os.path.realpath(path))]
+            if listing.found == before:  # they were examined, and not listed
+                listing.count(len(files))
             for file in files:
                 if file.path not in seen:
                     seen.add(file.path)

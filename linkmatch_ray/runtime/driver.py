@@ -129,6 +129,7 @@ class Progress:
         bytes_total, bytes_done: Input as stored, and as read (decompressed).
         ends: Durable bytes of each output, by name.
         settled: As `ends`, but of complete files only: these bytes are never taken back.
+        doing: What it does now.
     """
 
     files: int = 0
@@ -138,6 +139,7 @@ class Progress:
     counts: Counts = field(default_factory=Counts)
     ends: dict[str, int] = field(default_factory=dict)
     settled: dict[str, int] = field(default_factory=dict)
+    doing: str = "matching"
 
 
 class Driver:
@@ -151,6 +153,9 @@ class Driver:
         is_stopped: Asked often; once it says yes, `run` ends with `Interrupted`.
         task_seconds: A task that gives nothing for so long is given up.
         max_quarantined: With more entries `run` ends with `JobError`; None for any number.
+
+    Attributes:
+        has_opened: A collector has the place.
     """
 
     def __init__(
@@ -179,7 +184,7 @@ class Driver:
         self._units = plan.units()
         self._held_bytes = 0
         self._commit: Any = None
-        self._opened, self._setbacks = False, 0
+        self.has_opened, self._setbacks = False, 0
         self._durable = self._taken = Key(0, 0, 0)
         self._more = False
         self._end = Key(len(files), 0, 0)
@@ -198,8 +203,7 @@ class Driver:
             if self._resumes:  # if not, the first units were admitted meanwhile
                 self._begin()
             while self._durable < self._end:
-                if self._is_stopped():
-                    raise Interrupted("stopped on request.")
+                self._end_if_stopped()
                 self._admit()
                 self._offer()
                 self._listen()
@@ -215,15 +219,26 @@ class Driver:
         while True:
             if not self._resumes:
                 self._admit()  # the first tasks need not wait until all files are written down
-            self._collector, opening = self._open_collector(self._opened)
+            self._collector, opening = self._open_collector(self.has_opened)
             try:
-                receipt: Receipt = fetch(opening)
+                receipt = self._opened(opening)
             except RayActorError:
                 self._set_back("the collector died")
                 continue
-            self._opened = True
+            self.has_opened = True
             self._read(receipt)
             return receipt
+
+    def _opened(self, opening: Any) -> Receipt:
+        """What a collector says once it is open; a store may keep it waiting."""
+        while not ray.wait([opening], timeout=LISTEN_SECONDS)[0]:
+            self._end_if_stopped()
+        receipt: Receipt = fetch(opening)
+        return receipt
+
+    def _end_if_stopped(self) -> None:
+        if self._is_stopped():
+            raise Interrupted("stopped on request.")
 
     def _read(self, receipt: Receipt) -> None:
         """Learn how far the collector is."""
