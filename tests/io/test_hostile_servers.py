@@ -179,6 +179,11 @@ READ = {
         CONTENT,
         1,
     ),
+    "answers HEAD with a late body": (
+        lambda request: [whole()[:-SIZE], 0.1, CONTENT] if request.method == "HEAD" else file(CONTENT, ABOUT)(request),
+        CONTENT,
+        1,
+    ),
     "gives it in chunks": (gets(answer(200, b"", ABOUT | CHUNKED) + IN_CHUNKS), CONTENT, 1),
     "gives it until it closes": (gets(answer(200, CONTENT, ABOUT | {"Content-Length": None}), CLOSE), CONTENT, 1),
     "gives it byte by byte": (gets(whole()[:-SIZE], *(bytes([byte]) for byte in CONTENT)), CONTENT, 1),
