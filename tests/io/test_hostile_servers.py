@@ -179,11 +179,6 @@ READ = {
         CONTENT,
         1,
     ),
-    "answers HEAD with a late body": (
-        lambda request: [whole()[:-SIZE], 0.1, CONTENT] if request.method == "HEAD" else file(CONTENT, ABOUT)(request),
-        CONTENT,
-        1,
-    ),
     "gives it in chunks": (gets(answer(200, b"", ABOUT | CHUNKED) + IN_CHUNKS), CONTENT, 1),
     "gives it until it closes": (gets(answer(200, CONTENT, ABOUT | {"Content-Length": None}), CLOSE), CONTENT, 1),
     "gives it byte by byte": (gets(whole()[:-SIZE], *(bytes([byte]) for byte in CONTENT)), CONTENT, 1),
@@ -239,6 +234,13 @@ READ = {
 def test_what_a_server_gives(name):
     """The content, or what it was; asked again only if that can help."""
     assert_gives(*(EXAMINED | READ)[name])
+
+
+def test_a_body_that_comes_late():
+    """What answers an earlier request on a kept connection is not taken for the answer to this one."""
+    late = [whole()[:-SIZE], 0.1, CONTENT]
+    with serving(lambda request: late if request.method == "HEAD" else file(CONTENT, ABOUT)(request)) as server:
+        assert given(f"http://{server.host}/a") == CONTENT
 
 
 def test_nobody_listens():
