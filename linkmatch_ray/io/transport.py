@@ -213,7 +213,7 @@ def ask(
                 return connection.request(method, endpoint.prefix + target, everything, body, length or 0)
         except BaseException as error:
             connection.close()
-            if not (connection.is_used and isinstance(error, Unavailable)):
+            if not (connection.is_used and isinstance(error, OSError)):  # of what was said before, perhaps
                 raise
             if start is not None and not isinstance(body, bytes):  # the server had closed it meanwhile
                 body.seek(start)

@@ -236,6 +236,13 @@ def test_what_a_server_gives(name):
     assert_gives(*(EXAMINED | READ)[name])
 
 
+def test_a_body_that_comes_late():
+    """What answers an earlier request on a kept connection is not taken for the answer to this one."""
+    late = [whole()[:-SIZE], 0.1, CONTENT]
+    with serving(lambda request: late if request.method == "HEAD" else file(CONTENT, ABOUT)(request)) as server:
+        assert given(f"http://{server.host}/a") == CONTENT
+
+
 def test_nobody_listens():
     """Named with its port."""
     with serving(ever(CLOSE)) as server:

@@ -4,8 +4,12 @@ Each case has a content of its own, so that no two of them can be mixed up unsee
 """
 
 import glob
+import json
 import os
 import re
+import subprocess
+import sys
+from base64 import b64decode
 
 import pytest
 
@@ -17,8 +21,9 @@ from linkmatch_ray.io.results import results_at
 from linkmatch_ray.io.store import store_of
 from linkmatch_ray.io.verify import Checked, verify
 from linkmatch_ray.runtime.plan import PlanOptions
-from tests.io.hostile import answer, serving
+from tests.io.hostile import answer, file, serving
 from tests.io.hostile_s3 import Bucket
+from tests.io.objects import CREDENTIALS
 from tests.runtime import whole
 
 UNSAFE = b'"<>\\^`{|}'
@@ -90,6 +95,18 @@ def test_keys_are_listed_and_read(bucket):
     assert contents(b"s3://lake//p") == {b"s3://lake//p/b.jsonl": OBJECTS[b"/p/b.jsonl"]}
 
 
+def test_a_job_over_odd_keys(bucket, tmp_path):
+    """Each record comes out once, with the name of the key that has it."""
+    whole.submit("s3://lake/p", tmp_path / "out", MatchOptions(emit="unmatched", provenance=True), PlanOptions())
+    found = {}
+    for line in (tmp_path / "out" / "unmatched.jsonl").read_bytes().splitlines():
+        row = json.loads(line)
+        name = b64decode(row["file_base64"]) if "file_base64" in row else row["file"].encode()
+        found[name.removeprefix(b"s3://lake/")] = b'{"data":"%s"}\n' % row["record"]["data"].encode()
+    assert found == {key: content for key, content in bucket.items() if is_listed(key) and key.startswith(b"p/")}
+    assert (tmp_path / "out" / "quarantine.jsonl").read_bytes() == b""
+
+
 def test_keys_are_named_and_read(bucket):
     """One by one: 1,200 names, each of them that key."""
     for key, content in bucket.items():
@@ -142,6 +159,13 @@ def test_folders_are_empty_keys_that_end_in_a_slash(s3_at):
     with serving(Bucket(objects)) as server:
         s3_at(server)
         assert sorted(contents(b"s3://lake").values()) == [b"1", b"2", b"3", b"4"]
+
+
+def test_a_key_with_a_nul(s3_at):
+    """It cannot be typed, but listed and read."""
+    with serving(Bucket({b"p/a\0b.jsonl": b"1", b"p/\0.jsonl": b"2"})) as server:
+        s3_at(server)
+        assert contents(b"s3://lake/p") == {b"s3://lake/p/a\0b.jsonl": b"1", b"s3://lake/p/\0.jsonl": b"2"}
 
 
 def test_lists_from_keys(bucket):
@@ -200,6 +224,24 @@ def test_a_job_at_an_odd_prefix(prefix, tmp_path, s3_at):
         assert prefix + b"/summary.json" in bucket.objects
         assert list(verify(results_at(url), Checked())) == []
         assert whole.submit(tmp_path / "in.jsonl", url, MatchOptions(), PlanOptions()) == summary
+
+
+def test_the_command(s3_at, command_environment):
+    """Inputs, list and results with odd names, as they are typed."""
+    bucket = Bucket({b"p//\xff%41 b.jsonl": b'{"data":"a"}\n', b"/list#1?.json": b'["a","b"]'})
+    with serving(bucket) as server, serving(file(b'{"data":"b"}\n')) as web:
+        s3_at(server)
+        inputs = [b"s3://lake/p//\xff%41 b.jsonl", f"http://{web.host}/100%2525/../x".encode()]
+        command = [sys.executable, "-m", "linkmatch_ray", "submit", *inputs, "-r", "s3://lake//list#1?.json"]
+        environment = command_environment | CREDENTIALS | {"AWS_ENDPOINT_URL": f"http://{server.host}"}
+        done = subprocess.run(
+            [*command, "-o", "s3://lake/out//a+b%2F"], env=environment, capture_output=True, text=True, timeout=120
+        )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("2 of 2 records matched")
+    assert set(web.targets) == {b"/100%2525/../x"}
+    written = {key: content for key, content in bucket.objects.items() if key.startswith(b"out//a+b%2F/matched/")}
+    assert b"".join(content for _, content in sorted(written.items())) == b'{"data":"a"}\n{"data":"b"}\n'
 
 
 def targets():
