@@ -68,7 +68,7 @@ class Submission:
                 print("nothing to do: the results are those of a full run")
                 return
         plan = make_plan(listing.files, options, how, origins)
-        for row in plan.describe(listing.files):
+        for row in plan.describe():
             if as_json:
                 for name in ("first", "last"):
                     row |= as_text(name, row[name]) if name in row else {}
@@ -79,10 +79,9 @@ class Submission:
                 what = f"{plural(row['files'], 'file')}, {size(row['bytes'])}"
                 print(f"unit {row['unit']}: {what}: {shown(row['first'])}{where}")
         if not as_json:
-            total = sum(unit.nbytes for unit in plan.units)
             files = len(listing.files) - (origins.files if origins is not None else 0)
             left = f"; {plural(listing.left_out, 'file')} left out by name" if listing.left_out else ""
-            print(f"{plural(files, 'file')}, {size(total)}, in {plural(len(plan.units), 'task')}{left}")
+            print(f"{plural(files, 'file')}, {size(plan.nbytes)}, in {plural(len(plan), 'task')}{left}")
             if origins is not None:
                 gone = f"; the results of {plural(len(origins.gone), 'file')} that are gone are removed"
                 print(f"{plural(origins.files, 'file')} as before{gone if origins.gone else ''}")

@@ -162,12 +162,25 @@ class Bucket(Results):
 
     def prepare(self) -> None:
         """As `Results`. The lock is made, by which the place is known: tasks may write there before it is held."""
-        if self._exists(LOCK):
+        made = False
+        if not self._exists(LOCK):
+            if not self._store.is_empty():
+                raise UsageError(
+                    f"{shown(self)}: has objects in it and is no place of results. Name another URL with -o."
+                )
+            with suppress(FileExistsError):
+                self._store.create(LOCK, msgspec.json.encode(Held(None, 0)))
+                made = True
+        try:
+            self._store.create(LOCK, self._store.get(LOCK))  # the same again, so nothing is lost if it succeeds
+        except FileExistsError:
             return
-        if not self._store.is_empty():
-            raise UsageError(f"{shown(self)}: has objects in it and is no place of results. Name another URL with -o.")
-        with suppress(FileExistsError):
-            self._store.create(LOCK, msgspec.json.encode(Held(None, 0)))
+        if made:
+            self._store.delete([LOCK])
+        raise UsageError(
+            f"{shown(self)}: this store makes an object though one is there (it ignores If-None-Match), so two jobs"
+            " could overwrite one another. Name a directory with -o, or another store."
+        )
 
     def lock(self) -> Callable[[], None]:
         """As `Results`. The records of the ledger are what keeps others out; this tells them before they try."""

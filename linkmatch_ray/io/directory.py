@@ -318,6 +318,8 @@ def adopt_next(directory: Path) -> None:
     """
     following = directory / NEXT
     if not _has_next(directory, writing=True):
+        with suppress(OSError):  # an empty one is what a power cut may leave of ours
+            following.rmdir()
         return
     if is_there(following / SUMMARY, writing=True):
         names = [name for name in (*OUTPUTS, RESTRICTIONS, LEDGER) if is_there(following / name, writing=True)]

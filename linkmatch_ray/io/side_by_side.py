@@ -63,6 +63,7 @@ def _fulfil(future: Future[Any], do: Callable[..., Any], args: tuple[Any, ...]) 
         result = do(*args)
     except BaseException as error:
         future.set_exception(error)
+        del future  # the error knows this frame: with it in there, all that the error goes through would stay for long
     else:
         future.set_result(result)
 

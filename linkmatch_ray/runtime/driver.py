@@ -181,7 +181,7 @@ class Driver:
         self._task = self._function.options(**TASK_OPTIONS)
         self._window: deque[Running] = deque()
         self._abandoned: list[Any] = []
-        self._next_unit = 0
+        self._units = plan.units()
         self._held_bytes = 0
         self._commit: Any = None
         self.has_opened, self._setbacks = False, 0
@@ -200,7 +200,8 @@ class Driver:
         """
         try:
             self._open()
-            self._begin()
+            if self._resumes:  # if not, the first units were admitted meanwhile
+                self._begin()
             while self._durable < self._end:
                 self._end_if_stopped()
                 self._admit()
@@ -276,9 +277,7 @@ class Driver:
 
     def _begin(self) -> None:
         """Go on from the durable frontier."""
-        units = self._plan.units
-        while self._next_unit < len(units) and units[self._next_unit].last < self._durable[:2]:
-            self._next_unit += 1
+        self._units = self._plan.units(self._durable[:2])
 
     def _set_back(self, what: str, advice: str = "See --verbose for what Ray says.") -> None:
         self._setbacks += 1
@@ -289,7 +288,6 @@ class Driver:
     # Admission
 
     def _admit(self) -> None:
-        units = self._plan.units
         if self._limit is None and time.monotonic() - self._counted > COUNT_SECONDS:
             self.workers, self._counted = max(1, int(ray.cluster_resources().get("CPU", 1))), time.monotonic()
         running = sum(not each.ended and each.stream is not None for each in self._window)
@@ -298,7 +296,7 @@ class Driver:
             if waiting.stream is None and not waiting.ended and (at_frontier or running <= self.workers):
                 self._start(waiting)
                 running += 1
-        while self._next_unit < len(units):
+        while True:
             room = (
                 running < self.workers + QUEUED_UNITS
                 and self._held_bytes < RESULT_BYTES_MAX
@@ -306,8 +304,9 @@ class Driver:
             )
             if self._window and not room:
                 return
-            unit = units[self._next_unit]
-            self._next_unit += 1
+            unit = next(self._units, None)
+            if unit is None:
+                return
             if unit.last >= self._durable[:2]:
                 admitted = Running(unit._replace(first=max(unit.first, self._durable.file)))
                 self._window.append(admitted)
@@ -535,7 +534,7 @@ class Driver:
         for unit in self._window:
             self._cancel(unit)
         self._window.clear()
-        self._held_bytes = self._next_unit = 0
+        self._held_bytes = 0
         self._begin()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -12,7 +13,7 @@ from typing import Any, Final
 
 from linkmatch_ray.core.outcome import MatchOptions
 from linkmatch_ray.core.parts import PART_BYTES_MAX
-from linkmatch_ray.errors import ClusterError, DirectoryInUse, InputError, JobError, LinkmatchError
+from linkmatch_ray.errors import ClusterError, DirectoryInUse, InputError, JobError, LinkmatchError, UsageError
 from linkmatch_ray.io.directory import Directory
 from linkmatch_ray.io.earlier import Origins
 from linkmatch_ray.io.inputs import InputFile, list_inputs, pack_files
@@ -121,7 +122,7 @@ class Job:
             if ledger is None:
                 return []
             with closing(ledger):
-                return list(islice(matches(self._results, ledger, start), max(0, limit)))
+                return list(islice(matches(self._results, ledger, start), min(max(0, limit), sys.maxsize)))
 
     def cancel(self) -> None:
         """Stop it; what was committed is safe and the job can be resumed. `result` then raises `Interrupted`."""
@@ -131,7 +132,7 @@ class Job:
         request = self._request
         given = self._given
         session = given if isinstance(given, Session) else (given or Session)()
-        started = time.time()
+        started, began = time.localtime(), time.monotonic()
         is_ready = False
         try:
             ray = unless_stopped(session.ready, self._stop)
@@ -139,7 +140,7 @@ class Job:
             if session.joins:
                 self._doing = "looking at the nodes"
                 unless_stopped(lambda: refuse_unfit(ray, request.files), self._stop)
-            matching = time.time()
+            matching = time.monotonic()
             index = ray.put(request.restrictions.index)
             self._doing = "looking at the inputs"
             plan = holding(self._results, self._plan, self._stop)
@@ -170,9 +171,9 @@ class Job:
             )
             try:
                 self._driver.run()
-                tasks = (self._driver.workers, len(plan.units))
+                tasks = (self._driver.workers, len(plan))
                 self._summary = self._driver.finish(
-                    index, lambda counts: request.details(counts, started, matching, *tasks)
+                    index, lambda counts: request.details(counts, started, began, matching, *tasks)
                 )
             finally:
                 if self._collector is not None:
@@ -249,8 +250,10 @@ def submit(
     Raises:
         InputError: there is no input file, or some are gone whose results are to be brought up to date.
         JobChanged: `output` holds a job with other inputs, restrictions or options.
-        UsageError: `output` cannot be used.
+        UsageError: `output` cannot be used, or a number is out of range.
     """
+    if not task_seconds > 0:
+        raise UsageError(f"task_seconds={task_seconds}: out of range. Give a number above 0.")
     listing = list_inputs(inputs, tell)
     plan = PlanOptions(unit_bytes, part_bytes, one_file_per_task)
     request = Request(

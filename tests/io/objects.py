@@ -5,6 +5,7 @@ import random
 import ssl
 import time
 import urllib.request
+from collections import Counter
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -113,6 +114,43 @@ def unreliable(port, seed, faults, rate=0.15):
             if fault == "reset":
                 self.close_connection = True
             upstream.close()
+
+        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = forward  # noqa: N815 - the names that the server asks for
+
+        def log_message(self, *args):
+            pass
+
+    return serving(Handler)
+
+
+def altering_creates(port, alter):
+    """A proxy that passes all on, but for what is to be made only where nothing is: there `alter` is given the
+    headers, to change them, and how often this object was to be made before; it returns a status, or None to go on."""
+    tried = Counter()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def forward(self):
+            body, headers = self.rfile.read(int(self.headers.get("Content-Length") or 0)), dict(self.headers)
+            status, content, answered = None, b"", []
+            if "if-none-match" in map(str.lower, headers):
+                status = alter(headers, tried[self.path])
+                tried[self.path] += 1
+            if status is None:
+                upstream = http.client.HTTPConnection("127.0.0.1", port)
+                upstream.request(self.command, self.path, body, headers)
+                answer = upstream.getresponse()
+                status, content, answered = answer.status, answer.read(), answer.getheaders()
+                upstream.close()
+            self.send_response(status)
+            for name, value in answered:
+                if name.lower() not in ("content-length", "transfer-encoding", "connection", "date", "server"):
+                    self.send_header(name, value)
+            length = dict(answered).get("Content-Length", 0) if self.command == "HEAD" else len(content)
+            self.send_header("Content-Length", str(length))
+            self.end_headers()
+            self.wfile.write(content)
 
         do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = forward  # noqa: N815 - the names that the server asks for
 

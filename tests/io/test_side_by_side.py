@@ -1,9 +1,11 @@
 """Calls side by side: their order, how many at a time, what stops them, and that they hold no program."""
 
+import gc
 import itertools
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -88,3 +90,24 @@ begun.wait(10)
 """
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
     assert ended.stdout == "0\n"
+
+
+def test_an_error_is_let_go() -> None:
+    """And with it all that it went through: a task's generator that stays has the buffers that the next one uses."""
+
+    class FailedError(Exception):
+        pass
+
+    def fail(_: int) -> None:
+        raise FailedError
+
+    gc.collect()
+    gc.disable()
+    try:
+        try:
+            next(side_by_side(fail, range(3), 3))
+        except FailedError as error:
+            kept = weakref.ref(error)
+        assert kept() is None
+    finally:
+        gc.enable()
