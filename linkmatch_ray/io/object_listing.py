@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from linkmatch_ray.errors import InputError
-from linkmatch_ray.io.inputs import MARKER, SUFFIXES, InputFile, Listing
+from linkmatch_ray.io.inputs import MARKER, SUFFIXES, InputFile, Listing, object_file
 from linkmatch_ray.io.object_store import Meta, ObjectStore, Page, again, store_at
 from linkmatch_ray.io.side_by_side import side_by_side
 from linkmatch_ray.io.urls import Url, parse
@@ -94,8 +94,9 @@ def _head(store: ObjectStore, key: bytes) -> Meta:
 
 def _as_file(url: Url, meta: Meta, name: bytes | None = None) -> InputFile:
     path = url.name_of(meta.key)
+    file = object_file(name or path, path, meta.size, meta.mtime_ns, meta.etag)
     fault = meta.fault or ("the store does not say how long it is" if meta.size < 0 else None)
-    return InputFile(name or path, path, meta.size, meta.mtime_ns, 0, fault, meta.etag)
+    return file if fault is None else file._replace(fault=fault)
 
 
 def list_below(store: ObjectStore, prefix: bytes, listing: Listing) -> Iterator[Meta]:

@@ -20,6 +20,7 @@ from functools import cache
 from typing import Any, BinaryIO, Final, NamedTuple, TypeVar
 from xml.etree import ElementTree
 
+from linkmatch_ray.io.inputs import in_64_bits
 from linkmatch_ray.io.reader import Changed
 from linkmatch_ray.io.transport import Answer, Unavailable
 from linkmatch_ray.io.urls import Url
@@ -283,7 +284,7 @@ def time_of(date: str | None) -> int:
     try:
         parsed = datetime.fromisoformat(date) if re.match("[0-9]{4}-", date or "") else parsedate_to_datetime(date)  # type: ignore[arg-type]
         parsed = parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
-        return int(parsed.timestamp()) * 1_000_000_000
+        return in_64_bits(int(parsed.timestamp()) * 1_000_000_000)
     except (TypeError, ValueError, OverflowError, IndexError):
         return 0
 
