@@ -331,7 +331,7 @@ def _proxy_of(endpoint: Endpoint) -> Endpoint | None:
     return endpoint_of(proxy if "://" in proxy else f"http://{proxy}")
 
 
-_WRONG: Final = {
+_WRONG: Final[dict[type[Exception], str]] = {
     http.client.BadStatusLine: "its first line",
     http.client.LineTooLong: "a line is too long",
     InterimWithoutEnd: "it is announced without end",
