@@ -200,7 +200,7 @@ def refuse(answer: Answer, *, create: bool = False) -> None:
     if 200 <= status < 300:
         return
     why = _said(answer)
-    if 300 <= status < 400:
+    if 300 <= status < 400 and status != 304:
         host = re.search(r"^\w+://([^/?#]*)", answer.headers.get("Location", ""))
         where = f" to {shown(host[1].rpartition('@')[2])}" if host else ""
         raise OSError(errno.EIO, f"the store redirects{where} ({why}), which is not followed")

@@ -331,6 +331,13 @@ def _proxy_of(endpoint: Endpoint) -> Endpoint | None:
     return endpoint_of(proxy if "://" in proxy else f"http://{proxy}")
 
 
+_WRONG: Final[dict[type[Exception], str]] = {
+    http.client.BadStatusLine: "its first line",
+    http.client.LineTooLong: "a line is too long",
+    InterimWithoutEnd: "it is announced without end",
+}
+
+
 @contextmanager
 def _said(host: str, seconds: float) -> Iterator[None]:
     """What goes wrong on a connection, in our words, and whether it can pass with time."""
@@ -351,7 +358,8 @@ def _said(host: str, seconds: float) -> Iterator[None]:
     except ssl.SSLError as error:
         raise OSError(errno.EPROTO, f"{host} speaks no TLS that can be used ({shown(error.reason)})") from None
     except (http.client.HTTPException, UnicodeError, ValueError) as error:
-        raise OSError(errno.EPROTO, f"{host} gave an answer that is not HTTP ({type(error).__name__})") from None
+        what = _WRONG.get(type(error), "its headers or chunks")
+        raise OSError(errno.EPROTO, f"{host} gave an answer that is not HTTP ({what})") from None
     except OSError as error:
         if isinstance(error, Unavailable) or error.errno in _OF_THIS_MACHINE:
             raise

@@ -29,7 +29,7 @@ def assert_gives(script, wanted, asked):
     else:
         assert isinstance(found, str), "it was read"
         assert re.search(wanted, found), found
-        assert "Error" not in found
+        assert not re.search("Error|Exception", found)
     requests = Counter((each.method, each.target, each.headers.get("range")) for each in server.requests)
     assert max(requests.values()) == asked
     return server
@@ -104,17 +104,21 @@ EXAMINED = {
     "closes without an answer": (ever(CLOSE), "broke off, 6 times", AGAIN),
     "resets": (ever(RESET), "broke off, 6 times", AGAIN),
     "says nothing": (ever(HOLD), "gave nothing for", AGAIN),
-    "breaks off in the status line": (ever(b"HTTP/1.1 2", CLOSE), "not HTTP", 1),
+    "breaks off in the status line": (ever(b"HTTP/1.1 2", CLOSE), "not HTTP .*first line", 1),
     "breaks off in the headers": (ever(b"HTTP/1.1 200 OK\r\nContent-Le", CLOSE), "how long", 1),
     "stops in the headers": (ever(b"HTTP/1.1 200 OK\r\nA: b\r\n", HOLD), "gave nothing for", AGAIN),
-    "speaks another protocol": (ever(b"220 mail ESMTP\r\n", CLOSE), "not HTTP", 1),
-    "gives words for a status": (ever(b"HTTP/1.1 fine OK\r\n\r\n", CLOSE), "not HTTP", 1),
-    "gives NULs": (ever(b"\0" * 100_000, CLOSE), "not HTTP", 1),
-    "has a header of 1 MB": (heads(X="y" * (1 << 20)), "not HTTP", 1),
-    "has 10,000 headers": (heads(**{f"X{number}": "y" for number in range(10_000)}), "not HTTP", 1),
-    "has headers without end": (endless(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n" * 1000), "not HTTP", 1),
-    "has a status line without end": (endless(b"HTTP/1.1 200 ", b"O" * 1000), "not HTTP", 1),
-    "says 100 Continue for ever": (endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100), "not HTTP", 1),
+    "speaks another protocol": (ever(b"220 mail ESMTP\r\n", CLOSE), "not HTTP .*first line", 1),
+    "gives words for a status": (ever(b"HTTP/1.1 fine OK\r\n\r\n", CLOSE), "not HTTP .*first line", 1),
+    "gives NULs": (ever(b"\0" * 100_000, CLOSE), "not HTTP .*line is too long", 1),
+    "has a header of 1 MB": (heads(X="y" * (1 << 20)), "not HTTP .*line is too long", 1),
+    "has 10,000 headers": (heads(**{f"X{number}": "y" for number in range(10_000)}), "not HTTP .*its headers", 1),
+    "has headers without end": (endless(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n" * 1000), "not HTTP .*its headers", 1),
+    "has a status line without end": (endless(b"HTTP/1.1 200 ", b"O" * 1000), "not HTTP .*line is too long", 1),
+    "says 100 Continue for ever": (
+        endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100),
+        "announced without end",
+        1,
+    ),
     "400": (ever(answer(400)), "HTTP status 400", 1),
     "401": (ever(answer(401)), "refuses access", 1),
     "403": (ever(answer(403)), "refuses access", 1),
@@ -127,7 +131,7 @@ EXAMINED = {
     "503": (ever(answer(503)), "HTTP status 503, 6 times", AGAIN),
     "999": (ever(answer(999)), "HTTP status 999", 1),
     "204": (ever(answer(204, b"", {"Content-Length": None})), "how long it is", 1),
-    "304": (ever(answer(304, b"", {"Content-Length": None})), "HTTP status 304", 1),
+    "304": (ever(answer(304, b"", {"Content-Length": None})), "the store says HTTP status 304", 1),
     "says no length": (says(None), "how long it is", 1),
     "answers in chunks only": (says(None, Transfer_Encoding="chunked"), "how long it is", 1),
     "has a length in words": (says("ten"), "how long it is", 1),
@@ -210,7 +214,7 @@ READ = {
     "says 403 when it is read": (gets(answer(403)), "refuses access", 1),
     "says 503 when it is read": (gets(answer(503)), "HTTP status 503, 6 times", AGAIN),
     "says 204 when it is read": (gets(answer(204, b"", {"Content-Length": None})), "HTTP status 204", 1),
-    "says 304 when it is read": (gets(answer(304, b"", {"Content-Length": None})), "HTTP status 304", 1),
+    "says 304 when it is read": (gets(answer(304, b"", {"Content-Length": None})), "the store says HTTP status 304", 1),
     "breaks off in the body": (gets(whole()[:-100], CLOSE), "broke off, 6 times", 1 + AGAIN),
     "resets in the body": (gets(whole()[:-100], RESET), "broke off, 6 times", 1 + AGAIN),
     "stops in the body": (gets(whole()[:-100], HOLD), "gave nothing for .* 6 times", 1 + AGAIN),
