@@ -161,7 +161,18 @@ def _pattern(path: str) -> Callable[[str], object]:
     """A glob as a test of keys: `*` and `?` within a folder, `**` across; hidden ones only where it says so."""
     parts = {"**/": "(?:(?!\\.)[^/]+/)*", "*": "(?:(?<!/)|(?!\\.))[^/]*", "?": "[^/]"}
     expression = "".join(
-        parts.get(token) or (token if token.startswith("[") else re.escape(token))
-        for token in re.findall(r"\*\*/|\*|\?|\[[^\]]+\]|.", path, re.DOTALL)
+        parts.get(token) or (_one_of(token) if len(token) > 1 else re.escape(token))
+        for token in re.findall(r"\*\*/|\*|\?|\[!?+(?:\][^\]]*|[^\]]+)\]|.", path, re.DOTALL)
     )
-    return re.compile(expression.replace("[!", "[^"), re.DOTALL).fullmatch
+    return re.compile(expression, re.DOTALL).fullmatch
+
+
+def _one_of(token: str) -> str:
+    """`[abc]`, `[a-c]` or `[!abc]` of a glob as a regular expression."""
+    isnt = "^" if token[1] == "!" else ""
+    chars = re.sub(r"[]\[\\^&~|]", r"\\\g<0>", token[1 + len(isnt) : -1])
+    try:
+        re.compile(f"[{chars}]")
+    except re.error:  # a range that ends before it begins: no character is in it
+        return "(?!)"
+    return f"(?!/)[{isnt}{chars}]"
