@@ -1,6 +1,7 @@
 """Test-wide set-up: Hypothesis prints what replays a failure, and Ray starts once per session."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,19 @@ def command_environment():
     """The environment for command-line subprocesses: this one's, without what Ray put there."""
     kept = {name: value for name, value in ENVIRONMENT.items() if name != "RAY_ADDRESS"}
     return kept | {"PYTHONPATH": os.pathsep.join(filter(None, (str(REPO), kept.get("PYTHONPATH"))))}
+
+
+@pytest.fixture
+def sparse_file():
+    """Makes a file that begins with some bytes and has a size; on tmpfs, as few file systems take a petabyte."""
+    if not os.access("/dev/shm", os.W_OK):
+        pytest.skip("there is no /dev/shm, which takes large sparse files")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+
+        def make(size, head=b""):
+            path = Path(folder, f"{size}.jsonl")
+            path.write_bytes(head)
+            os.truncate(path, size)
+            return path
+
+        yield make

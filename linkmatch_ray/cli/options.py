@@ -181,7 +181,10 @@ TaskSeconds = Annotated[
         "--task-timeout",
         min=1,
         metavar="SECONDS",
-        help="A task that gives nothing for so long is tried again; after three times its file is an entry.",
+        help=(
+            "A task that gives nothing, and gets no byte of a server, for so long is tried again; after three times its"
+            " file is an entry."
+        ),
     ),
 ]
 OneFilePerTask = Annotated[

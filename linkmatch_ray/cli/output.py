@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -30,6 +31,9 @@ RATE_BYTES_MIN: Final = 50_000_000
 
 PROGRESS_SECONDS: Final = 10.0
 """How often a line of progress comes where there is no terminal."""
+
+FIRST_SECONDS: Final = 1.0
+"""What takes no longer needs no line."""
 
 
 def number(count: int) -> str:
@@ -171,11 +175,12 @@ def progress_display(enabled: bool) -> Iterator[Any]:
         TimeRemainingColumn(compact=True),
     )
     with _drawn(*columns) as bar:
-        task = bar.add_task("starting Ray", total=None)
+        task = bar.add_task("", total=None)
         began: list[tuple[float, int]] = []
 
         def show(progress: JobProgress) -> None:
             if not progress.bytes_done and not progress.files_done:
+                bar.update(task, description=progress.doing or "matching")
                 return
             now = bar.get_time()
             if not began:
@@ -196,7 +201,8 @@ def listing_display(enabled: bool) -> Iterator[Callable[[int], None]]:
         yield lambda found: None
         return
     if is_ray_job():
-        yield _ProgressLines().listed
+        with _listing_lines() as tell:
+            yield tell
         return
     from rich.progress import TextColumn
 
@@ -230,20 +236,38 @@ def progress_line(progress: JobProgress) -> str:
     return " · ".join(parts)
 
 
+@contextmanager
+def _listing_lines() -> Iterator[Callable[[int], None]]:
+    """For a log: a line now and then while inputs are listed, also if none was found yet."""
+    over, found = threading.Event(), 0
+
+    def tell(so_far: int) -> None:
+        nonlocal found
+        found = so_far
+
+    def show() -> None:
+        seconds = FIRST_SECONDS
+        while not over.wait(seconds):
+            print(f"listing the inputs: {plural(found, 'file')} found so far", file=sys.stderr, flush=True)
+            seconds = PROGRESS_SECONDS
+
+    threading.Thread(target=show, daemon=True).start()
+    try:
+        yield tell
+    finally:
+        over.set()
+
+
 class _ProgressLines:
-    """Progress for a log: a line when something was done for the first time, and then every few seconds."""
+    """Progress for a log: a line when something was done for the first time, and then every few seconds; before that
+    what the job does instead."""
 
     def __init__(self) -> None:
-        self._next = 0.0
-
-    def listed(self, found: int) -> None:
-        now = time.monotonic()
-        if now >= self._next:
-            self._next = now + PROGRESS_SECONDS
-            print(f"{plural(found, 'file')} found so far", file=sys.stderr, flush=True)
+        self._next, self._has_done = time.monotonic() + FIRST_SECONDS, False
 
     def show(self, progress: JobProgress) -> None:
-        now = time.monotonic()
-        if now >= self._next and (progress.bytes_done or progress.files_done):
-            self._next = now + PROGRESS_SECONDS
-            print(progress_line(progress), file=sys.stderr, flush=True)
+        now, done = time.monotonic(), bool(progress.bytes_done or progress.files_done)
+        line = progress_line(progress) if done else progress.doing
+        if line and (now >= self._next or (done and not self._has_done)):
+            self._next, self._has_done = now + PROGRESS_SECONDS, done
+            print(line, file=sys.stderr, flush=True)

@@ -23,10 +23,10 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final, NoReturn
 
-STOP_SECONDS: Final = 1.5
+STOP_SECONDS: Final = 1.2
 """An orderly end may take this long."""
 
-LAST_SECONDS: Final = 0.3
+LAST_SECONDS: Final = 0.2
 """What is still to be removed then may take this long, so that a signal ends the program within 2 seconds."""
 
 _CLOSED_PIPE: Final = signal.SIGPIPE

@@ -48,7 +48,7 @@ class Submission:
         """What would be done; the list is loaded, too, so that what is wrong with it is said."""
         import orjson
 
-        from linkmatch_ray.cli.output import plural, size
+        from linkmatch_ray.cli.output import listing_display, plural, size
         from linkmatch_ray.core.outcome import MatchOptions, as_text
         from linkmatch_ray.io.inputs import list_inputs
         from linkmatch_ray.io.results import results_at
@@ -56,7 +56,9 @@ class Submission:
         from linkmatch_ray.runtime.request import Request
 
         results, options = results_at(self._directory), MatchOptions(**self._options)
-        listing, restrictions = list_inputs(self._names), self._load()
+        with listing_display(not as_json) as tell:
+            listing = list_inputs(self._names, tell)
+        restrictions = self._load()
         how, origins = PlanOptions(one_file_per_task=self._submit["one_file_per_task"]), None
         if self._submit["incremental"]:
             drop = self._submit["drop_missing"]
@@ -66,7 +68,7 @@ class Submission:
                 print("nothing to do: the results are those of a full run")
                 return
         plan = make_plan(listing.files, options, how, origins)
-        for row in plan.describe(listing.files):
+        for row in plan.describe():
             if as_json:
                 for name in ("first", "last"):
                     row |= as_text(name, row[name]) if name in row else {}
@@ -78,11 +80,10 @@ class Submission:
                 what = f"{plural(row['files'], 'file')}, {size(row['bytes'])}"
                 print(f"unit {row['unit']}: {what}: {shown(row['first'])}{where}")
         if not as_json:
-            total = sum(unit.nbytes for unit in plan.units)
             files = len(listing.files) - (origins.files if origins is not None else 0)
             left = f"; {plural(listing.left_out, 'file')} left out by name" if listing.left_out else ""
             against = f"against {plural(len(restrictions), 'restriction')}"
-            print(f"{plural(files, 'file')}, {size(total)}, in {plural(len(plan.units), 'task')}, {against}{left}")
+            print(f"{plural(files, 'file')}, {size(plan.nbytes)}, in {plural(len(plan), 'task')}, {against}{left}")
             if origins is not None:
                 gone = f"; the results of {plural(len(origins.gone), 'file')} that are gone are removed"
                 print(f"{plural(origins.files, 'file')} as before{gone if origins.gone else ''}")

@@ -34,7 +34,7 @@ from linkmatch_ray.io.object_store import (
     time_of,
     xml_of,
 )
-from linkmatch_ray.io.transport import Answer, ask, in_target
+from linkmatch_ray.io.transport import Answer, Unavailable, ask, in_target
 from linkmatch_ray.io.urls import Url
 from linkmatch_ray.words import shown
 
@@ -103,8 +103,8 @@ class Azure(ObjectStore):
             time.sleep(pause)
             pause = min(2 * pause, 5.0)
             said = self._done("HEAD", key)
-            if said.get("x-ms-copy-progress", "") != progress:
-                progress, deadline = said["x-ms-copy-progress"], time.monotonic() + COPY_SECONDS
+            if (now := said.get("x-ms-copy-progress", "")) != progress:
+                progress, deadline = now, time.monotonic() + COPY_SECONDS
         if (status := said.get("x-ms-copy-status", "nothing of it")) != "success":
             raise OSError(errno.EIO, f"a copy was not made: the store says {shown(status)}")
 
@@ -164,6 +164,8 @@ def _conflict(answer: Answer) -> OSError | None:
         return FileExistsError(errno.EEXIST, "there is such an object")
     if code == "PublicAccessNotPermitted":
         return PermissionError(errno.EACCES, f"the store refuses access without credentials ({code})")
+    if code == "InvalidBlockList":  # as another's ended meanwhile
+        return Unavailable("the store says that another writes there")
     if answer.status == 409 or (answer.status == 412 and code not in ("", "ConditionNotMet")):
         return OSError(errno.EIO, f"the store says {shown(code) or 'HTTP status 409'}")
     return None

@@ -7,6 +7,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from typing import Any, BinaryIO, Final
 
@@ -27,6 +28,7 @@ from linkmatch_ray.io.results import (
     Results,
     in_use,
 )
+from linkmatch_ray.io.side_by_side import Pool
 from linkmatch_ray.io.store import store_of
 from linkmatch_ray.io.summary import read_summary
 from linkmatch_ray.words import shown
@@ -39,6 +41,9 @@ LIVES_SECONDS: Final = 10.0
 
 ASK_SECONDS: Final = 1.0
 """How often a job looks whether it is to stop."""
+
+ANSWER_SECONDS: Final = 0.25
+"""How long it waits for the answer then. One that comes later is seen at the next look."""
 
 _POLL_SECONDS: Final = 0.5
 _READ_BYTES: Final = 1 << 20
@@ -62,6 +67,7 @@ class Bucket(Results):
         self._writer = new_writer()
         self._number: int | None = None  # of this writer, once it is one
         self._asked, self._asked_at = False, 0.0
+        self._asking: Future[bool] | None = None
 
     def __str__(self) -> str:
         return self._url
@@ -119,11 +125,14 @@ class Bucket(Results):
         self._store.put(CANCEL, b"")
 
     def is_asked_to_stop(self) -> bool:
-        """As `Results`; the store is asked once in a while."""
-        if time.monotonic() - self._asked_at > ASK_SECONDS:
+        """As `Results`; the store is asked once in a while, and its answer waited for a moment only."""
+        if self._asking is None and time.monotonic() - self._asked_at > ASK_SECONDS:
+            self._asking, self._asked_at = Pool(1).submit(self._exists, CANCEL), time.monotonic()
+            wait([self._asking], ANSWER_SECONDS)
+        if self._asking is not None and self._asking.done():
             with suppress(OSError):
-                self._asked = self._exists(CANCEL)
-            self._asked_at = time.monotonic()
+                self._asked = self._asking.result()
+            self._asking = None
         return self._asked
 
     def _exists(self, name: str) -> bool:

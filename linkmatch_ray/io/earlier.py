@@ -1,15 +1,16 @@
 """What an earlier job in the same directory has of today's inputs: what `--incremental` need not match again.
 
-A file is taken over where its name, place on the disk and fingerprint are as they were, and no fault stands for it:
-its pieces go to its place of today with their bytes, counts and hits.
+A file is taken over if its name, path and fingerprint are as they were, if another content would have given it another
+fingerprint, and if no fault stands for it: its pieces go to its place of today with their bytes, counts and hits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from io import SEEK_END
+from itertools import chain
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -36,6 +37,7 @@ class Origins:
         changed, new: How many files have another content now, and how many it did not have.
         gone: Names of files that it has results of, and today's inputs have not.
         faults: How many files of it are to be tried again, as a fault stands for them.
+        unproven: How many objects look as they did, but would do so with another content too.
     """
 
     fingerprint: str
@@ -46,6 +48,7 @@ class Origins:
     new: int
     gone: list[bytes]
     faults: int
+    unproven: int
 
     def ranges_done(self, file: int) -> int | None:
         """How many ranges of a file need not be matched; None for all of them."""
@@ -64,8 +67,9 @@ def origins_of(files: Sequence[InputFile], ledger: Ledger) -> Origins:
     """Compare today's files with those of an earlier job."""
     frontier = ledger.frontier().next
     before = {file.name: (place, ranges, file) for place, (file, ranges) in enumerate(ledger.files())}
+    constants = _constant_etags(chain(files, (file for _, _, file in before.values())))
     places, ranges_of = np.full(len(files), NOWHERE, np.int64), {}
-    changed = new = faults = 0
+    changed = new = faults = unproven = 0
     for number, file in enumerate(files):
         place, ranges, known = before.pop(file.name, (NOWHERE, 0, None))
         if known is None:
@@ -75,9 +79,21 @@ def origins_of(files: Sequence[InputFile], ledger: Ledger) -> Origins:
         elif known.fault is not None:
             faults += 1
         elif Key(place, 0, 0) < frontier:
-            places[number], ranges_of[number] = place, ranges
+            if file.has_validator and file.etag not in constants:
+                places[number], ranges_of[number] = place, ranges
+            else:
+                unproven += 1
     gone = [name for name, (place, *_) in before.items() if Key(place, 0, 0) < frontier]
-    return Origins(ledger.settings()["fingerprint"], frontier, places, ranges_of, changed, new, gone, faults)
+    fingerprint = ledger.settings()["fingerprint"]
+    return Origins(fingerprint, frontier, places, ranges_of, changed, new, gone, faults, unproven)
+
+
+def _constant_etags(files: Iterable[InputFile]) -> set[str]:
+    """ETags that objects of different size have: whatever gives them does not look at the content."""
+    sizes: dict[str, int] = {}
+    return {
+        file.etag for file in files if file.etag is not None and sizes.setdefault(file.etag, file.size) != file.size
+    }
 
 
 class Taken(NamedTuple):

@@ -9,6 +9,7 @@ import glob
 import os
 import stat
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -28,8 +29,11 @@ SUFFIXES: Final = tuple(
 NAMES_SHOWN: Final = 5
 """How many inputs a message names."""
 
-TELL_FILES: Final = 1000
+TELL_SECONDS: Final = 0.2
 """How often a listing tells how far it is."""
+
+SIZE_MAX: Final = 1 << 50
+"""A longer file is an entry. No disk or store holds one; but a sparse file, or a header, may say so."""
 
 MARKER: Final = b"linkmatch.lock"
 """The file by which a result directory is known, and left out when it lies among the inputs."""
@@ -41,8 +45,9 @@ class InputFile(NamedTuple):
     Attributes:
         name: The path or URL as the user named it; what outputs call the file.
         path: The resolved path, or the URL; its identity, and what is opened.
-        size, mtime_ns, inode, etag: Its fingerprint; size in bytes. The inode is that of a file, the ETag that of an
-            object. All numbers are -1 where it cannot be examined.
+        size, mtime_ns, inode, etag, ctime_ns: Its fingerprint; size in bytes. Inode and ctime are those of a file (0
+            otherwise), the ETag that of an object. All of them fit 64 bits. Size, mtime and inode are -1 where it
+            cannot be read.
         fault: None, or why it cannot be read: an error's text, or what it is instead of a file.
     """
 
@@ -53,10 +58,18 @@ class InputFile(NamedTuple):
     inode: int
     fault: str | None = None
     etag: str | None = None
+    ctime_ns: int = 0
 
     def is_same(self, other: InputFile) -> bool:
-        """Whether it is the same version of the same file."""
+        """Whether it has the name, path and fingerprint of the other."""
         return self._replace(fault=None) == other._replace(fault=None)
+
+    @property
+    def has_validator(self) -> bool:
+        """Whether another content would give it another fingerprint: a file has its ctime, an object a strong ETag."""
+        if self.path.startswith(b"/"):  # resolved, while an object's path is its URL
+            return True
+        return self.etag is not None and not self.etag.startswith("W/") and self.etag.strip('"') != ""
 
 
 _decoder = msgspec.msgpack.Decoder(list[InputFile])
@@ -77,8 +90,8 @@ def inputs_digest(files: Iterable[InputFile]) -> str:
     digest = xxhash.xxh3_128()
     for file in files:
         etag = (file.etag or "").encode()
-        fingerprint = (len(file.name), len(etag), file.size, file.mtime_ns, file.inode)
-        digest.update(b"%d %d %d %d %d %s%s" % (*fingerprint, file.name, etag))
+        fingerprint = (len(file.name), len(etag), file.size, file.mtime_ns, file.ctime_ns, file.inode)
+        digest.update(b"%d %d %d %d %d %d %s%s" % (*fingerprint, file.name, etag))
     return digest.hexdigest()
 
 
@@ -88,7 +101,7 @@ class Listing:
 
     Attributes:
         found: Files found so far, some of them perhaps twice.
-        tell: Called with that, now and then.
+        tell, tell_next: Called with that, now and then; and when next.
         moved: For each URL that redirects to another host, that host.
     """
 
@@ -96,12 +109,14 @@ class Listing:
     left_out: int = 0
     found: int = 0
     tell: Callable[[int], None] | None = None
+    tell_next: float = 0.0
     moved: dict[bytes, str] = field(default_factory=dict)
 
     def count(self, more: int = 1) -> None:
         """Further files were found."""
-        before, self.found = self.found, self.found + more
-        if self.tell is not None and self.found // TELL_FILES > before // TELL_FILES:
+        self.found += more
+        if self.tell is not None and (now := time.monotonic()) >= self.tell_next:
+            self.tell_next = now + TELL_SECONDS
             self.tell(self.found)
 
 
@@ -120,6 +135,7 @@ def list_inputs(inputs: Iterable[str | bytes | os.PathLike[str]], tell: Callable
     named = [path_of(each) for each in inputs]
     for name in named:
         for path in _expand(name):
+            before = listing.found
             if is_url(path):
                 from linkmatch_ray.io.object_listing import list_url
 
@@ -128,6 +144,8 @@ def list_inputs(inputs: Iterable[str | bytes | os.PathLike[str]], tell: Callable
                 files = [file for _, file in sorted(_walk(path, listing))]
             else:
                 files = [_examine(path, os.path.realpath(path))]
+            if listing.found == before:  # they were examined, and not listed
+                listing.count(len(files))
             for file in files:
                 if file.path not in seen:
                     seen.add(file.path)
@@ -260,6 +278,32 @@ def _examine(name: bytes, path: bytes) -> InputFile:
         status = os.stat(path)
     except OSError as error:
         return InputFile(name, path, -1, -1, -1, error.strerror or shown(error))
+    return local_file(name, path, status)
+
+
+def local_file(name: bytes, path: bytes, status: os.stat_result) -> InputFile:
+    """A file as the system describes it."""
     if not stat.S_ISREG(status.st_mode):
         return InputFile(name, path, -1, -1, -1, "not a regular file")
-    return InputFile(name, path, status.st_size, status.st_mtime_ns, status.st_ino)
+    mtime_ns, inode, ctime_ns = map(in_64_bits, (status.st_mtime_ns, status.st_ino, status.st_ctime_ns))
+    return _of_a_size(InputFile(name, path, status.st_size, mtime_ns, inode, ctime_ns=ctime_ns))
+
+
+def object_file(name: bytes, path: bytes, size: int, mtime_ns: int, etag: str | None) -> InputFile:
+    """An object as its store describes it; `mtime_ns` is 0 if the store gives no date."""
+    return _of_a_size(InputFile(name, path, size, in_64_bits(mtime_ns), 0, etag=etag))
+
+
+def _of_a_size(file: InputFile) -> InputFile:
+    """The file, or a faulty one if no file can have its size."""
+    if 0 <= file.size <= SIZE_MAX:
+        return file
+    found = "larger than any file can be" if file.size > 0 else "smaller than any file can be"
+    fault = f"{file.size:,} bytes: {found} (0 to {SIZE_MAX:,})"
+    return InputFile(file.name, file.path, -1, -1, -1, fault)
+
+
+def in_64_bits(number: int) -> int:
+    """A time or inode that ledger and msgpack can hold: beyond 64 bits with a sign the highest are left out, so that
+    equal ones stay equal and neighbours differ (a file of the year 2300, an inode of a network file system)."""
+    return (number + (1 << 63)) % (1 << 64) - (1 << 63)

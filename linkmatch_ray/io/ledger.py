@@ -34,13 +34,13 @@ from linkmatch_ray.io.inputs import InputFile
 from linkmatch_ray.io.ledger_check import NUMBER_MAX, check_schema, damaged, wrong_rows
 from linkmatch_ray.io.ours import is_there, may_write, open_ours
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 
 _SCHEMA: Final = """
 CREATE TABLE job (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE files (
     file INTEGER PRIMARY KEY, path BLOB NOT NULL, real_path BLOB NOT NULL,
-    size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, inode INTEGER NOT NULL,
+    size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, ctime_ns INTEGER NOT NULL, inode INTEGER NOT NULL,
     ranges INTEGER NOT NULL, fault TEXT, etag TEXT
 );
 CREATE TABLE pieces (
@@ -230,10 +230,10 @@ class Ledger:
             rows = {**known, _DIGEST: _digest_of(known)}
             self._db.executemany("INSERT INTO job VALUES (?, ?)", rows.items())
             self._db.executemany(
-                "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?)",
+                "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)",
                 (
-                    (n, file.name, file.path, file.size, file.mtime_ns, file.inode, count, file.etag)
-                    for n, (file, count) in enumerate(zip(files, ranges, strict=True))
+                    (n, f.name, f.path, f.size, f.mtime_ns, f.ctime_ns, f.inode, count, f.etag)
+                    for n, (f, count) in enumerate(zip(files, ranges, strict=True))
                 ),
             )
 
@@ -328,14 +328,16 @@ class Ledger:
 
     def file_bytes(self, start: int) -> int:
         """Bytes of the files from the `start`th on, as stored."""
-        sql = "SELECT COALESCE(SUM(MAX(size, 0)), 0) FROM files WHERE file >= ?"
-        total: int = self._read(sql, (start,)).fetchone()[0]
+        # In two halves, as SQLite's sums must fit 64 bits.
+        sql = "SELECT SUM(size >> 32), SUM(size & 0xffffffff) FROM files WHERE file >= ? AND size > 0"
+        high, low = self._read(sql, (start,)).fetchone()
+        total: int = ((high or 0) << 32) + (low or 0)
         return total
 
     def files(self) -> Iterator[tuple[InputFile, int]]:
         """The files of the plan, in order, and how many ranges each has; `fault` is a reason code here. Some at a time,
         as `pieces`."""
-        columns = "path, real_path, size, mtime_ns, inode, fault, etag, ranges"
+        columns = "path, real_path, size, mtime_ns, inode, fault, etag, ctime_ns, ranges"
         sql = f"SELECT {columns} FROM files WHERE file >= ? ORDER BY file LIMIT ?"
         first = 0
         while rows := self._read(sql, (first, _FILES_AT_ONCE)).fetchall():
@@ -408,6 +410,8 @@ class Ledger:
 
     def matched_from(self, start: int) -> tuple[int, int] | None:
         """Offset in the matched output of the piece that has record number `start`, and how many are before it."""
+        if start > NUMBER_MAX:  # more than SQLite takes, perhaps
+            return None
         sql = (
             "SELECT matched_start, before FROM (SELECT matched_start, matched,"
             " SUM(matched) OVER (ORDER BY file, range, part) - matched AS before FROM pieces WHERE matched_bytes > 0)"

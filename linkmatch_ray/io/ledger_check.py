@@ -17,7 +17,7 @@ from typing import Any, Final
 from linkmatch_ray.errors import JobChanged, ResultsDamaged
 
 NUMBER_MAX: Final = 1 << 53
-"""Sizes in bytes and counts are less: sums of them do not overflow."""
+"""Sizes in bytes and counts of one row are less, so that sums over real ones do not overflow."""
 
 _ROWS_AT_ONCE: Final = 1_000
 _FILES_AT_ONCE: Final = 100_000
@@ -37,7 +37,7 @@ _FILE_IS_SOUND: Final = " AND ".join(
     [
         "typeof(path) = 'blob' AND length(path) > 0 AND typeof(real_path) = 'blob'",
         _is_number("size", -1),
-        "typeof(mtime_ns) = 'integer' AND typeof(inode) = 'integer'",
+        *(f"typeof({name}) = 'integer'" for name in ("mtime_ns", "ctime_ns", "inode")),
         _is_number("ranges", 1),
         "typeof(fault) IN ('null', 'text') AND typeof(etag) IN ('null', 'text')",
     ]

@@ -6,13 +6,14 @@ A listing is not trusted: it must go on, stay below the prefix, and say of each 
 from __future__ import annotations
 
 import errno
+import fnmatch
 import os
 import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
 from linkmatch_ray.errors import InputError
-from linkmatch_ray.io.inputs import MARKER, SUFFIXES, InputFile, Listing
+from linkmatch_ray.io.inputs import MARKER, SUFFIXES, InputFile, Listing, object_file
 from linkmatch_ray.io.object_store import Meta, ObjectStore, Page, again, store_at
 from linkmatch_ray.io.side_by_side import side_by_side
 from linkmatch_ray.io.urls import Url, parse
@@ -93,8 +94,9 @@ def _head(store: ObjectStore, key: bytes) -> Meta:
 
 def _as_file(url: Url, meta: Meta, name: bytes | None = None) -> InputFile:
     path = url.name_of(meta.key)
+    file = object_file(name or path, path, meta.size, meta.mtime_ns, meta.etag)
     fault = meta.fault or ("the store does not say how long it is" if meta.size < 0 else None)
-    return InputFile(name or path, path, meta.size, meta.mtime_ns, 0, fault, meta.etag)
+    return file if fault is None else file._replace(fault=fault)
 
 
 def list_below(store: ObjectStore, prefix: bytes, listing: Listing) -> Iterator[Meta]:
@@ -135,8 +137,9 @@ def pages_below(store: ObjectStore, prefix: bytes, listing: Listing) -> Iterator
 def _checked(page: Page, prefix: bytes, listing: Listing) -> list[Meta]:
     """The objects of a page, if all of it is below the prefix."""
     for name in (*(meta.key for meta in page.objects), *page.folders):
-        if not name.startswith(prefix):
-            raise OSError(errno.EIO, f"the store's listing of {shown(prefix)} has {shown(name)}, which is not below it")
+        if not name or not name.startswith(prefix):
+            what = f"{shown(name)}, which is not below it" if name else "an object without a name"
+            raise OSError(errno.EIO, f"the store's listing of {shown(prefix)} has {what}")
     listing.count(len(page.objects))
     return [meta for meta in page.objects if meta.size != 0 or not meta.key.endswith(b"/")]
 
@@ -157,22 +160,20 @@ def _without_results(metas: list[Meta]) -> list[Meta]:
     return [meta for meta in metas if not meta.key.startswith(results)] if results else metas
 
 
+_END: Final = fnmatch.translate("")[-2:]
+"""What an expression of `fnmatch` ends with."""
+
+
 def _pattern(path: str) -> Callable[[str], object]:
-    """A glob as a test of keys: `*` and `?` within a folder, `**` across; hidden ones only where it says so."""
-    parts = {"**/": "(?:(?!\\.)[^/]+/)*", "*": "(?:(?<!/)|(?!\\.))[^/]*", "?": "[^/]"}
-    expression = "".join(
-        parts.get(token) or (_one_of(token) if len(token) > 1 else re.escape(token))
-        for token in re.findall(r"\*\*/|\*|\?|\[!?+(?:\][^\]]*|[^\]]+)\]|.", path, re.DOTALL)
-    )
+    """A glob as a test of keys, as files are found by it: `*`, `?` and `[…]` within a folder, `**` across folders, and
+    hidden names only if it says so."""
+    not_hidden = r"(?:(?<=[^/])|(?!\.))"  # at the beginning of a name no dot
+    parts = {"**": r"(?:(?!\.)[^/]+/)*(?!\.)[^/]+", "**/": r"(?:(?!\.)[^/]+/)*"}
+    parts |= {"*": f"{not_hidden}[^/]*", "?": f"{not_hidden}[^/]"}
+    expression = ""
+    for token in re.findall(r"(?:(?<=/)|^)\*\*(?:/|$)|\*|\?|\[!?\]?[^\]]*\]|.", path, re.DOTALL):
+        if len(token) > 1 and token.startswith("["):
+            expression += f"{not_hidden}(?!/){fnmatch.translate(token).removesuffix(_END)}"
+        else:
+            expression += parts.get(token) or re.escape(token)
     return re.compile(expression, re.DOTALL).fullmatch
-
-
-def _one_of(token: str) -> str:
-    """`[abc]`, `[a-c]` or `[!abc]` of a glob as a regular expression."""
-    isnt = "^" if token[1] == "!" else ""
-    chars = re.sub(r"[]\[\\^&~|]", r"\\\g<0>", token[1 + len(isnt) : -1])
-    try:
-        re.compile(f"[{chars}]")
-    except re.error:  # a range that ends before it begins: no character is in it
-        return "(?!)"
-    return f"(?!/)[{isnt}{chars}]"

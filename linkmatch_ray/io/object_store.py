@@ -20,6 +20,7 @@ from functools import cache
 from typing import Any, BinaryIO, Final, NamedTuple, TypeVar
 from xml.etree import ElementTree
 
+from linkmatch_ray.io.inputs import in_64_bits
 from linkmatch_ray.io.reader import Changed
 from linkmatch_ray.io.transport import Answer, Unavailable
 from linkmatch_ray.io.urls import Url
@@ -60,8 +61,9 @@ class Meta(NamedTuple):
     fault: str | None = None
 
     def is_other_than(self, size: int, mtime_ns: int, etag: str | None) -> bool:
-        """Whether it is certainly not the version that has this fingerprint: what is not said is not compared."""
-        if etag is not None and self.etag is not None:
+        """Whether it is certainly not the version that has this fingerprint: what is not said is not compared. A strong
+        ETag alone says it, of a weak one only that it is another."""
+        if etag is not None and self.etag is not None and (etag != self.etag or is_strong(etag)):
             return etag != self.etag
         return size != self.size or (mtime_ns != self.mtime_ns and 0 not in (mtime_ns, self.mtime_ns))
 
@@ -198,7 +200,7 @@ def refuse(answer: Answer, *, create: bool = False) -> None:
     if 200 <= status < 300:
         return
     why = _said(answer)
-    if 300 <= status < 400:
+    if 300 <= status < 400 and status != 304:
         host = re.search(r"^\w+://([^/?#]*)", answer.headers.get("Location", ""))
         where = f" to {shown(host[1].rpartition('@')[2])}" if host else ""
         raise OSError(errno.EIO, f"the store redirects{where} ({why}), which is not followed")
@@ -256,7 +258,7 @@ def is_text(name: bytes) -> bool:
 
 def size_in(text: str | None) -> int:
     """A size as a store writes it; -1 if it is none."""
-    return int(text) if text is not None and re.fullmatch("[0-9]{1,18}", text.strip()) else -1
+    return int(text) if text is not None and re.fullmatch("[0-9]{1,30}", text.strip()) else -1
 
 
 def size_of(file: BinaryIO) -> int:
@@ -282,7 +284,7 @@ def time_of(date: str | None) -> int:
     try:
         parsed = datetime.fromisoformat(date) if re.match("[0-9]{4}-", date or "") else parsedate_to_datetime(date)  # type: ignore[arg-type]
         parsed = parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
-        return int(parsed.timestamp()) * 1_000_000_000
+        return in_64_bits(int(parsed.timestamp()) * 1_000_000_000)
     except (TypeError, ValueError, OverflowError, IndexError):
         return 0
 
@@ -333,7 +335,7 @@ def _size_of_all(answer: Answer, start: int, end: int | None) -> int | None:
         OSError: it is another range.
     """
     said = answer.headers.get("Content-Range", "nothing")
-    found = re.fullmatch(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)", said)
+    found = re.fullmatch(r"bytes ([0-9]{1,30})-([0-9]{1,30})/([0-9]{1,30}|\*)", said)
     if found is None or int(found[1]) != start or int(found[2]) + 1 != end:
         if found is not None and end is not None and found[3] == str(int(found[2]) + 1) and int(found[3]) < end:
             raise Changed
@@ -349,6 +351,8 @@ def xml_of(answer: Answer, name: str) -> ElementTree.Element:
         OSError: it is another document, or none.
     """
     content = answer.read(PAGE_BYTES_MAX)
+    if len(content) == PAGE_BYTES_MAX:
+        raise OSError(errno.EIO, f"the store gives a {name} of more than {PAGE_BYTES_MAX >> 20} MB")
     if b"<!" in content:  # a DOCTYPE, so that nothing is ever expanded; of HTML as well
         raise OSError(errno.EIO, f"the store gives something that is no {name}: {shown(content[:60])}")
     try:

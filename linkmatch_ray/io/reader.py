@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import stat
 from typing import TYPE_CHECKING, Final, Self
 
 from linkmatch_ray.core.outcome import Entry
-from linkmatch_ray.io.inputs import InputFile
+from linkmatch_ray.io.inputs import InputFile, local_file
 from linkmatch_ray.io.urls import is_url
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ class FileReader:
     """A raw binary stream over a planned file.
 
     Raises (on opening, and from `check`):
-        Changed: size, mtime or inode differ from the plan's.
+        Changed: size, mtime, ctime or inode differ from the plan's.
         OSError: it cannot be opened or read.
     """
 
@@ -90,7 +89,7 @@ def read_small(file: InputFile, view: memoryview) -> None:
     One look at its fingerprint, after the last byte, is enough here: if it is the plan's then, it was all along.
 
     Raises:
-        Changed: size, mtime or inode differ from the plan's.
+        Changed: size, mtime, ctime or inode differ from the plan's.
         OSError: it cannot be opened or read.
     """
     fd = os.open(file.path, _OPEN_FLAGS)
@@ -108,12 +107,10 @@ def read_small(file: InputFile, view: memoryview) -> None:
 
 def _check(fd: int, file: InputFile) -> None:
     status = os.fstat(fd)
-    if (
-        status.st_size != file.size
-        or status.st_mtime_ns != file.mtime_ns
-        or status.st_ino != file.inode
-        or not stat.S_ISREG(status.st_mode)
-    ):
+    found = local_file(file.name, file.path, status)
+    if not status.st_nlink:  # it was removed, or replaced, and that has changed its ctime: it is read to its end
+        found = found._replace(ctime_ns=file.ctime_ns)
+    if found != file:
         raise Changed
 
 

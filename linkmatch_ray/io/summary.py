@@ -11,7 +11,7 @@ from linkmatch_ray.errors import ResultsDamaged
 SUMMARY_BYTES_MAX: Final = 16 << 20
 """A summary has some kilobytes; more is not read."""
 
-_Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+_Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 _Seconds = Annotated[float, msgspec.Meta(ge=0)]
 
 

@@ -37,6 +37,9 @@ SEND_BYTES: Final = 1 << 16
 """A body is sent in pieces of this size, each within `SILENCE_SECONDS`: the limit of a socket is on all of what it is
 given to send."""
 
+INTERIM_MAX: Final = 100
+"""A server says `100 Continue` or `103 Early Hints` so often at most."""
+
 DRAIN_BYTES: Final = 1 << 16
 """An answer of which no more than this is left is read to its end, so that its connection can be used again."""
 
@@ -113,10 +116,27 @@ class Answer:
             Unavailable: it broke off, or nothing came for `SILENCE_SECONDS`.
         """
         with _said(self.host, SILENCE_SECONDS):
-            count = self._raw.readinto(view[:READ_BYTES])
+            count = self._read_once(view[:READ_BYTES])
             traffic.add(count)
             if not count and len(view) and self._raw.length:
                 raise Unavailable("the connection broke off")
+        return count
+
+    def _read_once(self, view: memoryview) -> int:
+        """What comes next. The response's own `readinto` waits until `view` is full, and a break loses what came."""
+        raw = self._raw
+        if raw.chunked:
+            piece = raw.read1(len(view))
+            view[: len(piece)] = piece
+            return len(piece)
+        view = view if raw.length is None else view[: raw.length]
+        if raw.isclosed() or not len(view):
+            return 0
+        count: int = raw.fp.readinto1(view)
+        if raw.length is not None:
+            raw.length -= count
+            if not raw.length:
+                raw.close()
         return count
 
     def read(self, limit: int | None = None) -> bytes:
@@ -193,10 +213,26 @@ def ask(
                 return connection.request(method, endpoint.prefix + target, everything, body, length or 0)
         except BaseException as error:
             connection.close()
-            if not (connection.is_used and isinstance(error, Unavailable)):
+            if not (connection.is_used and isinstance(error, OSError)):  # of what was said before, perhaps
                 raise
             if start is not None and not isinstance(body, bytes):  # the server had closed it meanwhile
                 body.seek(start)
+
+
+class InterimWithoutEnd(http.client.HTTPException):
+    """A server says again and again that an answer will come."""
+
+
+class _Response(http.client.HTTPResponse):
+    """Passes over what is said before the answer (status 1xx), but not without end."""
+
+    def _read_status(self) -> tuple[str, int, str]:
+        for _ in range(INTERIM_MAX):
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if not 100 <= status < 200:
+                return version, status, reason
+            http.client.parse_headers(self.fp)
+        raise InterimWithoutEnd
 
 
 class _Connection:
@@ -212,6 +248,7 @@ class _Connection:
             if endpoint.secure
             else http.client.HTTPConnection(host, port, timeout=CONNECT_SECONDS)
         )
+        self._raw.response_class = _Response
         if proxy and endpoint.secure:
             self._raw.set_tunnel(endpoint.host, endpoint.port)
 
@@ -294,6 +331,13 @@ def _proxy_of(endpoint: Endpoint) -> Endpoint | None:
     return endpoint_of(proxy if "://" in proxy else f"http://{proxy}")
 
 
+_WRONG: Final[dict[type[Exception], str]] = {
+    http.client.BadStatusLine: "its first line",
+    http.client.LineTooLong: "a line is too long",
+    InterimWithoutEnd: "it is announced without end",
+}
+
+
 @contextmanager
 def _said(host: str, seconds: float) -> Iterator[None]:
     """What goes wrong on a connection, in our words, and whether it can pass with time."""
@@ -314,7 +358,8 @@ def _said(host: str, seconds: float) -> Iterator[None]:
     except ssl.SSLError as error:
         raise OSError(errno.EPROTO, f"{host} speaks no TLS that can be used ({shown(error.reason)})") from None
     except (http.client.HTTPException, UnicodeError, ValueError) as error:
-        raise OSError(errno.EPROTO, f"{host} gave an answer that is not HTTP ({type(error).__name__})") from None
+        what = _WRONG.get(type(error), "its headers or chunks")
+        raise OSError(errno.EPROTO, f"{host} gave an answer that is not HTTP ({what})") from None
     except OSError as error:
         if isinstance(error, Unavailable) or error.errno in _OF_THIS_MACHINE:
             raise

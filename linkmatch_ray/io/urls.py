@@ -16,7 +16,7 @@ SCHEMES: Final = ("s3", "gs", "az", "http", "https")
 
 _SCHEME: Final = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*)://")
 _SIGNED: Final = re.compile(rb"(?i)[?&](?:%s)=" % SECRET_PARAMETERS.encode())
-_BUCKET: Final = re.compile(r"[\w.-]+")
+_BUCKET: Final = re.compile(r"\$?\w[\w.-]*")  # `$web` is one of Azure's; `..` would be another in a path
 _HOST: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[\w.-]+)(?::([0-9]{1,5}))?")
 
 

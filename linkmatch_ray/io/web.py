@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import BinaryIO, Final
 from urllib.parse import urljoin, urlsplit
 
-from linkmatch_ray.io.object_store import Meta, ObjectStore, Page, checked, conditions, meta_of, refuse
+from linkmatch_ray.io.object_store import Meta, ObjectStore, Page, checked, conditions, meta_of, refuse, size_in
 from linkmatch_ray.io.transport import Answer, ask, endpoint_of, in_target
 from linkmatch_ray.io.urls import Url
 from linkmatch_ray.words import shown
@@ -29,7 +30,7 @@ class Web(ObjectStore):
         raise NotImplementedError("what is at a host cannot be listed")
 
     def head(self, key: bytes) -> Meta:
-        with self._ask("HEAD", key) as answer:
+        with self._ask("HEAD", key) as answer, self._named(answer):
             if answer.status not in (405, 501):
                 refuse(answer)
                 meta = self._meta(key, answer)
@@ -39,21 +40,35 @@ class Web(ObjectStore):
 
     def _meta_by_range(self, key: bytes) -> Meta:
         """As `head`, of a server that does not answer it, or not with a length."""
-        with self._ask("GET", key, {"Range": "bytes=0-0"}) as answer:
+        with self._ask("GET", key, {"Range": "bytes=0-0"}) as answer, self._named(answer):
             if answer.status != 416:  # as an empty file gives
                 refuse(answer)
-            size = re.fullmatch(r"bytes (?:0-0|\*)/([0-9]{1,18})", answer.headers.get("Content-Range", ""))
-            meta = self._meta(key, answer, int(size[1]) if size else None)
+            size = re.fullmatch(r"bytes (?:0-0|\*)/([0-9]+)", answer.headers.get("Content-Range", ""))
+            meta = self._meta(key, answer, None if answer.status == 200 else size_in(size and size[1]))
             if meta.size < 0 or answer.status not in (200, 206, 416):
                 raise OSError(errno.EIO, "the server does not say how long it is (no Content-Length)")
             return meta
 
     def _meta(self, key: bytes, answer: Answer, size: int | None = None) -> Meta:
-        moved = answer.host != endpoint_of(self._root).authority
-        return meta_of(key, answer.headers, size)._replace(moved=answer.host if moved else None)
+        return meta_of(key, answer.headers, size)._replace(moved=self._moved(answer))
+
+    def _moved(self, answer: Answer) -> str | None:
+        return answer.host if answer.host != endpoint_of(self._root).authority else None
+
+    @contextmanager
+    def _named(self, answer: Answer) -> Iterator[None]:
+        """An error says which host it is of, if that is another than was asked."""
+        try:
+            yield
+        except OSError as error:
+            if host := self._moved(answer):
+                error.strerror = f"{error.strerror} (as {host} answers, where it is redirected to)"
+            raise
 
     def get(self, key: bytes, start: int = 0, end: int | None = None, meta: Meta | None = None) -> Answer:
-        return checked(self._ask("GET", key, conditions(start, end, meta)), start, end, meta)
+        answer = self._ask("GET", key, conditions(start, end, meta))
+        with self._named(answer):
+            return checked(answer, start, end, meta)
 
     def put(self, key: bytes, body: bytes | BinaryIO, *, create: bool = False) -> None:
         raise NotImplementedError("nothing is written to a host")
@@ -71,10 +86,14 @@ class Web(ObjectStore):
             if answer.status not in (301, 302, 303, 307, 308) or "Location" not in answer.headers:
                 return answer
             answer.close()
-            url = urljoin(
-                f"{endpoint.url}{target}", answer.headers["Location"].encode("latin-1").decode("utf-8", "replace")
-            )
-            before, endpoint = endpoint, endpoint_of(url)
+            location = answer.headers["Location"].encode("latin-1").decode("utf-8", "replace")
+            before = endpoint
+            try:
+                url = urljoin(f"{endpoint.url}{target}", location)
+                endpoint = endpoint_of(url)
+            except (OSError, ValueError):
+                where = shown(location.partition("?")[0])
+                raise OSError(errno.EIO, f"is redirected to {where}, which is no http:// or https:// URL") from None
             if before.secure and not endpoint.secure:
                 raise OSError(
                     errno.EIO, f"is redirected from https to http, at {endpoint.authority}, which is not followed"

@@ -96,7 +96,6 @@ class Collector:
         self._held = ExitStack()
         self._counts, self._input_bytes = Counts(), 0
         self._reading = threading.Lock()
-        self._started = time.time()
         self._state = "starting"
 
     def __repr__(self) -> str:

@@ -129,6 +129,7 @@ class Progress:
         bytes_total, bytes_done: Input as stored, and as read (decompressed).
         ends: Durable bytes of each output, by name.
         settled: As `ends`, but of complete files only: these bytes are never taken back.
+        doing: What it does before it begins to match; empty from then on.
     """
 
     files: int = 0
@@ -138,6 +139,7 @@ class Progress:
     counts: Counts = field(default_factory=Counts)
     ends: dict[str, int] = field(default_factory=dict)
     settled: dict[str, int] = field(default_factory=dict)
+    doing: str = ""
 
 
 class Driver:
@@ -151,6 +153,9 @@ class Driver:
         is_stopped: Asked often; once it says yes, `run` ends with `Interrupted`.
         task_seconds: A task that gives nothing for so long is given up.
         max_quarantined: With more entries `run` ends with `JobError`; None for any number.
+
+    Attributes:
+        has_opened: A collector has the place.
     """
 
     def __init__(
@@ -176,10 +181,10 @@ class Driver:
         self._task = self._function.options(**TASK_OPTIONS)
         self._window: deque[Running] = deque()
         self._abandoned: list[Any] = []
-        self._next_unit = 0
+        self._units = plan.units()
         self._held_bytes = 0
         self._commit: Any = None
-        self._opened, self._setbacks = False, 0
+        self.has_opened, self._setbacks = False, 0
         self._durable = self._taken = Key(0, 0, 0)
         self._more = False
         self._end = Key(len(files), 0, 0)
@@ -195,10 +200,10 @@ class Driver:
         """
         try:
             self._open()
-            self._begin()
+            if self._resumes:  # if not, the first units were admitted meanwhile
+                self._begin()
             while self._durable < self._end:
-                if self._is_stopped():
-                    raise Interrupted("stopped on request.")
+                self._end_if_stopped()
                 self._admit()
                 self._offer()
                 self._listen()
@@ -214,15 +219,26 @@ class Driver:
         while True:
             if not self._resumes:
                 self._admit()  # the first tasks need not wait until all files are written down
-            self._collector, opening = self._open_collector(self._opened)
+            self._collector, opening = self._open_collector(self.has_opened)
             try:
-                receipt: Receipt = fetch(opening)
+                receipt = self._opened(opening)
             except RayActorError:
                 self._set_back("the collector died")
                 continue
-            self._opened = True
+            self.has_opened = True
             self._read(receipt)
             return receipt
+
+    def _opened(self, opening: Any) -> Receipt:
+        """What a collector says once it is open; a store may keep it waiting."""
+        while not ray.wait([opening], timeout=LISTEN_SECONDS)[0]:
+            self._end_if_stopped()
+        receipt: Receipt = fetch(opening)
+        return receipt
+
+    def _end_if_stopped(self) -> None:
+        if self._is_stopped():
+            raise Interrupted("stopped on request.")
 
     def _read(self, receipt: Receipt) -> None:
         """Learn how far the collector is."""
@@ -261,9 +277,7 @@ class Driver:
 
     def _begin(self) -> None:
         """Go on from the durable frontier."""
-        units = self._plan.units
-        while self._next_unit < len(units) and units[self._next_unit].last < self._durable[:2]:
-            self._next_unit += 1
+        self._units = self._plan.units(self._durable[:2])
 
     def _set_back(self, what: str, advice: str = "See --verbose for what Ray says.") -> None:
         self._setbacks += 1
@@ -274,7 +288,6 @@ class Driver:
     # Admission
 
     def _admit(self) -> None:
-        units = self._plan.units
         if self._limit is None and time.monotonic() - self._counted > COUNT_SECONDS:
             self.workers, self._counted = max(1, int(ray.cluster_resources().get("CPU", 1))), time.monotonic()
         running = sum(not each.ended and each.stream is not None for each in self._window)
@@ -283,7 +296,7 @@ class Driver:
             if waiting.stream is None and not waiting.ended and (at_frontier or running <= self.workers):
                 self._start(waiting)
                 running += 1
-        while self._next_unit < len(units):
+        while True:
             room = (
                 running < self.workers + QUEUED_UNITS
                 and self._held_bytes < RESULT_BYTES_MAX
@@ -291,8 +304,9 @@ class Driver:
             )
             if self._window and not room:
                 return
-            unit = units[self._next_unit]
-            self._next_unit += 1
+            unit = next(self._units, None)
+            if unit is None:
+                return
             if unit.last >= self._durable[:2]:
                 admitted = Running(unit._replace(first=max(unit.first, self._durable.file)))
                 self._window.append(admitted)
@@ -520,7 +534,7 @@ class Driver:
         for unit in self._window:
             self._cancel(unit)
         self._window.clear()
-        self._held_bytes = self._next_unit = 0
+        self._held_bytes = 0
         self._begin()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -12,7 +13,7 @@ from typing import Any, Final
 
 from linkmatch_ray.core.outcome import MatchOptions
 from linkmatch_ray.core.parts import PART_BYTES_MAX
-from linkmatch_ray.errors import ClusterError, DirectoryInUse, InputError, JobError, LinkmatchError
+from linkmatch_ray.errors import ClusterError, DirectoryInUse, InputError, JobError, LinkmatchError, UsageError
 from linkmatch_ray.io.directory import Directory
 from linkmatch_ray.io.earlier import Origins
 from linkmatch_ray.io.inputs import InputFile, list_inputs, pack_files
@@ -34,7 +35,8 @@ from linkmatch_ray.runtime.driver import (
 from linkmatch_ray.runtime.heartbeat import beat_seconds
 from linkmatch_ray.runtime.nodes import faults, sample, survey
 from linkmatch_ray.runtime.orphans import die_with_parent
-from linkmatch_ray.runtime.plan import UNIT_BYTES, PlanOptions, make_plan
+from linkmatch_ray.runtime.patience import holding, unless_stopped
+from linkmatch_ray.runtime.plan import UNIT_BYTES, Plan, PlanOptions, make_plan
 from linkmatch_ray.runtime.request import Request
 from linkmatch_ray.runtime.session import Session
 from linkmatch_ray.runtime.tasks import TaskSettings
@@ -74,6 +76,7 @@ class Job:
         self.directory = self._results.path if isinstance(self._results, Directory) else str(self._results)
         self._stop = threading.Event()
         self._done = threading.Event()
+        self._doing = "starting Ray"
         self._driver: Driver | None = None
         self._collector: Any = None
         self._summary = request.finished
@@ -87,7 +90,7 @@ class Job:
         """How far it is."""
         if self._driver is not None:
             return self._driver.progress
-        return Progress(files=len(self._request.files))
+        return Progress(files=len(self._request.files), doing=self._doing)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the end, at most `timeout` seconds; returns whether it has ended, well or not."""
@@ -119,7 +122,7 @@ class Job:
             if ledger is None:
                 return []
             with closing(ledger):
-                return list(islice(matches(self._results, ledger, start), max(0, limit)))
+                return list(islice(matches(self._results, ledger, start), min(max(0, limit), sys.maxsize)))
 
     def cancel(self) -> None:
         """Stop it; what was committed is safe and the job can be resumed. `result` then raises `Interrupted`."""
@@ -129,17 +132,18 @@ class Job:
         request = self._request
         given = self._given
         session = given if isinstance(given, Session) else (given or Session)()
-        started = time.time()
+        started, began = time.localtime(), time.monotonic()
+        is_ready = False
         try:
-            ray = session.ready()
+            ray = unless_stopped(session.ready, self._stop)
+            is_ready = True
             if session.joins:
-                refuse_unfit(ray, request.files)
-            matching = time.time()
-            if not request.overwrite:
-                with told(self._results):
-                    self._results.prepare()
+                self._doing = "looking at the nodes"
+                unless_stopped(lambda: refuse_unfit(ray, request.files), self._stop)
+            matching = time.monotonic()
             index = ray.put(request.restrictions.index)
-            plan = make_plan(request.files, request.options, request.plan, request.origins)
+            self._doing = "looking at the inputs"
+            plan = holding(self._results, self._plan, self._stop)
             staging = self._results.staging()
             beats = beat_seconds(self._task_seconds)
             settings = TaskSettings(request.restrictions.paths, request.options, request.plan, staging, beats)
@@ -160,20 +164,20 @@ class Job:
                 settings,
                 self._workers,
                 open_collector,
-                lambda: self._stop.is_set() or self._results.is_asked_to_stop(),
+                self._is_to_stop,
                 resumes=request.resumes,
                 task_seconds=self._task_seconds,
                 max_quarantined=self._max_quarantined,
             )
             try:
                 self._driver.run()
-                tasks = (self._driver.workers, len(plan.units))
+                tasks = (self._driver.workers, len(plan))
                 self._summary = self._driver.finish(
-                    index, lambda counts: request.details(counts, started, matching, *tasks)
+                    index, lambda counts: request.details(counts, started, began, matching, *tasks)
                 )
             finally:
                 if self._collector is not None:
-                    _close(ray, self._collector)
+                    _close(ray, self._collector, CLOSE_SECONDS_MAX if self._driver.has_opened else 0)
         except LinkmatchError as error:
             self._error = error
         except Exception as error:
@@ -183,9 +187,24 @@ class Job:
             self._error = JobError(f"{shown(self._results)}: {found}")
             self._error.__cause__ = error
         finally:
+            if not is_ready:  # it ends once it has started, which may take long
+                self._done.set()
             if session is not given:
                 session.close()
             self._done.set()
+
+    def _plan(self) -> Plan:
+        request = self._request
+        if not request.overwrite:
+            with told(self._results):
+                self._results.prepare()
+        return make_plan(request.files, request.options, request.plan, request.origins)
+
+    def _is_to_stop(self) -> bool:
+        """Whether someone wants it to; what was asked before the collector had the place was meant for another job."""
+        if self._stop.is_set():
+            return True
+        return self._driver is not None and self._driver.has_opened and self._results.is_asked_to_stop()
 
 
 def submit(
@@ -221,7 +240,8 @@ def submit(
             earlier job wrote stays as it is.
         drop_missing: Remove the results of files that are gone.
         unit_bytes, part_bytes: Input of one task, and of one part of its result, in bytes, about.
-        task_seconds: A task that gives nothing for so long is tried elsewhere, and its file given up after three times.
+        task_seconds: A task that gives nothing, and gets no byte of a server, for so long is tried elsewhere, and its
+            file given up after three times.
         max_quarantined: With more entries than that the job stops, before it is complete; None for any number.
         session: A Ray that is being started, or what starts one when it is needed; None to use the one of this
             program, or else an own one.
@@ -230,8 +250,10 @@ def submit(
     Raises:
         InputError: there is no input file, or some are gone whose results are to be brought up to date.
         JobChanged: `output` holds a job with other inputs, restrictions or options.
-        UsageError: `output` cannot be used.
+        UsageError: `output` cannot be used, or a number is out of range.
     """
+    if not task_seconds > 0:
+        raise UsageError(f"task_seconds={task_seconds}: out of range. Give a number above 0.")
     listing = list_inputs(inputs, tell)
     plan = PlanOptions(unit_bytes, part_bytes, one_file_per_task)
     request = Request(
@@ -339,8 +361,8 @@ def _running_already(job_id: str, results: Results) -> DirectoryInUse:
     )
 
 
-def _close(ray: Any, collector: Any) -> None:
+def _close(ray: Any, collector: Any, seconds_max: float) -> None:
     """Have what was taken made durable, and the directory given back; then end the actor."""
     with suppress(ray.exceptions.RayError):
-        ray.get(collector.close.options(concurrency_group="commit").remote(), timeout=CLOSE_SECONDS_MAX)
+        ray.get(collector.close.options(concurrency_group="commit").remote(), timeout=seconds_max)
     ray.kill(collector)

@@ -6,12 +6,12 @@ A job that resumes makes the same plan again.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from linkmatch_ray.core.inflate import is_compressed
 from linkmatch_ray.core.layout import layout_of
-from linkmatch_ray.core.outcome import MatchOptions
+from linkmatch_ray.core.outcome import LIMIT_MAX, MatchOptions
 from linkmatch_ray.core.parts import PART_BYTES_MAX
 from linkmatch_ray.errors import UsageError
 from linkmatch_ray.io.earlier import Origins
@@ -53,8 +53,9 @@ class PlanOptions:
     one_file_per_task: bool = False
 
     def __post_init__(self) -> None:
-        if self.unit_bytes < UNIT_BYTES_MIN:
-            raise UsageError(f"unit_bytes={self.unit_bytes}: too small. Give {UNIT_BYTES_MIN} or more.")
+        for name, low in (("unit_bytes", UNIT_BYTES_MIN), ("part_bytes", 1)):
+            if not low <= (found := getattr(self, name)) <= LIMIT_MAX:
+                raise UsageError(f"{name}={found}: out of range. Give a number from {low} to {LIMIT_MAX:,}.")
 
 
 class Unit(NamedTuple):
@@ -77,64 +78,103 @@ class Unit(NamedTuple):
         return self.stop - 1, self.range
 
 
-@dataclass(slots=True)
+class _Row(NamedTuple):
+    """What stands for units of a plan until they are made: whole files that are one unit, or one file in ranges.
+
+    Attributes:
+        nbytes: Of all of its files.
+        range, ranges: Its units are the ranges from the one to before the other.
+    """
+
+    first: int
+    stop: int
+    nbytes: int
+    range: int = 0
+    ranges: int = 1
+
+
 class Plan:
-    """All units of a job, in order, and how many ranges each file has."""
+    """All units of a job, in order. They are made when they are needed: a file may have millions.
 
-    units: list[Unit] = field(default_factory=list)
-    ranges: list[int] = field(default_factory=list)
+    Args:
+        cut: Which files are read in ranges.
 
-    def describe(self, files: list[InputFile]) -> Iterator[dict[str, Any]]:
+    Attributes:
+        ranges: How many ranges each file has.
+        nbytes: Of all units.
+    """
+
+    def __init__(self, files: list[InputFile], cut: set[int], how: PlanOptions, origins: Origins | None) -> None:
+        self._files, self._cut, self._how, self._origins = files, cut, how, origins
+        self.ranges = [self._ranges_of(number) for number in range(len(files))]
+        self.nbytes = self._count = 0
+        for row in self._rows():
+            self.nbytes += row.nbytes - row.range * how.unit_bytes
+            self._count += row.ranges - row.range
+
+    def __len__(self) -> int:
+        """How many units there are."""
+        return self._count
+
+    def units(self, start: tuple[int, int] = (0, 0)) -> Iterator[Unit]:
+        """The units from that on which has this file, and range of it."""
+        for row in self._rows():
+            if (row.stop - 1, row.ranges - 1) < start:
+                continue
+            if row.ranges == 1:
+                yield Unit(row.first, row.stop, row.nbytes)
+                continue
+            done = start[1] if row.first == start[0] else 0
+            for range_ in range(max(row.range, done), row.ranges):
+                begin, end = range_ * self._how.unit_bytes, (range_ + 1) * self._how.unit_bytes
+                to_end = range_ == row.ranges - 1
+                nbytes = min(end, row.nbytes) - begin
+                yield Unit(row.first, row.stop, nbytes, range_, begin, None if to_end else end)
+
+    def describe(self) -> Iterator[dict[str, Any]]:
         """For `--dry-run`: one row a unit; names are bytes."""
-        for number, unit in enumerate(self.units):
+        for number, unit in enumerate(self.units()):
             row: dict[str, Any] = {"unit": number, "bytes": unit.nbytes, "files": unit.stop - unit.first}
-            row["first"] = files[unit.first].name
+            row["first"] = self._files[unit.first].name
             if unit.stop - unit.first > 1:
-                row["last"] = files[unit.stop - 1].name
+                row["last"] = self._files[unit.stop - 1].name
             elif self.ranges[unit.first] > 1:
                 row["from"], row["to"] = unit.start, unit.end
             yield row
 
+    def _done(self, number: int) -> int | None:
+        """How many ranges of a file an earlier job has; None for all of them."""
+        return 0 if self._origins is None else self._origins.ranges_done(number)
+
+    def _ranges_of(self, number: int) -> int:
+        if self._origins is not None and self._done(number) is None:
+            return self._origins.ranges[number]
+        return -(-self._files[number].size // self._how.unit_bytes) if number in self._cut else 1
+
+    def _rows(self) -> Iterator[_Row]:
+        """The plan, a row a unit, or a row a file that is read in ranges."""
+        first = nbytes = 0  # of the unit that is being filled
+        for number, file in enumerate(self._files):
+            size, done, is_cut = max(file.size, 0), self._done(number), number in self._cut
+            is_full = nbytes + size > self._how.unit_bytes or number - first >= UNIT_FILES_MAX
+            if first < number and (done is None or is_cut or is_full or self._how.one_file_per_task):
+                yield _Row(first, number, nbytes)
+                first, nbytes = number, 0
+            if done is None:
+                first = number + 1
+            elif is_cut:
+                yield _Row(number, number + 1, size, done, self.ranges[number])
+                first = number + 1
+            else:
+                nbytes += size
+        if first < len(self._files):
+            yield _Row(first, len(self._files), nbytes)
+
 
 def make_plan(files: list[InputFile], options: MatchOptions, how: PlanOptions, origins: Origins | None = None) -> Plan:
     """Cut the files into units, in their order; without those whose results an earlier job has."""
-    plan = Plan()
-    first = nbytes = 0  # of the unit that is being filled
-    lines = set() if how.one_file_per_task else _cuttable(files, options, how.unit_bytes)
-
-    def flush(stop: int) -> None:
-        nonlocal first, nbytes
-        if first < stop:
-            plan.units.append(Unit(first, stop, nbytes))
-        first, nbytes = stop, 0
-
-    for number, file in enumerate(files):
-        size = max(file.size, 0)
-        count = 1
-        done = 0 if origins is None else origins.ranges_done(number)
-        if done is None:
-            flush(number)
-            plan.ranges.append(origins.ranges[number])  # type: ignore[union-attr]
-            first = number + 1
-            continue
-        if how.one_file_per_task:
-            flush(number)
-        elif number in lines:
-            flush(number)
-            count = -(-size // how.unit_bytes)
-            for range_ in range(done, count):
-                start, end = range_ * how.unit_bytes, (range_ + 1) * how.unit_bytes
-                to_end = range_ == count - 1
-                unit = Unit(number, number + 1, min(end, size) - start, range_, start, None if to_end else end)
-                plan.units.append(unit)
-            first = number + 1
-        elif nbytes + size > how.unit_bytes or number - first >= UNIT_FILES_MAX:
-            flush(number)
-        if count == 1:
-            nbytes += size
-        plan.ranges.append(count)
-    flush(len(files))
-    return plan
+    cut = set() if how.one_file_per_task else _cuttable(files, options, how.unit_bytes)
+    return Plan(files, cut, how, origins)
 
 
 def _cuttable(files: list[InputFile], options: MatchOptions, unit_bytes: int) -> set[int]:

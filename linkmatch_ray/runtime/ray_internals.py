@@ -6,7 +6,9 @@ Ray listens where it should.
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -20,6 +22,9 @@ replaces 127.0.0.1 by the machine's address. Read when `ray` is imported."""
 AUTH_MODE: Final = "RAY_AUTH_MODE"
 """`ray.init` sets it to `token` when it starts a Ray, in this process and for good."""
 
+_SIGACTION_BYTES_MAX: Final = 1024
+"""The `struct sigaction` of Linux has 152."""
+
 
 @contextmanager
 def silent_raylet() -> Iterator[None]:
@@ -28,6 +33,20 @@ def silent_raylet() -> Iterator[None]:
 
     with _replaced(worker, "_worker_logs_enabled", False):
         yield
+
+
+@contextmanager
+def sigterm_kept() -> Iterator[None]:
+    """What SIGTERM does in this program stays so: Ray's core has it print a stack first, and abort 3 s later.
+
+    Python's own `signal.signal` is for the main thread alone, and Ray is started on another.
+    """
+    system, before = ctypes.CDLL(None), ctypes.create_string_buffer(_SIGACTION_BYTES_MAX)
+    system.sigaction(signal.SIGTERM, None, before)
+    try:
+        yield
+    finally:
+        system.sigaction(signal.SIGTERM, before, None)
 
 
 @contextmanager

@@ -119,7 +119,7 @@ class Request:
             raise JobChanged(_what_differs(results, differs, before, self.settings, origins))
         self.job_id = before["job_id"]
         self.plan = _plan_of(results, before["plan"])
-        if origins is not None and isinstance(results, Directory) and (differs or origins.faults):
+        if origins is not None and isinstance(results, Directory) and (differs or origins.faults or origins.unproven):
             self._refuse_gone(origins.gone, drop_missing)
             self.origins = origins
             before = {} if results.next is None else results.next.settings()
@@ -145,8 +145,14 @@ class Request:
                 " Put them back, or remove their results with --drop-missing."
             )
 
-    def details(self, counts: Counts, started: float, matching: float, workers: int, units: int) -> dict[str, Any]:
-        """The part of the summary that the collector cannot know."""
+    def details(
+        self, counts: Counts, started: time.struct_time, began: float, matching: float, workers: int, units: int
+    ) -> dict[str, Any]:
+        """The part of the summary that the collector cannot know.
+
+        Args:
+            started: The date. `began` and `matching` are times of the monotonic clock, which nobody can set.
+        """
         import ray
 
         return {
@@ -160,9 +166,9 @@ class Request:
             "files_taken_over": 0 if self.origins is None else self.origins.files,
             "units": units,
             "workers": workers,
-            "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(started)),
-            "seconds": round(time.time() - started, 3),
-            "matching_seconds": round(time.time() - matching, 3),
+            "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", started),
+            "seconds": round(time.monotonic() - began, 3),
+            "matching_seconds": round(time.monotonic() - matching, 3),
             "versions": {
                 "linkmatch_ray": __version__,
                 "ray": ray.__version__,
@@ -189,12 +195,9 @@ def _plan_of(results: Results, text: str) -> PlanOptions:
         JobError: no job is planned so.
     """
     try:
-        plan = msgspec.json.decode(text, type=PlanOptions)
-    except (ValueError, RecursionError):
+        return msgspec.json.decode(text, type=PlanOptions)
+    except (ValueError, RecursionError, UsageError):
         raise damaged(f"{results}/{LEDGER}", "its plan is none") from None
-    if min(plan.unit_bytes, plan.part_bytes) <= 0:
-        raise damaged(f"{results}/{LEDGER}", "its plan has no bytes")
-    return plan
 
 
 def _what_differs(

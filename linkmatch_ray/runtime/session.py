@@ -149,7 +149,8 @@ class Session:
             options |= self._embedded(held)
         elif not is_ray_job():  # which has the package from whoever submitted it
             options |= {"runtime_env": {"py_modules": [str(PACKAGE)]}}
-        with ray_internals.in_utf8(), ray_internals.on_loopback() if self._address is None else nullcontext():
+        loopback = ray_internals.on_loopback() if self._address is None else nullcontext()
+        with ray_internals.in_utf8(), ray_internals.sigterm_kept(), loopback:
             context: Any = ray.init(address=self._address or "local", job_config=ray_internals.job_config(), **options)
         held.callback(ray.shutdown)
         if self._address is None and (node := context.address_info["node_ip_address"]) not in LOOPBACK:

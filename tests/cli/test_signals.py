@@ -1,52 +1,19 @@
 """SIGINT and SIGTERM end every command within two seconds, whatever it waits for, with a message and an exit code."""
 
+import os
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
 import time
-from contextlib import closing, contextmanager
-from threading import Event, Thread
 
 import pytest
+
+from tests.silent import LARGE, silent
 
 SECONDS_MAX = 2.0
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 BOTH = pytest.mark.parametrize("sent", list(CODES), ids=lambda number: number.name)
-
-LARGE = (
-    b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\nAccept-Ranges: bytes\r\n"
-    b'ETag: "a"\r\nLast-Modified: Wed, 01 Jan 2025 00:00:00 GMT\r\n\r\n'
-)
-
-
-@contextmanager
-def server(*, head=None):
-    """Takes every connection and answers nothing, but for `head` to a HEAD; gives its port, and what is set once a
-    request came that has no answer."""
-    asked = Event()
-
-    def serve(connection):
-        with connection, closing(connection.makefile("rb")) as requests:
-            while line := requests.readline():
-                while requests.readline().strip():
-                    pass
-                if head is not None and line.startswith(b"HEAD "):
-                    connection.sendall(head)
-                else:
-                    asked.set()
-
-    def accept():
-        while True:
-            try:
-                Thread(target=serve, args=listening.accept()[:1], daemon=True).start()
-            except OSError:  # closed
-                return
-
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        Thread(target=accept, daemon=True).start()
-        yield listening.getsockname()[1], asked
 
 
 @pytest.fixture
@@ -104,7 +71,7 @@ AT_A_STORE = {
 def test_while_a_server_does_not_answer(waiting, start):
     """The signal comes when a request was made, which a server took and never answers."""
     sent = list(CODES)[list(AT_A_STORE).index(waiting) % 2]
-    with server() as (port, asked):
+    with silent() as (port, asked):
         http = f"http://127.0.0.1:{port}"
         store = {"AWS_ENDPOINT_URL": http, "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_REGION": "c"}
         arguments = [argument.format(http=http) for argument in AT_A_STORE[waiting]]
@@ -115,13 +82,12 @@ def test_while_a_server_does_not_answer(waiting, start):
     assert ("To resume:\n  linkmatch-ray submit" in said) == (arguments[0] == "submit")
 
 
-@BOTH
-def test_while_large_objects_are_looked_at(sent, start):
+def test_while_large_objects_are_looked_at(start):
     """As the plan is made, in a job that has begun: the thread of the job waits, and so do those that ask."""
-    with server(head=LARGE) as (port, asked):
+    with silent(LARGE) as (port, asked):
         process = start("-m", "linkmatch_ray", "submit", f"http://127.0.0.1:{port}/a.jsonl", "-r", "r.json")
         assert asked.wait(60), process.communicate(timeout=30)
-        assert "To resume:" in assert_ends(process, sent)
+        assert "To resume:" in assert_ends(process, signal.SIGTERM)
 
 
 BLOCKED = {
@@ -223,3 +189,36 @@ def test_what_is_ignored_stays_so(start):
     said, _ = process.communicate('{"data":"a"}', timeout=30)
     assert process.returncode == 0
     assert "verdict  matched" in said
+
+
+RESOLVER = """
+    import socket, subprocess, sys
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    subprocess.run(["mount", "--bind", "resolv.conf", "/etc/resolv.conf"], check=True)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as resolver:
+        resolver.bind(("127.0.0.1", 53))
+        print("ready", flush=True)
+        process = subprocess.Popen([sys.executable, "-m", "linkmatch_ray", *sys.argv[1:]])
+        resolver.settimeout(60)
+        resolver.recv(512)
+        print(process.pid, flush=True)
+        sys.exit(process.wait())
+"""
+
+
+def test_while_a_resolver_does_not_answer(start, tmp_path):
+    """In a namespace with one that takes questions. The C library waits for it, and comes back for no signal."""
+    (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.1\n")
+    unshared = ["unshare", "--map-root-user", "--net", "--mount", sys.executable, "-c", textwrap.dedent(RESOLVER)]
+    submit = ["submit", "http://example.invalid/a.jsonl", "-r", "r.json"]
+    launch = "import os, sys; os.execvp(sys.argv[1], sys.argv[1:])"
+    process = start("-c", launch, *unshared, *submit)
+    if process.stdout.readline() != "ready\n":
+        pytest.skip(f"no namespace can be made here: {process.communicate(timeout=10)[1].strip()}")
+    pid = int(process.stdout.readline())
+    began = time.monotonic()
+    os.kill(pid, signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert time.monotonic() - began < SECONDS_MAX
+    assert process.returncode == CODES[signal.SIGINT], said
+    assert said.startswith("linkmatch-ray: interrupted")

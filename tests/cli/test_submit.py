@@ -206,6 +206,7 @@ def test_stops_within_seconds_and_resumes(sent, code, run, command_environment, 
     _, stderr = process.communicate(timeout=30)
     took = time.monotonic() - began
     assert process.returncode == code, stderr
+    assert stderr.startswith(b"linkmatch-ray: "), stderr
     assert b"To resume" in stderr
     assert took < STOP_SECONDS_MAX
     deadline = time.monotonic() + 2

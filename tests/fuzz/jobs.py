@@ -88,12 +88,12 @@ def run(job, output, plan_options, rng):
     }
     task = TaskSettings(job.restrictions.paths, job.options, plan_options)
     bodies = {}
-    for unit in rng.sample(plan.units, len(plan.units)):  # all in one process, which uses its buffers again
+    for unit in rng.sample(list(plan.units()), len(plan)):  # all in one process, which uses its buffers again
         objects = list(match_unit(unit, pack_files(files[unit.first : unit.stop]), job.restrictions.index, task))
         bodies[unit] = objects[::2]
     collector = Collector(str(output), pack_files(files), plan.ranges, settings)
     collector.open()
-    for unit in plan.units:
+    for unit in plan.units():
         for body in bodies[unit]:
             collector.commit(body)
     counts = collector.flush().counts

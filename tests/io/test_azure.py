@@ -5,9 +5,11 @@ import hashlib
 import hmac
 import io
 import os
+import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import count
 from types import ModuleType, SimpleNamespace
 from urllib.parse import quote
@@ -21,8 +23,8 @@ from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.object_reader import ObjectReader
 from linkmatch_ray.io.object_store import Meta, store_at
 from linkmatch_ray.io.reader import Changed
-from linkmatch_ray.io.transport import ask, in_target
-from tests.io.clouds import ACCOUNTS, ODD, azurite, make_container
+from linkmatch_ray.io.transport import Unavailable, ask, in_target
+from tests.io.clouds import ACCOUNTS, ODD, REPO, azurite, make_container
 from tests.io.objects import answering
 
 TAKEN_FOR_OTHERS = (b"p/../b", b"p/./b", b"p/.", b"v1./b", b"p/b.")
@@ -155,15 +157,45 @@ def test_of_those_who_create_one_succeeds(url):
 
 
 def test_a_large_file_is_sent_in_blocks(url, monkeypatch):
-    """In their order, and another's blocks of that name are not among them."""
+    """In their order."""
     monkeypatch.setattr(azure, "BLOCK_BYTES", 1000)
     store, data = store_at(url), os.urandom(12_345)
-    another = {"comp": "block", "blockid": base64.b64encode(b"0" * 22).decode()}
-    store._done("PUT", b"large", another, body=b"not mine")
     store.put(b"large", io.BytesIO(data))
     assert content(store, b"large") == data
     with pytest.raises(FileExistsError):
         store.put(b"large", io.BytesIO(data), create=True)
+
+
+def test_two_who_send_blocks(url, monkeypatch):
+    """What is there is one file or the other, never of both; whose blocks are gone is to try again."""
+    monkeypatch.setattr(azure, "BLOCK_BYTES", 1000)
+    store, others = store_at(url), os.urandom(3000)
+
+    class Interrupted(io.BytesIO):
+        """In whose middle another file is sent, as a whole or all but its end."""
+
+        def read(self, size=-1):
+            if self.tell() == 1000:
+                act()
+            return super().read(size)
+
+    class Unfinished(io.BytesIO):
+        def read(self, size=-1):
+            if self.tell() == 3000:
+                raise InterruptedError
+            return super().read(size)
+
+    def all_but_its_end():
+        with suppress(InterruptedError):
+            store.put(b"large", Unfinished(others))
+
+    data, act = os.urandom(3000), all_but_its_end
+    store.put(b"large", Interrupted(data))
+    assert content(store, b"large") == data
+    act = lambda: store.put(b"large", io.BytesIO(others))  # noqa: E731 - it is another one now
+    with pytest.raises(Unavailable, match="another writes there"):
+        store.put(b"large", Interrupted(data))
+    assert content(store, b"large") == others
 
 
 def test_the_account_in_the_url_is_asked(service, bare):
@@ -336,9 +368,31 @@ def test_a_token_of_an_identity(identity, monkeypatch):
     assert identity.asked == ["https://storage.azure.com/.default"]
     monkeypatch.setattr(azure_access, "EARLY_SECONDS", 3601)
     identity.errors.append("nobody")
-    with pytest.raises(azure_access.Unavailable, match="tokens for Azure cannot be reached"):
+    with pytest.raises(Unavailable, match="tokens for Azure cannot be reached"):
         proof_of(access)
     assert proof_of(access) == "Bearer token-3"
+
+
+def test_a_library_that_talks(bare, tmp_path):
+    """What `azure-identity` logs when it finds nothing is not printed; it is a screenful."""
+    (tmp_path / "azure" / "core").mkdir(parents=True)
+    (tmp_path / "azure" / "core" / "exceptions.py").write_text(
+        "class AzureError(Exception): pass\nclass ClientAuthenticationError(AzureError): pass\n"
+    )
+    (tmp_path / "azure" / "identity.py").write_text(
+        "import logging\n"
+        "from azure.core.exceptions import ClientAuthenticationError\n"
+        "class DefaultAzureCredential:\n"
+        "    def get_token(self, scope):\n"
+        "        logging.getLogger(__name__).warning('Attempted credentials: ...')\n"
+        "        raise ClientAuthenticationError\n"
+    )
+    program = (
+        "from linkmatch_ray.io.azure_access import Access; print(*Access('lakes').signed('GET', '/c', {}, {}, 0)[1])"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{REPO}"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("x-ms-date x-ms-version\n", "")
 
 
 def test_no_token(identity, bare):
@@ -347,7 +401,7 @@ def test_no_token(identity, bare):
     access = Access("lakes")
     assert [proof_of(access), proof_of(access)] == [None, None]
     identity.errors.append("away")
-    with pytest.raises(azure_access.Unavailable):
+    with pytest.raises(Unavailable):
         proof_of(Access("lakes"))
     asked = len(identity.asked)
     bare.setenv("AZURE_STORAGE_ENDPOINT", "http://127.0.0.1:10000")

@@ -167,13 +167,13 @@ def mutations(job):
                 yield f"{table} without {row[0]}", f"DELETE FROM {table} WHERE {where}", ()
                 for (_, column, kind, *_), old in zip(columns, row, strict=True):
                     name = f"{table}.{column}" + (f" of {row[0]}" if table == "job" else "")
-                    name += " of a fault" if table == "files" and row[7] is not None else ""
+                    name += " of a fault" if table == "files" and row[8] is not None else ""
                     for what, value in values(kind, old):
                         yield name + what, f"UPDATE {table} SET {column} = ? WHERE {where}", (value,)
     for table, columns in (("job", "'more', 'x'"), ("frontier", "2, 0, 0, 0, 0, 0, 0")):
         yield f"{table} more", f"INSERT INTO {table} VALUES ({columns})", ()
     for file in (-5, 1 << 40):
-        values_ = f"{file}, x'61', x'61', 1, 1, 1, 1, NULL, NULL"
+        values_ = f"{file}, x'61', x'61', 1, 1, 1, 1, 1, NULL, NULL"
         yield "files more", f"INSERT INTO files VALUES ({values_})", ()
         rest = ", ".join(PieceRow._fields[1:])
         yield "pieces more", f"INSERT INTO pieces SELECT {file}, {rest} FROM pieces LIMIT 1", ()

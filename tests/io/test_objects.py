@@ -193,7 +193,8 @@ def test_a_server_without_ranges(tmp_path, command_environment):
         with ObjectReader(file) as reader:
             reader.seek(file.size - 5)
             assert reader.read() == LINES[-5:]
-        assert [unit.end for unit in make_plan([file], MatchOptions(), PlanOptions(unit_bytes=1 << 20)).units] == [None]
+        plan = make_plan([file], MatchOptions(), PlanOptions(unit_bytes=1 << 20))
+        assert [unit.end for unit in plan.units()] == [None]
         (tmp_path / "list.json").write_bytes(OBJECTS["list.json"])
         code, stdout, stderr = submit(
             command_environment, url, "-r", tmp_path / "list.json", "--json", "-o", tmp_path / "out"

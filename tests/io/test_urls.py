@@ -27,7 +27,7 @@ KEYS += [b"a" + key + b"b" for key in KEYS] + [
 ]
 
 
-@pytest.mark.parametrize("root", ["s3://lake", "gs://a.b-c_d", "az://account/container"])
+@pytest.mark.parametrize("root", ["s3://lake", "gs://a.b-c_d", "az://account/container", "az://account/$web"])
 def test_a_key_is_the_bytes_that_follow_the_bucket(root):
     """Every byte, alone and within a name: 520 keys."""
     for key in KEYS:
@@ -128,6 +128,9 @@ def test_what_is_no_secret_stays(text):
         "s3://a b/x",
         "az://account",
         "az://account//x",
+        "az://account/../x",
+        "az://../container/x",
+        "gs://../x",
     ],
 )
 def test_urls_of_nothing(url):

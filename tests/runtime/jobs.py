@@ -97,7 +97,7 @@ def offers(top, output, options):
     task = TaskSettings(LIST.paths, options, PLAN, results_at(output).staging())
     bodies = [
         body
-        for unit in plan.units
+        for unit in plan.units()
         for body in list(match_unit(unit, pack_files(files[unit.first : unit.stop]), LIST.index, task))[::2]
     ]
     return (str(output), pack_files(files), plan.ranges, settings_of(files, options)), bodies
@@ -107,7 +107,7 @@ def finish(collector, files, plan, options, stop_after):
     receipt = collector.open()
     task = TaskSettings(LIST.paths, options, PLAN, collector._results.staging())
     parts = 0
-    for unit in plan.units:
+    for unit in plan.units():
         if unit.last < receipt.durable[:2]:
             continue
         rest = unit._replace(first=max(unit.first, receipt.durable.file))

@@ -45,7 +45,7 @@ def make_job(folder, emit):
     restrictions = Restrictions.load(b'["yes", "never"]', "data")
     options, plan = MatchOptions(emit=emit, provenance=True), PlanOptions(unit_bytes=2000, part_bytes=700)
     made, parts = make_plan(files, options, plan), []
-    for unit in make_plan(files, options, plan).units:
+    for unit in make_plan(files, options, plan).units():
         packed = pack_files(files[unit.first : unit.stop])
         for each in match_unit(unit, packed, restrictions.index, TaskSettings(restrictions.paths, options, plan)):
             if isinstance(each, PartBody):
@@ -70,7 +70,7 @@ def make_update(folder, earlier):
     restrictions = Restrictions.load(b'["yes", "never"]', "data")
     options, plan = MatchOptions(emit=settings["emit"], provenance=True), PlanOptions(unit_bytes=2000, part_bytes=700)
     made, parts = make_plan(files, options, plan, origins), []
-    for unit in made.units:
+    for unit in made.units():
         packed = pack_files(files[unit.first : unit.stop])
         parts += match_unit(unit, packed, restrictions.index, TaskSettings(restrictions.paths, options, plan))
     bodies = [each for each in parts if isinstance(each, PartBody)]

@@ -18,7 +18,8 @@ from linkmatch_ray.io.ledger import Ledger
 from linkmatch_ray.io.results import results_at
 from linkmatch_ray.io.verify import Checked, verify
 from linkmatch_ray.runtime.collector import Collector
-from tests.runtime.jobs import LIST, NAMES, OUTPUTS, run, write
+from tests.runtime.jobs import LIST, NAMES, OUTPUTS, PLAN, run, write
+from tests.runtime.whole import submit as submit_without_ray
 
 
 def assert_as_a_full_run(top, directory, options):
@@ -66,6 +67,28 @@ def test_it_is_a_full_run(tmp_path_factory, before, after, options, base_stops, 
 BEFORE = dict.fromkeys(NAMES, 1)
 AFTER = {**{name: 1 for name in NAMES if name > "03"}, "05.json": 2, "99.json": 1}
 BOTH = MatchOptions(emit="both")
+
+
+def test_rewritten_in_place_with_size_and_mtime_restored(tmp_path):
+    """Is matched anew; all else is kept."""
+    top, directory = tmp_path / "in", tmp_path / "out"
+    write(top, BEFORE)
+    how = (BOTH, PLAN)
+    submit_without_ray(top, directory, *how)
+    (top / "00.json").write_bytes(b'{"data":"a"}\n{"data":"c"}\n')
+    submit_without_ray(top, directory, *how, incremental=True)
+    rewritten = b'{"data":"c"}\n{"data":"a"}\n'
+    before = os.stat(top / "00.json")
+    while os.stat(top / "00.json").st_ctime_ns == before.st_ctime_ns:  # until its clock has ticked
+        (top / "00.json").write_bytes(rewritten)
+        os.utime(top / "00.json", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert os.stat(top / "00.json").st_mtime_ns == before.st_mtime_ns
+    with pytest.raises(JobChanged, match="1 changed"):
+        submit_without_ray(top, directory, *how)
+    summary = submit_without_ray(top, directory, *how, incremental=True)
+    assert summary["files_taken_over"] == len(BEFORE) - 1
+    assert (directory / "unmatched.jsonl").read_bytes().startswith(rewritten[:13])
+    assert_as_a_full_run(top, directory, BOTH)
 
 
 def test_interrupted_while_it_takes_the_place(tmp_path, monkeypatch):

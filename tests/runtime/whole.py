@@ -13,7 +13,7 @@ from tests.runtime.jobs import LIST
 
 def submit(top, output, options, plan, *, incremental=False, overwrite=False, stop_after=None):
     """Match what is in `top`; `stop_after` so many parts it is left as a kill would leave it, and gives None."""
-    began = time.time()
+    started, began = time.localtime(), time.monotonic()
     request = Request(
         list_inputs([top]), LIST, results_at(output), options, plan, None, overwrite, incremental, incremental
     )
@@ -25,7 +25,7 @@ def submit(top, output, options, plan, *, incremental=False, overwrite=False, st
     try:
         receipt = collector.open(overwrite=overwrite)
         task, parts = TaskSettings(LIST.paths, options, request.plan, request.results.staging()), 0
-        for unit in plan.units:
+        for unit in plan.units():
             if unit.last < receipt.durable[:2]:
                 continue
             rest = unit._replace(first=max(unit.first, receipt.durable.file))
@@ -40,7 +40,7 @@ def submit(top, output, options, plan, *, incremental=False, overwrite=False, st
                 receipt = collector.commit(body)
         while receipt.more:
             receipt = collector.commit()
-        details = request.details(receipt.counts, began, began, 1, len(plan.units))
+        details = request.details(receipt.counts, started, began, began, 1, len(plan))
         return collector.finish(LIST.index, details)
     finally:
         collector._held.close()

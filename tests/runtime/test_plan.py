@@ -1,0 +1,107 @@
+"""The plan as units that are made when they are needed: the same as a list of all of them, at any size."""
+
+import tracemalloc
+from itertools import islice
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linkmatch_ray import MatchOptions
+from linkmatch_ray.io.earlier import NOWHERE, Origins
+from linkmatch_ray.io.inputs import InputFile, list_inputs
+from linkmatch_ray.io.ledger import Key
+from linkmatch_ray.runtime import plan as plans
+from linkmatch_ray.runtime.plan import UNIT_BYTES, Plan, PlanOptions, Unit, make_plan
+
+PETABYTE = 1 << 50
+MEMORY_BYTES_MAX = 20 << 20
+FILES_MAX = 3
+
+
+def listed(files, cut, how, origins):
+    """All units in a list, and how many ranges each file has; as plans were made when they were lists."""
+    units, ranges = [], []
+    first = nbytes = 0
+
+    def flush(stop):
+        nonlocal first, nbytes
+        if first < stop:
+            units.append(Unit(first, stop, nbytes))
+        first, nbytes = stop, 0
+
+    for number, file in enumerate(files):
+        size, count = max(file.size, 0), 1
+        done = 0 if origins is None else origins.ranges_done(number)
+        if done is None:
+            flush(number)
+            ranges.append(origins.ranges[number])
+            first = number + 1
+            continue
+        if how.one_file_per_task:
+            flush(number)
+        elif number in cut:
+            flush(number)
+            count = -(-size // how.unit_bytes)
+            for range_ in range(done, count):
+                start, end = range_ * how.unit_bytes, (range_ + 1) * how.unit_bytes
+                last = range_ == count - 1
+                units.append(Unit(number, number + 1, min(end, size) - start, range_, start, None if last else end))
+            first = number + 1
+        elif nbytes + size > how.unit_bytes or number - first >= FILES_MAX:
+            flush(number)
+        if count == 1:
+            nbytes += size
+        ranges.append(count)
+    flush(len(files))
+    return units, ranges
+
+
+@st.composite
+def jobs(draw):
+    """Files of which some are cut, and some are taken over; one of them in part."""
+    sizes = draw(st.lists(st.integers(-1, 60) | st.sampled_from([0, 16, 32, 48, 200]), max_size=12))
+    files = [InputFile(b"%d" % number, b"/%d" % number, size, 0, number) for number, size in enumerate(sizes)]
+    how = PlanOptions(unit_bytes=16, one_file_per_task=draw(st.booleans()))
+    large = [number for number, size in enumerate(sizes) if size > how.unit_bytes]
+    cut = set(draw(st.lists(st.sampled_from(large), unique=True))) if large and not how.one_file_per_task else set()
+    if not draw(st.booleans()):
+        return files, cut, how, None
+    places = np.array([number if draw(st.booleans()) else NOWHERE for number in range(len(files))], np.int64)
+    ranges = {number: -(-sizes[number] // 16) if number in cut else 1 for number in range(len(files))}
+    file = draw(st.integers(0, len(files)))
+    frontier = Key(file, draw(st.integers(0, ranges.get(file, 1) - 1)), 0)
+    return files, cut, how, Origins("", frontier, places, ranges, 0, 0, [], 0, 0)
+
+
+@given(jobs())
+def test_it_is_the_list(job):
+    """Units, their order and number, ranges and bytes; from the beginning, and from every place a job may be at."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(plans, "UNIT_FILES_MAX", FILES_MAX)
+        files, *_ = job
+        (units, ranges), plan = listed(*job), Plan(*job)
+        assert list(plan.units()) == units
+        assert (plan.ranges, len(plan), plan.nbytes) == (ranges, len(units), sum(unit.nbytes for unit in units))
+        for file in range(len(files) + 1):
+            for range_ in range(5):
+                assert list(plan.units((file, range_))) == [unit for unit in units if unit.last >= (file, range_)]
+        assert [row["bytes"] for row in plan.describe()] == [unit.nbytes for unit in units]
+
+
+def test_a_petabyte(sparse_file):
+    """Takes some megabytes to be planned, counted, and gone on with anywhere."""
+    files = list_inputs([sparse_file(PETABYTE, b'{"data":"a"}\n')]).files
+    tracemalloc.start()
+    try:
+        plan = make_plan(files, MatchOptions(), PlanOptions())
+        count = PETABYTE // UNIT_BYTES
+        assert (len(plan), plan.nbytes, plan.ranges) == (count, PETABYTE, [count])
+        assert [unit.range for unit in islice(plan.units(), 3)] == [0, 1, 2]
+        assert next(islice(plan.describe(), 1, None))["from"] == UNIT_BYTES
+        (last,) = plan.units((0, count - 1))
+        assert (last.start, last.end, last.nbytes) == (PETABYTE - UNIT_BYTES, None, UNIT_BYTES)
+        assert tracemalloc.get_traced_memory()[1] < MEMORY_BYTES_MAX
+    finally:
+        tracemalloc.stop()
