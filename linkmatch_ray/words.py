@@ -55,6 +55,13 @@ def without_secrets(text: str) -> str:
     return _URL.sub(lambda url: _PARAMETER.sub(r"\1…", _USER.sub("…@", url[0])), text)
 
 
+def plural(count: int, word: str) -> str:
+    """`1 file`, `2 files`, `1,000 entries`."""
+    if count == 1:
+        return f"1 {word}"
+    return f"{count:,} {word[:-1]}ies" if word.endswith("y") else f"{count:,} {word}s"
+
+
 def is_text(word: str) -> bool:
     """Whether a word can be written in UTF-8: it has no byte that is not, and no lone surrogate."""
     try:

@@ -12,7 +12,7 @@ import typer
 from linkmatch_ray import __version__
 from linkmatch_ray.cli import options as o
 from linkmatch_ray.cli import printer
-from linkmatch_ray.cli.ending import reporting
+from linkmatch_ray.cli.ending import reporting, with_all_printed
 from linkmatch_ray.cli.submission import Submission, result_directory
 from linkmatch_ray.errors import EXIT_FAILED, EXIT_OK, EXIT_QUARANTINED, ClusterError, InputError, UsageError
 from linkmatch_ray.runtime.address import is_jobs_api, is_ray_job
@@ -146,9 +146,11 @@ def submit(
                 copy=("unmatched.jsonl" if emit is o.EmitChoice.unmatched else "matched.jsonl") if to_stdout else None,
             )
             from linkmatch_ray.cli.output import print_summary
+            from linkmatch_ray.io.summary import placed_at
 
             if to_stdout:
                 sys.stderr.write(Path(directory, "quarantine.jsonl").read_text("utf-8"))
+                summary = placed_at("-", summary)
             print_summary(
                 summary,
                 as_json=as_json,
@@ -366,4 +368,5 @@ def main() -> None:
     """Run the command."""
     gc.set_threshold(GC_OBJECTS)
     printer.install()
-    app(prog_name="linkmatch-ray")
+    with with_all_printed():
+        app(prog_name="linkmatch-ray")

@@ -38,16 +38,37 @@ def reporting(verbose: bool, *, resumable: bool = False) -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:  # in a result directory it is a JobError; this is a full disk behind `>`
-        where = error.filename or "standard output"
-        print_error(
-            JobError(f"{shown(where)}: {error.strerror or shown(error)}. Mend that, and give the same command again."),
-            verbose=verbose,
-        )
-        silence_stdout()
+        print_lost(error, verbose=verbose)
         raise typer.Exit(EXIT_FAILED) from None
     except KeyboardInterrupt as stop:
         signals.say(interrupted)
         raise typer.Exit(exit_code_of(stop)) from None
+
+
+@contextmanager
+def with_all_printed() -> Iterator[None]:
+    """Around the program: what it has printed, help too, has come out at its end, or it fails."""
+    try:
+        try:
+            yield
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except BrokenPipeError:  # nobody wants more of it
+        silence_stdout()
+    except OSError as error:
+        print_lost(error, verbose=False)
+        sys.exit(EXIT_FAILED)
+
+
+def print_lost(error: OSError, *, verbose: bool) -> None:
+    """Say that something could not be written, to standard output as a rule, and write no more there."""
+    from linkmatch_ray.cli.output import print_error
+
+    where = error.filename or "standard output"
+    found = JobError(f"{shown(where)}: {error.strerror or shown(error)}. Mend that, and give the same command again.")
+    print_error(found, verbose=verbose)
+    silence_stdout()
 
 
 def exit_code_of(stop: KeyboardInterrupt) -> int:

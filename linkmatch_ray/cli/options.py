@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from linkmatch_ray.runtime.address import WORKERS_MAX
 from linkmatch_ray.words import is_text, shown
 
 
@@ -37,8 +38,16 @@ class RestrictionsFormatChoice(StrEnum):
     text = "text"
 
 
+def _filled(value: list[str] | str | None) -> list[str] | str | None:
+    """Refuse an empty value, as a shell makes of a variable that is not set."""
+    if "" in ([value] if isinstance(value, str) else value or ()):
+        raise typer.BadParameter("empty. Give it a value, or leave it out.")
+    return value
+
+
 def _text(value: list[str] | str | None) -> list[str] | str | None:
-    """Refuse what is not UTF-8 where no name of a file is wanted, but text."""
+    """Refuse what is empty, or not UTF-8 where no name of a file is wanted, but text."""
+    _filled(value)
     for each in [value] if isinstance(value, str) else value or ():
         if not is_text(each):
             raise typer.BadParameter(f"{shown(each)}: not UTF-8. Give it in UTF-8.")
@@ -48,6 +57,7 @@ def _text(value: list[str] | str | None) -> list[str] | str | None:
 Inputs = Annotated[
     list[str] | None,
     typer.Argument(
+        callback=_filled,
         help="Files, directories (recursive), globs; URLs (s3, gs, az, http, https, file).",
         metavar="INPUTS...",
         show_default=False,
@@ -55,13 +65,15 @@ Inputs = Annotated[
 ]
 DoctorInputs = Annotated[
     list[str] | None,
-    typer.Argument(help="Paths that every node should see.", metavar="INPUTS...", show_default=False),
+    typer.Argument(callback=_filled, help="Paths that every node should see.", metavar="INPUTS...", show_default=False),
 ]
 RestrictionsFile = Annotated[
-    str, typer.Option("-r", "--restrictions", help="The list to look up against; - for standard input.")
+    str,
+    typer.Option("-r", "--restrictions", callback=_filled, help="The list to look up against; - for standard input."),
 ]
 RecordFile = Annotated[
-    str, typer.Argument(help="The file that has the record; - for the record itself on standard input.")
+    str,
+    typer.Argument(callback=_filled, help="The file that has the record; - for the record itself on standard input."),
 ]
 RecordIndex = Annotated[
     int, typer.Argument(min=0, help="Which record of the file, from 0, as in --provenance and quarantine.jsonl.")
@@ -69,11 +81,14 @@ RecordIndex = Annotated[
 JobOrDirectory = Annotated[
     str,
     typer.Argument(
-        help="A result directory, or the URL of results; or with --address the id of a job.", metavar="DIR|URL|JOB"
+        callback=_filled,
+        help="A result directory, or the URL of results; or with --address the id of a job.",
+        metavar="DIR|URL|JOB",
     ),
 ]
 ResultDirectory = Annotated[
-    str, typer.Argument(help="The result directory, or URL, that submit printed.", metavar="DIR|URL")
+    str,
+    typer.Argument(callback=_filled, help="The result directory, or URL, that submit printed.", metavar="DIR|URL"),
 ]
 Keys = Annotated[
     list[str] | None,
@@ -89,7 +104,10 @@ Keys = Annotated[
 Output = Annotated[
     str,
     typer.Option(
-        "-o", "--output", help="Result directory, or a URL (s3:// gs:// az:// file://); - for standard output."
+        "-o",
+        "--output",
+        callback=_filled,
+        help="Result directory, or a URL (s3:// gs:// az:// file://); - for standard output.",
     ),
 ]
 Emit = Annotated[EmitChoice, typer.Option("--emit", help="Which records are written.")]
@@ -109,7 +127,9 @@ RestrictionsFormat = Annotated[
 ]
 FilesFrom = Annotated[
     str | None,
-    typer.Option("--files-from", help="Read input paths from a file, one a line; - for standard input."),
+    typer.Option(
+        "--files-from", callback=_filled, help="Read input paths from a file, one a line; - for standard input."
+    ),
 ]
 Null = Annotated[bool, typer.Option("--null", help="Paths of --files-from end with NUL instead.")]
 Address = Annotated[
@@ -135,19 +155,25 @@ Verify = Annotated[
     typer.Option(
         "--verify",
         metavar="BOOL|PATH",
+        callback=_filled,
         help="Whether to check an https cluster's certificate, or a file or folder of trusted ones.",
     ),
 ]
 NoWait = Annotated[
     bool, typer.Option("--no-wait", help="On a cluster: print the job's id and what to do next, and do not wait.")
 ]
-JobName = Annotated[str, typer.Argument(help="The id of a job on the cluster, as submit and jobs print it.")]
+JobName = Annotated[
+    str, typer.Argument(callback=_filled, help="The id of a job on the cluster, as submit and jobs print it.")
+]
 JobOrUrl = Annotated[
     str,
-    typer.Argument(help="The id of a job on the cluster, or the URL of results.", metavar="JOB|URL"),
+    typer.Argument(callback=_filled, help="The id of a job on the cluster, or the URL of results.", metavar="JOB|URL"),
 ]
 Follow = Annotated[bool, typer.Option("-f", "--follow", help="Go on until the job is over.")]
-FetchedTo = Annotated[str | None, typer.Option("-o", "--output", help="Bring the results into this new directory.")]
+FetchedTo = Annotated[
+    str | None,
+    typer.Option("-o", "--output", callback=_filled, help="Bring the results into this new directory."),
+]
 JobId = Annotated[str | None, typer.Option("--job-id", callback=_text, help="Name of the job; made up if not given.")]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Throw away what an earlier job left in the result directory.")
@@ -174,7 +200,10 @@ MaxInflation = Annotated[
         "--max-inflation", min=1, help="Compressed files may be so many times as long, and 1 GiB in any case."
     ),
 ]
-Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Tasks at a time; as many as there are CPUs.")]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, max=WORKERS_MAX, help="Tasks at a time; as many as there are CPUs."),
+]
 TaskSeconds = Annotated[
     float,
     typer.Option(

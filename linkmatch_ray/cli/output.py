@@ -15,6 +15,7 @@ from linkmatch_ray.cli.printer import json_text, terminal
 from linkmatch_ray.errors import LinkmatchError
 from linkmatch_ray.runtime.address import is_ray_job
 from linkmatch_ray.words import command, shown
+from linkmatch_ray.words import plural as plural  # for the other modules of the command line
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
@@ -48,13 +49,6 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} TB"
-
-
-def plural(count: int, word: str) -> str:
-    """`1 file`, `2 files`, `2 entries`."""
-    if count == 1:
-        return f"1 {word}"
-    return f"{number(count)} {word[:-1]}ies" if word.endswith("y") else f"{number(count)} {word}s"
 
 
 def summary_lines(summary: dict[str, Any], *, resumable: bool = True) -> Iterator[str]:

@@ -52,10 +52,13 @@ class Submission:
         from linkmatch_ray.core.outcome import MatchOptions, as_text
         from linkmatch_ray.io.inputs import list_inputs
         from linkmatch_ray.io.results import results_at
+        from linkmatch_ray.io.trouble import told
         from linkmatch_ray.runtime.plan import PlanOptions, make_plan
         from linkmatch_ray.runtime.request import Request
 
         results, options = results_at(self._directory), MatchOptions(**self._options)
+        with told(results):
+            results.refuse_foreign()
         with listing_display(not as_json) as tell:
             listing = list_inputs(self._names, tell)
         restrictions = self._load()
@@ -91,7 +94,7 @@ class Submission:
     def run(self, *, show: bool, copy: str | None) -> dict[str, Any]:
         """Run the job to its end; returns the summary."""
         # Ray takes seconds to start, and the restrictions are loaded meanwhile. But a complete job needs none.
-        session = None if not self._submit["overwrite"] and self._is_complete() else self._start_session()
+        session = None if self._is_complete() else self._start_session()
         job = None
         try:
             job = self._begin(session or self._start_session, show=show)
@@ -116,12 +119,18 @@ class Submission:
                 session.close()
 
     def _is_complete(self) -> bool:
+        """Whether the place has the whole of a job, which may be this one.
+
+        Raises:
+            UsageError: it is no place for results, which is said before Ray starts.
+        """
         from linkmatch_ray.io.results import results_at
         from linkmatch_ray.io.trouble import told
 
         results = results_at(self._directory)
         with told(results):
-            return results.summary() is not None
+            results.refuse_foreign()
+            return not self._submit["overwrite"] and results.summary() is not None
 
     def _start_session(self) -> Any:
         from linkmatch_ray.runtime.session import Session

@@ -30,7 +30,7 @@ from linkmatch_ray.io.results import (
 )
 from linkmatch_ray.io.side_by_side import Pool
 from linkmatch_ray.io.store import store_of
-from linkmatch_ray.io.summary import read_summary
+from linkmatch_ray.io.summary import placed_at, read_summary
 from linkmatch_ray.words import shown
 
 BEAT_SECONDS: Final = 3.0
@@ -112,7 +112,7 @@ class Bucket(Results):
     def summary(self) -> dict[str, Any] | None:
         """As `Results`."""
         with suppress(FileNotFoundError):
-            return read_summary(f"{self}/{SUMMARY}", self._store.get(SUMMARY))
+            return placed_at(self, read_summary(f"{self}/{SUMMARY}", self._store.get(SUMMARY)))
         return None
 
     def holder(self) -> str | None:
@@ -158,16 +158,28 @@ class Bucket(Results):
                 return now.writer is not None
         return False
 
+    def refuse_foreign(self) -> None:
+        """As `Results`."""
+        self._is_known()
+
+    def _is_known(self) -> bool:
+        """Whether it is a place for results already; if not, nothing is there.
+
+        Raises:
+            UsageError: there is something else.
+        """
+        if self._exists(LOCK):
+            return True
+        if self._store.is_empty():
+            return False
+        raise UsageError(f"{shown(self)}: has objects in it and is no place of results. Name another URL with -o.")
+
     # Writing
 
     def prepare(self) -> None:
         """As `Results`. The lock is made, by which the place is known: tasks may write there before it is held."""
         made = False
-        if not self._exists(LOCK):
-            if not self._store.is_empty():
-                raise UsageError(
-                    f"{shown(self)}: has objects in it and is no place of results. Name another URL with -o."
-                )
+        if not self._is_known():
             with suppress(FileExistsError):
                 self._store.create(LOCK, msgspec.json.encode(Held(None, 0)))
                 made = True

@@ -28,7 +28,7 @@ from linkmatch_ray.io.results import (
     Results,
     in_use,
 )
-from linkmatch_ray.io.summary import SUMMARY_BYTES_MAX, read_summary
+from linkmatch_ray.io.summary import SUMMARY_BYTES_MAX, placed_at, read_summary
 from linkmatch_ray.words import shown
 
 _LOCK: Final = MARKER.decode()
@@ -95,7 +95,7 @@ class Directory(Results):
         if not is_there(path):
             return None
         with self.open(SUMMARY) as file:
-            return read_summary(path, file.read(SUMMARY_BYTES_MAX + 1))
+            return placed_at(self, read_summary(path, file.read(SUMMARY_BYTES_MAX + 1)))
 
     def holder(self) -> str | None:
         """As `Results`."""
@@ -108,6 +108,10 @@ class Directory(Results):
     def is_asked_to_stop(self) -> bool:
         """As `Results`."""
         return os.path.lexists(self.path / _CANCEL)
+
+    def refuse_foreign(self) -> None:
+        """As `Results`."""
+        refuse_foreign(self.path)
 
     def prepare(self) -> None:
         """As `Results`."""
@@ -255,16 +259,38 @@ def prepare(directory: Path) -> None:
     """Make the directory; refuse one that holds other people's files.
 
     Raises:
-        UsageError: it exists and is not empty, and is no result directory; or it is no directory.
+        UsageError: it does, or is no directory.
         OSError: it cannot be made.
     """
+    refuse_foreign(directory)
     try:
         make_directory(directory)
+    except (FileExistsError, NotADirectoryError):
+        raise _no_directory(directory) from None
+    refuse_foreign(directory)  # it may have been made meanwhile
+
+
+def refuse_foreign(directory: Path) -> None:
+    """Refuse a directory that holds other people's files; one that is not there may be made.
+
+    Raises:
+        UsageError: it is not empty, and no result directory; or it is no directory.
+        OSError: it cannot be looked at.
+    """
+    try:
         names = os.listdir(directory)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise UsageError(f"{shown(directory)}: {error.strerror}. Name a directory with -o.") from None
+    except FileNotFoundError:
+        if directory.is_symlink():
+            raise UsageError(f"{shown(directory)}: is a link to nothing. Name a directory with -o.") from None
+        return
+    except NotADirectoryError:
+        raise _no_directory(directory) from None
     if names and _LOCK not in names:
         raise UsageError(f"{shown(directory)}: has files in it and is no result directory. Name another with -o.")
+
+
+def _no_directory(directory: Path) -> UsageError:
+    return UsageError(f"{shown(directory)}: is a file, or below one. Name a directory with -o.")
 
 
 def clear(directory: Path) -> None:

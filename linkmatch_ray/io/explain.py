@@ -20,7 +20,7 @@ from linkmatch_ray.io.inputs import list_inputs, path_in, path_of
 from linkmatch_ray.io.reader import open_input
 from linkmatch_ray.io.restrictions import Restrictions
 from linkmatch_ray.io.urls import scheme_of
-from linkmatch_ray.words import shown
+from linkmatch_ray.words import plural, shown
 
 RESTRICTIONS_MAX: Final = 10
 MEMBERS_MAX: Final = 12
@@ -84,6 +84,8 @@ def explain(record: bytes, restrictions: Restrictions) -> Explanation:
         for miss in near_misses(index, key)
     )
     why = f"none of the {len(restrictions):,} restrictions has its key"
+    if len(restrictions) == 1:
+        why = "the only restriction has another key"
     return Explanation("unmatched", text, why, near=near)
 
 
@@ -124,7 +126,7 @@ def _record(source: Source, name: str, index: int, restrictions: Restrictions, o
         if count + piece.indexes > index:
             return _in_part(part.matched + part.unmatched, piece.entries, index)
         count += piece.indexes
-    raise InputError(f"{shown(name)}: has {count:,} records, so there is no index {index}. The first one is 0.")
+    raise InputError(f"{shown(name)}: has {plural(count, 'record')}, so there is no index {index}. The first one is 0.")
 
 
 def _in_part(lines: list[bytes], entries: tuple[Entry, ...], index: int) -> bytes:

@@ -19,7 +19,7 @@ import xxhash
 
 from linkmatch_ray.errors import InputError, UsageError
 from linkmatch_ray.io.urls import SCHEMES, is_url, refuse_secrets, scheme_of
-from linkmatch_ray.words import shown
+from linkmatch_ray.words import plural, shown
 
 SUFFIXES: Final = tuple(
     layout + compression for layout in (b".json", b".jsonl", b".ndjson") for compression in (b"", b".gz", b".zst")
@@ -153,7 +153,7 @@ def list_inputs(inputs: Iterable[str | bytes | os.PathLike[str]], tell: Callable
     if not listing.files:
         found = ", ".join(map(shown, named[:NAMES_SHOWN])) or "nothing"
         more = f" and {len(named) - NAMES_SHOWN:,} more" if len(named) > NAMES_SHOWN else ""
-        left = f" ({listing.left_out} files have other names)" if listing.left_out else ""
+        left = f" ({plural(listing.left_out, 'file')} left out by name)" if listing.left_out else ""
         raise InputError(
             f"{found}{more}: no input file{left}. Expected .json, .jsonl or .ndjson files, each also .gz or .zst;"
             " name a file itself to have it read whatever its name."

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
 
-from linkmatch_ray.errors import DirectoryInUse, InputError, JobError
+from linkmatch_ray.errors import DirectoryInUse, InputError, JobError, UsageError
 from linkmatch_ray.io.inputs import path_of
 from linkmatch_ray.words import shown
 
@@ -77,7 +77,7 @@ class Results(ABC):
 
     @abstractmethod
     def summary(self) -> dict[str, Any] | None:
-        """The summary of a complete job."""
+        """The summary of a complete job, with this place as its `directory`: it may have been written elsewhere."""
 
     @abstractmethod
     def holder(self) -> str | None:
@@ -124,15 +124,19 @@ class Results(ABC):
                 )
             time.sleep(_POLL_SECONDS)
 
+    @abstractmethod
+    def refuse_foreign(self) -> None:
+        """Refuse a place that has other people's files, or is no place for results. Makes nothing.
+
+        Raises:
+            UsageError: it is one.
+        """
+
     # Writing, by the collector
 
     @abstractmethod
     def prepare(self) -> None:
-        """Make the place; refuse one that has other people's files.
-
-        Raises:
-            UsageError: it has, or is no place for results.
-        """
+        """Make the place; refuses what `refuse_foreign` does."""
 
     @abstractmethod
     def lock(self) -> Callable[[], None]:
@@ -192,6 +196,8 @@ def results_at(output: str | os.PathLike[str]) -> Results:
     from linkmatch_ray.io.store import is_store
 
     output = os.fsdecode(path_of(output))
+    if not output:
+        raise UsageError("the result directory: its name is empty. Name one with -o.")
     if is_store(output):
         from linkmatch_ray.io.bucket import Bucket
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any, Final
 
 import msgspec
 
+from linkmatch_ray.core.outcome import as_text
 from linkmatch_ray.errors import ResultsDamaged
 
 SUMMARY_BYTES_MAX: Final = 16 << 20
@@ -44,6 +46,13 @@ class _Summary(msgspec.Struct):
     totals: _Totals
     faults: dict[str, _Count]
     reasons: dict[str, _Count]
+
+
+def placed_at(place: object, summary: dict[str, Any]) -> dict[str, Any]:
+    """A summary that says it is at this place: the one that it was written at may be another, as results can be copied
+    and moved."""
+    others = {name: value for name, value in summary.items() if name != "directory_base64"}
+    return others | as_text("directory", os.fsencode(str(place)))
 
 
 def read_summary(where: object, content: bytes) -> dict[str, Any]:

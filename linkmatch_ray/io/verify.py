@@ -29,7 +29,7 @@ from linkmatch_ray.io.ledger_check import NUMBER_MAX
 from linkmatch_ray.io.report import count_hits, report_lines
 from linkmatch_ray.io.results import MATCHED, OUTPUTS, QUARANTINE, RESTRICTIONS, SUMMARY, UNMATCHED, Results
 from linkmatch_ray.io.trouble import told
-from linkmatch_ray.words import shown
+from linkmatch_ray.words import plural, shown
 
 _KEYS_AT_ONCE: Final = 1 << 16
 _READ_BYTES: Final = 8 << 20
@@ -135,7 +135,7 @@ class _Verifier:
         for name, end in zip(OUTPUTS, frontier.ends, strict=True):
             size = self._files[name].seek(0, SEEK_END)
             if size < end or (self._summary is not None and size != end):
-                yield f"{name} has {size:,} bytes; the ledger says {end:,}"
+                yield f"{name} has {plural(size, 'byte')}; the ledger says {end:,}"
         yield from self._check_plan(frontier)
         for row in self._ledger.pieces():
             if row[:3] >= frontier.next:
@@ -171,7 +171,8 @@ class _Verifier:
         yield from (f"{where}: {problem}" for problem in _wrong_counts(row, columns))
         file, ranges = self._file(row.file)
         if file.fault is not None and (row.records, row.entries) != (0, 1):
-            yield f"{where}: the ledger says {file.fault}, but has {row.records} records and {row.entries} entries"
+            found = f"{plural(row.records, 'record')} and {plural(row.entries, 'entry')}"
+            yield f"{where}: the ledger says {file.fault}, but has {found}"
         is_whole = row.last and (row.range, row.part) == (0, 0) and (ranges == 1 or file.fault is not None)
         if row.indexes != row.records + row.entries and not (is_whole and row.indexes == 0):
             yield f"{where}: {row.indexes} indexes are not {row.records} records and {row.entries} entries"
@@ -314,7 +315,7 @@ def _wrong_counts(row: PieceRow, columns: dict[str, Int64s]) -> Iterator[str]:
     if (columns["missing_key"] + columns["not_object"] > unmatched).any():
         yield f"{row.missing_key} records without the key and {row.not_object} that are no objects are not unmatched"
     if row.files > 1 and (row.entries, row.quarantine_bytes, row.lines, row.indexes) != (0, 0, 0, 0):
-        yield f"a piece of several files has {row.entries} entries"
+        yield f"a piece of several files has {plural(row.entries, 'entry')}"
     pairs = np.frombuffer(row.hits, "<i8").reshape(-1, 2)
     if len(pairs) and (pairs.min() < 0 or pairs[:, 1].min() < 1 or pairs.max() > NUMBER_MAX):
         yield "its hits have numbers that none has"

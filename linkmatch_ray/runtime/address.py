@@ -24,6 +24,9 @@ NAMESPACE: Final = "linkmatch"
 
 CONNECT_SECONDS_MAX: Final = 10.0
 
+WORKERS_MAX: Final = 10_000
+"""One driver keeps some 600 cores busy (`scripts/scale.md`)."""
+
 TOKEN_REMEDY: Final = (
     "Set RAY_AUTH_MODE=token, and the cluster's token as RAY_AUTH_TOKEN, in the file RAY_AUTH_TOKEN_PATH or in"
     " ~/.ray/auth_token (`ray get-auth-token` prints it on the head node)."

@@ -46,7 +46,7 @@ from linkmatch_ray.runtime.orphans import die_with_parent
 from linkmatch_ray.runtime.plan import Plan, Unit
 from linkmatch_ray.runtime.room import check_disk
 from linkmatch_ray.runtime.tasks import PartBody, PartHeader, Started, TaskSettings, match_unit
-from linkmatch_ray.words import shown
+from linkmatch_ray.words import plural, shown
 
 UNITS_BEHIND_MAX: Final = 8
 """Units a worker that may be finished or running ahead of the frontier."""
@@ -255,7 +255,8 @@ class Driver:
         )
         if self._max_quarantined is not None and receipt.counts.entries > self._max_quarantined:
             raise JobError(
-                f"{QUARANTINE}: has more than {self._max_quarantined:,} entries, so --fail-fast stopped the job."
+                f"{QUARANTINE}: has more than {plural(self._max_quarantined, 'entry')}, so --fail-fast stopped"
+                " the job."
                 " Mend the inputs, or give the same command without it to have the rest."
             )
 

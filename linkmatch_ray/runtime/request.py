@@ -70,8 +70,8 @@ class Request:
             raise UsageError(
                 f"{shown(results)}: --incremental needs a directory. Name another URL, or give --overwrite."
             )
-        if job_id is not None and not is_text(job_id):
-            raise UsageError(f"--job-id {shown(job_id)}: not UTF-8. Choose another.")
+        if job_id is not None and not (job_id and is_text(job_id)):
+            raise UsageError(f"--job-id {shown(job_id)}: empty, or not UTF-8. Choose another.")
         self.files, self.left_out, self.moved = listing.files, listing.left_out, listing.moved
         self.restrictions, self.options, self.plan = restrictions, options, plan
         self.results = results
@@ -86,8 +86,9 @@ class Request:
             "options": orjson.dumps(self._options()).decode(),
         }
         self.settings["fingerprint"] = xxhash.xxh3_128_hexdigest("\n".join(self.settings.values()).encode())
-        if not overwrite:
-            with told(results):
+        with told(results):
+            results.refuse_foreign()
+            if not overwrite:
                 self._compare(incremental, drop_missing)
         self.settings |= {
             "plan": orjson.dumps(asdict(self.plan)).decode(),

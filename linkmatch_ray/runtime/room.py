@@ -7,7 +7,7 @@ import resource
 import shutil
 from typing import Final
 
-from linkmatch_ray.errors import JobError
+from linkmatch_ray.errors import JobError, UsageError
 from linkmatch_ray.runtime.ray_internals import temp_directory
 from linkmatch_ray.words import shown
 
@@ -27,10 +27,13 @@ def check_room(workers: int | None) -> None:
 
     Raises:
         JobError: there is too little of something.
+        UsageError: there are more workers than the machine has CPUs, and too little for so many.
     """
-    files = OPEN_FILES_MIN + OPEN_FILES_A_WORKER * (workers or os.cpu_count() or 1)
+    cpus = os.cpu_count() or 1
+    files = OPEN_FILES_MIN + OPEN_FILES_A_WORKER * (workers or cpus)
     if _limit(resource.RLIMIT_NOFILE) < files:
-        raise JobError(
+        kind = UsageError if workers is not None and workers > cpus else JobError
+        raise kind(
             f"Ray: {_limit(resource.RLIMIT_NOFILE)} open files are allowed, expected {files}."
             f" Raise the limit (ulimit -n {files}), or use fewer --workers."
         )

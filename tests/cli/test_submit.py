@@ -96,10 +96,11 @@ def test_standard_output(run, small):
     done = run("submit", "-r", "-", "-o", "-", "--files-from", "list", stdin='["a", "c"]')
     assert done.returncode == 3
     (small / "list").write_text("d.jsonl\n")
-    done = run("submit", "-r", "-", "-o", "-", "--files-from", "list", stdin='["a", "c"]')
+    done = run("submit", "-r", "-", "-o", "-", "--files-from", "list", "--json", stdin='["a", "c"]')
     assert done.returncode == 4, done.stderr
     assert done.stdout == '{"id":1,"data":"a"}\n'
     assert '"reason":"truncated"' in done.stderr
+    assert '"directory": "-"' in done.stderr  # the one it was in is gone
     (small / "bad.jsonl").write_text("{bad\n")  # however short the job is: it must not be complete
     done = run("submit", "bad.jsonl", "-r", "r.txt", "-o", "-", "--fail-fast")
     assert done.returncode == 1
@@ -132,6 +133,83 @@ def test_a_wrong_key_is_hinted_at(run, small):
     (small / "n.json").write_text('[{"data":1}]')
     done = run("submit", "d.jsonl", "-r", "n.json", "-o", "out2")
     assert "the records' keys are strings, the restrictions' are numbers" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("d.jsonl", "is a file, or below one. Name a directory"),
+        ("d.jsonl/below", "is a file, or below one. Name a directory"),
+        ("to-nothing", "is a link to nothing"),
+        ("others", "has files in it and is no result directory"),
+        ("file://{top}/others", "has objects in it and is no place of results"),
+    ],
+)
+@pytest.mark.parametrize("more", [(), ("--dry-run",), ("--overwrite",)])
+def test_a_place_for_no_results_is_refused_before_ray_starts(name, message, more, small, command_environment):
+    """Exit code 2, and Ray is not even imported."""
+    (small / "to-nothing").symlink_to("nowhere")
+    (small / "others").mkdir()
+    (small / "others/mine.txt").touch()
+    command = ["submit", "d.jsonl", "-r", "r.txt", "-o", name.format(top=small), *more]
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "linkmatch_ray", *command],
+        cwd=small, env=command_environment, capture_output=True, text=True,
+    )  # fmt: skip
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr.splitlines()[-1]
+    assert "linkmatch_ray" in imported
+    assert "ray" not in imported
+
+
+@pytest.mark.parametrize("arguments", [
+    ("", "-r", "r.txt"), ("d.jsonl", "-r", ""), ("d.jsonl", "-r", "r.txt", "-o", ""),
+    *(("d.jsonl", "-r", "r.txt", option, "") for option in (
+        "-k", "--job-id", "--files-from", "--records-at", "--restrictions-at", "--address", "--verify")),
+])  # fmt: skip
+def test_an_empty_value_is_a_usage_error(arguments, run, small):
+    """As a shell makes of a variable that is not set."""
+    done = run("submit", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "empty. Give it a value, or leave it out." in done.stderr
+
+
+@pytest.mark.parametrize("workers", ["0", "10001", "9" * 30])
+def test_a_number_of_workers_that_nobody_has(workers, run, small):
+    """A usage error, and nothing about resuming."""
+    done = run("submit", "d.jsonl", "-r", "r.txt", "--workers", workers)
+    assert done.returncode == 2
+    assert "Invalid value for '--workers'" in done.stderr
+    assert "resume" not in done.stderr
+
+
+def test_more_workers_than_files_may_be_open(run, small, command_environment):
+    """Too many for this machine: a usage error as well."""
+    command = f"ulimit -n 600; exec {sys.executable} -m linkmatch_ray submit d.jsonl -r r.txt --workers 1000"
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=small, env=command_environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert "use fewer --workers" in done.stderr
+    assert "resume" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["submit", "--help"], ["--version"], ["status", "out"]])
+def test_a_full_disk_behind_standard_output(arguments, run, small, command_environment):
+    """Whatever is printed: a line that says so, exit code 1, no traceback."""
+    if arguments[:1] == ["status"]:
+        assert run("submit", "d.jsonl", "-r", "r.txt", "-o", "out").returncode == 4
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "linkmatch_ray", *arguments],
+            cwd=small, env=command_environment | {"PYTHONUNBUFFERED": ""},
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (
+        1,
+        "linkmatch-ray: standard output: No space left on device. Mend that, and give the same command again.\n",
+    )
 
 
 def test_cancel_where_nothing_runs(run, small):
