@@ -1,8 +1,8 @@
 """linkmatch-ray: every record whose key is on a list, from a great many JSON files, exactly once and in order.
 
 restrictions = Restrictions.load("blocked.json", key="url")
-match_bytes(data, restrictions)                        # one input, in memory, no Ray
-job = submit(["links/"], restrictions, output="out")   # many files, on Ray; returns at once
+match_bytes(data, restrictions)                                  # one input, in memory, no Ray
+job = submit("links/", "blocked.json", key="url", output="out")  # many files, on Ray; returns at once
 """
 
 from __future__ import annotations

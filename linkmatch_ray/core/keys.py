@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import orjson
 
+from linkmatch_ray.arguments import refuse_other_than
 from linkmatch_ray.errors import UsageError
 from linkmatch_ray.words import is_text, shown
 
@@ -46,8 +47,12 @@ class KeyPath:
         """Read a name, or a JSON Pointer (RFC 6901) where it starts with `/`.
 
         Raises:
-            UsageError: it is not UTF-8, or a `~` in a pointer is not followed by 0 or 1.
+            UsageError: it is empty or not UTF-8, or a `~` in a pointer is not followed by 0 or 1.
+            TypeError: it is no text.
         """
+        refuse_other_than("key", text, str, "Give a name, or a JSON Pointer, as a str.")
+        if not text:
+            raise UsageError('a key is empty. Name a member; "/" is the one whose name is empty.')
         if not is_text(text):  # a lone surrogate, which simdjson and the ledger cannot hold
             raise UsageError(f'key "{shown(text)}": not UTF-8. Name a member whose name is.')
         if not text.startswith("/"):
@@ -90,7 +95,8 @@ class KeyPair:
 
     @classmethod
     def parse(cls, text: str) -> KeyPair:
-        """Read `KEY` or `RECORD_KEY=RESTRICTION_KEY`, split at the first `=`."""
+        """Read `KEY` or `RECORD_KEY=RESTRICTION_KEY`, split at the first `=`; raises as `KeyPath.parse`."""
+        refuse_other_than("key", text, str, "Give KEY or RECORD_KEY=RESTRICTION_KEY as a str.")
         record, equals, restriction = text.partition("=")
         return cls(KeyPath.parse(record), KeyPath.parse(restriction if equals else record))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from linkmatch_ray.arguments import refuse_other_than, wrong_type
 from linkmatch_ray.core.index import RestrictionIndex
 from linkmatch_ray.core.inflate import Plain, is_compressed, open_source
 from linkmatch_ray.core.judge import Judge
@@ -77,7 +78,7 @@ class Matcher:
             yield from self.stream(_source(memoryview(buffer)[start:end], self._options), path, file=file)
 
 
-def _source(data: memoryview | bytes, options: MatchOptions) -> Source:
+def _source(data: bytes | bytearray | memoryview, options: MatchOptions) -> Source:
     head = bytes(data[:4])
     if is_compressed(head):
         return open_source(io.BytesIO(data), head, len(data), options.max_inflation)
@@ -87,7 +88,7 @@ def _source(data: memoryview | bytes, options: MatchOptions) -> Source:
 class _Memory:
     """A raw stream over bytes that are not copied first."""
 
-    def __init__(self, data: memoryview | bytes) -> None:
+    def __init__(self, data: bytes | bytearray | memoryview) -> None:
         self._rest = memoryview(data)
 
     def readinto(self, view: memoryview) -> int:
@@ -97,11 +98,22 @@ class _Memory:
         return count
 
 
-def match_bytes(data: bytes, restrictions: Restrictions, options: MatchOptions | None = None) -> Outcome:
+def match_bytes(
+    data: bytes | bytearray | memoryview, restrictions: Restrictions, options: MatchOptions | None = None
+) -> Outcome:
     """Match one input that is in memory: JSON Lines, an array or an object, plain or compressed.
 
     What cannot be read is in the outcome's `entries`; nothing is raised for it.
+
+    Raises:
+        TypeError: an argument is of another type.
     """
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise wrong_type("data", data, "Give the input itself, as bytes: text.encode(), or Path(name).read_bytes().")
+    if not isinstance(getattr(restrictions, "index", None), RestrictionIndex):
+        raise wrong_type("restrictions", restrictions, "Load the list once with Restrictions.load, and give that.")
+    if options is not None:
+        refuse_other_than("options", options, MatchOptions, "Give MatchOptions(…), or leave it out.")
     options, index = options or MatchOptions(), restrictions.index
     window_bytes = min(WINDOW_BYTES, max(len(data), WINDOW_BYTES_MIN))
     matcher = Matcher(restrictions.paths, index, options, Buffers(window_bytes))

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass, field, fields
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 import orjson
 import xxhash
 
+from linkmatch_ray.arguments import refuse_other_than, refuse_unless_one_of, refuse_unless_within
 from linkmatch_ray.core.keys import KeyPath
-from linkmatch_ray.errors import UsageError
 
 Emit = Literal["matched", "unmatched", "both"]
 Format = Literal["auto", "lines", "array", "object"]
@@ -47,6 +47,10 @@ class MatchOptions:
         max_record_bytes: A longer record is an entry.
         max_inflation: How many times its own size a compressed input may decompress to, beyond the first GiB.
         name: What `match_bytes` calls its input in provenance lines; files have their own.
+
+    Raises:
+        UsageError: a value is out of range, or none of the known ones.
+        TypeError: it is of another type.
     """
 
     emit: Emit = "matched"
@@ -61,8 +65,11 @@ class MatchOptions:
         if self.records_at is not None:
             KeyPath.parse(self.records_at)  # refuses what is none before anything begins
         for name in ("max_record_bytes", "max_inflation"):
-            if not 1 <= (found := getattr(self, name)) <= LIMIT_MAX:
-                raise UsageError(f"{name}={found}: out of range. Give a number from 1 to {LIMIT_MAX:,}.")
+            refuse_unless_within(name, getattr(self, name), 1, LIMIT_MAX)
+        for name, known in (("emit", Emit), ("format", Format)):
+            refuse_unless_one_of(name, getattr(self, name), get_args(known))
+        refuse_other_than("provenance", self.provenance, bool, "Give True or False.")
+        refuse_other_than("name", self.name, str, "Give a str.")
 
 
 @dataclass(slots=True)

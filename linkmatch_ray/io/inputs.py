@@ -10,16 +10,20 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 import xxhash
 
+from linkmatch_ray.arguments import wrong_type
 from linkmatch_ray.errors import InputError, UsageError
 from linkmatch_ray.io.urls import SCHEMES, is_url, refuse_secrets, scheme_of
 from linkmatch_ray.words import plural, shown
+
+Name: TypeAlias = str | bytes | os.PathLike[str]
+"""What an input is called by: a path or a URL."""
 
 SUFFIXES: Final = tuple(
     layout + compression for layout in (b".json", b".jsonl", b".ndjson") for compression in (b"", b".gz", b".zst")
@@ -120,7 +124,7 @@ class Listing:
             self.tell(self.found)
 
 
-def list_inputs(inputs: Iterable[str | bytes | os.PathLike[str]], tell: Callable[[int], None] | None = None) -> Listing:
+def list_inputs(inputs: Name | Iterable[Name], tell: Callable[[int], None] | None = None) -> Listing:
     """Find the files that `inputs` name: paths, directories, globs, URLs; in that order.
 
     Args:
@@ -129,10 +133,11 @@ def list_inputs(inputs: Iterable[str | bytes | os.PathLike[str]], tell: Callable
     Raises:
         InputError: an input names nothing, or there is no file in all of them, or a store does not let us in.
         UsageError: a URL of a kind that is not supported.
+        TypeError: it is no path, and no list of paths.
     """
     listing = Listing(tell=tell)
     seen: set[bytes] = set()
-    named = [path_of(each) for each in inputs]
+    named = _names_in(inputs)
     for name in named:
         for path in _expand(name):
             before = listing.found
@@ -161,12 +166,29 @@ def list_inputs(inputs: Iterable[str | bytes | os.PathLike[str]], tell: Callable
     return listing
 
 
-def path_of(name: str | bytes | os.PathLike[str]) -> bytes:
+def _names_in(inputs: Name | Iterable[Name]) -> list[bytes]:
+    """The names of the inputs; a single one need not be in a list."""
+    if isinstance(inputs, (str, bytes, os.PathLike)):
+        return [path_of(inputs)]
+    # These can be gone through as well, but give no paths (an open file its lines), or in no order (a set).
+    others = isinstance(inputs, (Mapping, set, frozenset, bytearray, memoryview)) or hasattr(inputs, "read")
+    if others or not isinstance(inputs, Iterable):
+        raise wrong_type("inputs", inputs, "Give a path, or several in a list, in their order.")
+    return [path_of(name, f"inputs, number {number}") for number, name in enumerate(inputs, 1)]
+
+
+def path_of(name: Name, argument: str = "a path") -> bytes:
     """A name as the system takes it.
+
+    Args:
+        argument: What to call it if it is none.
 
     Raises:
         InputError: no file can have it.
+        TypeError: it is no name.
     """
+    if not isinstance(name, (str, bytes, os.PathLike)):
+        raise wrong_type(argument, name, "Give a path as str, bytes or Path.")
     try:
         path = os.fsencode(name)
     except UnicodeEncodeError:  # a lone surrogate

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NoReturn
+from typing import Any, Final, Literal, NoReturn, get_args
 
 import numpy as np
 
+from linkmatch_ray.arguments import refuse_unless_one_of, wrong_type
 from linkmatch_ray.core.careful import Damage, parse
 from linkmatch_ray.core.frames import OPEN_BRACKET, frame_elements, frame_lines, skip_white
 from linkmatch_ray.core.index import IndexBuilder, RestrictionIndex
@@ -32,10 +34,13 @@ from linkmatch_ray.words import shown
 RestrictionsFormat = Literal["auto", "lines", "array", "object", "text"]
 
 WINDOW_BYTES: Final = 4 << 20
+
+_LIKE_JSON: Final = re.compile(r"\s*[\[{\"]|.*\n", re.DOTALL)
+_AS_BYTES: Final = "the list itself as bytes, such as json.dumps(keys).encode()"
 _BATCH: Final = 4096
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Restrictions:
     """A loaded list.
 
@@ -51,6 +56,11 @@ class Restrictions:
 
     def __len__(self) -> int:
         return self.index.restrictions
+
+    def __repr__(self) -> str:
+        keys = [str(pair) for pair in self.pairs]
+        key = repr(keys[0] if len(keys) == 1 else keys)
+        return f"<Restrictions {shown(self.name)}: {self.index.restrictions:,} entries, key {shown(key)}>"
 
     @property
     def paths(self) -> tuple[KeyPath, ...]:
@@ -76,12 +86,18 @@ class Restrictions:
 
         Raises:
             RestrictionsError: the list cannot be read, or an entry is damaged or has no key; it names the entry.
-            UsageError: `key` cannot be read as one.
+            UsageError: `key` cannot be read as one, or another argument has no such value.
+            TypeError: an argument is of another type.
         """
-        pairs = tuple(KeyPair.parse(text) for text in ([key] if isinstance(key, str) else key))
-        if not pairs:
-            raise UsageError("no key was given. Name the member to compare, for example --key data.")
-        name = "<bytes>" if isinstance(source, bytes) else os.fspath(source)
+        pairs = _pairs_of(key)
+        refuse_unless_one_of("format", format, get_args(RestrictionsFormat))
+        if at is not None:
+            KeyPath.parse(at)
+        if not isinstance(source, (str, bytes, os.PathLike)):
+            raise wrong_type("restrictions", source, f"Give a path or URL, or {_AS_BYTES}.")
+        name = "<bytes>" if isinstance(source, bytes) else os.fsdecode(source)
+        if not name:
+            raise UsageError("the restrictions: their name is empty. Name a file with -r.")
         where = shown(name)
         is_text = name.lower().removesuffix(".gz").removesuffix(".zst").endswith(".txt")
         layout: RestrictionsFormat = "text" if is_text and format == "auto" else format
@@ -91,10 +107,29 @@ class Restrictions:
         except Changed:
             raise RestrictionsError(f"{where}: was replaced while it was read. Run the same command again.") from None
         except OSError as error:
+            if isinstance(source, str) and _LIKE_JSON.match(source):
+                raise RestrictionsError(
+                    f"{where}: no such file; it looks like the list itself. Name a file, or in Python give {_AS_BYTES}."
+                ) from None
             raise RestrictionsError(
                 f"{where}: {error.strerror or shown(error)}. Name a readable restrictions file with -r."
             ) from None
         return cls(index, pairs, name)
+
+
+def _pairs_of(key: str | Sequence[str]) -> tuple[KeyPair, ...]:
+    """What is compared.
+
+    Raises:
+        UsageError: nothing is, or one cannot be read.
+        TypeError: it is no text, and no list of texts.
+    """
+    if not isinstance(key, (str, list, tuple)):
+        raise wrong_type("key", key, "Give KEY or RECORD_KEY=RESTRICTION_KEY as a str; several in a list.")
+    pairs = tuple(KeyPair.parse(text) for text in ([key] if isinstance(key, str) else key))
+    if not pairs:
+        raise UsageError("no key was given. Name the member to compare, for example --key data.")
+    return pairs
 
 
 def _open(source: str | os.PathLike[str] | bytes) -> io.BytesIO | io.BufferedReader:

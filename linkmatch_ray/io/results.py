@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
 
 from linkmatch_ray.errors import DirectoryInUse, InputError, JobError, UsageError
-from linkmatch_ray.io.inputs import path_of
+from linkmatch_ray.io.inputs import Name, path_of
 from linkmatch_ray.words import shown
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def in_use(where: object, by: str) -> DirectoryInUse:
     )
 
 
-def results_at(output: str | os.PathLike[str]) -> Results:
+def results_at(output: Name) -> Results:
     """The place that the user names.
 
     Raises:
@@ -195,7 +195,7 @@ def results_at(output: str | os.PathLike[str]) -> Results:
     """
     from linkmatch_ray.io.store import is_store
 
-    output = os.fsdecode(path_of(output))
+    output = os.fsdecode(path_of(output, "output"))
     if not output:
         raise UsageError("the result directory: its name is empty. Name one with -o.")
     if is_store(output):

@@ -6,22 +6,32 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing, suppress
+from dataclasses import fields
 from itertools import islice
 from typing import Any, Final
 
-from linkmatch_ray.core.outcome import MatchOptions
+from linkmatch_ray.arguments import refuse_other_than, refuse_unless_within, wrong_type
+from linkmatch_ray.core.outcome import LIMIT_MAX, Counts, MatchOptions
 from linkmatch_ray.core.parts import PART_BYTES_MAX
-from linkmatch_ray.errors import ClusterError, DirectoryInUse, InputError, JobError, LinkmatchError, UsageError
+from linkmatch_ray.errors import (
+    ClusterError,
+    DirectoryInUse,
+    InputError,
+    Interrupted,
+    JobError,
+    LinkmatchError,
+    UsageError,
+)
 from linkmatch_ray.io.directory import Directory
 from linkmatch_ray.io.earlier import Origins
-from linkmatch_ray.io.inputs import InputFile, list_inputs, pack_files
+from linkmatch_ray.io.inputs import InputFile, Name, list_inputs, pack_files
 from linkmatch_ray.io.matches import matches
 from linkmatch_ray.io.restrictions import Restrictions
 from linkmatch_ray.io.results import CANCEL_SECONDS, Results, in_use, results_at
 from linkmatch_ray.io.trouble import told
-from linkmatch_ray.runtime.address import NAMESPACE
+from linkmatch_ray.runtime.address import NAMESPACE, WORKERS_MAX
 from linkmatch_ray.runtime.collector import Collector
 from linkmatch_ray.runtime.driver import (
     NO_ROOM,
@@ -40,7 +50,7 @@ from linkmatch_ray.runtime.plan import UNIT_BYTES, Plan, PlanOptions, make_plan
 from linkmatch_ray.runtime.request import Request
 from linkmatch_ray.runtime.session import Session
 from linkmatch_ray.runtime.tasks import TaskSettings
-from linkmatch_ray.words import shown
+from linkmatch_ray.words import plural, shown
 
 DEFAULT_OUTPUT: Final = "linkmatch-results"
 
@@ -76,6 +86,7 @@ class Job:
         self.directory = self._results.path if isinstance(self._results, Directory) else str(self._results)
         self._stop = threading.Event()
         self._done = threading.Event()
+        self._total = sum(max(file.size, 0) for file in request.files)
         self._doing = "starting Ray"
         self._driver: Driver | None = None
         self._collector: Any = None
@@ -86,11 +97,25 @@ class Job:
             return
         threading.Thread(target=self._run, name=f"linkmatch-{self.id}", daemon=True).start()
 
+    def __repr__(self) -> str:
+        return f"<Job {shown(self.id)}: {self._state()}, results in {shown(self._results)}>"
+
+    def _state(self) -> str:
+        so_far = self.progress()
+        how_far = f"{so_far.files_done:,} of {plural(so_far.files, 'file')} done"
+        if not self._done.is_set():
+            return f"{so_far.doing or 'running'}, {how_far}"
+        if self._error is None:
+            return f"complete, {so_far.counts.matched:,} of {plural(so_far.counts.records, 'record')} matched"
+        return f"{'stopped' if isinstance(self._error, Interrupted) else 'failed'}, {how_far}"
+
     def progress(self) -> Progress:
         """How far it is."""
         if self._driver is not None:
             return self._driver.progress
-        return Progress(files=len(self._request.files), doing=self._doing)
+        if self._summary is not None:  # it was complete before
+            return _progress_at_the_end(self._summary, self._total)
+        return Progress(files=len(self._request.files), bytes_total=self._total, doing=self._doing)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the end, at most `timeout` seconds; returns whether it has ended, well or not."""
@@ -207,11 +232,19 @@ class Job:
         return self._driver is not None and self._driver.has_opened and self._results.is_asked_to_stop()
 
 
+def _progress_at_the_end(summary: dict[str, Any], nbytes: int) -> Progress:
+    """How far a job was when it was complete; without what the outputs had then."""
+    totals = summary["totals"]
+    counts = Counts(**{each.name: totals[each.name] for each in fields(Counts)})
+    return Progress(totals["files"], totals["files"], nbytes, totals["input_bytes"], counts)
+
+
 def submit(
-    inputs: Iterable[str | os.PathLike[str] | bytes],
-    restrictions: Restrictions,
+    inputs: Name | Iterable[Name],
+    restrictions: Restrictions | str | os.PathLike[str] | bytes,
     *,
-    output: str | os.PathLike[str] = DEFAULT_OUTPUT,
+    output: Name = DEFAULT_OUTPUT,
+    key: str | Sequence[str] | None = None,
     options: MatchOptions | None = None,
     workers: int | None = None,
     job_id: str | None = None,
@@ -231,8 +264,11 @@ def submit(
     The same call again resumes a job that was interrupted, and of a complete one gives the summary.
 
     Args:
-        inputs: Paths, directories, globs; see the contract in the README.
+        inputs: A path, directory, glob or URL, or several of them.
+        restrictions: The list, loaded; or what `Restrictions.load` takes: a path or URL, or the list itself as bytes.
         output: The result directory, or a URL (`s3:// gs:// az:// file://`).
+        key: `KEY` or `RECORD_KEY=RESTRICTION_KEY`, several make a composite key; `data` if not given. Restrictions that
+            are loaded have theirs.
         workers: Tasks at a time; None for as many as Ray has CPUs.
         overwrite: Throw away what an earlier job left in `output`.
         incremental: Where `output` holds a job with other inputs, bring it to what a job on these would give: only
@@ -251,15 +287,28 @@ def submit(
         InputError: there is no input file, or some are gone whose results are to be brought up to date.
         JobChanged: `output` holds a job with other inputs, restrictions or options.
         UsageError: `output` cannot be used, or a number is out of range.
+        RestrictionsError: the list cannot be loaded.
+        TypeError: an argument is of a type that it cannot be.
     """
+    if options is not None:
+        refuse_other_than("options", options, MatchOptions, "Give MatchOptions(…), or leave it out.")
+    if workers is not None:
+        refuse_unless_within("workers", workers, 1, WORKERS_MAX)
+    if max_quarantined is not None:
+        refuse_unless_within("max_quarantined", max_quarantined, 0, LIMIT_MAX)
+    if job_id is not None:
+        refuse_other_than("job_id", job_id, str, "Give a name as a str, or leave it out.")
+    if not isinstance(task_seconds, (int, float)):
+        raise wrong_type("task_seconds", task_seconds, "Give a number of seconds.")
     if not task_seconds > 0:
         raise UsageError(f"task_seconds={task_seconds}: out of range. Give a number above 0.")
+    results, restrictions = results_at(output), _loaded(restrictions, key)
     listing = list_inputs(inputs, tell)
     plan = PlanOptions(unit_bytes, part_bytes, one_file_per_task)
     request = Request(
         listing,
         restrictions,
-        results_at(output),
+        results,
         options or MatchOptions(),
         plan,
         job_id,
@@ -268,6 +317,24 @@ def submit(
         drop_missing,
     )
     return Job(request, workers, task_seconds, max_quarantined, session)
+
+
+def _loaded(
+    restrictions: Restrictions | str | os.PathLike[str] | bytes, key: str | Sequence[str] | None
+) -> Restrictions:
+    """The list, which may be loaded already.
+
+    Raises:
+        TypeError: it is, and so has its key; or it is no list.
+    """
+    if not isinstance(restrictions, Restrictions):
+        return Restrictions.load(restrictions, "data" if key is None else key)
+    if key is not None:
+        raise TypeError(
+            f"key: {restrictions!r} has its key. Give key to Restrictions.load, or the list's path instead of"
+            " what was loaded."
+        )
+    return restrictions
 
 
 def refuse_unfit(ray: Any, files: list[InputFile]) -> None:

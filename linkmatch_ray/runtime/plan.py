@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from linkmatch_ray.arguments import refuse_unless_within
 from linkmatch_ray.core.inflate import is_compressed
 from linkmatch_ray.core.layout import layout_of
 from linkmatch_ray.core.outcome import LIMIT_MAX, MatchOptions
 from linkmatch_ray.core.parts import PART_BYTES_MAX
-from linkmatch_ray.errors import UsageError
 from linkmatch_ray.io.earlier import Origins
 from linkmatch_ray.io.inputs import InputFile
 from linkmatch_ray.io.reader import Changed, open_input
@@ -54,8 +54,7 @@ class PlanOptions:
 
     def __post_init__(self) -> None:
         for name, low in (("unit_bytes", UNIT_BYTES_MIN), ("part_bytes", 1)):
-            if not low <= (found := getattr(self, name)) <= LIMIT_MAX:
-                raise UsageError(f"{name}={found}: out of range. Give a number from {low} to {LIMIT_MAX:,}.")
+            refuse_unless_within(name, getattr(self, name), low, LIMIT_MAX)
 
 
 class Unit(NamedTuple):

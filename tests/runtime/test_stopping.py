@@ -10,6 +10,7 @@ from linkmatch_ray.errors import DirectoryInUse, Interrupted
 from linkmatch_ray.io import bucket
 from linkmatch_ray.io.directory import Directory, Lock
 from linkmatch_ray.io.results import results_at
+from linkmatch_ray.runtime.driver import Progress
 from linkmatch_ray.runtime.session import Session
 from tests.runtime.jobs import LIST
 from tests.silent import LARGE, silent
@@ -47,8 +48,11 @@ def test_while_ray_starts(tmp_path):
             threading.Event().wait()
 
     (tmp_path / "a.json").write_text('"a"')
-    job = submit([tmp_path / "a.json"], LIST, output=tmp_path / "out", session=Starting())
+    job = submit([tmp_path / "a.json"], LIST, output=tmp_path / "out", session=Starting(), job_id="j")
+    assert job.progress() == Progress(files=1, bytes_total=3, doing="starting Ray")  # known from the first
+    assert repr(job) == f"<Job j: starting Ray, 0 of 1 file done, results in {tmp_path}/out>"
     assert_stops(job, job.cancel)
+    assert repr(job) == f"<Job j: stopped, 0 of 1 file done, results in {tmp_path}/out>"
 
 
 @pytest.mark.usefixtures("ray_session")
