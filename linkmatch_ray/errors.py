@@ -9,6 +9,7 @@
     └── JobError              1   the job stopped; what was committed is safe
         ├── DirectoryInUse    1   another job writes into the result directory
         ├── ResultsDamaged    1   what is there cannot be relied on, nor resumed
+        ├── ResultsGone       1   what was there was deleted, moved or replaced while the job ran
         └── Interrupted     130   Ctrl-C or a signal
 
 Every message reads `where: found, expected. What to do.`, and can be printed: words from outside go through
@@ -73,6 +74,12 @@ class DirectoryInUse(JobError):  # noqa: N818 - says what happened
 
 class ResultsDamaged(JobError):  # noqa: N818 - says what happened
     """A ledger or summary cannot be relied on."""
+
+    is_resumable = False
+
+
+class ResultsGone(JobError):  # noqa: N818 - says what happened
+    """The results, or a part of them that the job needs, were deleted, moved or replaced while it ran."""
 
     is_resumable = False
 

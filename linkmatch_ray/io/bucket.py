@@ -18,7 +18,17 @@ from linkmatch_ray.io.concatenation import Concatenation, ConcatenationReader, T
 from linkmatch_ray.io.inputs import InputFile
 from linkmatch_ray.io.ledger import Ledger
 from linkmatch_ray.io.ledger_log import LoggedLedger, Writer, new_writer, records_at
-from linkmatch_ray.io.object_names import CANCEL, LOCK, STAGING, folder_of, is_ours, is_staged, part_of
+from linkmatch_ray.io.object_names import (
+    CANCEL,
+    LOCK,
+    RECORDS,
+    STAGING,
+    folder_of,
+    is_ours,
+    is_staged,
+    part_of,
+    record_name,
+)
 from linkmatch_ray.io.results import (
     LEDGER,
     OUTPUTS,
@@ -26,6 +36,7 @@ from linkmatch_ray.io.results import (
     SUMMARY,
     Output,
     Results,
+    gone,
     in_use,
 )
 from linkmatch_ray.io.side_by_side import Pool
@@ -66,6 +77,7 @@ class Bucket(Results):
         self._store = store_of(self._url)
         self._writer = new_writer()
         self._number: int | None = None  # of this writer, once it is one
+        self._written: LoggedLedger | None = None  # by this writer
         self._asked, self._asked_at = False, 0.0
         self._asking: Future[bool] | None = None
 
@@ -248,6 +260,7 @@ class Bucket(Results):
         except BaseException:
             ledger.close()
             raise
+        self._written = ledger
         return ledger
 
     def output(self, name: str, *, wanted: bool = True) -> Output:
@@ -265,6 +278,15 @@ class Bucket(Results):
             file.seek(0)
             self._store.put(name, file)
 
+    def refuse_gone(self) -> None:
+        """As `Results`: whether the ledger's newest record is there. All of it is looked at in the end."""
+        if self._written is None:
+            return
+        try:
+            self._store.get(record_name(self._written.number - 1), 0, 1)
+        except FileNotFoundError:
+            raise gone(f"{self}/{RECORDS}", self) from None
+
     def staging(self) -> str | None:
         """As `Results`."""
         return self._url
@@ -272,8 +294,20 @@ class Bucket(Results):
     def finish(self, ledger: Ledger) -> None:
         """As `Results`: the ledger as one file, and nothing left of the job's that is not part of the results."""
         assert isinstance(ledger, LoggedLedger)
+        self._refuse_incomplete(ledger)
         with open(ledger.path, "rb") as file:
             self._store.put(LEDGER, file)
         self._store.delete([*filter(is_staged, self._store.list(STAGING)), *self.strays()])
         self._store.sweep()
         ledger.finish()
+
+    def _refuse_incomplete(self, ledger: LoggedLedger) -> None:
+        """Make sure that every record, and every byte of the outputs, is there."""
+        records = len(records_at(self._store))
+        if records > ledger.number:  # another writer has gone on, as the end of the ledger finds
+            return
+        if records < ledger.number:
+            raise gone(f"{self}/{RECORDS}", self)
+        for name, end in zip(OUTPUTS, ledger.frontier().ends, strict=True):
+            if self._tiles(name).end != end:
+                raise gone(f"{self}/{folder_of(name)}", self)

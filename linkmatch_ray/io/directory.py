@@ -26,6 +26,7 @@ from linkmatch_ray.io.results import (
     SUMMARY,
     Output,
     Results,
+    gone,
     in_use,
 )
 from linkmatch_ray.io.summary import SUMMARY_BYTES_MAX, placed_at, read_summary
@@ -56,6 +57,7 @@ class Directory(Results):
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).absolute()
+        self._held: dict[Path, tuple[int, int]] = {}  # what the job needs, and which files they are
 
     def __str__(self) -> str:
         return str(self.path)
@@ -119,7 +121,13 @@ class Directory(Results):
 
     def lock(self) -> Callable[[], None]:
         """As `Results`."""
-        return Lock(self.path).release
+        release = Lock(self.path).release
+        try:
+            self._hold(self.path, self.path / _LOCK)
+        except BaseException:
+            release()
+            raise
+        return release
 
     def clear(self) -> None:
         """As `Results`."""
@@ -130,6 +138,7 @@ class Directory(Results):
         ledger = Ledger(self.path / LEDGER, create=True)
         try:
             ledger.begin_job(settings, files, ranges)
+            self._hold(self.path / LEDGER)
         except BaseException:
             ledger.close()
             raise
@@ -137,11 +146,25 @@ class Directory(Results):
 
     def resume(self) -> Ledger:
         """As `Results`."""
-        return Ledger(self.path / LEDGER, write=True)
+        ledger = Ledger(self.path / LEDGER, write=True)
+        try:
+            self._hold(self.path / LEDGER)
+        except BaseException:
+            ledger.close()
+            raise
+        return ledger
 
     def output(self, name: str, *, wanted: bool = True) -> Output:
         """As `Results`; there is no file where it is not wanted, as an empty one would look like a list."""
-        return FileOutput(self.path / name if wanted else None)
+        if not wanted:
+            return FileOutput(None)
+        output = FileOutput(self.path / name)
+        try:
+            self._hold(self.path / name)
+        except BaseException:
+            output.close()
+            raise
+        return output
 
     def sync(self) -> None:
         """As `Results`."""
@@ -150,6 +173,21 @@ class Directory(Results):
     def write(self, name: str, write: Callable[[Any], Any]) -> None:
         """As `Results`."""
         write_atomically(self.path / name, write)
+
+    def refuse_gone(self) -> None:
+        """As `Results`."""
+        for path, known in self._held.items():
+            try:
+                found = _identity(path)
+            except (FileNotFoundError, NotADirectoryError):
+                raise gone(path, self) from None
+            if found != known:
+                raise gone(path, self, replaced=True)
+
+    def _hold(self, *paths: Path) -> None:
+        """Remember what must stay. All of it is open, so that no other file gets its inode meanwhile; the directory,
+        which is not, has files in it that are."""
+        self._held |= {path: _identity(path) for path in paths}
 
     def staging(self) -> str | None:
         """As `Results`: all goes through the collector, as there is one file."""
@@ -175,7 +213,9 @@ class Directory(Results):
                 )
             open_new(following / _NEXT_MARK).close()
             sync_directory(following)  # before there is anything else in it
-        return Directory(following)
+        place = Directory(following)
+        place._hold(following)
+        return place
 
     def adopt_next(self) -> None:
         """Where an incremental job is complete, put it in the place of the earlier one; call with the lock held."""
@@ -184,6 +224,11 @@ class Directory(Results):
     def clear_next(self) -> None:
         """Remove what an incremental job left that is not complete; call with the lock held."""
         clear_next(self.path)
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = os.stat(path)
+    return status.st_dev, status.st_ino
 
 
 class Lock:
@@ -217,7 +262,8 @@ class Lock:
     def release(self) -> None:
         """Let another job have the directory."""
         try:
-            self._cancel.unlink(missing_ok=True)
+            with suppress(NotADirectoryError):  # a file stands in the directory's place
+                self._cancel.unlink(missing_ok=True)
         finally:
             os.close(self._fd)
 

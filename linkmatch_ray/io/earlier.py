@@ -20,7 +20,7 @@ from linkmatch_ray.core.outcome import Counts, Piece, digest
 from linkmatch_ray.errors import DirectoryInUse, JobError
 from linkmatch_ray.io.inputs import InputFile
 from linkmatch_ray.io.ledger import Key, Ledger, PieceRow
-from linkmatch_ray.io.results import OUTPUTS, Results
+from linkmatch_ray.io.results import OUTPUTS, Results, gone
 from linkmatch_ray.words import shown
 
 NOWHERE: Final = -1
@@ -111,7 +111,8 @@ class Earlier:
     def __init__(self, results: Results, origins: Origins) -> None:
         self._results, self._places = results, origins.places
         ledger = results.ledger()
-        assert ledger is not None  # there are origins
+        if ledger is None:  # there were origins in it
+            raise gone(results, results)
         self._ledger = ledger
         self._row: PieceRow | None = None  # the last one that was read, and its contents
         self._contents = [b"", b"", b""]

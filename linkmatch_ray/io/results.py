@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
 
-from linkmatch_ray.errors import DirectoryInUse, InputError, JobError, UsageError
+from linkmatch_ray.errors import DirectoryInUse, InputError, JobError, ResultsGone, UsageError
 from linkmatch_ray.io.inputs import Name, path_of
 from linkmatch_ray.words import shown
 
@@ -171,6 +171,14 @@ class Results(ABC):
         """Write a file that is there wholly or not at all."""
 
     @abstractmethod
+    def refuse_gone(self) -> None:
+        """Make sure that what this writer has there is still there, and still his.
+
+        Raises:
+            ResultsGone: it is not.
+        """
+
+    @abstractmethod
     def staging(self) -> str | None:
         """Where tasks write large parts of the outputs themselves, as a URL; None where they do not."""
 
@@ -183,6 +191,15 @@ def in_use(where: object, by: str) -> DirectoryInUse:
     """The error that says who writes to a place."""
     return DirectoryInUse(
         f"{shown(where)}: another job writes here ({shown(by)}). Wait for it to end, or name another directory with -o."
+    )
+
+
+def gone(what: object, where: object, *, replaced: bool = False) -> ResultsGone:
+    """The error that says what of the results in a place is gone."""
+    how = "was replaced by another" if replaced else "is gone: it was deleted or moved away"
+    return ResultsGone(
+        f"{shown(what)}: {how} while the job ran. Nothing in {shown(where)} can be resumed. Remove what is left there,"
+        " and give the same command again to start anew; or if it was moved, move it back, and the command goes on."
     )
 
 

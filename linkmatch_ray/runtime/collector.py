@@ -112,7 +112,7 @@ class Collector:
             JobError: it cannot be written.
             UsageError: it holds other files.
         """
-        with told(self._results), ExitStack() as held:
+        with self._told(), ExitStack() as held:
             self._results.prepare()
             held.callback(self._results.lock())
             receipt = self._begin(overwrite, held)
@@ -246,11 +246,26 @@ class Collector:
         if self._state == "failed":
             raise JobError(f"{shown(self._results)}: an earlier write failed. Give the same command again.")
         try:
-            with told(self._results):
+            with self._told():
                 yield
         except BaseException:
             self._state = "failed"
             raise
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Puts what goes wrong in the place into our words; if the place is gone, that is why."""
+        with told(self._results):
+            try:
+                yield
+            except Exception:
+                self._refuse_gone()
+                raise
+
+    def _refuse_gone(self) -> None:
+        self._results.refuse_gone()
+        if self._place is not self._results:
+            self._place.refuse_gone()
 
     def _receipt(self) -> Receipt:
         counts, following = replace(self._counts), self._frontier.next
@@ -357,6 +372,7 @@ class Collector:
         self._frontier = Frontier(self._frontier.next, ends)
 
     def _flush(self) -> None:
+        self._refuse_gone()
         if self._rows:
             for output in self._outputs:
                 output.sync()
@@ -390,8 +406,10 @@ class Collector:
             "reasons": count_reasons(self._place.open(QUARANTINE)),
         }
         self._place.finish(self._ledger)
+        self._refuse_gone()  # a summary must not stand where the results are not
         text = orjson.dumps(summary, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
         self._place.write(SUMMARY, lambda file: file.write(text))
+        self._refuse_gone()
         if isinstance(self._results, Directory) and self._place is not self._results:
             with self._reading:
                 self._results.adopt_next()
