@@ -85,6 +85,8 @@ def test_connections_are_kept_in_number(monkeypatch):
             get(endpoint)
         assert [len(kept(endpoint)) for endpoint in endpoints] == [0, 0, 1, 1, 1]
         assert len(transport._idle) == 3
+        for endpoint in endpoints:
+            transport._let_go_of(endpoint)
 
 
 def test_connections_that_went_silent(monkeypatch):
