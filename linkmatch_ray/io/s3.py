@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO, Final
 from urllib.parse import unquote_to_bytes
 from xml.etree import ElementTree
@@ -96,8 +96,11 @@ class S3(ObjectStore):
             with self._ask("POST", key, upload, body=done) as answer:
                 refuse(answer)
                 xml_of(answer, "CompleteMultipartUploadResult")  # it may tell of an error after its status
-        except BaseException:
-            self._ask("DELETE", key, upload).close()
+        except BaseException as error:
+            with suppress(OSError):  # what failed is to be said, and what is left over costs only room
+                self._ask("DELETE", key, upload).close()
+            if isinstance(error, FileNotFoundError):  # it was done, and that answer was lost; or another ended it
+                raise Unavailable("the store has no such upload any more") from None
             raise
 
     def copy(self, source: bytes, key: bytes) -> None:

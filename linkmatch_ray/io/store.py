@@ -6,6 +6,7 @@ time, each file is there wholly or not at all.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -20,8 +21,9 @@ from linkmatch_ray.io.durable import make_directory, sync_directory
 from linkmatch_ray.io.inputs import Listing, path_in
 from linkmatch_ray.io.object_listing import list_below, pages_below
 from linkmatch_ray.io.object_names import is_ours
-from linkmatch_ray.io.object_store import ObjectStore, again, store_at
+from linkmatch_ray.io.object_store import NoRanges, ObjectStore, again, store_at
 from linkmatch_ray.io.ours import is_there, open_new, open_ours
+from linkmatch_ray.io.reader import Changed
 from linkmatch_ray.io.side_by_side import side_by_side
 from linkmatch_ray.io.urls import parse, refuse_secrets, scheme_of
 from linkmatch_ray.words import shown
@@ -130,8 +132,14 @@ class _Bucket:
     def _get(self, key: bytes, start: int, end: int | None) -> bytes:
         if end is not None and end <= start:
             return b""
-        with self._store.get(key, start, end) as answer:
-            return answer.read() if end is None else answer.read_exactly(end - start)
+        try:
+            with self._store.get(key, start, end) as answer:
+                return answer.read() if end is None else answer.read_exactly(end - start)
+        except NoRanges:
+            with self._store.get(key) as answer:
+                return answer.read()[start:end]
+        except Changed:
+            raise OSError(errno.EIO, f"{shown(key)} is shorter than was listed") from None
 
     def copy(self, source: str, name: str) -> None:
         again(self._store.copy, self._key(source), self._key(name))
