@@ -26,7 +26,7 @@ from linkmatch_ray.io.ours import is_there, open_new, open_ours
 from linkmatch_ray.io.reader import Changed
 from linkmatch_ray.io.side_by_side import side_by_side
 from linkmatch_ray.io.transport import Unavailable
-from linkmatch_ray.io.urls import parse, refuse_secrets, scheme_of
+from linkmatch_ray.io.urls import parse, refuse_secrets, scheme_of, without_query
 from linkmatch_ray.words import shown
 
 SCHEMES: Final = ("s3", "gs", "az", "file")
@@ -89,7 +89,8 @@ def is_store(output: str) -> bool:
     refuse_secrets(os.fsencode(output))
     if scheme not in SCHEMES:
         raise UsageError(
-            f"{shown(output)}: results cannot be written there. Expected a directory, or {'://, '.join(SCHEMES)}://."
+            f"{without_query(os.fsencode(output))}: results cannot be written there. Expected a directory, or"
+            f" {'://, '.join(SCHEMES)}://."
         )
     return True
 
