@@ -24,9 +24,9 @@ from linkmatch_ray.core.keys import KeyPair, KeyPath, NumberText, canonical, rec
 from linkmatch_ray.core.layout import BOM
 from linkmatch_ray.core.window import fill
 from linkmatch_ray.errors import RestrictionsError, UsageError
-from linkmatch_ray.io.inputs import path_of
+from linkmatch_ray.io.inputs import path_in, path_of
 from linkmatch_ray.io.reader import Changed
-from linkmatch_ray.io.urls import is_url
+from linkmatch_ray.io.urls import SCHEMES, is_url, refuse_secrets, scheme_of
 from linkmatch_ray.words import shown
 
 RestrictionsFormat = Literal["auto", "lines", "array", "object", "text"]
@@ -105,6 +105,11 @@ def _open(source: str | os.PathLike[str] | bytes) -> io.BytesIO | io.BufferedRea
         from linkmatch_ray.io.object_reader import ObjectReader
 
         return io.BufferedReader(ObjectReader(examine(name)))
+    if (scheme := scheme_of(name)) == "file":
+        name = path_in(name)
+    elif scheme is not None and not os.path.exists(name):
+        refuse_secrets(name)
+        raise UsageError(f"{shown(name)}: not supported. Expected a path, or file://, {'://, '.join(SCHEMES)}://.")
     file = os.fdopen(os.dup(sys.stdin.fileno()), "rb") if name == b"-" else open(name, "rb")  # noqa: SIM115
     if file.seekable():
         return file

@@ -107,7 +107,8 @@ def _web(scheme: str, rest: bytes) -> Url:
             " gs://, az://)."
         )
     if b"#" in rest:
-        raise UsageError(f"{scheme}://{shown(rest)}: has a fragment, which is never sent. Write %23 for a # in a name.")
+        bare = shown(rest.split(b"#")[0])
+        raise UsageError(f"{scheme}://{bare}#…: has a fragment, which is never sent. Write %23 for a # in a name.")
     try:
         host = authority.decode("utf-8")
         host = host if host.isascii() else host.encode("idna").decode()

@@ -12,12 +12,13 @@ import shutil
 import sys
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import xxhash
 
 from linkmatch_ray.errors import InputError, UsageError
 from linkmatch_ray.io.directory import Directory
+from linkmatch_ray.io.inputs import path_in
+from linkmatch_ray.io.urls import is_url, parse, refuse_secrets, scheme_of
 from linkmatch_ray.runtime.address import PACKAGE
 from linkmatch_ray.words import is_text, shown
 
@@ -64,19 +65,20 @@ def on_cluster(name: str, option: str) -> str:
     """A path or URL as the cluster sees it.
 
     Raises:
-        UsageError: it is a relative path, is not UTF-8, or tells a password.
+        InputError, UsageError: it is a relative path, is not UTF-8, or a URL that cannot be, or has a secret: a dashboard shows it.
     """
     if not is_text(name):  # a Ray job's command line is
         raise UsageError(
             f"{shown(name)}: not UTF-8 ({option}), as a job's command must be. Rename it; --files-from takes any"
             " names of inputs."
         )
-    if "://" in name:
-        if urlsplit(name).password:
-            raise UsageError(
-                f"{option}: a URL with a password, which the cluster's dashboard would show. Give the nodes the"
-                " credentials by their environment."
-            )
+    given, scheme = name.encode(), scheme_of(name.encode())
+    if is_url(given):
+        parse(given)
+    elif scheme == "file":
+        path_in(given)
+    elif scheme is not None:
+        refuse_secrets(given)
     elif not name.startswith("/"):
         raise UsageError(
             f"{shown(name)}: a relative path ({option}), and the job runs on the cluster. Give the whole path, as the"
