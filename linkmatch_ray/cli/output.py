@@ -180,7 +180,7 @@ def progress_display(enabled: bool) -> Iterator[Any]:
 
         def show(progress: JobProgress) -> None:
             if not progress.bytes_done and not progress.files_done:
-                bar.update(task, description=progress.doing)
+                bar.update(task, description=progress.doing or "matching")
                 return
             now = bar.get_time()
             if not began:
@@ -267,6 +267,7 @@ class _ProgressLines:
 
     def show(self, progress: JobProgress) -> None:
         now, done = time.monotonic(), bool(progress.bytes_done or progress.files_done)
-        if now >= self._next or (done and not self._has_done):
+        line = progress_line(progress) if done else progress.doing
+        if line and (now >= self._next or (done and not self._has_done)):
             self._next, self._has_done = now + PROGRESS_SECONDS, done
-            print(progress_line(progress) if done else progress.doing, file=sys.stderr, flush=True)
+            print(line, file=sys.stderr, flush=True)

@@ -16,12 +16,8 @@ from linkmatch_ray.errors import EXIT_OK
 from linkmatch_ray.words import shown
 
 if TYPE_CHECKING:
-    from linkmatch_ray.core.outcome import MatchOptions
-    from linkmatch_ray.io.inputs import Listing
     from linkmatch_ray.io.restrictions import Restrictions
     from linkmatch_ray.runtime.job import Job
-    from linkmatch_ray.runtime.plan import PlanOptions
-    from linkmatch_ray.runtime.request import Request
 
 COPY_BYTES: Final = 1 << 20
 POLL_SECONDS: Final = 0.1
@@ -47,22 +43,41 @@ class Submission:
         self._restrictions, self._keys = restrictions, keys
         self._restrictions_at, self._restrictions_format = restrictions_at, restrictions_format
         self._options, self._submit, self._session_options = options, submit, session
+        self._refuse_places()
+
+    def _refuse_places(self) -> None:
+        """Look at all paths and URLs before anything begins: Ray keeps the command that starts it, with their secrets.
+
+        Raises:
+            InputError, UsageError: one of them cannot be.
+        """
+        from linkmatch_ray.io.inputs import path_of, refuse_no_input
+        from linkmatch_ray.io.results import results_at
+
+        for name in (self._restrictions, *self._names):
+            refuse_no_input(path_of(name))
+        results_at(self._directory)
 
     def print_plan(self, *, as_json: bool) -> None:
-        """What would be done."""
+        """What would be done; the list is loaded, too, so that what is wrong with it is said."""
         import orjson
 
         from linkmatch_ray.cli.output import listing_display, plural, size
         from linkmatch_ray.core.outcome import MatchOptions, as_text
         from linkmatch_ray.io.inputs import list_inputs
+        from linkmatch_ray.io.results import results_at
         from linkmatch_ray.runtime.plan import PlanOptions, make_plan
+        from linkmatch_ray.runtime.request import Request
 
+        results, options = results_at(self._directory), MatchOptions(**self._options)
         with listing_display(not as_json) as tell:
             listing = list_inputs(self._names, tell)
-        options = MatchOptions(**self._options)
+        restrictions = self._load()
+        print(f"{plural(len(restrictions), 'restriction')} in {shown(restrictions.name)}", file=sys.stderr)
         how, origins = PlanOptions(one_file_per_task=self._submit["one_file_per_task"]), None
         if self._submit["incremental"]:
-            request = self._compare(listing, options, how)
+            drop = self._submit["drop_missing"]
+            request = Request(listing, restrictions, results, options, how, None, False, True, drop)
             how, origins = request.plan, request.origins
             if request.finished is not None and origins is None:
                 print("nothing to do: the results are those of a full run")
@@ -85,14 +100,6 @@ class Submission:
             if origins is not None:
                 gone = f"; the results of {plural(len(origins.gone), 'file')} that are gone are removed"
                 print(f"{plural(origins.files, 'file')} as before{gone if origins.gone else ''}")
-
-    def _compare(self, listing: Listing, options: MatchOptions, how: PlanOptions) -> Request:
-        """What `--incremental` finds."""
-        from linkmatch_ray.io.results import results_at
-        from linkmatch_ray.runtime.request import Request
-
-        drop, results = self._submit["drop_missing"], results_at(self._directory)
-        return Request(listing, self._load(), results, options, how, None, False, True, drop)
 
     def run(self, *, show: bool, copy: str | None) -> dict[str, Any]:
         """Run the job to its end; returns the summary."""

@@ -129,7 +129,7 @@ class Progress:
         bytes_total, bytes_done: Input as stored, and as read (decompressed).
         ends: Durable bytes of each output, by name.
         settled: As `ends`, but of complete files only: these bytes are never taken back.
-        doing: What it does now.
+        doing: What it does before it begins to match; empty from then on.
     """
 
     files: int = 0
@@ -139,7 +139,7 @@ class Progress:
     counts: Counts = field(default_factory=Counts)
     ends: dict[str, int] = field(default_factory=dict)
     settled: dict[str, int] = field(default_factory=dict)
-    doing: str = "matching"
+    doing: str = ""
 
 
 class Driver:

@@ -136,11 +136,13 @@ class Job:
         is_ready = False
         try:
             ray = unless_stopped(session.ready, self._stop)
-            is_ready, self._doing = True, "looking at the inputs"
+            is_ready = True
             if session.joins:
+                self._doing = "looking at the nodes"
                 unless_stopped(lambda: refuse_unfit(ray, request.files), self._stop)
             matching = time.monotonic()
             index = ray.put(request.restrictions.index)
+            self._doing = "looking at the inputs"
             plan = holding(self._results, self._plan, self._stop)
             staging = self._results.staging()
             beats = beat_seconds(self._task_seconds)
