@@ -65,7 +65,7 @@ def on_cluster(name: str, option: str) -> str:
     """A path or URL as the cluster sees it.
 
     Raises:
-        InputError, UsageError: it is a relative path, is not UTF-8, or a URL that cannot be, or has a secret: a dashboard shows it.
+        InputError, UsageError: it is a relative path, not UTF-8, no URL that can be, or tells a secret.
     """
     if not is_text(name):  # a Ray job's command line is
         raise UsageError(
