@@ -215,11 +215,14 @@ def refuse_no_input(name: bytes) -> None:
 
     Raises:
         UsageError: it is a URL that is not sound, has a secret in it, or is of a kind that is not supported.
+        InputError: no file can have this name.
     """
     scheme = scheme_of(name)
     if scheme in SCHEMES:
         parse(name)
-    elif scheme not in (None, "file"):
+    elif scheme == "file":
+        path_in(name)
+    elif scheme is not None:
         refuse_secrets(name)
         schemes = "://, ".join(SCHEMES)
         raise UsageError(f"{without_query(name)}: not supported. Expected a path, or file://, {schemes}://.")

@@ -10,6 +10,7 @@ import errno
 import os
 import random
 import re
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -129,7 +130,20 @@ class ObjectStore(ABC):
         """Remove an object; one that is not there is no error."""
 
 
-@cache
+class _Once:
+    """Makes each store once, however many threads ask at once: with each, credentials would be looked for, and who
+    gives them may refuse some."""
+
+    def __init__(self, make: Callable[[str], ObjectStore]) -> None:
+        self._make, self._lock = cache(make), threading.Lock()
+        self.cache_clear = self._make.cache_clear
+
+    def __call__(self, root: str) -> ObjectStore:
+        with self._lock:
+            return self._make(root)
+
+
+@_Once
 def store_at(root: str) -> ObjectStore:
     """The store behind the root of a URL; one a process."""
     scheme, _, authority = root.partition("://")

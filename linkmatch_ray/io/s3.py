@@ -50,6 +50,8 @@ class S3(ObjectStore):
             self._endpoint = endpoint_of(_endpoint_url(session, self._region))
             is_public = os.environ.get("AWS_SKIP_SIGNATURE", "").lower() in ("1", "true", "yes")
             self._credentials = None if is_public else session.get_credentials()
+        if self._credentials is None and not is_public:  # or who gives them does not now: of that botocore says nothing
+            raise Unavailable("no credentials were found (AWS_SKIP_SIGNATURE=true reads without)")
         self._bucket = f"/{url.authority}"
 
     def list_page(self, prefix: bytes, following: str | None = None, *, folders: bool = False) -> Page:
