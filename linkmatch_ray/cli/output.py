@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 from linkmatch_ray.cli.printer import json_text, terminal
 from linkmatch_ray.errors import LinkmatchError
 from linkmatch_ray.runtime.address import is_ray_job
-from linkmatch_ray.words import command, shown, without_secrets
+from linkmatch_ray.words import command, shown
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
@@ -151,13 +151,10 @@ def print_error(error: BaseException, *, verbose: bool) -> None:
 
 
 def resume_command() -> str:
-    """The command that was given, as one can type it again; on a cluster it was another machine's.
-
-    One with a secret in it is refused, but it may be stopped before that.
-    """
-    arguments = [argument for argument in sys.argv[1:] if argument != "--overwrite"]
-    if is_ray_job() or any(without_secrets(argument) != argument for argument in arguments):
+    """The command that was given, as one can type it again; on a cluster it was another machine's."""
+    if is_ray_job():
         return "give the same submit command again"
+    arguments = [argument for argument in sys.argv[1:] if argument != "--overwrite"]
     return command(["linkmatch-ray", *arguments])
 
 

@@ -82,15 +82,6 @@ def test_while_a_server_does_not_answer(waiting, start):
     assert ("To resume:\n  linkmatch-ray submit" in said) == (arguments[0] == "submit")
 
 
-def test_a_secret_is_not_said(start):
-    """The command to resume would repeat the URL of an input that was not yet refused."""
-    with silent() as (port, asked):
-        store = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
-        process = start("-m", "linkmatch_ray", "submit", "s3://a:PASSWORD@b/x", "-r", "s3://bucket/r.json", more=store)
-        assert asked.wait(30), process.communicate(timeout=30)
-        assert "PASSWORD" not in assert_ends(process, signal.SIGINT)
-
-
 def test_while_large_objects_are_looked_at(start):
     """As the plan is made, in a job that has begun: the thread of the job waits, and so do those that ask."""
     with silent(LARGE) as (port, asked):
