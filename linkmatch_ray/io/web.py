@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -34,9 +35,26 @@ class Web(ObjectStore):
             if answer.status not in (405, 501):
                 refuse(answer)
                 meta = self._meta(key, answer)
-                if meta.size >= 0:
+                if meta.size > 0:
+                    return meta if meta.etag or meta.mtime_ns else self._with_version(meta)
+                if meta.size == 0 and self._is_empty(key):
                     return meta
         return self._meta_by_range(key)
+
+    def _with_version(self, meta: Meta) -> Meta:
+        """With the date or the ETag that a server gives only together with bytes."""
+        with self._ask("GET", meta.key, {"Range": "bytes=0-0"}) as answer, self._named(answer):
+            refuse(answer)
+            there = self._meta(meta.key, answer)
+            return meta._replace(mtime_ns=there.mtime_ns, etag=there.etag)
+
+    def _is_empty(self, key: bytes) -> bool:
+        """Whether it is so, as it may be only the answer to HEAD that has no bytes."""
+        with self._ask("GET", key, {"Range": "bytes=0-0"}) as answer, self._named(answer):
+            if answer.status == 416:
+                return True
+            refuse(answer)
+            return not answer.has_more()
 
     def _meta_by_range(self, key: bytes) -> Meta:
         """As `head`, of a server that does not answer it, or not with a length."""
@@ -86,7 +104,7 @@ class Web(ObjectStore):
             if answer.status not in (301, 302, 303, 307, 308) or "Location" not in answer.headers:
                 return answer
             answer.close()
-            location = answer.headers["Location"].encode("latin-1").decode("utf-8", "replace")
+            location = answer.headers["Location"].encode("latin-1").decode("utf-8", "surrogateescape")
             before = endpoint
             try:
                 url = urljoin(f"{endpoint.url}{target}", location)
@@ -100,8 +118,8 @@ class Web(ObjectStore):
                 )
             parts = urlsplit(url)
             endpoint = endpoint._replace(prefix="")
-            target = in_target((parts.path or "/").encode(), _KEPT)
-            target += "?" + in_target(parts.query.encode(), _KEPT + "?") if parts.query else ""
+            target = in_target(os.fsencode(parts.path or "/"), _KEPT)
+            target += "?" + in_target(os.fsencode(parts.query), _KEPT + "?") if parts.query else ""
         raise OSError(
             errno.EIO, f"is redirected more than {REDIRECTS_MAX} times, at last to {shown(endpoint.authority)}"
         )

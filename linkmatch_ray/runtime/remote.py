@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from typing import IO, Any, Final
 
 from linkmatch_ray.errors import ClusterError, InputError, JobError
-from linkmatch_ray.runtime.address import NAMESPACE, PACKAGE, TOKEN_REMEDY, refuse_unreachable, without_password
+from linkmatch_ray.io.urls import scheme_of
+from linkmatch_ray.runtime.address import NAMESPACE, PACKAGE, TOKEN_REMEDY, no_address, refuse_unreachable
 from linkmatch_ray.words import shown
 
 JOB_ID: Final = "linkmatch_job_id"
@@ -99,12 +100,17 @@ class Cluster:
 
         asked = os.environ.get(OVERRIDE) or address
         self.overridden = asked != address
+        if scheme := scheme_of(os.fsencode(asked)):  # which Ray takes in small letters only
+            asked = scheme + asked[len(scheme) :]
         # Ray's client would prefer RAY_ADDRESS to the address it is given; this variable goes before both.
         os.environ[OVERRIDE] = asked
         if "://" not in asked:
             refuse_unreachable(asked)
         with _answering(asked):
-            self._client = _connect(asked, verify)
+            try:
+                self._client = _connect(asked, verify)
+            except ValueError:
+                raise no_address(asked) from None
         self.address = self._client.get_address()
         self.ray_version = str(self._client._server_ray_version)
         if self.ray_version.split(".")[:2] != ray.__version__.split(".")[:2]:
@@ -114,7 +120,7 @@ class Cluster:
             )
 
     def __str__(self) -> str:
-        return shown(without_password(self.address))
+        return shown(self.address)
 
     def attempts(self) -> list[RemoteJob]:
         """Every run of this package that the cluster remembers, oldest first."""
@@ -337,7 +343,7 @@ def _answering(address: str) -> Iterator[None]:
     import requests
     from ray.exceptions import AuthenticationError, RpcError
 
-    where = shown(without_password(address))
+    where = shown(address)
     try:
         yield
     except AuthenticationError as error:
