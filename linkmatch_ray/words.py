@@ -65,10 +65,11 @@ def _bare(url: str) -> str:
 
 
 def plural(count: int, word: str) -> str:
-    """`1 file`, `2 files`, `1,000 entries`."""
+    """`1 file`, `2 keys`, `1,000 entries`."""
     if count == 1:
         return f"1 {word}"
-    return f"{count:,} {word[:-1]}ies" if word.endswith("y") else f"{count:,} {word}s"
+    is_ies = word.endswith("y") and word[-2] not in "aeo"
+    return f"{count:,} {word[:-1]}ies" if is_ies else f"{count:,} {word}s"
 
 
 def is_text(word: str) -> bool:

@@ -91,7 +91,7 @@ def submit(
     The same command again resumes a job that was interrupted. Exit codes: 0 complete, 1 failed,
     2 usage, 3 bad input, 4 complete with quarantine entries, 5 no cluster, 130 and 143 interrupted.
     """
-    with reporting(verbose, resumable=output != "-"):
+    with reporting(verbose, resumable=output != "-" and not dry_run):
         if is_jobs_api(address):
             from linkmatch_ray.cli.remote import submit_as_job
 

@@ -219,7 +219,9 @@ TaskSeconds = Annotated[
 OneFilePerTask = Annotated[
     bool, typer.Option("--one-file-per-task", help="Never pack small files together, never cut large ones.")
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and do nothing.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Print the plan and what is in some inputs, read for 2 s; do nothing.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the summary (or the plan) as JSON.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress, and no summary unless --json.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show Ray's own messages, and tracebacks.")]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from linkmatch_ray.io.explain import Explanation
     from linkmatch_ray.runtime.driver import Progress as JobProgress
+    from linkmatch_ray.runtime.preview import Preview
 
 RECORD_CHARACTERS_MAX: Final = 300
 """How much of a record is shown."""
@@ -79,6 +80,42 @@ def summary_lines(summary: dict[str, Any], *, resumable: bool = True) -> Iterato
     yield from (shown(hint, len(hint)) for hint in summary.get("hints", ()))
     if resumable:
         yield f"Results: {shown(bytes_of(summary, 'directory'))}/"
+
+
+def preview_lines(preview: Preview, files: int, nbytes: int, keys: list[str], cores: int | None) -> Iterator[str]:
+    """What a look at some inputs has found: how much was read, what they are, what matched, how long all may take.
+
+    Args:
+        files, nbytes: Of the whole job.
+        cores: How many it has; None if that is not known.
+    """
+    counts = preview.counts
+    of = f"{number(preview.files)} of {plural(files, 'file')}, {size(preview.bytes_read)} of {size(nbytes)}"
+    yield f"Looked at {of}, for {preview.seconds:.1f} s"
+    if preview.shapes:
+        yield "Shapes: " + "; ".join(f"{shape} ({number(count)})" for shape, count in preview.shapes.most_common())
+    if preview.files:
+        share = f" ({counts.matched / counts.records:.2%})" if counts.matched else ""
+        key = f"{number(preview.with_key)} with the key {shown(', '.join(keys))}"
+        yield f"{plural(counts.records, 'record')}, {key}, {number(counts.matched)} matched{share}"
+    if counts.entries:
+        reasons = ", ".join(f"{reason} {number(count)}" for reason, count in sorted(preview.reasons.items()))
+        yield f"{plural(counts.entries, 'entry')} for the quarantine: {reasons}"
+    yield from (shown(hint, len(hint)) for hint in preview.hints)
+    if preview.seconds_about is None:
+        yield "How long all of it takes is not known, as nothing was read"
+        return
+    where = "one core" if cores is None else plural(cores, "core")
+    start = "" if cores is None else ", after some seconds of starting Ray"
+    yield f"At the rate measured here all of it takes about {duration(preview.seconds_about)} on {where}{start}"
+
+
+def duration(seconds: float) -> str:
+    """A time for people, in one unit."""
+    for unit, length, most in (("second", 1, 100), ("minute", 60, 100), ("hour", 3600, 48)):
+        if seconds < most * length:
+            return plural(max(1, round(seconds / length)), unit)
+    return plural(round(seconds / 86400), "day")
 
 
 def bytes_of(row: dict[str, Any], name: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +17,11 @@ from linkmatch_ray.errors import EXIT_OK
 from linkmatch_ray.words import shown
 
 if TYPE_CHECKING:
+    from linkmatch_ray.core.outcome import MatchOptions
+    from linkmatch_ray.io.inputs import InputFile
     from linkmatch_ray.io.restrictions import Restrictions
     from linkmatch_ray.runtime.job import Job
+    from linkmatch_ray.runtime.plan import Plan
 
 COPY_BYTES: Final = 1 << 20
 POLL_SECONDS: Final = 0.1
@@ -59,7 +63,7 @@ class Submission:
         results_at(self._directory)
 
     def print_plan(self, *, as_json: bool) -> None:
-        """What would be done; the list is loaded, too, so that what is wrong with it is said."""
+        """What would be done; the list is loaded and some inputs are read, so that what is wrong with them is said."""
         import orjson
 
         from linkmatch_ray.cli.output import listing_display, plural, size
@@ -103,6 +107,33 @@ class Submission:
             if origins is not None:
                 gone = f"; the results of {plural(len(origins.gone), 'file')} that are gone are removed"
                 print(f"{plural(origins.files, 'file')} as before{gone if origins.gone else ''}")
+        self._print_preview(plan, listing.files, restrictions, options, as_json=as_json)
+
+    def _print_preview(
+        self, plan: Plan, files: list[InputFile], restrictions: Restrictions, options: MatchOptions, *, as_json: bool
+    ) -> None:
+        """What is in the beginnings of some inputs, and how long the whole may take."""
+        import orjson
+
+        from linkmatch_ray.cli.output import preview_lines
+        from linkmatch_ray.runtime.address import is_embedded
+        from linkmatch_ray.runtime.preview import preview
+
+        units = list(plan.units())
+        numbers = dict.fromkeys(number for unit in units for number in range(unit.first, unit.stop))
+        cores = None  # those of a cluster are not known
+        if is_embedded(self._session_options["address"]):
+            there = len(os.sched_getaffinity(0))
+            cores = min(self._submit["workers"] or there, there)
+        found = preview([files[number] for number in numbers], restrictions, options)
+        found.expect(plan.nbytes, max((unit.nbytes for unit in units), default=0), cores or 1)
+        if as_json:
+            of = {"of_files": len(numbers), "of_bytes": plan.nbytes, "cores": cores}
+            print(orjson.dumps({"preview": found.as_dict() | of}).decode())
+            return
+        keys = [str(path.text) for path in restrictions.paths]
+        for line in preview_lines(found, len(numbers), plan.nbytes, keys, cores):
+            print(line)
 
     def run(self, *, show: bool, copy: str | None) -> dict[str, Any]:
         """Run the job to its end; returns the summary."""

@@ -141,6 +141,11 @@ def is_compressed(head: bytes) -> bool:
     return head.startswith((GZIP_MAGIC, *ZSTD_MAGICS))
 
 
+def compression_of(head: bytes) -> str | None:
+    """How content that begins so is compressed: `gzip`, `zstd` or not at all."""
+    return next((codec.name for codec in (_GZIP, _ZSTD) if head.startswith(codec.magics)), None)
+
+
 def open_source(raw: Raw, head: bytes, size: int = 0, max_inflation: int | None = None) -> Source:
     """A source of the decompressed content of `raw`, which begins with `head` and is at its start.
 

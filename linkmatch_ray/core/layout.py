@@ -74,15 +74,19 @@ class LayoutFinder:
         return None
 
 
-def layout_of(head: bytes, options: MatchOptions) -> Format | None:
-    """The layout of a longer input that begins with `head`; None if more must be seen, or it is not UTF-8."""
+def layout_of(head: bytes, options: MatchOptions, *, ended: bool = False) -> Format | None:
+    """The layout of an input that begins with `head`; None if more must be seen, or it is not UTF-8.
+
+    Args:
+        ended: That is all of it.
+    """
     try:
         start = text_start(head)
     except Damage:
         return None
     buffer = bytearray(head)
     first = skip_white(buffer, start, len(buffer))
-    return LayoutFinder(options).find(buffer, first, len(buffer), ended=False) if first < len(buffer) else None
+    return LayoutFinder(options).find(buffer, first, len(buffer), ended=ended) if first < len(buffer) else None
 
 
 def _is_value(text: bytes) -> bool:

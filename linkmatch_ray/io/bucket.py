@@ -180,12 +180,17 @@ class Bucket(Results):
         """Whether it is a place for results already; if not, nothing is there.
 
         Raises:
-            UsageError: there is something else.
+            UsageError: there is something else, or no bucket.
         """
         if self._exists(LOCK):
             return True
-        if self._store.is_empty():
-            return False
+        try:
+            if self._store.is_empty():
+                return False
+        except FileNotFoundError:
+            raise UsageError(
+                f"{shown(self)}: the store has no such bucket or container. Make it, or name another URL with -o."
+            ) from None
         raise UsageError(f"{shown(self)}: has objects in it and is no place of results. Name another URL with -o.")
 
     # Writing

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any, Final
 
 import numpy as np
@@ -33,9 +34,16 @@ def hints(
     files: Iterable[InputFile], restrictions: Restrictions, records: int, matched: int, missing: int
 ) -> list[str]:
     """What to tell the user where nothing matched, or most records lack the key; nothing otherwise."""
+    return hints_from(_beginnings(files), restrictions, records, matched, missing)
+
+
+def hints_from(
+    beginnings: Iterable[bytes], restrictions: Restrictions, records: int, matched: int, missing: int
+) -> list[str]:
+    """The same, from the beginnings of some files' content; none is looked at if there is nothing to tell."""
     if not records or (matched and missing * 2 <= records):
         return []
-    sample = list(_sample(files))
+    sample = list(_sample(beginnings))
     objects = [record for record in sample if isinstance(record, dict)]
     if not objects:
         return []
@@ -101,17 +109,13 @@ def _kind(value: Any) -> str:
     return names[type(value)]
 
 
-def _sample(files: Iterable[InputFile]) -> Iterator[Any]:
-    """Up to `RECORDS_MAX` parsed records from the beginnings of the first files."""
+def _sample(beginnings: Iterable[bytes]) -> Iterator[Any]:
+    """Up to `RECORDS_MAX` parsed records."""
     left = RECORDS_MAX
-    looked = 0
-    for file in files:
-        if looked == FILES_MAX or left <= 0:
+    for beginning in beginnings:
+        if left <= 0:
             return
-        if file.fault is not None or not file.size:
-            continue
-        looked += 1
-        for text in _beginning(file)[:left]:
+        for text in _records_in(beginning)[:left]:
             try:
                 yield parse(text)
             except Damage:
@@ -119,14 +123,21 @@ def _sample(files: Iterable[InputFile]) -> Iterator[Any]:
             left -= 1
 
 
-def _beginning(file: InputFile) -> list[bytes]:
-    """The whole records in the first `FILE_BYTES_MAX` bytes of a file."""
-    buffer = bytearray(FILE_BYTES_MAX)
-    try:
-        with open_input(file, FILE_BYTES_MAX) as raw:
-            end = open_source(raw, raw.head()).readinto(memoryview(buffer))
-    except (Changed, OSError, Damage):
-        return []
+def _beginnings(files: Iterable[InputFile]) -> Iterator[bytes]:
+    """The first `FILE_BYTES_MAX` bytes of the content of the first files that have some."""
+    for file in islice((file for file in files if file.fault is None and file.size), FILES_MAX):
+        buffer = bytearray(FILE_BYTES_MAX)
+        try:
+            with open_input(file, FILE_BYTES_MAX) as raw:
+                size = open_source(raw, raw.head()).readinto(memoryview(buffer))
+        except (Changed, OSError, Damage):
+            continue
+        yield bytes(buffer[:size])
+
+
+def _records_in(beginning: bytes) -> list[bytes]:
+    """The whole records, and perhaps what there is of the last."""
+    buffer, end = bytearray(beginning + b"\0"), len(beginning)
     data = np.frombuffer(buffer, np.uint8)
     first = skip_white(buffer, len(BOM) if buffer.startswith(BOM) else 0, end)
     if buffer[first : first + 1] == b"[":

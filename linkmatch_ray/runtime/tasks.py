@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from linkmatch_ray.core.index import RestrictionIndex
-from linkmatch_ray.core.inflate import is_compressed, open_source
+from linkmatch_ray.core.inflate import Raw, is_compressed, open_source
 from linkmatch_ray.core.keys import KeyPath
 from linkmatch_ray.core.matcher import Matcher
 from linkmatch_ray.core.outcome import FAULT_PART, Counts, Entry, MatchOptions, Piece
 from linkmatch_ray.core.pack import Pack
 from linkmatch_ray.core.parts import Part
-from linkmatch_ray.core.window import LOW, WINDOW_BYTES, WINDOW_BYTES_MIN, Buffers
+from linkmatch_ray.core.window import LOW, WINDOW_BYTES, WINDOW_BYTES_MIN, Buffers, Source
 from linkmatch_ray.io.concatenation import STAGED_BYTES_MIN, Staged, stage
 from linkmatch_ray.io.inputs import InputFile, unpack_files
 from linkmatch_ray.io.ledger import Key
@@ -96,7 +96,10 @@ _spare: list[tuple[Buffers, bytearray]] = []
 @contextmanager
 def _buffers_of(window_bytes: int) -> Iterator[tuple[Buffers, bytearray]]:
     """Buffers for one task, for windows and for packed files. One that is left before its end keeps them."""
-    buffers, pack = _spare.pop() if _spare else (Buffers(window_bytes), bytearray(LOW + WINDOW_BYTES + LOW))
+    try:
+        buffers, pack = _spare.pop()
+    except IndexError:
+        buffers, pack = Buffers(window_bytes), bytearray(LOW + WINDOW_BYTES + LOW)
     if buffers.window_bytes != window_bytes:
         buffers = Buffers(window_bytes)
     yield buffers, pack
@@ -117,7 +120,7 @@ def match_unit(unit: Unit, packed_files: bytes, index: RestrictionIndex, setting
 
 def _pairs(unit: Unit, files: list[InputFile], index: RestrictionIndex, settings: TaskSettings) -> Iterator[Any]:
     part, input_bytes = Part(), 0
-    for more in _Work(index, settings).parts(unit, files):
+    for more in Work(index, settings).parts(unit, files):
         part.pieces += more.pieces
         part.matched += more.matched
         part.unmatched += more.unmatched
@@ -156,7 +159,9 @@ def _joined(chunks: list[bytes]) -> list[bytes]:
     return chunks if sum(map(len, chunks)) > CHUNK_BYTES_MIN * len(chunks) else [b"".join(chunks)]
 
 
-class _Work:
+class Work:
+    """Reads and matches files, in one thread."""
+
     def __init__(self, index: RestrictionIndex, settings: TaskSettings) -> None:
         gc.set_threshold(GC_OBJECTS)
         self._index, self._settings = index, settings
@@ -230,7 +235,7 @@ class _Work:
                 if unit.start:
                     raw.seek(unit.start - 1)
                 head = head if is_compressed(head) else b""
-                source = open_source(raw, head, file.size, self._settings.options.max_inflation)
+                source = self._source(raw, head, file)
                 where = {"file": unit.first, "range_": unit.range, "start": unit.start, "stop": unit.end}
                 for part in self._matcher.stream(source, file.name, **where):
                     if part.pieces[-1].last:
@@ -241,6 +246,10 @@ class _Work:
         except OSError as error:
             blame_the_machine(file, error)
             yield _fault(unit.first, unit.range, unreadable_entry(file, error.strerror or shown(error)))
+
+    def _source(self, raw: Raw, head: bytes, file: InputFile) -> Source:
+        """The content of a file, which is compressed if there is a `head`."""
+        return open_source(raw, head, file.size, self._settings.options.max_inflation)
 
 
 def _is_small_object(file: InputFile) -> bool:

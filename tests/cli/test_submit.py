@@ -228,7 +228,10 @@ def test_cancel_where_nothing_runs(run, small):
 def test_dry_run_prints_the_plan(run, small):
     """Nothing is made, and Ray is not started."""
     done = run("submit", "d.jsonl", "-r", "r.txt", "-o", "out", "--dry-run", "--json")
-    assert json.loads(done.stdout) == {"unit": 0, "bytes": 56, "files": 1, "first": "d.jsonl"}
+    unit, look = map(json.loads, done.stdout.splitlines())
+    assert unit == {"unit": 0, "bytes": 56, "files": 1, "first": "d.jsonl"}
+    assert (look["preview"]["records"], look["preview"]["matched"]) == (2, 1)
+    assert look["preview"]["reasons"] == {"truncated": 1}
     assert not (small / "out").exists()
     assert done.stderr == f"{len((small / 'r.txt').read_text().splitlines())} restrictions in r.txt\n"
 
@@ -264,11 +267,13 @@ def test_dry_run_of_an_update(run, tmp_path):
     assert done.returncode == 3
     assert "--drop-missing" in done.stderr
     done = run(*command, "--incremental", "--drop-missing", "--dry-run")
-    assert done.stdout.splitlines() == [
+    said = done.stdout.splitlines()
+    assert said[:3] == [
         "unit 0: 1 file, 10 B: in/d.json",
         "1 file, 10 B, in 1 task",
         "2 files as before; the results of 1 file that are gone are removed",
     ], done.stderr
+    assert said[3].startswith("Looked at 1 of 1 file, 10 B of 10 B, for ")
     assert sorted(path.name for path in (tmp_path / "out").iterdir() if path.name == "next") == []
 
 

@@ -151,12 +151,12 @@ def test_plans(program, word):
         file.write('["a"]')
     for name in names:
         with open(os.path.join(word, name), "w") as file:
-            file.write("{}")
+            file.write(f"{{{member_of(word)}:0}}")
     code, out, _ = program("submit", word, "-r", "list", "--dry-run")
     assert code == 0
-    assert out.count("\n") == 2
+    assert out.count("\n") == 7
     code, out, _ = program("submit", word, "-r", "list", "--dry-run", "--json")
-    row = json.loads(out)
+    row = json.loads(out.splitlines()[0])
     found = [bytes_in(row, "first"), bytes_in(row, "last")]
     assert (code, found) == (0, sorted(os.path.join(word, name) for name in names))
     for name in names:
