@@ -233,7 +233,7 @@ def test_certificates(cluster, run, tmp_path):
         (["submit", "a", "-r", "/b", "-o", "/c", "--address", "http://h:1"], 2, "a: a relative path (input)"),
         (["submit", "/a", "-r", "/b", "--address", "http://h:1"], 2, "linkmatch-results: a relative path (-o)"),
         (["submit", "/a", "-r", "/b", "-o", "-", "--address", "http://h:1"], 2, "-o - with a cluster"),
-        (["submit", "https://a:b@c/d", "-r", "/b", "-o", "/c", "--address", "http://h:1"], 2, "would show"),
+        (["submit", "https://a:b@c/d", "-r", "/b", "-o", "/c", "--address", "http://h:1"], 2, "has credentials"),
         (["submit", "/a", "-r", "/b", "-o", "/c", "--job-id", "a/b", "--address", "http://h:1"], 2, "a/b: expected"),
         (["submit", "/a", "-r", "/b", "--no-wait"], 2, "--no-wait"),
         (["status", "a-job"], 3, "a job with --address"),
