@@ -56,6 +56,12 @@ def connect(address: str | None, verify: str) -> Cluster:
     cluster = Cluster(address, verify=chosen)
     if cluster.overridden:
         print(f"{OVERRIDE} is set: {cluster} is used, not {shown(address)}.", file=sys.stderr)
+    if cluster.token_was_readable:
+        print(
+            f"{cluster}: asked for your token and got it, and who listens on the way can read it. Give an https"
+            " address, or set RAY_AUTH_MODE=token and this is not said.",
+            file=sys.stderr,
+        )
     return cluster
 
 

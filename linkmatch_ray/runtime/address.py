@@ -22,12 +22,9 @@ PACKAGE: Final = Path(__file__).resolve().parent.parent
 NAMESPACE: Final = "linkmatch"
 """Ray's namespace of the collectors; each is the actor `linkmatch:<job id>`."""
 
-CONNECT_SECONDS_MAX: Final = 10.0
+LOOPBACK: Final = ("127.0.0.1", "::1")
 
-TOKEN_REMEDY: Final = (
-    "Set RAY_AUTH_MODE=token, and the cluster's token as RAY_AUTH_TOKEN, in the file RAY_AUTH_TOKEN_PATH or in"
-    " ~/.ray/auth_token (`ray get-auth-token` prints it on the head node)."
-)
+CONNECT_SECONDS_MAX: Final = 10.0
 
 
 def is_jobs_api(address: str | None) -> bool:
