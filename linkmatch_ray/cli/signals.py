@@ -94,6 +94,7 @@ def install() -> None:
     _ending.pipe = writing
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     threading.Thread(target=_watch, args=(reading,), name="signals", daemon=True).start()
+    sys.unraisablehook = _on_unraisable
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _on_signal)
@@ -106,6 +107,13 @@ def _on_signal(number: int, _: FrameType | None) -> None:
     if not _ending.in_order:
         _ending.end(number)
     raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+
+
+def _on_unraisable(error: sys.UnraisableHookArgs) -> None:
+    """A signal's exception was raised where Python drops it, as in a callback of the garbage collector."""
+    if _ending.told is not None and isinstance(error.exc_value, KeyboardInterrupt):
+        _ending.end(_ending.told)
+    sys.__unraisablehook__(error)
 
 
 def _watch(pipe: int) -> None:

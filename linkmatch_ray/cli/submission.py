@@ -16,12 +16,8 @@ from linkmatch_ray.errors import EXIT_OK
 from linkmatch_ray.words import shown
 
 if TYPE_CHECKING:
-    from linkmatch_ray.core.outcome import MatchOptions
-    from linkmatch_ray.io.inputs import Listing
     from linkmatch_ray.io.restrictions import Restrictions
     from linkmatch_ray.runtime.job import Job
-    from linkmatch_ray.runtime.plan import PlanOptions
-    from linkmatch_ray.runtime.request import Request
 
 COPY_BYTES: Final = 1 << 20
 POLL_SECONDS: Final = 0.1
@@ -49,20 +45,24 @@ class Submission:
         self._options, self._submit, self._session_options = options, submit, session
 
     def print_plan(self, *, as_json: bool) -> None:
-        """What would be done."""
+        """What would be done; the list is loaded, too, so that what is wrong with it is said."""
         import orjson
 
         from linkmatch_ray.cli.output import listing_display, plural, size
         from linkmatch_ray.core.outcome import MatchOptions, as_text
         from linkmatch_ray.io.inputs import list_inputs
+        from linkmatch_ray.io.results import results_at
         from linkmatch_ray.runtime.plan import PlanOptions, make_plan
+        from linkmatch_ray.runtime.request import Request
 
+        results, options = results_at(self._directory), MatchOptions(**self._options)
         with listing_display(not as_json) as tell:
             listing = list_inputs(self._names, tell)
-        options = MatchOptions(**self._options)
+        restrictions = self._load()
         how, origins = PlanOptions(one_file_per_task=self._submit["one_file_per_task"]), None
         if self._submit["incremental"]:
-            request = self._compare(listing, options, how)
+            drop = self._submit["drop_missing"]
+            request = Request(listing, restrictions, results, options, how, None, False, True, drop)
             how, origins = request.plan, request.origins
             if request.finished is not None and origins is None:
                 print("nothing to do: the results are those of a full run")
@@ -72,6 +72,7 @@ class Submission:
             if as_json:
                 for name in ("first", "last"):
                     row |= as_text(name, row[name]) if name in row else {}
+                row["restrictions"] = len(restrictions)
                 print(orjson.dumps(row).decode())
             else:
                 where = f" … {shown(row['last'])}" if "last" in row else ""
@@ -81,18 +82,11 @@ class Submission:
         if not as_json:
             files = len(listing.files) - (origins.files if origins is not None else 0)
             left = f"; {plural(listing.left_out, 'file')} left out by name" if listing.left_out else ""
-            print(f"{plural(files, 'file')}, {size(plan.nbytes)}, in {plural(len(plan), 'task')}{left}")
+            against = f"against {plural(len(restrictions), 'restriction')}"
+            print(f"{plural(files, 'file')}, {size(plan.nbytes)}, in {plural(len(plan), 'task')}, {against}{left}")
             if origins is not None:
                 gone = f"; the results of {plural(len(origins.gone), 'file')} that are gone are removed"
                 print(f"{plural(origins.files, 'file')} as before{gone if origins.gone else ''}")
-
-    def _compare(self, listing: Listing, options: MatchOptions, how: PlanOptions) -> Request:
-        """What `--incremental` finds."""
-        from linkmatch_ray.io.results import results_at
-        from linkmatch_ray.runtime.request import Request
-
-        drop, results = self._submit["drop_missing"], results_at(self._directory)
-        return Request(listing, self._load(), results, options, how, None, False, True, drop)
 
     def run(self, *, show: bool, copy: str | None) -> dict[str, Any]:
         """Run the job to its end; returns the summary."""

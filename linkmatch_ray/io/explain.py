@@ -16,9 +16,10 @@ from linkmatch_ray.core.near import near_misses
 from linkmatch_ray.core.outcome import Entry, MatchOptions
 from linkmatch_ray.core.window import Source
 from linkmatch_ray.errors import InputError, UsageError
-from linkmatch_ray.io.inputs import list_inputs, path_of
+from linkmatch_ray.io.inputs import list_inputs, path_in, path_of
 from linkmatch_ray.io.reader import open_input
 from linkmatch_ray.io.restrictions import Restrictions
+from linkmatch_ray.io.urls import scheme_of
 from linkmatch_ray.words import shown
 
 RESTRICTIONS_MAX: Final = 10
@@ -93,7 +94,8 @@ def record_at(path: str, index: int, restrictions: Restrictions, options: MatchO
         InputError: the file cannot be read, or has no such record.
         UsageError: it is not one file.
     """
-    files = [] if os.path.isdir(path_of(path)) else list_inputs([path]).files
+    name = path_of(path)
+    files = [] if os.path.isdir(path_in(name) if scheme_of(name) == "file" else name) else list_inputs([name]).files
     if len(files) != 1 or os.path.isdir(files[0].path):
         raise UsageError(f"{shown(path)}: not one file. Name one.")
     (file,) = files

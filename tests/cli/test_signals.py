@@ -157,6 +157,26 @@ def test_at_the_exit_of_the_interpreter(sent, start):
     assert assert_ends(process, sent) == "linkmatch-ray: interrupted.\n"
 
 
+def test_where_python_drops_an_exception(start):
+    """In a finalizer, as one of the import system's: without a traceback, and without waiting for anything."""
+    program = """
+        import threading
+        from linkmatch_ray.cli import signals
+        signals.install()
+        class Held:
+            def __del__(self):
+                print("ready", flush=True)
+                threading.Event().wait()
+        with signals.in_order("interrupted"):
+            held = Held()
+            del held
+            threading.Event().wait()
+    """
+    process = start("-c", textwrap.dedent(program))
+    assert process.stdout.readline() == "ready\n"
+    assert assert_ends(process, signal.SIGINT) == "interrupted\n"
+
+
 def test_what_is_last_is_done(start, tmp_path):
     """Also if the end is not in order; but it is not waited for."""
     program = """
