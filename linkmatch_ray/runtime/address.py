@@ -72,6 +72,11 @@ def without_password(address: str) -> str:
     return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:…@", address)
 
 
+def job_name(output: str) -> str:
+    """What Ray's dashboard calls a job, from where its results are."""
+    return f"linkmatch {shown(os.path.basename(os.path.abspath(output)))}"
+
+
 def is_ray_job() -> bool:
     """Whether this process is the driver of a Ray job, started by the Jobs API."""
     return "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ

@@ -42,15 +42,16 @@ class CollectorActor:
     """What other programs can call, and what only the driver can.
 
     Args:
+        name: The actor's, so that Ray's dashboard and logs show it.
         key: What the writing methods ask for.
         job: The collector's own arguments.
     """
 
-    def __init__(self, key: bytes, *job: Any) -> None:
-        self._key, self._collector = key, Collector(*job)
+    def __init__(self, name: str, key: bytes, *job: Any) -> None:
+        self._name, self._key, self._collector = name, key, Collector(*job)
 
     def __repr__(self) -> str:
-        return repr(self._collector)
+        return shown(self._name)
 
     # For every program
 
@@ -148,9 +149,10 @@ def start_collector(ray: Any, job_id: str, results: Results, files: list[InputFi
     """
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+    name = actor_name(job_id)
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     actor = ray.remote(concurrency_groups={COMMIT: 1})(CollectorActor).options(
-        name=actor_name(job_id),
+        name=name,
         namespace=NAMESPACE,
         num_cpus=0,
         max_restarts=0,
@@ -161,7 +163,7 @@ def start_collector(ray: Any, job_id: str, results: Results, files: list[InputFi
     key, deadline = secrets.token_bytes(KEY_BYTES), time.monotonic() + ORPHAN_SECONDS
     while True:
         try:
-            collector = actor.remote(key, str(results), pack_files(files), *job)
+            collector = actor.remote(name, key, str(results), pack_files(files), *job)
             break
         except ray.exceptions.ActorAlreadyExistsError:  # the same job, of another program; or an orphan, for a moment
             if time.monotonic() > deadline:

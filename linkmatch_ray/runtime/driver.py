@@ -65,7 +65,7 @@ STREAM_BACKPRESSURE_OBJECTS: Final = 4
 """A task pauses when this many of its objects (two a part) have not been asked for."""
 
 TASK_OPTIONS: Final = {
-    "name": "match_unit",
+    "name": "match",
     "num_cpus": 1,
     "max_retries": 0,
     "num_returns": "streaming",

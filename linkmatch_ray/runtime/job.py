@@ -20,7 +20,7 @@ from linkmatch_ray.io.matches import matches
 from linkmatch_ray.io.restrictions import Restrictions
 from linkmatch_ray.io.results import CANCEL_SECONDS, results_at
 from linkmatch_ray.io.trouble import told
-from linkmatch_ray.runtime.address import NAMESPACE
+from linkmatch_ray.runtime.address import NAMESPACE, job_name
 from linkmatch_ray.runtime.collector_actor import CollectorHandle, actor_name, start_collector
 from linkmatch_ray.runtime.driver import (
     NO_ROOM,
@@ -126,7 +126,9 @@ class Job:
     def _run(self) -> None:
         request = self._request
         given = self._given
-        session = given if isinstance(given, Session) else (given or Session)()
+        session = (
+            given if isinstance(given, Session) else given() if given else Session(name=job_name(str(self._results)))
+        )
         started, began = time.localtime(), time.monotonic()
         is_ready = False
         try:

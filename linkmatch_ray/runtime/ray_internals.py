@@ -151,6 +151,13 @@ def sending_the_token() -> Iterator[None]:
         read_auth_mode()
 
 
+def sends_the_token() -> bool:
+    """Whether Ray sends the token to what it connects to."""
+    from ray._private.authentication import authentication_utils
+
+    return bool(authentication_utils.is_token_auth_enabled())
+
+
 def read_auth_mode() -> None:
     """Have Ray, unless it is connected, look anew at RAY_AUTH_MODE."""
     import ray

@@ -50,6 +50,7 @@ class Session:
     Attributes:
         joins: Whether it joins a cluster.
         dashboard_url: `host:port` of the dashboard once Ray is there, if it has one.
+        variables: What another program needs in its environment to join the same Ray, once that is there.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Session:
         self._error: Exception | None = None
         self._directory: RayDirectory | None = None
         self.dashboard_url: str | None = None
+        self.variables: dict[str, str] = {}
         self._started, self._closing = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._start, name="start-ray", daemon=True)
         self._thread.start()
@@ -159,6 +161,11 @@ class Session:
         if self._address is None and (node := context.address_info["node_ip_address"]) not in LOOPBACK:
             raise ClusterError(f"an embedded Ray: listens on {node}, expected loopback alone. Install Ray 2.60.")
         self.dashboard_url = context.dashboard_url or None
+        self.variables = {"RAY_ADDRESS": ray.get_runtime_context().gcs_address}
+        if ray_internals.sends_the_token():
+            self.variables[ray_internals.AUTH_MODE] = "token"
+        if self._address is None:
+            self.variables[ray_internals.LOOPBACK_VARIABLE] = "0"
 
     def _embedded(self, held: ExitStack) -> dict[str, Any]:
         """What a Ray of our own needs, before it is started: room, a token, a directory; and its options."""
