@@ -48,9 +48,9 @@ class Browser:
     def go(self, url):
         self._ask("POST", f"{self._session}/url", {"url": url})
 
-    def run(self, script, *arguments):
+    def run(self, script):
         """What a script returns that runs in the page."""
-        return self._ask("POST", f"{self._session}/execute/sync", {"script": script, "args": arguments})
+        return self._ask("POST", f"{self._session}/execute/sync", {"script": script, "args": []})
 
     def text(self):
         """What a reader sees of the page."""
@@ -63,21 +63,16 @@ class Browser:
         except TimeoutError:
             raise AssertionError(f"expected {words} in: {self.text()}") from None
 
-    def _find(self, css):
-        (name,) = (found := self._ask("POST", f"{self._session}/element", {"using": "css selector", "value": css}))
-        return f"{self._session}/element/{found[name]}"
+    def _do(self, what, xpath, body):
+        found = wait_for(lambda: self._ask("POST", f"{self._session}/element", {"using": "xpath", "value": xpath}))
+        (element,) = found.values()
+        self._ask("POST", f"{self._session}/element/{element}/{what}", body)
 
-    def type(self, css, text):
-        self._ask("POST", f"{self._find(css)}/value", {"text": text})
+    def type(self, xpath, text):
+        self._do("value", xpath, {"text": text})
 
-    def click(self, css):
-        self._ask("POST", f"{self._find(css)}/click", {})
-
-    def click_on(self, word):
-        """Click on the innermost thing that has just this text."""
-        path = f"//*[normalize-space(text())='{word}']"
-        found = self._ask("POST", f"{self._session}/element", {"using": "xpath", "value": path})
-        self._ask("POST", f"{self._session}/element/{next(iter(found.values()))}/click", {})
+    def click(self, xpath):
+        self._do("click", xpath, {})
 
     def screenshot(self, path):
         path.write_bytes(base64.b64decode(self._ask("GET", f"{self._session}/screenshot")))
