@@ -1,6 +1,7 @@
 """The collector as an actor. Every program on the same Ray finds it by its name; the driver that started it writes.
 
-Other programs get plain data and exceptions of Python's own, so that they need not have this package.
+Other programs get plain data and exceptions of Python's own, so that they need not have this package. One without it
+gives arguments by name, as Ray then knows no signatures.
 
 The driver's key guards against mistakes, not against attacks: who is let in to a Ray can run any code there.
 """
