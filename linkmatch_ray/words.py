@@ -29,9 +29,14 @@ SECRET_PARAMETERS: Final = (
 )
 """What signed URLs call their secrets, as a regular expression in any case."""
 
-_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"']*")
-_USER: Final = re.compile(r"(?<=://)(?:[^/@:]*:(?![0-9]{1,5}(?:[/?#]|$))[^@]*|[^/@]*)@")
-_PARAMETER: Final = re.compile(rf"(?i)([?&](?:{SECRET_PARAMETERS})=)[^&#]*")
+_SCHEME: Final = r"[A-Za-z][A-Za-z0-9+.-]*://"
+_A_URL: Final = re.compile(_SCHEME)
+_IN_A_WORD: Final = re.compile(rf"(?s){_SCHEME}.*")  # as in --address=URL
+_URLS: Final = re.compile(rf"{_SCHEME}[^\s\"']*")
+_USER: Final = re.compile(r"(?s)(?<=://)(?:[^][/@:]*:(?![0-9]{1,5}(?:[/?#]|$)).*|[^/?#]*)(?:@|%40)")
+"""What stands before the host; a password may have any character in it, also what ends a host."""
+
+_PARAMETER: Final = re.compile(rf"(?i)([?&#](?:{SECRET_PARAMETERS})=)[^&#]*")
 
 _UNDECODED: Final = range(0xDC80, 0xDD00)
 """The code points that stand for bytes that are not UTF-8 (`surrogateescape`), from 0x80 to 0xff."""
@@ -40,7 +45,7 @@ _UNDECODED: Final = range(0xDC80, 0xDD00)
 def shown(outside: object, limit: int = SHOWN_MAX) -> str:
     """One line of printable text, of at most `limit` characters before they are escaped."""
     text = outside.decode("utf-8", "surrogateescape") if isinstance(outside, bytes) else str(outside)
-    text = without_secrets(text)
+    text = _bare(text) if _A_URL.match(text) else without_secrets(text)
     cut = text[:limit] + "…" if len(text) > limit else text
     return re.sub(r"[^ -~]", _escaped, cut)
 
@@ -52,7 +57,11 @@ def printable(text: str) -> str:
 
 def without_secrets(text: str) -> str:
     """A text whose URLs have no user, password, signature or token any more."""
-    return _URL.sub(lambda url: _PARAMETER.sub(r"\1…", _USER.sub("…@", url[0])), text)
+    return _URLS.sub(lambda url: _bare(url[0]), text)
+
+
+def _bare(url: str) -> str:
+    return _PARAMETER.sub(r"\1…", _USER.sub("…@", url))
 
 
 def is_text(word: str) -> bool:
@@ -65,8 +74,10 @@ def is_text(word: str) -> bool:
 
 
 def command(words: Iterable[str]) -> str:
-    """A command as one can type it. What is not printable stands in `$'…'`, which bash, ksh and zsh read."""
-    return " ".join(shlex.quote(word) if shown(word, len(word)) == word else _dollar_quoted(word) for word in words)
+    """A command as one can type it, but for secrets. What is not printable stands in `$'…'`, which bash, ksh and zsh
+    read."""
+    bare = [_IN_A_WORD.sub(lambda url: _bare(url[0]), word) for word in words]
+    return " ".join(shlex.quote(word) if printable(word) == word else _dollar_quoted(word) for word in bare)
 
 
 def _escaped(found: re.Match[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from linkmatch_ray.cli.output import number, plural, print_summary, size
 from linkmatch_ray.cli.printer import json_text
 from linkmatch_ray.cli.remote import connect, is_rays, summary_in
 from linkmatch_ray.errors import EXIT_QUARANTINED, InputError, UsageError
+from linkmatch_ray.io.inputs import path_of, refuse_no_input
+from linkmatch_ray.io.urls import scheme_of, without_query
 from linkmatch_ray.runtime.address import is_jobs_api
 from linkmatch_ray.runtime.remote import Cluster, RemoteJob
 from linkmatch_ray.words import shown
@@ -152,7 +155,7 @@ def bring_results(cluster: Cluster, job: RemoteJob, output: str | None) -> None:
         return
     from linkmatch_ray.runtime.fetch import fetch
 
-    _print_fetched(fetch(cluster, job, Path(output)), output)
+    _print_fetched(fetch(cluster, job, _here(output)), output)
 
 
 def bring_from_url(url: str, output: str | None) -> None:
@@ -162,7 +165,21 @@ def bring_from_url(url: str, output: str | None) -> None:
 
     if output is None:
         raise UsageError(f"{shown(url)}: to be brought where? Name a new directory with -o.")
-    _print_fetched(bring(results_at(url), Path(output)), output)
+    _print_fetched(bring(results_at(url), _here(output)), output)
+
+
+def _here(output: str) -> Path:
+    """The directory that results are brought into.
+
+    Raises:
+        UsageError: it is a URL.
+    """
+    if scheme_of(os.fsencode(output)) is not None:
+        raise UsageError(
+            f"{without_query(os.fsencode(output))}: results are brought into a directory of this machine. Name a new"
+            " one with -o."
+        )
+    return Path(output)
 
 
 def _print_fetched(fetched: Fetched, output: str) -> None:
@@ -191,6 +208,8 @@ def print_findings(paths: list[str], address: str | None, verify: str, *, verbos
     """What is well with a cluster and what is not; returns whether all is."""
     from linkmatch_ray.runtime.doctor import examine
 
+    for path in paths:
+        refuse_no_input(path_of(path))
     if is_jobs_api(address):
         found = examine(connect(address, verify), paths)
     else:

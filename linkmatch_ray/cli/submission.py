@@ -49,6 +49,20 @@ class Submission:
         self._restrictions_at, self._restrictions_format = restrictions_at, restrictions_format
         self._options, self._submit, self._session_options = options, submit, session
         self._joinable, self._at_end = joinable, at_end
+        self._refuse_places()
+
+    def _refuse_places(self) -> None:
+        """Look at all paths and URLs before anything begins: Ray keeps the command that starts it, with their secrets.
+
+        Raises:
+            InputError, UsageError: one of them cannot be.
+        """
+        from linkmatch_ray.io.inputs import path_of, refuse_no_input
+        from linkmatch_ray.io.results import results_at
+
+        for name in (self._restrictions, *self._names):
+            refuse_no_input(path_of(name))
+        results_at(self._directory)
 
     def print_plan(self, *, as_json: bool) -> None:
         """What would be done; the list is loaded, too, so that what is wrong with it is said."""
@@ -65,6 +79,7 @@ class Submission:
         with listing_display(not as_json) as tell:
             listing = list_inputs(self._names, tell)
         restrictions = self._load()
+        print(f"{plural(len(restrictions), 'restriction')} in {shown(restrictions.name)}", file=sys.stderr)
         how, origins = PlanOptions(one_file_per_task=self._submit["one_file_per_task"]), None
         if self._submit["incremental"]:
             drop = self._submit["drop_missing"]
@@ -78,7 +93,6 @@ class Submission:
             if as_json:
                 for name in ("first", "last"):
                     row |= as_text(name, row[name]) if name in row else {}
-                row["restrictions"] = len(restrictions)
                 print(orjson.dumps(row).decode())
             else:
                 where = f" … {shown(row['last'])}" if "last" in row else ""
@@ -88,8 +102,7 @@ class Submission:
         if not as_json:
             files = len(listing.files) - (origins.files if origins is not None else 0)
             left = f"; {plural(listing.left_out, 'file')} left out by name" if listing.left_out else ""
-            against = f"against {plural(len(restrictions), 'restriction')}"
-            print(f"{plural(files, 'file')}, {size(plan.nbytes)}, in {plural(len(plan), 'task')}, {against}{left}")
+            print(f"{plural(files, 'file')}, {size(plan.nbytes)}, in {plural(len(plan), 'task')}{left}")
             if origins is not None:
                 gone = f"; the results of {plural(len(origins.gone), 'file')} that are gone are removed"
                 print(f"{plural(origins.files, 'file')} as before{gone if origins.gone else ''}")

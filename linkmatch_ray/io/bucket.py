@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tempfile
 import threading
 import time
@@ -62,7 +63,7 @@ class Bucket(Results):
     commit_seconds = 2.0
 
     def __init__(self, url: str) -> None:
-        self._url = url.rstrip("/")
+        self._url = re.sub(r"([^/])/$", r"\1", url)  # with one slash more it is another place
         self._store = store_of(self._url)
         self._writer = new_writer()
         self._number: int | None = None  # of this writer, once it is one
@@ -76,10 +77,11 @@ class Bucket(Results):
 
     def ledger(self) -> Ledger | None:
         """As `Results`: a copy, as of now."""
-        ledger = LoggedLedger(self._store, self._url)
-        if ledger.number:
-            return ledger
-        ledger.close()
+        with suppress(FileNotFoundError):  # there is no bucket
+            ledger = LoggedLedger(self._store, self._url)
+            if ledger.number:
+                return ledger
+            ledger.close()
         return None
 
     def open(self, name: str) -> BinaryIO:

@@ -18,7 +18,7 @@ import msgspec
 import xxhash
 
 from linkmatch_ray.errors import InputError, UsageError
-from linkmatch_ray.io.urls import SCHEMES, is_url, refuse_secrets, scheme_of
+from linkmatch_ray.io.urls import SCHEMES, is_url, parse, refuse_secrets, scheme_of, without_query
 from linkmatch_ray.words import shown
 
 SUFFIXES: Final = tuple(
@@ -210,15 +210,29 @@ def read_names(source: str, *, null: bool) -> list[bytes]:
     return [name for name in content.split(b"\0" if null else b"\n") if name]
 
 
-def _expand(name: bytes) -> list[bytes]:
+def refuse_no_input(name: bytes) -> None:
+    """Look at a name, without looking for what it names.
+
+    Raises:
+        UsageError: it is a URL that is not sound, has a secret in it, or is of a kind that is not supported.
+        InputError: no file can have this name.
+    """
     scheme = scheme_of(name)
-    if scheme == "file":
-        name = path_in(name)
-    elif is_url(name):
-        return [name]
+    if scheme in SCHEMES:
+        parse(name)
+    elif scheme == "file":
+        path_in(name)
     elif scheme is not None:
         refuse_secrets(name)
-        raise UsageError(f"{shown(name)}: not supported. Expected a path, or file://, {'://, '.join(SCHEMES)}://.")
+        schemes = "://, ".join(SCHEMES)
+        raise UsageError(f"{without_query(name)}: not supported. Expected a path, or file://, {schemes}://.")
+
+
+def _expand(name: bytes) -> list[bytes]:
+    refuse_no_input(name)
+    if is_url(name):
+        return [name]
+    name = path_in(name) if scheme_of(name) == "file" else name
     if os.path.lexists(name):
         return [name]
     if glob.has_magic(os.fsdecode(name)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from collections import deque
@@ -11,6 +12,7 @@ from typing import Any, Final
 
 from linkmatch_ray.io.inputs import InputFile
 from linkmatch_ray.io.object_store import Meta, NoRanges, Tries, store_at
+from linkmatch_ray.io.reader import Changed
 from linkmatch_ray.io.side_by_side import Pool
 from linkmatch_ray.io.transport import Answer, Unavailable
 from linkmatch_ray.io.urls import planned
@@ -34,6 +36,7 @@ def _pieces(file: InputFile, start: int, end: int, buffer: memoryview) -> Iterat
 
     Raises:
         NoRanges: they are not all of the object, and it is given only as a whole.
+        Changed: it is another version, or longer than this one.
     """
     with _ask(file, start, end) as answer:
         place = 0
@@ -41,8 +44,12 @@ def _pieces(file: InputFile, start: int, end: int, buffer: memoryview) -> Iterat
             count = answer.readinto(buffer[place : place + end - start])
             if not count:
                 raise Unavailable("the answer was shorter than it said")
-            yield buffer[place : place + count]
             start += count
+            if start == end and answer.has_more():  # of an answer that did not say how long it is
+                if answer.status == 200:
+                    raise Changed
+                raise OSError(errno.EIO, "the answer has more bytes than were asked for")
+            yield buffer[place : place + count]
             place = (place + count) % len(buffer)
 
 

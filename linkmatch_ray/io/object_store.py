@@ -10,6 +10,7 @@ import errno
 import os
 import random
 import re
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -129,7 +130,20 @@ class ObjectStore(ABC):
         """Remove an object; one that is not there is no error."""
 
 
-@cache
+class _Once:
+    """Makes each store once, however many threads ask at once: with each, credentials would be looked for, and who
+    gives them may refuse some."""
+
+    def __init__(self, make: Callable[[str], ObjectStore]) -> None:
+        self._make, self._lock = cache(make), threading.Lock()
+        self.cache_clear = self._make.cache_clear
+
+    def __call__(self, root: str) -> ObjectStore:
+        with self._lock:
+            return self._make(root)
+
+
+@_Once
 def store_at(root: str) -> ObjectStore:
     """The store behind the root of a URL; one a process."""
     scheme, _, authority = root.partition("://")
@@ -340,6 +354,8 @@ def _size_of_all(answer: Answer, start: int, end: int | None) -> int | None:
         if found is not None and end is not None and found[3] == str(int(found[2]) + 1) and int(found[3]) < end:
             raise Changed
         raise OSError(errno.EIO, f"bytes {start}-{(end or 0) - 1} were asked for, and the store gives {shown(said)}")
+    if (length := size_in(answer.headers.get("Content-Length"))) > end - start:  # all of it, perhaps
+        raise OSError(errno.EIO, f"bytes {start}-{end - 1} were asked for, and the store gives {length:,} bytes")
     return None if found[3] == "*" else int(found[3])
 
 
@@ -356,7 +372,7 @@ def xml_of(answer: Answer, name: str) -> ElementTree.Element:
     if b"<!" in content:  # a DOCTYPE, so that nothing is ever expanded; of HTML as well
         raise OSError(errno.EIO, f"the store gives something that is no {name}: {shown(content[:60])}")
     try:
-        root = ElementTree.fromstring(content)
+        root = ElementTree.fromstring(content.strip())  # some send white space first, for as long as it takes
     except ElementTree.ParseError:
         if content.lstrip()[:1] == b"<" and name.encode() in content[:200]:
             raise Unavailable(f"the store gives a {name} that is cut off or damaged") from None

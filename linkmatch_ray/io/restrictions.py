@@ -24,9 +24,9 @@ from linkmatch_ray.core.keys import KeyPair, KeyPath, NumberText, canonical, rec
 from linkmatch_ray.core.layout import BOM
 from linkmatch_ray.core.window import fill
 from linkmatch_ray.errors import RestrictionsError, UsageError
-from linkmatch_ray.io.inputs import path_of
+from linkmatch_ray.io.inputs import path_in, path_of, refuse_no_input
 from linkmatch_ray.io.reader import Changed
-from linkmatch_ray.io.urls import is_url
+from linkmatch_ray.io.urls import is_url, scheme_of
 from linkmatch_ray.words import shown
 
 RestrictionsFormat = Literal["auto", "lines", "array", "object", "text"]
@@ -100,11 +100,14 @@ class Restrictions:
 def _open(source: str | os.PathLike[str] | bytes) -> io.BytesIO | io.BufferedReader:
     if isinstance(source, bytes):
         return io.BytesIO(source)
-    if is_url(name := path_of(source)):
+    name = path_of(source)
+    refuse_no_input(name)
+    if is_url(name):
         from linkmatch_ray.io.object_listing import examine
         from linkmatch_ray.io.object_reader import ObjectReader
 
         return io.BufferedReader(ObjectReader(examine(name)))
+    name = path_in(name) if scheme_of(name) == "file" else name
     file = os.fdopen(os.dup(sys.stdin.fileno()), "rb") if name == b"-" else open(name, "rb")  # noqa: SIM115
     if file.seekable():
         return file

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO, Final
 from urllib.parse import unquote_to_bytes
 from xml.etree import ElementTree
@@ -50,6 +50,8 @@ class S3(ObjectStore):
             self._endpoint = endpoint_of(_endpoint_url(session, self._region))
             is_public = os.environ.get("AWS_SKIP_SIGNATURE", "").lower() in ("1", "true", "yes")
             self._credentials = None if is_public else session.get_credentials()
+        if self._credentials is None and not is_public:  # or who gives them does not now: of that botocore says nothing
+            raise Unavailable("no credentials were found (AWS_SKIP_SIGNATURE=true reads without)")
         self._bucket = f"/{url.authority}"
 
     def list_page(self, prefix: bytes, following: str | None = None, *, folders: bool = False) -> Page:
@@ -96,8 +98,11 @@ class S3(ObjectStore):
             with self._ask("POST", key, upload, body=done) as answer:
                 refuse(answer)
                 xml_of(answer, "CompleteMultipartUploadResult")  # it may tell of an error after its status
-        except BaseException:
-            self._ask("DELETE", key, upload).close()
+        except BaseException as error:
+            with suppress(OSError):  # what failed is to be said, and what is left over costs only room
+                self._ask("DELETE", key, upload).close()
+            if isinstance(error, FileNotFoundError):  # it was done, and that answer was lost; or another ended it
+                raise Unavailable("the store has no such upload any more") from None
             raise
 
     def copy(self, source: bytes, key: bytes) -> None:

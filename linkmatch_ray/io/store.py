@@ -6,6 +6,7 @@ time, each file is there wholly or not at all.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -20,10 +21,12 @@ from linkmatch_ray.io.durable import make_directory, sync_directory
 from linkmatch_ray.io.inputs import Listing, path_in
 from linkmatch_ray.io.object_listing import list_below, pages_below
 from linkmatch_ray.io.object_names import is_ours
-from linkmatch_ray.io.object_store import ObjectStore, again, store_at
+from linkmatch_ray.io.object_store import NoRanges, ObjectStore, again, store_at
 from linkmatch_ray.io.ours import is_there, open_new, open_ours
+from linkmatch_ray.io.reader import Changed
 from linkmatch_ray.io.side_by_side import side_by_side
-from linkmatch_ray.io.urls import parse, refuse_secrets, scheme_of
+from linkmatch_ray.io.transport import Unavailable
+from linkmatch_ray.io.urls import parse, refuse_secrets, scheme_of, without_query
 from linkmatch_ray.words import shown
 
 SCHEMES: Final = ("s3", "gs", "az", "file")
@@ -86,7 +89,8 @@ def is_store(output: str) -> bool:
     refuse_secrets(os.fsencode(output))
     if scheme not in SCHEMES:
         raise UsageError(
-            f"{shown(output)}: results cannot be written there. Expected a directory, or {'://, '.join(SCHEMES)}://."
+            f"{without_query(os.fsencode(output))}: results cannot be written there. Expected a directory, or"
+            f" {'://, '.join(SCHEMES)}://."
         )
     return True
 
@@ -128,10 +132,26 @@ class _Bucket:
         return again(self._get, self._key(name), start, end)
 
     def _get(self, key: bytes, start: int, end: int | None) -> bytes:
-        if end is not None and end <= start:
+        if end is None:
+            return self._get_whole(key)
+        if end <= start:
             return b""
-        with self._store.get(key, start, end) as answer:
-            return answer.read() if end is None else answer.read_exactly(end - start)
+        try:
+            with self._store.get(key, start, end) as answer:
+                return answer.read_exactly(end - start)
+        except NoRanges:
+            with self._store.get(key) as answer:
+                return answer.read()[start:end]
+        except Changed:
+            raise OSError(errno.EIO, f"{shown(key)} is shorter than was listed") from None
+
+    def _get_whole(self, key: bytes) -> bytes:
+        size = self._store.head(key).size  # an answer that was cut short on its way looks like any other
+        with self._store.get(key) as answer:
+            content = answer.read()
+        if len(content) != size:
+            raise Unavailable(f"the answer is of {len(content):,} bytes, the object of {size:,}")
+        return content
 
     def copy(self, source: str, name: str) -> None:
         again(self._store.copy, self._key(source), self._key(name))

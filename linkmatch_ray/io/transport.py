@@ -9,15 +9,17 @@ import errno
 import http.client
 import io
 import os
+import re
 import select
 import socket
 import ssl
 import threading
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from typing import BinaryIO, Final, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote_to_bytes, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from linkmatch_ray import __version__
@@ -40,8 +42,13 @@ given to send."""
 INTERIM_MAX: Final = 100
 """A server says `100 Continue` or `103 Early Hints` so often at most."""
 
+IDLE_MAX: Final = 64
+"""So many connections wait to be used again, whatever their hosts; for one more, the oldest of them is closed."""
+
 DRAIN_BYTES: Final = 1 << 16
 """An answer of which no more than this is left is read to its end, so that its connection can be used again."""
+
+_HOST: Final = re.compile(r"[\w.:%-]+")
 
 _OF_THIS_MACHINE: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
@@ -81,10 +88,10 @@ def endpoint_of(url: str) -> Endpoint:
     """
     try:
         parts = urlsplit(url)
-        port, host = parts.port, parts.hostname
+        port, host = parts.port, (parts.hostname or "").encode("idna").decode()
     except ValueError:
-        port = host = None
-    if host is None or parts.scheme not in ("http", "https"):
+        port, host = None, ""
+    if not _HOST.fullmatch(host) or parts.scheme not in ("http", "https"):
         raise OSError(errno.EINVAL, f"the endpoint {shown(url)} is no http:// or https:// URL")
     secure = parts.scheme == "https"
     return Endpoint(secure, host, port or (443 if secure else 80), parts.path.rstrip("/"))
@@ -105,7 +112,7 @@ class Answer:
     """
 
     def __init__(self, connection: _Connection, raw: http.client.HTTPResponse) -> None:
-        self._connection, self._raw = connection, raw
+        self._connection, self._raw, self._is_broken = connection, raw, False
         self.status, self.reason, self.headers = raw.status, raw.reason, raw.headers
         self.host = connection.endpoint.authority
 
@@ -115,12 +122,20 @@ class Answer:
         Raises:
             Unavailable: it broke off, or nothing came for `SILENCE_SECONDS`.
         """
-        with _said(self.host, SILENCE_SECONDS):
-            count = self._read_once(view[:READ_BYTES])
-            traffic.add(count)
-            if not count and len(view) and self._raw.length:
-                raise Unavailable("the connection broke off")
+        try:
+            with _said(self.host, SILENCE_SECONDS):
+                count = self._read_once(view[:READ_BYTES])
+                traffic.add(count)
+                if not count and len(view) and self._raw.length:
+                    raise Unavailable("the connection broke off")
+        except BaseException:
+            self._is_broken = True
+            raise
         return count
+
+    def has_more(self) -> bool:
+        """Whether anything is left of it; takes a byte of that."""
+        return self.readinto(memoryview(bytearray(1))) > 0
 
     def _read_once(self, view: memoryview) -> int:
         """What comes next. The response's own `readinto` waits until `view` is full, and a break loses what came."""
@@ -162,9 +177,11 @@ class Answer:
         """Let the connection be used again, if little is left to come."""
         length = self._raw.length
         if length is not None and length <= DRAIN_BYTES and not self._raw.will_close:
-            with suppress(OSError, http.client.HTTPException):
+            try:
                 self._raw.read()
-        if self._raw.isclosed() and not self._raw.will_close:
+            except (OSError, http.client.HTTPException):
+                self._is_broken = True
+        if self._raw.isclosed() and not self._raw.will_close and not self._is_broken:
             self._connection.keep()
         else:
             self._raw.close()
@@ -215,8 +232,13 @@ def ask(
             connection.close()
             if not (connection.is_used and isinstance(error, OSError)):  # of what was said before, perhaps
                 raise
+            _let_go_of(endpoint)  # of the others as well: each might take as long to fail
             if start is not None and not isinstance(body, bytes):  # the server had closed it meanwhile
                 body.seek(start)
+
+
+class OddCoding(http.client.HTTPException):
+    """A body is not as it is, and not in chunks: it would be taken for what is meant."""
 
 
 class InterimWithoutEnd(http.client.HTTPException):
@@ -241,8 +263,10 @@ class _Connection:
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint, self.is_used = endpoint, False
         proxy = _proxy_of(endpoint)
-        host, port = (proxy.host, proxy.port) if proxy else (endpoint.host, endpoint.port)
+        _, host, port, _ = endpoint_of(proxy) if proxy else endpoint
+        login = _login_in(proxy) if proxy else {}
         self._by_proxy = proxy is not None and not endpoint.secure  # then it is told the whole URL
+        self._login = login if self._by_proxy else {}
         self._raw = (
             http.client.HTTPSConnection(host, port, timeout=CONNECT_SECONDS, context=_tls())
             if endpoint.secure
@@ -250,7 +274,7 @@ class _Connection:
         )
         self._raw.response_class = _Response
         if proxy and endpoint.secure:
-            self._raw.set_tunnel(endpoint.host, endpoint.port)
+            self._raw.set_tunnel(endpoint.host, endpoint.port, login)
 
     def connect(self) -> None:
         """Be connected, as one that is kept is already."""
@@ -265,7 +289,7 @@ class _Connection:
         raw = self._raw
         absolute = f"http://{self.endpoint.authority}{target}" if self._by_proxy else target
         raw.putrequest(method, absolute, skip_host=True, skip_accept_encoding=True)
-        for name, value in headers.items():
+        for name, value in {**headers, **self._login}.items():
             raw.putheader(name, value)
         with suppress(BrokenPipeError, ConnectionResetError):  # it may have answered before it has read all
             raw.endheaders()
@@ -274,27 +298,34 @@ class _Connection:
                 raw.send(piece)
                 traffic.add(len(piece))
                 length -= len(piece)
-        return Answer(self, raw.getresponse())
+        response = raw.getresponse()
+        if not response.chunked and response.headers.get("Transfer-Encoding", "identity").lower() != "identity":
+            raise OddCoding
+        return Answer(self, response)
 
     def keep(self) -> None:
         """Have it used again."""
         self.is_used = True
         with _lock:
-            _idle.setdefault(self.endpoint, []).append(self)
+            _idle.append(self)
+            oldest = _idle.pop(0) if len(_idle) > IDLE_MAX else None
+        if oldest is not None:
+            oldest.close()
 
     def is_alive(self) -> bool:
         """Whether the other side has neither closed it nor said anything unasked."""
-        if self._raw.sock is None:
+        line = self._raw.sock
+        if line is None or (isinstance(line, ssl.SSLSocket) and line.pending()):
             return False
         poll = select.poll()
-        poll.register(self._raw.sock, select.POLLIN | select.POLLHUP | select.POLLERR)
+        poll.register(line, select.POLLIN | select.POLLHUP | select.POLLERR)
         return not poll.poll(0)
 
     def close(self) -> None:
         self._raw.close()
 
 
-_idle: dict[Endpoint, list[_Connection]] = {}
+_idle: list[_Connection] = []
 _lock = threading.Lock()
 
 
@@ -302,12 +333,20 @@ def _kept(endpoint: Endpoint) -> _Connection | None:
     """A connection of before; those that are dead are let go of."""
     while True:
         with _lock:
-            idle = _idle.get(endpoint)
-            if not idle:
+            connection = next((each for each in reversed(_idle) if each.endpoint == endpoint), None)
+            if connection is None:
                 return None
-            connection = idle.pop()
+            _idle.remove(connection)
         if connection.is_alive():
             return connection
+        connection.close()
+
+
+def _let_go_of(endpoint: Endpoint) -> None:
+    with _lock:
+        those = [each for each in _idle if each.endpoint == endpoint]
+        _idle[:] = [each for each in _idle if each.endpoint != endpoint]
+    for connection in those:
         connection.close()
 
 
@@ -315,7 +354,12 @@ def _kept(endpoint: Endpoint) -> _Connection | None:
 def _tls() -> ssl.SSLContext:
     context = ssl.create_default_context()
     if bundle := os.environ.get("AWS_CA_BUNDLE"):
-        context.load_verify_locations(bundle)
+        try:
+            context.load_verify_locations(bundle)
+        except OSError as error:
+            if error.errno in _OF_THIS_MACHINE:
+                raise
+            raise OSError(errno.EINVAL, f"AWS_CA_BUNDLE names no certificates ({shown(bundle)})") from None
     if not context.get_ca_certs() and not ssl.get_default_verify_paths().capath:  # a system without certificates
         import certifi
 
@@ -323,18 +367,25 @@ def _tls() -> ssl.SSLContext:
     return context
 
 
-def _proxy_of(endpoint: Endpoint) -> Endpoint | None:
-    """The proxy that the environment names (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`)."""
+def _proxy_of(endpoint: Endpoint) -> str | None:
+    """The URL of the proxy that the environment names (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`)."""
     proxy = getproxies().get("https" if endpoint.secure else "http")
     if not proxy or proxy_bypass(endpoint.authority):
         return None
-    return endpoint_of(proxy if "://" in proxy else f"http://{proxy}")
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _login_in(proxy: str) -> dict[str, str]:
+    """The header for a proxy whose URL has a user in it."""
+    user, at, _ = urlsplit(proxy).netloc.rpartition("@")
+    return {"Proxy-Authorization": f"Basic {b64encode(unquote_to_bytes(user)).decode()}"} if at else {}
 
 
 _WRONG: Final[dict[type[Exception], str]] = {
     http.client.BadStatusLine: "its first line",
     http.client.LineTooLong: "a line is too long",
     InterimWithoutEnd: "it is announced without end",
+    OddCoding: "its Transfer-Encoding",
 }
 
 
@@ -350,7 +401,7 @@ def _said(host: str, seconds: float) -> Iterator[None]:
     except (ConnectionError, http.client.RemoteDisconnected, http.client.IncompleteRead, ssl.SSLEOFError):
         raise Unavailable("the connection broke off") from None
     except socket.gaierror as error:
-        if error.errno in (socket.EAI_AGAIN, socket.EAI_FAIL):
+        if error.errno in (socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_SYSTEM):
             raise Unavailable(f"the address of {host} could not be looked up") from None
         raise OSError(errno.EHOSTUNREACH, f"there is no host {host}") from None
     except ssl.SSLCertVerificationError as error:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from linkmatch_ray.errors import JobError
+from linkmatch_ray.errors import JobError, UsageError
 from linkmatch_ray.io.inputs import InputFile
 from linkmatch_ray.io.results import LEDGER
 from linkmatch_ray.words import shown
@@ -52,10 +52,13 @@ def told(where: object) -> Iterator[None]:
 
     Raises:
         JobError: it was refused.
+        UsageError: no place can have this name.
     """
     try:
         yield
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG or (error.errno == errno.EINVAL and "://" in str(where)):
+            raise UsageError(f"{shown(where)}: {error.strerror}. Name another place.") from None
         advice = _ADVICE.get(error.errno or 0, _OTHERWISE)
         raise JobError(f"{shown(error.filename or where)}: {error.strerror or shown(error)}. {advice}") from error
     except sqlite3.Error as error:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from typing import Final, NamedTuple
+from urllib.parse import unquote_to_bytes
 
 from linkmatch_ray.errors import UsageError
 from linkmatch_ray.words import SECRET_PARAMETERS, shown
@@ -15,8 +16,8 @@ SCHEMES: Final = ("s3", "gs", "az", "http", "https")
 """Where inputs and lists are, besides files."""
 
 _SCHEME: Final = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*)://")
-_SIGNED: Final = re.compile(rb"(?i)[?&](?:%s)=" % SECRET_PARAMETERS.encode())
-_BUCKET: Final = re.compile(r"\$?\w[\w.-]*")  # `$web` is one of Azure's; `..` would be another in a path
+_SIGNED: Final = re.compile(rb"(?i)[?&#](?:%s)=" % SECRET_PARAMETERS.encode())
+_BUCKET: Final = re.compile(r"(?a)\$?\w[\w.-]*")  # `$web` is one of Azure's; `..` would be another in a path
 _HOST: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[\w.-]+)(?::([0-9]{1,5}))?")
 
 
@@ -88,26 +89,31 @@ def refuse_secrets(name: bytes) -> None:
     authority = re.split(rb"[/?#]", rest, maxsplit=1)[0]
     may_have_port = scheme in ("http", "https")
     host = re.sub(rb"^\[[^\]@]*\]|:[0-9]*$", b"", authority) if may_have_port else authority
-    if b"@" in authority or b":" in host or _SIGNED.search(rest):
-        bare = rest.rpartition(b"@")[2].split(b"?")[0]
+    has_user = b"@" in unquote_to_bytes(authority) or b":" in host
+    if has_user or _SIGNED.search(rest):
+        bare = rest.rpartition(b"@")[2] if b"@" in rest or not has_user else "…".encode()
         raise UsageError(
-            f"{scheme}://{shown(bare) if b'@' in rest or b':' not in host else '…'}: has credentials or a signature,"
-            " which would be in every record of the job. Give the bare URL; credentials come from the environment, a"
-            " profile or the machine."
+            f"{without_query(scheme.encode() + b'://' + bare)}: has credentials or a signature, which would be in every"
+            " record of the job. Give the bare URL; credentials come from the environment, a profile or the machine."
         )
+
+
+def without_query(name: bytes) -> str:
+    """A URL as it may be shown, up to where a query or a fragment begins: it may hold a secret of any name."""
+    return shown(re.split(rb"[?#]", name, maxsplit=1)[0])
 
 
 def _web(scheme: str, rest: bytes) -> Url:
     authority, _, key = rest.partition(b"/")
+    bare = without_query(scheme.encode() + b"://" + rest)
     if b"?" in rest:
-        bare = shown(rest.split(b"?")[0])
         raise UsageError(
-            f"{scheme}://{bare}: has a query, which may hold a secret and would be in every record of the job. Give the"
+            f"{bare}: has a query, which may hold a secret and would be in every record of the job. Give the"
             " bare URL, or write %3F for a question mark in a name; for signed ones use the store's own scheme (s3://,"
             " gs://, az://)."
         )
     if b"#" in rest:
-        raise UsageError(f"{scheme}://{shown(rest)}: has a fragment, which is never sent. Write %23 for a # in a name.")
+        raise UsageError(f"{bare}: has a fragment, which is never sent. Write %23 for a # in a name.")
     try:
         host = authority.decode("utf-8")
         host = host if host.isascii() else host.encode("idna").decode()
@@ -116,7 +122,7 @@ def _web(scheme: str, rest: bytes) -> Url:
     found = _HOST.fullmatch(host)
     if found is None or not 0 < int(found[1] or 1) < 1 << 16:
         raise UsageError(
-            f"{scheme}://{shown(rest)}: {shown(authority) or 'nothing'} is no host, or its port is none. Expected"
+            f"{bare}: {shown(authority) or 'nothing'} is no host, or its port is none. Expected"
             f" {scheme}://HOST[:PORT]/PATH."
         )
     return Url(scheme, host.lower(), key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -34,9 +35,19 @@ class Web(ObjectStore):
             if answer.status not in (405, 501):
                 refuse(answer)
                 meta = self._meta(key, answer)
-                if meta.size >= 0:
+                if meta.size > 0:
+                    return meta
+                if meta.size == 0 and self._is_empty(key):
                     return meta
         return self._meta_by_range(key)
+
+    def _is_empty(self, key: bytes) -> bool:
+        """Whether it is so, as it may be only the answer to HEAD that has no bytes."""
+        with self._ask("GET", key, {"Range": "bytes=0-0"}) as answer, self._named(answer):
+            if answer.status == 416:
+                return True
+            refuse(answer)
+            return not answer.has_more()
 
     def _meta_by_range(self, key: bytes) -> Meta:
         """As `head`, of a server that does not answer it, or not with a length."""
@@ -86,7 +97,7 @@ class Web(ObjectStore):
             if answer.status not in (301, 302, 303, 307, 308) or "Location" not in answer.headers:
                 return answer
             answer.close()
-            location = answer.headers["Location"].encode("latin-1").decode("utf-8", "replace")
+            location = answer.headers["Location"].encode("latin-1").decode("utf-8", "surrogateescape")
             before = endpoint
             try:
                 url = urljoin(f"{endpoint.url}{target}", location)
@@ -100,8 +111,8 @@ class Web(ObjectStore):
                 )
             parts = urlsplit(url)
             endpoint = endpoint._replace(prefix="")
-            target = in_target((parts.path or "/").encode(), _KEPT)
-            target += "?" + in_target(parts.query.encode(), _KEPT + "?") if parts.query else ""
+            target = in_target(os.fsencode(parts.path or "/"), _KEPT)
+            target += "?" + in_target(os.fsencode(parts.query), _KEPT + "?") if parts.query else ""
         raise OSError(
             errno.EIO, f"is redirected more than {REDIRECTS_MAX} times, at last to {shown(endpoint.authority)}"
         )

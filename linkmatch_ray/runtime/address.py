@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from linkmatch_ray.errors import ClusterError, UsageError
+from linkmatch_ray.io.urls import scheme_of
 from linkmatch_ray.words import shown
 
 PACKAGE: Final = Path(__file__).resolve().parent.parent
@@ -31,14 +32,23 @@ def is_jobs_api(address: str | None) -> bool:
     """Whether an address is that of a cluster's Jobs API.
 
     Raises:
-        UsageError: it is one of Ray Client, which drops what runs once the connection is away for 30 seconds.
+        UsageError: it is one of Ray Client, which drops what runs once the connection is away for 30 seconds; or of
+            another kind.
     """
-    if address is not None and address.startswith("ray://"):
+    scheme = scheme_of(os.fsencode(address or ""))
+    if scheme == "ray":
         raise UsageError(
             f"{shown(address)}: Ray Client is not for long work. Give --address http://HEAD:8265 to run the job on the"
             " cluster, or HOST:6379 to join it."
         )
-    return address is not None and address.startswith(("http://", "https://"))
+    if scheme not in (None, "http", "https") or (scheme is None and "://" in (address or "")):
+        raise no_address(address)
+    return scheme is not None
+
+
+def no_address(given: object) -> UsageError:
+    """The error that says that nothing can be at an address."""
+    return UsageError(f"{shown(given)}: no cluster's address. Give --address http://HEAD:8265, HOST:6379 or auto.")
 
 
 def is_embedded(address: str | None) -> bool:
@@ -65,11 +75,6 @@ def refuse_unreachable(address: str) -> None:
             f"{shown(address)}: no Ray cluster answers ({why}). Check the address (port 6379 of the head node, as a"
             " rule), and that Ray runs there."
         ) from None
-
-
-def without_password(address: str) -> str:
-    """An address as it may be printed."""
-    return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:…@", address)
 
 
 def job_name(output: str) -> str:

@@ -7,8 +7,11 @@ a desktop session or a container with a supervisor. A collector that lives on ho
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import sys
+from collections import defaultdict
+from contextlib import suppress
 from functools import cache
 from typing import Final
 
@@ -20,3 +23,23 @@ def die_with_parent() -> None:
     """Have the kernel kill this process when its parent dies; once a process. Does nothing but on Linux."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def kill_descendants() -> None:
+    """Kill what this process has started, and what that has, all the way down. Does nothing but on Linux.
+
+    The kernel kills raylet and control when this process ends, but not what they have started: Ray's agents look only
+    every two seconds whether their parent lives, and write into its directory until they have missed it five times.
+    """
+    children = defaultdict(list)
+    with suppress(FileNotFoundError):
+        for name in filter(str.isdigit, os.listdir("/proc")):
+            with suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:
+                parent = file.read().rpartition(b")")[2].split()[1]
+                children[int(parent)].append(int(name))
+    found = [os.getpid()]
+    for pid in found:
+        found += children[pid]
+    for pid in found[1:]:
+        with suppress(OSError):
+            os.kill(pid, signal.SIGKILL)

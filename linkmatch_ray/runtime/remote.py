@@ -22,7 +22,8 @@ from typing import IO, Any, Final
 from urllib.parse import urlsplit
 
 from linkmatch_ray.errors import ClusterError, InputError, JobError
-from linkmatch_ray.runtime.address import LOOPBACK, NAMESPACE, PACKAGE, refuse_unreachable, without_password
+from linkmatch_ray.io.urls import scheme_of
+from linkmatch_ray.runtime.address import LOOPBACK, NAMESPACE, PACKAGE, no_address, refuse_unreachable
 from linkmatch_ray.runtime.cluster_token import let_in, token_remedy, token_to_lend
 from linkmatch_ray.words import shown
 
@@ -103,14 +104,20 @@ class Cluster:
 
         asked = os.environ.get(OVERRIDE) or address
         self.overridden = asked != address
+        if scheme := scheme_of(os.fsencode(asked)):  # which Ray takes in small letters only
+            asked = scheme + asked[len(scheme) :]
         # Ray's client would prefer RAY_ADDRESS to the address it is given; this variable goes before both.
         os.environ[OVERRIDE] = asked
         way: AbstractContextManager[None] = nullcontext()
         if "://" not in asked:
             refuse_unreachable(asked)
             way = let_in(asked, shown(asked))
-        with _answering(asked), way:
-            self._client = _connect(asked, verify)
+        with _answering(asked):
+            try:
+                with way:
+                    self._client = _connect(asked, verify)
+            except ValueError:
+                raise no_address(asked) from None
         self.address = self._client.get_address()
         self.token_was_readable = self._client.has_lent and _is_readable(self.address)
         self.ray_version = str(self._client._server_ray_version)
@@ -121,7 +128,7 @@ class Cluster:
             )
 
     def __str__(self) -> str:
-        return shown(without_password(self.address))
+        return shown(self.address)
 
     def attempts(self) -> list[RemoteJob]:
         """Every run of this package that the cluster remembers, oldest first."""
@@ -362,7 +369,7 @@ def _answering(address: str) -> Iterator[None]:
     import requests
     from ray.exceptions import AuthenticationError, RpcError
 
-    where = shown(without_password(address))
+    where = shown(address)
     try:
         yield
     except AuthenticationError as error:

@@ -27,6 +27,7 @@ from linkmatch_ray.runtime.address import (
 )
 from linkmatch_ray.runtime.auth_token import keep_token
 from linkmatch_ray.runtime.cluster_token import let_in, token_remedy
+from linkmatch_ray.runtime.orphans import kill_descendants
 from linkmatch_ray.runtime.ray_directory import RayDirectory
 from linkmatch_ray.runtime.room import check_disk, check_room
 from linkmatch_ray.words import shown
@@ -100,7 +101,8 @@ class Session:
             self._thread.join(POLL_SECONDS)
 
     def abandon(self) -> None:
-        """The process ends at once, and Ray's with it: remove their files."""
+        """The process ends at once: end Ray's, and remove their files."""
+        kill_descendants()
         if self._directory is not None:
             self._directory.remove()
 

@@ -12,12 +12,14 @@ import shutil
 import sys
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import xxhash
 
 from linkmatch_ray.errors import InputError, UsageError
 from linkmatch_ray.io.directory import Directory
+from linkmatch_ray.io.inputs import path_of, refuse_no_input
+from linkmatch_ray.io.results import results_at
+from linkmatch_ray.io.urls import scheme_of
 from linkmatch_ray.runtime.address import PACKAGE
 from linkmatch_ray.words import is_text, shown
 
@@ -49,7 +51,7 @@ def ship(name: str, option: str, uploads: Path) -> str:
         with open(place / "stdin", "wb") as file:
             _copy_some(sys.stdin.buffer, file, option)
         return f"{place.name}/stdin"
-    if Path(name).is_file():
+    if os.path.isfile(name):
         size = Path(name).stat().st_size
         if size > UPLOAD_BYTES_MAX:
             raise _too_long(f"{shown(name)}: {size:,} bytes", option)
@@ -64,20 +66,18 @@ def on_cluster(name: str, option: str) -> str:
     """A path or URL as the cluster sees it.
 
     Raises:
-        UsageError: it is a relative path, is not UTF-8, or tells a password.
+        UsageError: it is a relative path, is not UTF-8, or a URL that is not sound or tells a secret.
     """
     if not is_text(name):  # a Ray job's command line is
         raise UsageError(
             f"{shown(name)}: not UTF-8 ({option}), as a job's command must be. Rename it; --files-from takes any"
             " names of inputs."
         )
-    if "://" in name:
-        if urlsplit(name).password:
-            raise UsageError(
-                f"{option}: a URL with a password, which the cluster's dashboard would show. Give the nodes the"
-                " credentials by their environment."
-            )
-    elif not name.startswith("/"):
+    if option == "-o":
+        results_at(name)
+    else:
+        refuse_no_input(path_of(name))
+    if scheme_of(os.fsencode(name)) is None and not name.startswith("/"):
         raise UsageError(
             f"{shown(name)}: a relative path ({option}), and the job runs on the cluster. Give the whole path, as the"
             " cluster's nodes see it."
@@ -93,7 +93,7 @@ def job_id_for(job_id: str | None, directory: str) -> str:
         UsageError: it cannot be part of a URL.
     """
     if job_id is None:
-        known = None if "://" in directory else Directory(directory).settings().get("job_id")
+        known = None if scheme_of(os.fsencode(directory)) is not None else Directory(directory).settings().get("job_id")
         path = directory.rstrip("/")
         name = re.sub(r"[^\w.-]", "-", path.rpartition("/")[2], flags=re.ASCII)
         job_id = known or f"{name}-{xxhash.xxh3_64_hexdigest(path.encode())[:6]}"

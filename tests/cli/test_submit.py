@@ -152,6 +152,22 @@ def test_dry_run_prints_the_plan(run, small):
     done = run("submit", "d.jsonl", "-r", "r.txt", "-o", "out", "--dry-run", "--json")
     assert json.loads(done.stdout) == {"unit": 0, "bytes": 56, "files": 1, "first": "d.jsonl"}
     assert not (small / "out").exists()
+    assert done.stderr == f"{len((small / 'r.txt').read_text().splitlines())} restrictions in r.txt\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [(None, "No such file"), ("[1", "entry 0"), ('[{"other": 1}]', 'entry 0 has no key "data"')],
+    ids=["missing", "damaged", "without a key"],
+)
+def test_dry_run_looks_at_the_list(run, small, content, named):
+    """What is wrong with it is said before there is a job."""
+    if content is not None:
+        (small / "l.json").write_text(content)
+    done = run("submit", "d.jsonl", "-r", "l.json", "-o", "out", "--dry-run")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith("linkmatch-ray: l.json: ")
+    assert named in done.stderr
 
 
 def test_dry_run_of_an_update(run, tmp_path):

@@ -147,19 +147,21 @@ def test_plans(program, word):
     """--dry-run, as text and as JSON; and what is said where there is no input."""
     names = [word + b".json", b"z" + word + b".json"]
     os.mkdir(word)
+    with open("list", "w") as file:
+        file.write('["a"]')
     for name in names:
         with open(os.path.join(word, name), "w") as file:
             file.write("{}")
-    code, out, _ = program("submit", word, "-r", "none", "--dry-run")
+    code, out, _ = program("submit", word, "-r", "list", "--dry-run")
     assert code == 0
     assert out.count("\n") == 2
-    code, out, _ = program("submit", word, "-r", "none", "--dry-run", "--json")
+    code, out, _ = program("submit", word, "-r", "list", "--dry-run", "--json")
     row = json.loads(out)
     found = [bytes_in(row, "first"), bytes_in(row, "last")]
     assert (code, found) == (0, sorted(os.path.join(word, name) for name in names))
     for name in names:
         os.unlink(os.path.join(word, name))
-    code, _, error = program("submit", word, "-r", "none", "--dry-run")
+    code, _, error = program("submit", word, "-r", "list", "--dry-run")
     assert (code, "no input file" in error) == (3, True)
 
 

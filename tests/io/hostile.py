@@ -69,6 +69,12 @@ def serving(script: Script, tls=None):
                 self.request = tls.wrap_socket(self.request, server_side=True)
             super().setup()
 
+        def finish(self):
+            with suppress(OSError):
+                super().finish()
+            if tls is not None:  # the server knows only what it is wrapped around
+                self.request.close()
+
         def handle(self):
             with suppress(OSError):
                 while request := _received(self.rfile):

@@ -60,6 +60,11 @@ def gets(*steps, head=None):
     return lambda request: [answer(200, b"", about)] if request.method == "HEAD" else steps
 
 
+def empty(step):
+    """An empty object, and this for a GET."""
+    return lambda request: [answer(200) if request.method == "HEAD" else step]
+
+
 def whole(**headers):
     return answer(200, CONTENT, ABOUT | {name.replace("_", "-"): value for name, value in headers.items()})
 
@@ -99,6 +104,8 @@ def ever_elsewhere():
 CHUNKED = {"Content-Length": None, "Transfer-Encoding": "chunked"}
 ENDLESS = endless(answer(200, b"", ABOUT | CHUNKED), b"%x\r\n%s\r\n" % (SIZE, CONTENT))
 IN_CHUNKS = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in (CONTENT[:700], CONTENT[700:], b""))
+
+TWICE = b"%x\r\n%s\r\n0\r\n\r\n" % (2 * SIZE, 2 * CONTENT)
 
 EXAMINED = {
     "closes without an answer": (ever(CLOSE), "broke off, 6 times", AGAIN),
@@ -194,9 +201,36 @@ READ = {
     "refuses HEAD": (lambda request: [answer(405)] if request.method == "HEAD" else file(CONTENT)(request), CONTENT, 1),
     "gives chunks without end": (
         lambda request: heads()(request) if request.method == "HEAD" else ENDLESS(request),
-        CONTENT,
+        "changed",
         1,
     ),
+    "says 0 for HEAD": (heads(Content_Length="0"), CONTENT, 2),
+    "is empty, and has ranges": (empty(answer(416, b"", {"Content-Range": "bytes */0"})), b"", 1),
+    "is empty, and says no more": (empty(answer(416)), b"", 1),
+    "is empty, and has no ranges": (empty(answer(200)), b"", 1),
+    "is empty, and comes in chunks": (empty(answer(200, b"", CHUNKED) + b"0\r\n\r\n"), b"", 1),
+    "is longer, in chunks": (gets(answer(200, b"", ABOUT | CHUNKED) + TWICE), "changed", 1),
+    "is longer, in chunks, with no validator": (
+        gets(answer(200, b"", CHUNKED) + TWICE, head={"ETag": None, "Last-Modified": None}),
+        "changed",
+        1,
+    ),
+    "is longer, until it closes": (
+        gets(answer(200, CONTENT * 2, {"Content-Length": None}), CLOSE, head={"ETag": None, "Last-Modified": None}),
+        "changed",
+        1,
+    ),
+    "has chunks, and a blank after the word": (
+        gets(answer(200, b"", ABOUT | CHUNKED | {"Transfer-Encoding": "chunked "}) + IN_CHUNKS),
+        "not HTTP .*Transfer-Encoding",
+        2,
+    ),
+    "has chunks that are packed": (
+        gets(answer(200, b"", ABOUT | CHUNKED | {"Transfer-Encoding": "gzip, chunked"}) + IN_CHUNKS),
+        "not HTTP .*Transfer-Encoding",
+        2,
+    ),
+    "has a plain Transfer-Encoding": (gets(whole(Transfer_Encoding="identity")), CONTENT, 1),
     "is longer, with the same ETag": (gets(answer(200, CONTENT * 2, ABOUT)), "2,980 bytes.*6 times", AGAIN),
     "is shorter, with the same ETag": (gets(answer(200, CONTENT[:-1], ABOUT)), "1,489 bytes.*6 times", AGAIN),
     "has another ETag when it is read": (gets(whole(ETag='"f"')), "changed", 1),
@@ -262,9 +296,9 @@ def test_no_such_host():
 # Ranges
 
 
-def ranged(do):
+def ranged(do, good=None):
     """A good server for HEAD; a GET with a range gets `do(start, end)`."""
-    good = file(CONTENT)
+    good = good or file(CONTENT)
 
     def script(request):
         span = span_of(request, SIZE)
@@ -296,6 +330,20 @@ def test_a_wrong_range(name):
     assert wanted in str(failed.value)
     assert len(str(failed.value)) < 2000
     assert [each.method for each in server.requests] == ["HEAD", "GET"]
+
+
+@pytest.mark.parametrize("in_chunks", [False, True])
+def test_a_right_range_of_a_whole_body(in_chunks, monkeypatch):
+    """All of an object is not taken for a part of it, whatever its Content-Range says."""
+    monkeypatch.setattr("linkmatch_ray.io.object_reader.CHUNK_BYTES", 500)
+
+    def range_of_all(start, end):
+        about = {"Content-Range": f"bytes {start}-{end - 1}/{SIZE}", **ABOUT}
+        return [answer(206, b"", about | CHUNKED) + IN_CHUNKS if in_chunks else answer(206, CONTENT, about)]
+
+    assert_gives(
+        ranged(range_of_all, heads()), "more bytes than were asked for|asked for, and the store gives 1,490", 1
+    )
 
 
 # What tells versions apart

@@ -87,6 +87,7 @@ LIES = {
     "has a key outside of the prefix": (ever(page({A: SIZE, b"q/x.json": SIZE})), "q/x.json", 1),
     "has a key of a part of the prefix": (ever(page({A: SIZE, b"p": SIZE})), "not below it", 1),
     "has a folder outside of the prefix": (ever(page(BOTH, [b"q/"])), "q/", 1),
+    "has white space before it": (ever(b" \n" * 1000 + GOOD), [A, B], 1),
     "has its prefix as a folder": (ever(page(BOTH, [b"p/"])), [A, B], 2),
     "has a folder in each folder": (folders(), "no such object", 2),
     "has an empty key": (ever(page({A: SIZE, b"": SIZE})), "an object without a name", 1),

@@ -79,6 +79,20 @@ def test_to_another_path(place, target):
     assert set(server.targets) == {b"/a/", target}
 
 
+def test_to_bytes_that_are_no_text():
+    """They are asked for as they are."""
+    with serving(to("/caf\xe9?\xff")) as server:
+        given(f"http://{server.host}/a")
+    assert server.targets[1] == b"/caf%E9?%FF"
+
+
+@pytest.mark.parametrize("host", ["a b", "a..b", "a" * 64, "b\xc3\xbccher..x", "<>"])
+def test_to_what_is_no_host(host):
+    """Said, and not tried."""
+    with serving(to(f"http://{host}/b")) as server:
+        assert "which is no http:// or https:// URL" in given(f"http://{server.host}/a")
+
+
 def test_a_summary_names_the_host(tmp_path):
     """As the data came from there, whatever the URL says."""
     with serving(file(CONTENT)) as other, serving(to(f"http://{other.host}/b?token=secret")) as server:

@@ -51,6 +51,17 @@ def test_one_bad_entry_among_many(layout, tmp_path):
         Restrictions.load(path)
 
 
+def test_a_url_of_a_file_and_of_another_kind(tmp_path):
+    """A list at `file://` is read; of a scheme that is not supported nothing of a secret is said."""
+    (tmp_path / "a list.json").write_text('["a"]')
+    assert len(Restrictions.load(f"file://{tmp_path}/a%20list.json")) == 1
+    with pytest.raises(UsageError, match="not supported"):
+        Restrictions.load("ftp://host/list.json")
+    with pytest.raises(UsageError, match="credentials") as refused:
+        Restrictions.load("ftp://user:a PASSWORD@host/list.json")
+    assert "PASSWORD" not in str(refused.value)
+
+
 def test_no_list_and_no_key():
     """A list that is not there, and a key that is none."""
     with pytest.raises(RestrictionsError, match=r"No such file.*-r"):

@@ -5,8 +5,11 @@ import ipaddress
 import os
 import socket
 import ssl
-from contextlib import closing, suppress
+import threading
+from base64 import b64encode
+from contextlib import ExitStack, closing, suppress
 from http.server import BaseHTTPRequestHandler
+from threading import Barrier
 
 import pytest
 from cryptography import x509
@@ -14,7 +17,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from linkmatch_ray.io import transport
+from linkmatch_ray.io.side_by_side import side_by_side
 from linkmatch_ray.io.transport import Unavailable, ask, endpoint_of, in_target
+from tests.io import hostile
+from tests.io.hostile import answer
 from tests.io.objects import serving
 
 BODY = bytes(range(256)) * 1000
@@ -62,6 +68,80 @@ def test_connections_are_used_again():
             answer.read(10)  # and leaves the rest
         headers, body = get(endpoint)
         assert (headers["Connections"], body) == ("3", BODY)
+
+
+def kept(endpoint):
+    return [each for each in transport._idle if each.endpoint == endpoint]
+
+
+def test_connections_are_kept_in_number(monkeypatch):
+    """Of many hosts too, or a job would have no file descriptor left."""
+    monkeypatch.setattr(transport, "IDLE_MAX", 3)
+    monkeypatch.setattr(transport, "_idle", [])
+    with ExitStack() as servers:
+        ports = [servers.enter_context(serving(Plain)) for _ in range(5)]
+        endpoints = [endpoint_of(f"http://127.0.0.1:{port}") for port in ports]
+        for endpoint in endpoints:
+            get(endpoint)
+        assert [len(kept(endpoint)) for endpoint in endpoints] == [0, 0, 1, 1, 1]
+        assert len(transport._idle) == 3
+        for endpoint in endpoints:
+            transport._let_go_of(endpoint)
+
+
+def test_connections_that_went_silent(monkeypatch):
+    """As a router may leave them: one of them is waited for, and not each."""
+    monkeypatch.setattr(transport, "SILENCE_SECONDS", 0.2)
+    together, silent = Barrier(8), threading.local()
+
+    def script(request):
+        if request.target == b"/first":
+            silent.is_it = True
+            together.wait(10)
+            return [answer(200)]
+        return [hostile.HOLD] if getattr(silent, "is_it", False) else [answer(200, b"here")]
+
+    with hostile.serving(script) as server:
+        endpoint = endpoint_of(f"http://{server.host}")
+        for _ in side_by_side(lambda target: get(endpoint, target), ["/first"] * 8, 8):
+            pass
+        assert len(kept(endpoint)) == 8
+        assert get(endpoint)[1] == b"here"
+    assert len(server.requests) == 8 + 2
+
+
+def test_a_connection_on_which_something_failed():
+    """Is not used again, whatever else comes on it: that would be the answer to the next request."""
+    chunked = {"Content-Length": None, "Transfer-Encoding": "chunked"}
+
+    def script(request):
+        if request.target == b"/":
+            return [answer(200, b"", chunked) + b"zz\r\n", 0.1, answer(200, b"of before")]
+        return [answer(200, b"of this")]
+
+    with hostile.serving(script) as server:
+        endpoint = endpoint_of(f"http://{server.host}")
+        with pytest.raises(Unavailable):
+            get(endpoint)
+        assert not kept(endpoint)
+        assert get(endpoint, "/next")[1] == b"of this"
+
+
+def test_more_than_was_asked_for_in_tls(certificate, monkeypatch):
+    """What came with the answer is no answer to the next request, though it lies in the layer of TLS already."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    first = answer(200, b"x" * 30_000) + answer(200, b"of before")
+    script = lambda request: [first if request.target == b"/" else answer(200, b"of this")]  # noqa: E731
+    monkeypatch.setenv("AWS_CA_BUNDLE", os.fspath(certificate))
+    transport._tls.cache_clear()
+    try:
+        with hostile.serving(script, tls=context) as server:
+            endpoint = endpoint_of(f"https://{server.host}")
+            get(endpoint)
+            assert get(endpoint, "/next")[1] == b"of this"
+    finally:
+        transport._tls.cache_clear()
 
 
 @pytest.mark.parametrize("prefix", ["", "/below"])
@@ -123,6 +203,38 @@ def test_a_proxy(monkeypatch):
         assert get(endpoint_of(f"http://127.0.0.1:{port}"), "/b")[0]["Target"] == "/b"
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_with_a_user(scheme, monkeypatch):
+    """Is told who asks; the server behind it is not."""
+    asked = []
+
+    def script(request):
+        asked.append((request.method, request.headers.get("proxy-authorization")))
+        return [answer(407)]
+
+    with hostile.serving(script) as server:
+        monkeypatch.setenv(f"{scheme}_proxy", f"http://user:p%40w@{server.host}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        with suppress(Unavailable):
+            get(endpoint_of(f"{scheme}://nowhere.invalid"))
+    method = "GET" if scheme == "http" else "CONNECT"
+    assert asked == [(method, "Basic " + b64encode(b"user:p@w").decode())]
+
+
+@pytest.mark.parametrize("content", [None, "nothing"])
+def test_certificates_that_are_none(content, tmp_path, monkeypatch):
+    """It is said; no object is missing because of that."""
+    if content is not None:
+        (tmp_path / "bundle.pem").write_text(content)
+    monkeypatch.setenv("AWS_CA_BUNDLE", os.fspath(tmp_path / "bundle.pem"))
+    transport._tls.cache_clear()
+    with pytest.raises(OSError, match="AWS_CA_BUNDLE names no certificates") as failed:
+        get(endpoint_of("https://127.0.0.1:1"))
+    assert type(failed.value) is OSError
+    transport._tls.cache_clear()
+
+
 def test_failures(monkeypatch):
     """Each says what it was, and whether it can pass."""
     with closing(socket.socket()) as closed:
@@ -134,7 +246,7 @@ def test_failures(monkeypatch):
     silent = socket.create_server(("127.0.0.1", 0))
     with closing(silent), pytest.raises(Unavailable, match=r"gave nothing for 0\.1 s"):
         get(endpoint_of(f"http://127.0.0.1:{silent.getsockname()[1]}"))
-    for url in ("ftp://a", "a", "http://", "http://a:b"):
+    for url in ("ftp://a", "a", "http://", "http://a:b", "http://a b", "http://a..b"):
         with pytest.raises(OSError, match="is no http"):
             endpoint_of(url)
 

@@ -137,3 +137,10 @@ def test_urls_of_nothing(url):
     """Named, with what is expected instead."""
     with pytest.raises(UsageError, match=r"\. (Expected|Give|Write) "):
         parse(os.fsencode(url))
+
+
+def test_a_fragment_is_not_said():
+    """It may be a token, as after a login."""
+    with pytest.raises(UsageError, match="fragment") as refused:
+        parse(b"https://host/x#PASSWORD")
+    assert "PASSWORD" not in str(refused.value)
