@@ -126,9 +126,11 @@ def token() -> str | None:
 def is_refused(gcs: str) -> bool:
     """Whether the cluster at `host:port` asks for a token, and is not satisfied with what Ray sends now."""
     import grpc
-    from ray._private.grpc_utils import init_grpc_channel
+    from ray._private import grpc_utils
 
-    with init_grpc_channel(gcs) as channel:
+    if not hasattr(grpc_utils, "init_grpc_channel"):
+        return False
+    with grpc_utils.init_grpc_channel(gcs) as channel:
         try:
             channel.unary_unary("/ray.rpc.NodeInfoGcsService/CheckAlive")(b"", timeout=ANSWER_SECONDS_MAX)
         except grpc.RpcError as error:
@@ -155,7 +157,7 @@ def sends_the_token() -> bool:
     """Whether Ray sends the token to what it connects to."""
     from ray._private.authentication import authentication_utils
 
-    return bool(authentication_utils.is_token_auth_enabled())
+    return getattr(authentication_utils, "is_token_auth_enabled", bool)() is True
 
 
 def read_auth_mode() -> None:
