@@ -46,7 +46,9 @@ _SIGNED_HEADERS: Final = (
 
 
 class Access:
-    """One account, with the first credentials that the environment has for it: a key, a signature, an identity, none.
+    """One account, with the first credentials that the environment has for it: a key, a signature, an identity.
+
+    With `AZURE_SKIP_SIGNATURE=true`, or without `azure-identity`, there may be none.
 
     Raises:
         OSError: what the environment says cannot be used.
@@ -58,10 +60,12 @@ class Access:
         settings = _settings_of(account)
         self.endpoint = endpoint_of(settings["BlobEndpoint"])
         self._account = account
-        self._key = _decoded(settings.get("AccountKey", ""))
-        self._signature = "" if self._key else settings.get("SharedAccessSignature", "").lstrip("?")
+        is_public = os.environ.get("AZURE_SKIP_SIGNATURE", "").lower() in ("1", "true", "yes")
+        self._key = b"" if is_public else _decoded(settings.get("AccountKey", ""))
+        self._signature = "" if self._key or is_public else settings.get("SharedAccessSignature", "").lstrip("?")
         self._identity = None
-        if not self._key and not self._signature and self.endpoint.secure:  # a token is not for all to read
+        is_known = is_public or self._key or self._signature
+        if not is_known and self.endpoint.secure:  # a token is not for all to read
             self._identity = _Identity()
 
     def signed(
@@ -139,7 +143,7 @@ def _decoded(key: str) -> bytes:
 
 
 class _Identity:
-    """Who this process is to Azure, as `azure-identity` finds out; nobody without that package, or if it finds none."""
+    """Who this process is to Azure, as `azure-identity` finds out; nobody without that package."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -160,12 +164,10 @@ class _Identity:
             return self._token
 
     def _renew(self) -> None:
-        from azure.core.exceptions import AzureError, ClientAuthenticationError
+        from azure.core.exceptions import AzureError
 
         try:
             found = self._credential.get_token("https://storage.azure.com/.default")
-            self._token, self._expires = found.token, found.expires_on
-        except AzureError as error:
-            if self._token or not isinstance(error, ClientAuthenticationError):
-                raise Unavailable("the service that gives tokens for Azure cannot be reached") from None
-            self._credential = None  # nobody: what is public can be read, and the store says what it refuses
+        except AzureError:  # it does not tell an identity that there is not from a service that does not answer now
+            raise Unavailable("no Azure identity was found (AZURE_SKIP_SIGNATURE=true reads without)") from None
+        self._token, self._expires = found.token, found.expires_on

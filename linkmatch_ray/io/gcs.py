@@ -202,14 +202,19 @@ def _json_of(answer: Answer, kind: type[Said]) -> Said:
 
 
 class _Identity:
-    """Who this process is to Google, as google-auth finds out; nobody if it finds nothing."""
+    """Who this process is to Google, as google-auth finds out.
+
+    Raises:
+        Unavailable: it finds nothing, or the service that says so does not answer now.
+        PermissionError: what it finds cannot be used.
+    """
 
     def __init__(self) -> None:
         import google.auth
         from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
 
         self._lock = threading.Lock()
-        self._credentials: Any = None
+        self._credentials: Any
         logging.getLogger("google.auth").addHandler(logging.NullHandler())  # what matters is said by us
         try:
             self._credentials, _ = google.auth.default(scopes=[SCOPE])
@@ -218,15 +223,15 @@ class _Identity:
             if named or not isinstance(error, DefaultCredentialsError):
                 where = f" in {shown(named)}" if named else ""
                 raise PermissionError(errno.EACCES, f"the Google credentials{where} cannot be used") from None
+            raise Unavailable("no Google credentials were found (GOOGLE_SKIP_SIGNATURE=true reads without)") from None
 
     def headers(self) -> dict[str, str]:
         """What says so in a request."""
         headers: dict[str, str] = {}
         with self._lock:
-            if self._credentials is not None:
-                if not self._credentials.valid:
-                    self._renew()
-                self._credentials.apply(headers)
+            if not self._credentials.valid:
+                self._renew()
+            self._credentials.apply(headers)
         return headers
 
     def _renew(self) -> None:

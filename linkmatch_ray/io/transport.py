@@ -250,7 +250,12 @@ class _Response(http.client.HTTPResponse):
 
     def _read_status(self) -> tuple[str, int, str]:
         for _ in range(INTERIM_MAX):
-            version, status, reason = super()._read_status()  # type: ignore[misc]
+            try:
+                version, status, reason = super()._read_status()  # type: ignore[misc]
+            except http.client.BadStatusLine as error:
+                if error.args[0].endswith("\n"):
+                    raise
+                raise ConnectionResetError from None  # it is only the beginning of one
             if not 100 <= status < 200:
                 return version, status, reason
             http.client.parse_headers(self.fp)

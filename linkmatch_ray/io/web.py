@@ -36,10 +36,17 @@ class Web(ObjectStore):
                 refuse(answer)
                 meta = self._meta(key, answer)
                 if meta.size > 0:
-                    return meta
+                    return meta if meta.etag or meta.mtime_ns else self._with_version(meta)
                 if meta.size == 0 and self._is_empty(key):
                     return meta
         return self._meta_by_range(key)
+
+    def _with_version(self, meta: Meta) -> Meta:
+        """With the date or the ETag that a server gives only together with bytes."""
+        with self._ask("GET", meta.key, {"Range": "bytes=0-0"}) as answer, self._named(answer):
+            refuse(answer)
+            there = self._meta(meta.key, answer)
+            return meta._replace(mtime_ns=there.mtime_ns, etag=there.etag)
 
     def _is_empty(self, key: bytes) -> bool:
         """Whether it is so, as it may be only the answer to HEAD that has no bytes."""

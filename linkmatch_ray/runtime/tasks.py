@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final, NamedTuple
@@ -89,9 +89,18 @@ GC_OBJECTS: Final = 1_000_000
 CHUNK_BYTES_MIN: Final = 1 << 18
 """Chunks shorter than this on the average are joined: each costs some microseconds on its way."""
 
-# One buffer a worker process, used again by every task: fresh pages for each would cost a fifth of the speed.
-_buffers: Buffers | None = None
-_pack_buffer: bytearray | None = None
+# Kept between the tasks of a worker process: fresh pages for each would cost a fifth of the speed.
+_spare: list[tuple[Buffers, bytearray]] = []
+
+
+@contextmanager
+def _buffers_of(window_bytes: int) -> Iterator[tuple[Buffers, bytearray]]:
+    """Buffers for one task, for windows and for packed files. One that is left before its end keeps them."""
+    buffers, pack = _spare.pop() if _spare else (Buffers(window_bytes), bytearray(LOW + WINDOW_BYTES + LOW))
+    if buffers.window_bytes != window_bytes:
+        buffers = Buffers(window_bytes)
+    yield buffers, pack
+    _spare[:] = [(buffers, pack)]
 
 
 def match_unit(unit: Unit, packed_files: bytes, index: RestrictionIndex, settings: TaskSettings) -> Iterator[Any]:
@@ -149,22 +158,20 @@ def _joined(chunks: list[bytes]) -> list[bytes]:
 
 class _Work:
     def __init__(self, index: RestrictionIndex, settings: TaskSettings) -> None:
-        global _buffers, _pack_buffer
         gc.set_threshold(GC_OBJECTS)
-        window_bytes = max(WINDOW_BYTES_MIN, min(WINDOW_BYTES, settings.plan.part_bytes))  # a part is whole windows
-        if _buffers is None or _buffers.window_bytes != window_bytes:
-            _buffers = Buffers(window_bytes)
-        _pack_buffer = _pack_buffer or bytearray(LOW + WINDOW_BYTES + LOW)
-        self._buffer, self._max_inflation = _pack_buffer, settings.options.max_inflation
-        self._matcher = Matcher(settings.paths, index, settings.options, _buffers, part_bytes=settings.plan.part_bytes)
+        self._index, self._settings = index, settings
 
     def parts(self, unit: Unit, files: list[InputFile]) -> Iterator[Part]:
         """Parts in the order of the files."""
-        if len(files) == 1:
-            yield from self._one(unit, files[0])
-            return
-        with closing(SmallObjects(filter(_is_small_object, files))) as self._objects:
-            yield from self._several(unit, files)
+        settings, part_bytes = self._settings, self._settings.plan.part_bytes
+        window_bytes = max(WINDOW_BYTES_MIN, min(WINDOW_BYTES, part_bytes))  # a part is whole windows
+        with _buffers_of(window_bytes) as (buffers, self._buffer):
+            self._matcher = Matcher(settings.paths, self._index, settings.options, buffers, part_bytes=part_bytes)
+            if len(files) == 1:
+                yield from self._one(unit, files[0])
+                return
+            with closing(SmallObjects(filter(_is_small_object, files))) as self._objects:
+                yield from self._several(unit, files)
 
     def _several(self, unit: Unit, files: list[InputFile]) -> Iterator[Part]:
         place = 0
@@ -223,7 +230,7 @@ class _Work:
                 if unit.start:
                     raw.seek(unit.start - 1)
                 head = head if is_compressed(head) else b""
-                source = open_source(raw, head, file.size, self._max_inflation)
+                source = open_source(raw, head, file.size, self._settings.options.max_inflation)
                 where = {"file": unit.first, "range_": unit.range, "start": unit.start, "stop": unit.end}
                 for part in self._matcher.stream(source, file.name, **where):
                     if part.pieces[-1].last:

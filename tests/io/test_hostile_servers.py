@@ -111,7 +111,7 @@ EXAMINED = {
     "closes without an answer": (ever(CLOSE), "broke off, 6 times", AGAIN),
     "resets": (ever(RESET), "broke off, 6 times", AGAIN),
     "says nothing": (ever(HOLD), "gave nothing for", AGAIN),
-    "breaks off in the status line": (ever(b"HTTP/1.1 2", CLOSE), "not HTTP .*first line", 1),
+    "breaks off in the status line": (ever(b"HTTP/1.1 2", CLOSE), "broke off, 6 times", AGAIN),
     "breaks off in the headers": (ever(b"HTTP/1.1 200 OK\r\nContent-Le", CLOSE), "how long", 1),
     "stops in the headers": (ever(b"HTTP/1.1 200 OK\r\nA: b\r\n", HOLD), "gave nothing for", AGAIN),
     "speaks another protocol": (ever(b"220 mail ESMTP\r\n", CLOSE), "not HTTP .*first line", 1),

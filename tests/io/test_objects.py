@@ -7,7 +7,7 @@ import os
 import random
 import subprocess
 import sys
-from http.server import SimpleHTTPRequestHandler
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -201,6 +201,41 @@ def test_a_server_without_ranges(tmp_path, command_environment):
         )
     assert code == 0, stderr
     assert json.loads(stdout)["totals"]["matched"] == 70 * 3 * 800
+
+
+def test_a_version_that_only_bytes_come_with():
+    """A server may give its ETag to GET alone: by that another version is seen all the same."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_HEAD(self):
+            self.send_response(200)
+            self.send_header("Content-Length", "6")
+            self.end_headers()
+
+        def do_GET(self):
+            self._begin(tags[-1])
+            self.wfile.write(tags[-1] * 6)
+
+        def _begin(self, tag):
+            self.send_response(200)
+            self.send_header("Content-Length", "6")
+            self.send_header("ETag", f'"{tag.decode()}"')
+            self.end_headers()
+
+        def log_message(self, *args):
+            pass
+
+    tags = [b"a"]
+    with serving(Handler) as port:
+        (file,) = list_inputs([f"http://127.0.0.1:{port}/x.json"]).files
+        assert file.etag == '"a"'
+        with ObjectReader(file) as reader:
+            assert reader.read() == b"aaaaaa"
+        tags.append(b"b")
+        with ObjectReader(file) as reader, pytest.raises(Changed):
+            reader.read()
 
 
 def test_a_store_that_stays_down(endpoint, moto, monkeypatch):
