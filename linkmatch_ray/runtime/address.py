@@ -23,12 +23,9 @@ PACKAGE: Final = Path(__file__).resolve().parent.parent
 NAMESPACE: Final = "linkmatch"
 """Ray's namespace of the collectors; each is the actor `linkmatch:<job id>`."""
 
-CONNECT_SECONDS_MAX: Final = 10.0
+LOOPBACK: Final = ("127.0.0.1", "::1")
 
-TOKEN_REMEDY: Final = (
-    "Set RAY_AUTH_MODE=token, and the cluster's token as RAY_AUTH_TOKEN, in the file RAY_AUTH_TOKEN_PATH or in"
-    " ~/.ray/auth_token (`ray get-auth-token` prints it on the head node)."
-)
+CONNECT_SECONDS_MAX: Final = 10.0
 
 
 def is_jobs_api(address: str | None) -> bool:
@@ -78,6 +75,11 @@ def refuse_unreachable(address: str) -> None:
             f"{shown(address)}: no Ray cluster answers ({why}). Check the address (port 6379 of the head node, as a"
             " rule), and that Ray runs there."
         ) from None
+
+
+def job_name(output: str) -> str:
+    """What Ray's dashboard calls a job, from where its results are."""
+    return f"linkmatch {shown(os.path.basename(os.path.abspath(output)))}"
 
 
 def is_ray_job() -> bool:
