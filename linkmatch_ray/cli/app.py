@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -15,7 +16,7 @@ from linkmatch_ray.cli import printer
 from linkmatch_ray.cli.ending import reporting, with_all_printed
 from linkmatch_ray.cli.submission import Submission, result_directory
 from linkmatch_ray.errors import EXIT_FAILED, EXIT_OK, EXIT_QUARANTINED, ClusterError, InputError, UsageError
-from linkmatch_ray.runtime.address import is_jobs_api, is_ray_job
+from linkmatch_ray.runtime.address import is_jobs_api, is_ray_job, job_name
 from linkmatch_ray.words import shown
 
 GC_OBJECTS: Final = 100_000
@@ -76,6 +77,7 @@ def submit(
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
     dashboard: o.Dashboard = False,
+    joinable: o.Joinable = False,
 ) -> None:
     """Match files against a list of restrictions.
 
@@ -91,7 +93,7 @@ def submit(
     The same command again resumes a job that was interrupted. Exit codes: 0 complete, 1 failed,
     2 usage, 3 bad input, 4 complete with quarantine entries, 5 no cluster, 130 and 143 interrupted.
     """
-    with reporting(verbose, resumable=output != "-" and not dry_run):
+    with ExitStack() as at_end, reporting(verbose, resumable=output != "-" and not dry_run):
         if is_jobs_api(address):
             from linkmatch_ray.cli.remote import submit_as_job
 
@@ -136,7 +138,15 @@ def submit(
                     "task_seconds": task_seconds,
                     "max_quarantined": max_quarantined if fail_fast else None,
                 },
-                session={"address": address, "workers": workers, "dashboard": dashboard, "verbose": verbose},
+                session={
+                    "address": address,
+                    "workers": workers,
+                    "dashboard": dashboard,
+                    "verbose": verbose,
+                    "name": job_name(output),
+                },
+                joinable=joinable,
+                at_end=at_end,
             )
             if dry_run:
                 request.print_plan(as_json=as_json)

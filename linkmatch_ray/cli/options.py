@@ -225,4 +225,12 @@ DryRun = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print the summary (or the plan) as JSON.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress, and no summary unless --json.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show Ray's own messages, and tracebacks.")]
-Dashboard = Annotated[bool, typer.Option("--dashboard", help="Start the Ray dashboard and print its address.")]
+Dashboard = Annotated[
+    bool,
+    typer.Option(
+        "--dashboard", help="Start the Ray dashboard, and print its address. On a terminal it stays until Ctrl-C."
+    ),
+]
+Joinable = Annotated[
+    bool, typer.Option("--joinable", help="Print what other Ray programs need to read the job's progress and matches.")
+]

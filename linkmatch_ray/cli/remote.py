@@ -14,7 +14,7 @@ import typer
 from linkmatch_ray.cli.ending import exit_code_of, temporary_directory
 from linkmatch_ray.cli.output import bytes_of, print_summary, resume_command
 from linkmatch_ray.errors import ClusterError, InputError, JobError, UsageError
-from linkmatch_ray.runtime.address import is_jobs_api
+from linkmatch_ray.runtime.address import is_jobs_api, job_name
 from linkmatch_ray.runtime.remote import OVERRIDE, Cluster, RemoteJob, Unreachable
 from linkmatch_ray.runtime.shipping import entrypoint, job_id_for, on_cluster, runtime_env, ship
 from linkmatch_ray.words import command, shown
@@ -56,6 +56,12 @@ def connect(address: str | None, verify: str) -> Cluster:
     cluster = Cluster(address, verify=chosen)
     if cluster.overridden:
         print(f"{OVERRIDE} is set: {cluster} is used, not {shown(address)}.", file=sys.stderr)
+    if cluster.token_was_readable:
+        print(
+            f"{cluster}: asked for your token and got it, and who listens on the way can read it. Give an https"
+            " address, or set RAY_AUTH_MODE=token and this is not said.",
+            file=sys.stderr,
+        )
     return cluster
 
 
@@ -82,7 +88,7 @@ def submit_as_job(context: typer.Context) -> NoReturn:
             job_id,
             entrypoint(arguments, directory, job_id, as_json=given["as_json"] or not given["dry_run"]),
             directory=directory,
-            name=f"linkmatch {Path(directory).name}",
+            name=job_name(directory),
             env=runtime_env(uploads),
         )
     if given["no_wait"]:

@@ -51,6 +51,7 @@ class _Ending:
         told: The signal that came first.
         in_order: The main thread does what has to be ended in order; otherwise it ends at once.
         message: What to say.
+        code: What the program ends with, and then there is nothing to say; None for what is usual after the signal.
         last: What to do last, if the end is not in order.
     """
 
@@ -58,6 +59,7 @@ class _Ending:
         self.told: int | None = None
         self.in_order = False
         self.message = _MESSAGE
+        self.code: int | None = None
         self.last: list[Callable[[], None]] = []
         self.pipe: int | None = None
         self._said = threading.Lock()
@@ -69,14 +71,18 @@ class _Ending:
     def end(self, number: int) -> NoReturn:
         """End the process now."""
         try:
-            if number != _CLOSED_PIPE and self.is_to_be_said():
+            if number != _CLOSED_PIPE and self.code is None and self.is_to_be_said():
                 _write_to_stderr(self.message)
             if self.last:
                 cleaning = threading.Thread(target=self._clean, daemon=True)
                 cleaning.start()
                 cleaning.join(LAST_SECONDS)
         finally:
-            os._exit(_EXIT_CODES[signal.Signals(number)])
+            os._exit(self.exit_code(number))
+
+    def exit_code(self, number: int) -> int:
+        """What the program ends with after a signal."""
+        return _EXIT_CODES[signal.Signals(number)] if self.code is None else self.code
 
     def _clean(self) -> None:
         for do in reversed(self.last):
@@ -134,6 +140,18 @@ def in_order(message: str) -> Iterator[None]:
         _ending.message, _ending.in_order = _MESSAGE, False
 
 
+def is_told() -> bool:
+    """Whether the program is to end."""
+    return _ending.told is not None
+
+
+def wait(code: int) -> None:
+    """Wait for a signal, which then ends the program with this exit code, without a word."""
+    _ending.code = code
+    with suppress(KeyboardInterrupt), in_order(_MESSAGE):
+        threading.Event().wait()
+
+
 def say(message: str) -> None:
     """Print why the program ends, unless that was printed already."""
     if _ending.is_to_be_said():
@@ -159,7 +177,7 @@ def end_if_told() -> None:
     for stream in (sys.stdout, sys.stderr):
         with suppress(Exception):
             stream.flush()
-    os._exit(_EXIT_CODES[signal.Signals(_ending.told)])
+    os._exit(_ending.exit_code(_ending.told))
 
 
 def _write_to_stderr(message: str) -> None:

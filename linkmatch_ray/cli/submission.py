@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,8 +15,8 @@ import typer
 
 from linkmatch_ray.cli import signals
 from linkmatch_ray.cli.ending import silence_stdout, temporary_directory
-from linkmatch_ray.errors import EXIT_OK
-from linkmatch_ray.words import shown
+from linkmatch_ray.errors import EXIT_FAILED, EXIT_OK
+from linkmatch_ray.words import command, shown
 
 if TYPE_CHECKING:
     from linkmatch_ray.core.outcome import MatchOptions
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from linkmatch_ray.io.restrictions import Restrictions
     from linkmatch_ray.runtime.job import Job
     from linkmatch_ray.runtime.plan import Plan
+    from linkmatch_ray.runtime.session import Session
 
 COPY_BYTES: Final = 1 << 20
 POLL_SECONDS: Final = 0.1
@@ -42,11 +45,14 @@ class Submission:
         options: dict[str, Any],
         submit: dict[str, Any],
         session: dict[str, Any],
+        joinable: bool,
+        at_end: ExitStack,
     ) -> None:
         self._names, self._directory = names, directory
         self._restrictions, self._keys = restrictions, keys
         self._restrictions_at, self._restrictions_format = restrictions_at, restrictions_format
         self._options, self._submit, self._session_options = options, submit, session
+        self._joinable, self._at_end = joinable, at_end
         self._refuse_places()
 
     def _refuse_places(self) -> None:
@@ -142,9 +148,9 @@ class Submission:
         job = None
         try:
             job = self._begin(session or self._start_session, show=show)
-            if session is not None and self._session_options["dashboard"]:
+            if session is not None and (self._session_options["dashboard"] or self._joinable):
                 session.ready()
-                print(f"Dashboard: http://{shown(session.dashboard_url)}", file=sys.stderr)
+                self._announce(session, job)
             return self._wait(job, show=show, copy=copy)
         except (KeyboardInterrupt, BrokenPipeError) as stop:
             if isinstance(stop, BrokenPipeError):
@@ -159,8 +165,28 @@ class Submission:
                 raise typer.Exit(EXIT_OK) from None
             raise
         finally:
-            if session is not None:
+            if session is not None and self._stays(session):
+                self._at_end.push(partial(_stay, session))
+            elif session is not None:
                 session.close()
+
+    def _announce(self, session: Session, job: Job) -> None:
+        """Say where the dashboard is, and how others join the job: the address, and where the token is."""
+        from linkmatch_ray.runtime.auth_token import place_of_token
+
+        token = place_of_token() if "RAY_AUTH_MODE" in session.variables else None
+        if session.dashboard_url is not None:
+            asks = f", which asks for the token that `{_ray_command()} get-auth-token` prints" if token else ""
+            print(f"Dashboard: http://{shown(session.dashboard_url)}{asks}", file=sys.stderr)
+        given = command([f"{name}={value}" for name, value in session.variables.items()])
+        print(f"To join job {shown(job.id)}: {given}", file=sys.stderr)
+        if token:
+            print(f"The token is in {token}", file=sys.stderr)
+
+    def _stays(self, session: Session) -> bool:
+        """Whether someone may want to look at the dashboard after the end."""
+        ours = session.dashboard_url is not None and not session.joins
+        return ours and sys.stdin.isatty() and sys.stdout.isatty() and not signals.is_told()
 
     def _is_complete(self) -> bool:
         """Whether the place has the whole of a job, which may be this one.
@@ -224,6 +250,19 @@ class Submission:
         if copier is not None:
             copier.copy(job.progress().settled)
         return summary
+
+
+def _ray_command() -> str:
+    """What to type for Ray's command."""
+    beside = Path(sys.executable).parent / "ray"
+    return "ray" if shutil.which("ray") == str(beside) or not beside.exists() else command([str(beside)])
+
+
+def _stay(session: Session, _: object, end: BaseException | None, *__: object) -> None:
+    """All has been said, and the command ends; but the dashboard stays until a signal."""
+    print(f"The dashboard stays until Ctrl-C: http://{shown(session.dashboard_url)}", file=sys.stderr)
+    signals.wait(end.exit_code if isinstance(end, typer.Exit) else EXIT_FAILED)
+    session.close()
 
 
 class _Copier:

@@ -23,15 +23,12 @@ PACKAGE: Final = Path(__file__).resolve().parent.parent
 NAMESPACE: Final = "linkmatch"
 """Ray's namespace of the collectors; each is the actor `linkmatch:<job id>`."""
 
+LOOPBACK: Final = ("127.0.0.1", "::1")
+
 CONNECT_SECONDS_MAX: Final = 10.0
 
 WORKERS_MAX: Final = 10_000
 """One driver keeps some 600 cores busy (`scripts/scale.md`)."""
-
-TOKEN_REMEDY: Final = (
-    "Set RAY_AUTH_MODE=token, and the cluster's token as RAY_AUTH_TOKEN, in the file RAY_AUTH_TOKEN_PATH or in"
-    " ~/.ray/auth_token (`ray get-auth-token` prints it on the head node)."
-)
 
 
 def is_jobs_api(address: str | None) -> bool:
@@ -81,6 +78,11 @@ def refuse_unreachable(address: str) -> None:
             f"{shown(address)}: no Ray cluster answers ({why}). Check the address (port 6379 of the head node, as a"
             " rule), and that Ray runs there."
         ) from None
+
+
+def job_name(output: str) -> str:
+    """What Ray's dashboard calls a job, from where its results are."""
+    return f"linkmatch {shown(os.path.basename(os.path.abspath(output)))}"
 
 
 def is_ray_job() -> bool:

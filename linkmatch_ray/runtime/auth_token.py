@@ -17,11 +17,22 @@ from typing import Final
 from linkmatch_ray.errors import ClusterError
 from linkmatch_ray.runtime.private import DIRECTORY_MODE, FILE_MODE, keep_to_owner, log
 from linkmatch_ray.runtime.ray_internals import AUTH_MODE
+from linkmatch_ray.words import shown
 
 TOKEN_BYTES: Final = 32
 """As Ray's own."""
 
+IN_VARIABLE: Final = "RAY_AUTH_TOKEN"
+IN_FILE: Final = "RAY_AUTH_TOKEN_PATH"
+
 REMEDY: Final = "Name a file of your own that holds a token with RAY_AUTH_TOKEN_PATH."
+
+
+def place_of_token() -> str:
+    """Where it is."""
+    if os.environ.get(IN_VARIABLE):
+        return f"the variable {IN_VARIABLE}"
+    return shown(os.environ.get(IN_FILE) or _default())
 
 
 def keep_token() -> None:
@@ -37,11 +48,15 @@ def keep_token() -> None:
             AUTH_MODE,
             mode,
         )
-    elif not os.environ.get("RAY_AUTH_TOKEN"):
-        if named := os.environ.get("RAY_AUTH_TOKEN_PATH"):
+    elif not os.environ.get(IN_VARIABLE):
+        if named := os.environ.get(IN_FILE):
             _keep_named(named)
         else:
-            _keep_default(Path.home() / ".ray")
+            _keep_default(_default())
+
+
+def _default() -> Path:
+    return Path.home() / ".ray" / "auth_token"
 
 
 def _keep_named(path: str) -> None:
@@ -50,8 +65,8 @@ def _keep_named(path: str) -> None:
         keep_to_owner(file, path, FILE_MODE, REMEDY)
 
 
-def _keep_default(directory: Path) -> None:
-    path = directory / "auth_token"
+def _keep_default(path: Path) -> None:
+    directory = path.parent
     with suppress(FileExistsError), _told(directory):
         directory.mkdir(DIRECTORY_MODE)
     with _opened(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW) as parent:

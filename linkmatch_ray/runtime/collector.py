@@ -1,4 +1,4 @@
-"""The collector: the one writer of a job. A plain class here; the driver makes it an actor in one line.
+"""The collector: the one writer of a job. A plain class here; `collector_actor.py` makes an actor of it.
 
 It accepts the next piece of the plan and nothing else. Any other call returns the durable frontier and
 changes nothing. So calls may come twice, late or out of order, and each record is still written once.
@@ -438,6 +438,8 @@ class Collector:
 
     def matches(self, start: int = 0, limit: int = 100) -> list[bytes]:
         """Lines `start` to `start + limit` of the matched output, as far as files are complete and durable."""
+        if self._state == "starting":
+            return []
         with self._reading:
             lines = matches(self._place, self._ledger, start)  # the file may be moved once the lock is let go
         return list(islice(lines, max(0, min(limit, MATCHES_MAX))))

@@ -42,6 +42,7 @@ from linkmatch_ray.io.ledger import Key
 from linkmatch_ray.io.reader import fault_entry
 from linkmatch_ray.io.results import QUARANTINE
 from linkmatch_ray.runtime.collector import Receipt
+from linkmatch_ray.runtime.collector_actor import CollectorHandle
 from linkmatch_ray.runtime.orphans import die_with_parent
 from linkmatch_ray.runtime.plan import Plan, Unit
 from linkmatch_ray.runtime.room import check_disk
@@ -64,7 +65,7 @@ STREAM_BACKPRESSURE_OBJECTS: Final = 4
 """A task pauses when this many of its objects (two a part) have not been asked for."""
 
 TASK_OPTIONS: Final = {
-    "name": "match_unit",
+    "name": "match",
     "num_cpus": 1,
     "max_retries": 0,
     "num_returns": "streaming",
@@ -165,7 +166,7 @@ class Driver:
         index: Any,
         settings: TaskSettings,
         workers: int | None,
-        open_collector: Callable[[bool], tuple[Any, Any]],
+        open_collector: Callable[[bool], tuple[CollectorHandle, Any]],
         is_stopped: Callable[[], bool],
         *,
         resumes: bool,
@@ -191,8 +192,8 @@ class Driver:
         total = sum(max(file.size, 0) for file in files)
         self.progress = Progress(files=len(files), bytes_total=total)
 
-    def run(self) -> Any:
-        """Match everything that is not durable yet; returns the collector.
+    def run(self) -> None:
+        """Match everything that is not durable yet.
 
         Raises:
             Interrupted: `is_stopped` said so.
@@ -212,7 +213,6 @@ class Driver:
         finally:
             for running in self._window:
                 self._cancel(running)
-        return self._collector
 
     def _open(self) -> Receipt:
         """Have a collector, whatever happens to it meanwhile; returns where it stands."""
@@ -267,9 +267,8 @@ class Driver:
             details: What the summary says beside the collector's totals, given these.
         """
         while True:
-            finish = self._collector.finish.options(concurrency_group="commit")
             try:
-                summary: dict[str, Any] = fetch(finish.remote(index, details(self.progress.counts)))
+                summary: dict[str, Any] = fetch(self._collector.finish(index, details(self.progress.counts)))
                 return summary
             except RayActorError:
                 self._set_back("the collector died")
@@ -474,9 +473,9 @@ class Driver:
             if not unit.ended or unit.offered < len(unit.parts):
                 break
         if bodies or self._more:
-            self._commit = self._collector.commit.options(concurrency_group="commit").remote(*bodies)
+            self._commit = self._collector.commit(*bodies)
         elif self._taken > self._durable and self._nothing_comes():
-            self._commit = self._collector.flush.options(concurrency_group="commit").remote()
+            self._commit = self._collector.flush()
         else:
             self._retire()
 

@@ -15,24 +15,15 @@ from typing import Any, Final
 from linkmatch_ray.arguments import refuse_other_than, refuse_unless_within, wrong_type
 from linkmatch_ray.core.outcome import LIMIT_MAX, Counts, MatchOptions
 from linkmatch_ray.core.parts import PART_BYTES_MAX
-from linkmatch_ray.errors import (
-    ClusterError,
-    DirectoryInUse,
-    InputError,
-    Interrupted,
-    JobError,
-    LinkmatchError,
-    UsageError,
-)
+from linkmatch_ray.errors import ClusterError, InputError, Interrupted, JobError, LinkmatchError, UsageError
 from linkmatch_ray.io.directory import Directory
-from linkmatch_ray.io.earlier import Origins
-from linkmatch_ray.io.inputs import InputFile, Name, list_inputs, pack_files
+from linkmatch_ray.io.inputs import InputFile, Name, list_inputs
 from linkmatch_ray.io.matches import matches
 from linkmatch_ray.io.restrictions import Restrictions
-from linkmatch_ray.io.results import CANCEL_SECONDS, Results, in_use, results_at
+from linkmatch_ray.io.results import CANCEL_SECONDS, results_at
 from linkmatch_ray.io.trouble import told
-from linkmatch_ray.runtime.address import NAMESPACE, WORKERS_MAX
-from linkmatch_ray.runtime.collector import Collector
+from linkmatch_ray.runtime.address import NAMESPACE, WORKERS_MAX, job_name
+from linkmatch_ray.runtime.collector_actor import CollectorHandle, actor_name, start_collector
 from linkmatch_ray.runtime.driver import (
     NO_ROOM,
     NO_ROOM_ADVICE,
@@ -44,7 +35,6 @@ from linkmatch_ray.runtime.driver import (
 )
 from linkmatch_ray.runtime.heartbeat import beat_seconds
 from linkmatch_ray.runtime.nodes import faults, sample, survey
-from linkmatch_ray.runtime.orphans import die_with_parent
 from linkmatch_ray.runtime.patience import holding, unless_stopped
 from linkmatch_ray.runtime.plan import UNIT_BYTES, Plan, PlanOptions, make_plan
 from linkmatch_ray.runtime.request import Request
@@ -55,9 +45,6 @@ from linkmatch_ray.words import plural, shown
 DEFAULT_OUTPUT: Final = "linkmatch-results"
 
 POLL_SECONDS: Final = 0.1
-
-ORPHAN_SECONDS: Final = 5.0
-"""A collector whose driver was killed lives for 2 to 3 seconds; a newcomer waits longer for its name."""
 
 CLOSE_SECONDS_MAX: Final = 10.0
 """How long the collector may take to make what it took durable; beyond, it is done again at the next start."""
@@ -89,7 +76,7 @@ class Job:
         self._total = sum(max(file.size, 0) for file in request.files)
         self._doing = "starting Ray"
         self._driver: Driver | None = None
-        self._collector: Any = None
+        self._collector: CollectorHandle | None = None
         self._summary = request.finished
         self._error: BaseException | None = None
         if self._summary is not None:
@@ -140,7 +127,7 @@ class Job:
         if self._collector is not None and not self._done.is_set():
             import ray
 
-            found: list[bytes] = ray.get(self._collector.matches.remote(start, limit))
+            found: list[bytes] = ray.get(self._collector.actor.matches.remote(start, limit))
             return found
         with told(self._results):
             ledger = self._results.ledger()
@@ -156,7 +143,9 @@ class Job:
     def _run(self) -> None:
         request = self._request
         given = self._given
-        session = given if isinstance(given, Session) else (given or Session)()
+        session = (
+            given if isinstance(given, Session) else given() if given else Session(name=job_name(str(self._results)))
+        )
         started, began = time.localtime(), time.monotonic()
         is_ready = False
         try:
@@ -173,14 +162,13 @@ class Job:
             beats = beat_seconds(self._task_seconds)
             settings = TaskSettings(request.restrictions.paths, request.options, request.plan, staging, beats)
 
-            def open_collector(again: bool) -> tuple[Any, Any]:
+            def open_collector(again: bool) -> tuple[CollectorHandle, Any]:
                 if self._collector is not None:
-                    ray.kill(self._collector)  # it died by itself, but keeps its name until it is told to
+                    ray.kill(self._collector.actor)  # it died by itself, but keeps its name until it is told to
                 self._collector = start_collector(
                     ray, self.id, self._results, request.files, plan.ranges, request.settings, request.origins
                 )
-                opening = self._collector.open.options(concurrency_group="commit")
-                return self._collector, opening.remote(overwrite=request.overwrite and not again)
+                return self._collector, self._collector.open(overwrite=request.overwrite and not again)
 
             self._driver = Driver(
                 plan,
@@ -202,7 +190,7 @@ class Job:
                 )
             finally:
                 if self._collector is not None:
-                    _close(ray, self._collector, CLOSE_SECONDS_MAX if self._driver.has_opened else 0)
+                    self._collector.close(ray, CLOSE_SECONDS_MAX if self._driver.has_opened else 0)
         except LinkmatchError as error:
             self._error = error
         except Exception as error:
@@ -377,59 +365,8 @@ def progress(job_id: str, session: Session) -> dict[str, Any]:
 
 def _collector_of(job_id: str, session: Session) -> Any:
     try:
-        return session.ready().get_actor(f"linkmatch:{job_id}", namespace=NAMESPACE)
+        return session.ready().get_actor(actor_name(job_id), namespace=NAMESPACE)
     except ValueError:
         raise InputError(
             f"{shown(job_id)}: no such job runs on this cluster, and no directory has this name."
         ) from None
-
-
-def start_collector(
-    ray: Any,
-    job_id: str,
-    results: Results,
-    files: list[InputFile],
-    ranges: list[int],
-    settings: dict[str, str],
-    origins: Origins | None,
-) -> Any:
-    """The collector as an actor: named, without CPUs, on this node, never restarted by Ray."""
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    actor = ray.remote(concurrency_groups={"commit": 1})(Collector).options(
-        name=f"linkmatch:{job_id}",
-        namespace=NAMESPACE,
-        num_cpus=0,
-        max_restarts=0,
-        max_task_retries=0,
-        allow_out_of_order_execution=True,
-        scheduling_strategy=here,
-    )
-    deadline = time.monotonic() + ORPHAN_SECONDS
-    while True:
-        try:
-            collector = actor.remote(str(results), pack_files(files), ranges, settings, origins)
-            break
-        except ray.exceptions.ActorAlreadyExistsError:  # the same job, of another program; or an orphan, for a moment
-            if time.monotonic() > deadline:
-                raise _running_already(job_id, results) from None
-            time.sleep(POLL_SECONDS)
-    collector.__ray_call__.remote(lambda _: die_with_parent())
-    return collector
-
-
-def _running_already(job_id: str, results: Results) -> DirectoryInUse:
-    by = results.holder()
-    if by is not None:
-        return in_use(results, by)
-    return DirectoryInUse(
-        f"{shown(results)}: a job {shown(job_id)} runs on this Ray. Wait for it to end, or name another --job-id."
-    )
-
-
-def _close(ray: Any, collector: Any, seconds_max: float) -> None:
-    """Have what was taken made durable, and the directory given back; then end the actor."""
-    with suppress(ray.exceptions.RayError):
-        ray.get(collector.close.options(concurrency_group="commit").remote(), timeout=seconds_max)
-    ray.kill(collector)

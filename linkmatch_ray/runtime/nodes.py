@@ -70,7 +70,7 @@ def survey(ray: Any, paths: Sequence[str | bytes]) -> list[Node]:
         for each in ray.nodes()
         if each["Alive"] and (cpus := each["Resources"].get("CPU", 0))
     ]
-    task = ray.remote(num_cpus=0, max_retries=0)(_examine)
+    task = ray.remote(name="survey", num_cpus=0, max_retries=0)(_examine)
     asked = {
         task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False)).remote(list(paths)): node
         for node in nodes

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+from linkmatch_ray.errors import ClusterError
 from linkmatch_ray.words import is_text, printable
 
 LOOPBACK_VARIABLE: Final = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
@@ -21,6 +22,8 @@ replaces 127.0.0.1 by the machine's address. Read when `ray` is imported."""
 
 AUTH_MODE: Final = "RAY_AUTH_MODE"
 """`ray.init` sets it to `token` when it starts a Ray, in this process and for good."""
+
+ANSWER_SECONDS_MAX: Final = 10.0
 
 _SIGACTION_BYTES_MAX: Final = 1024
 """The `struct sigaction` of Linux has 152."""
@@ -78,10 +81,11 @@ def in_utf8() -> Iterator[None]:
         yield
 
 
-def job_config() -> Any:
-    """A `JobConfig` that leaves folders out of the workers' module path whose names are not UTF-8.
+def job_config(name: str) -> Any:
+    """A `JobConfig` with the name that Ray's dashboard shows; a Ray job has one already, which goes before.
 
-    Ray adds the current folder to it, and then cannot encode it.
+    It leaves folders out of the workers' module path whose names are not UTF-8: Ray adds the current folder to it, and
+    then cannot encode it.
     """
     from ray.job_config import JobConfig
 
@@ -91,7 +95,7 @@ def job_config() -> Any:
             self._py_driver_sys_path = [path for path in paths if is_text(path)]
             return super()._get_proto_job_config()  # type: ignore[no-untyped-call]
 
-    return EncodableJobConfig()
+    return EncodableJobConfig(metadata={"job_name": name})
 
 
 def as_joined(address: str) -> str | None:
@@ -102,6 +106,67 @@ def as_joined(address: str) -> str | None:
         return None
     found: str | None = services.canonicalize_bootstrap_address(address)
     return found
+
+
+def token() -> str | None:
+    """The token of this user, from where Ray looks for it; None if there is none."""
+    from ray import _raylet
+    from ray.exceptions import AuthenticationError
+
+    if not hasattr(_raylet, "AuthenticationTokenLoader"):
+        return None
+    loader = _raylet.AuthenticationTokenLoader.instance()
+    loader.reset_cache()
+    try:
+        return str(loader.get_raw_token(ignore_auth_mode=True)) if loader.has_token(ignore_auth_mode=True) else None
+    except AuthenticationError as error:  # RAY_AUTH_TOKEN_PATH names no file
+        raise ClusterError(f"{error.message}. Correct or unset it.") from None
+
+
+def is_refused(gcs: str) -> bool:
+    """Whether the cluster at `host:port` asks for a token, and is not satisfied with what Ray sends now."""
+    import grpc
+    from ray._private import grpc_utils
+
+    if not hasattr(grpc_utils, "init_grpc_channel"):
+        return False
+    with grpc_utils.init_grpc_channel(gcs) as channel:
+        try:
+            channel.unary_unary("/ray.rpc.NodeInfoGcsService/CheckAlive")(b"", timeout=ANSWER_SECONDS_MAX)
+        except grpc.RpcError as error:
+            return error.code() is grpc.StatusCode.UNAUTHENTICATED  # whatever else is wrong, Ray will say
+    return False
+
+
+@contextmanager
+def sending_the_token() -> Iterator[None]:
+    """Ray sends the token to what it connects to meanwhile; a connection that was made goes on sending it.
+
+    Ray reads the variable when its configuration is made: on its import, when it connects, and here. While it is
+    connected it must not be made anew, so at the end it is only if Ray is not.
+    """
+    try:
+        with _changed(os.environ, AUTH_MODE, "token"):
+            read_auth_mode()
+            yield
+    finally:
+        read_auth_mode()
+
+
+def sends_the_token() -> bool:
+    """Whether Ray sends the token to what it connects to."""
+    from ray._private.authentication import authentication_utils
+
+    return getattr(authentication_utils, "is_token_auth_enabled", bool)() is True
+
+
+def read_auth_mode() -> None:
+    """Have Ray, unless it is connected, look anew at RAY_AUTH_MODE."""
+    import ray
+    from ray import _raylet
+
+    if hasattr(_raylet, "Config") and not ray.is_initialized():
+        _raylet.Config.initialize("")
 
 
 def temp_directory() -> str | None:

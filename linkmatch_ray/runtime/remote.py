@@ -16,13 +16,15 @@ import re
 import shlex
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import IO, Any, Final
+from urllib.parse import urlsplit
 
 from linkmatch_ray.errors import ClusterError, InputError, JobError
 from linkmatch_ray.io.urls import scheme_of
-from linkmatch_ray.runtime.address import NAMESPACE, PACKAGE, TOKEN_REMEDY, no_address, refuse_unreachable
+from linkmatch_ray.runtime.address import LOOPBACK, NAMESPACE, PACKAGE, no_address, refuse_unreachable
+from linkmatch_ray.runtime.cluster_token import let_in, token_remedy, token_to_lend
 from linkmatch_ray.words import shown
 
 JOB_ID: Final = "linkmatch_job_id"
@@ -89,6 +91,8 @@ class Cluster:
     Attributes:
         address: The one in use.
         overridden: Whether it is not the one that was given.
+        token_was_readable: Whether this user's token went there over a network, without encryption, because the
+            cluster asked for it.
         ray_version: Ray's version on the cluster.
 
     Raises:
@@ -104,14 +108,18 @@ class Cluster:
             asked = scheme + asked[len(scheme) :]
         # Ray's client would prefer RAY_ADDRESS to the address it is given; this variable goes before both.
         os.environ[OVERRIDE] = asked
+        way: AbstractContextManager[None] = nullcontext()
         if "://" not in asked:
             refuse_unreachable(asked)
+            way = let_in(asked, shown(asked))
         with _answering(asked):
             try:
-                self._client = _connect(asked, verify)
+                with way:
+                    self._client = _connect(asked, verify)
             except ValueError:
                 raise no_address(asked) from None
         self.address = self._client.get_address()
+        self.token_was_readable = self._client.has_lent and _is_readable(self.address)
         self.ray_version = str(self._client._server_ray_version)
         if self.ray_version.split(".")[:2] != ray.__version__.split(".")[:2]:
             raise ClusterError(
@@ -307,14 +315,32 @@ def _filter(name: str, value: str) -> list[tuple[str, str]]:
     return [("filter_keys", name), ("filter_predicates", "="), ("filter_values", value)]
 
 
+def _is_readable(url: str) -> bool:
+    """Whether others can read on the way what is sent there."""
+    there = urlsplit(url)
+    return there.scheme == "http" and there.hostname not in ("localhost", *LOOPBACK)
+
+
 def _connect(address: str, verify: bool | str) -> Any:
+    from ray.exceptions import AuthenticationError
     from ray.job_submission import JobSubmissionClient
 
     class Client(JobSubmissionClient):
-        """Ray's, which by itself waits for ever."""
+        """Ray's, which by itself waits for ever, and gives a token always or never."""
+
+        has_lent = False
 
         def _do_request(self, *args: Any, **options: Any) -> Any:
-            return super()._do_request(*args, **{"timeout": TIMEOUT_SECONDS} | options)
+            options = {"timeout": TIMEOUT_SECONDS} | options
+            try:
+                return super()._do_request(*args, **options)
+            except AuthenticationError:
+                token = token_to_lend()
+                if token is None or any(name.lower() == "authorization" for name in self._headers):
+                    raise
+            self._headers["Authorization"] = f"Bearer {token}"
+            self.has_lent = True
+            return super()._do_request(*args, **options)
 
     _silence()
     return Client(address, headers=_headers(), verify=verify)
@@ -347,7 +373,7 @@ def _answering(address: str) -> Iterator[None]:
     try:
         yield
     except AuthenticationError as error:
-        raise ClusterError(f"{where}: {_refusal(str(error))}. {TOKEN_REMEDY}") from error
+        raise ClusterError(f"{where}: {_refusal(str(error))}. {token_remedy()}") from error
     except FileNotFoundError as error:  # of `verify`
         raise ClusterError(
             f"{where}: {shown(error)} Name a file or directory of certificates with --verify."

@@ -11,27 +11,26 @@ import os
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
 from linkmatch_ray.errors import ClusterError, LinkmatchError
 from linkmatch_ray.runtime import ray_internals
 from linkmatch_ray.runtime.address import (
+    LOOPBACK,
     NAMESPACE,
     PACKAGE,
-    TOKEN_REMEDY,
     is_embedded,
     is_jobs_api,
     is_ray_job,
     refuse_unreachable,
 )
 from linkmatch_ray.runtime.auth_token import keep_token
+from linkmatch_ray.runtime.cluster_token import let_in, token_remedy
 from linkmatch_ray.runtime.orphans import kill_descendants
 from linkmatch_ray.runtime.ray_directory import RayDirectory
 from linkmatch_ray.runtime.room import check_disk, check_room
 from linkmatch_ray.words import shown
-
-LOOPBACK: Final = ("127.0.0.1", "::1")
 
 POLL_SECONDS: Final = 0.1
 
@@ -47,10 +46,12 @@ class Session:
         workers: CPUs of the embedded Ray; None for all.
         dashboard: Start the embedded Ray's dashboard.
         verbose: Let Ray's own messages through.
+        name: What Ray's dashboard calls this program, if it has no other name there.
 
     Attributes:
         joins: Whether it joins a cluster.
         dashboard_url: `host:port` of the dashboard once Ray is there, if it has one.
+        variables: What another program needs in its environment to join the same Ray, once that is there.
     """
 
     def __init__(
@@ -60,15 +61,17 @@ class Session:
         *,
         dashboard: bool = False,
         verbose: bool = False,
+        name: str = PACKAGE.name,
     ) -> None:
         is_jobs_api(address)  # refuses Ray Client
         self._address = None if is_embedded(address) else address
         self._workers = workers
         self.joins = self._address is not None
-        self._dashboard, self._verbose = dashboard, verbose
+        self._dashboard, self._verbose, self._name = dashboard, verbose, name
         self._error: Exception | None = None
         self._directory: RayDirectory | None = None
         self.dashboard_url: str | None = None
+        self.variables: dict[str, str] = {}
         self._started, self._closing = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._start, name="start-ray", daemon=True)
         self._thread.start()
@@ -151,13 +154,20 @@ class Session:
             options |= self._embedded(held)
         elif not is_ray_job():  # which has the package from whoever submitted it
             options |= {"runtime_env": {"py_modules": [str(PACKAGE)]}}
-        loopback = ray_internals.on_loopback() if self._address is None else nullcontext()
-        with ray_internals.in_utf8(), ray_internals.sigterm_kept(), loopback:
-            context: Any = ray.init(address=self._address or "local", job_config=ray_internals.job_config(), **options)
+        held.callback(ray_internals.read_auth_mode)
+        to_it = ray_internals.on_loopback() if self._address is None else let_in(self._address, _named(self._address))
+        config = ray_internals.job_config(self._name)
+        with ray_internals.in_utf8(), ray_internals.sigterm_kept(), to_it:
+            context: Any = ray.init(address=self._address or "local", job_config=config, **options)
         held.callback(ray.shutdown)
         if self._address is None and (node := context.address_info["node_ip_address"]) not in LOOPBACK:
             raise ClusterError(f"an embedded Ray: listens on {node}, expected loopback alone. Install Ray 2.60.")
         self.dashboard_url = context.dashboard_url or None
+        self.variables = {"RAY_ADDRESS": ray.get_runtime_context().gcs_address}
+        if ray_internals.sends_the_token():
+            self.variables[ray_internals.AUTH_MODE] = "token"
+        if self._address is None:
+            self.variables[ray_internals.LOOPBACK_VARIABLE] = "0"
 
     def _embedded(self, held: ExitStack) -> dict[str, Any]:
         """What a Ray of our own needs, before it is started: room, a token, a directory; and its options."""
@@ -243,7 +253,7 @@ def _why(address: str | None, error: Exception) -> str:
     said = str(error)
     if address is None:
         return f"an embedded Ray: {said}. See --verbose for what Ray says."
-    where = f"the Ray cluster at {shown(address)}"
+    where = _named(address)
     versions = re.findall(r"(Ray|Python): (\S+)", said) if "Version mismatch" in said else []
     if len(versions) == VERSIONS:
         (_, ray), (_, python), (_, our_ray), (_, our_python) = versions
@@ -252,8 +262,12 @@ def _why(address: str | None, error: Exception) -> str:
             " cluster needs the same; or give --address http://HEAD:8265, and the job runs with the cluster's."
         )
     if "AuthenticationError" in f"{error!r} {error.__cause__!r}":
-        return f"{where}: does not let us in, as the token is missing or wrong. {TOKEN_REMEDY}"
+        return f"{where}: does not let us in, as the token is missing or wrong. {token_remedy()}"
     return f"{where}: {brief(said)}. Check the address, and that Ray runs there; see --verbose for what Ray says."
+
+
+def _named(address: str) -> str:
+    return f"the Ray cluster at {shown(address)}"
 
 
 def brief(said: str) -> str:

@@ -13,6 +13,7 @@ import pytest
 
 from tests.cluster import TOKEN, Cluster, Proxy
 from tests.conftest import REPO
+from tests.readme import block
 
 SAMPLE = REPO / "tests/sample/cve"
 WAIT_SECONDS_MAX = 60
@@ -39,6 +40,7 @@ def run(environment, tmp_path):
     def run(*arguments, address=None, stdin=None, **more):
         command = [sys.executable, "-m", "linkmatch_ray", *map(str, arguments)]
         known = environment | ({"RAY_ADDRESS": address} if address else {}) | more
+        known = {name: value for name, value in known.items() if value is not None}
         return subprocess.run(
             command, cwd=tmp_path, env=known, capture_output=True, text=True, timeout=120, input=stdin
         )
@@ -83,7 +85,7 @@ def test_the_exit_code_is_the_jobs_own(cluster, run, tmp_path):
     assert "/nowhere/d.jsonl: no such file or directory" in done.stderr
 
 
-def test_watched_cancelled_resumed_fetched(cluster, run, large, tmp_path):
+def test_watched_cancelled_resumed_fetched(cluster, run, large, environment, tmp_path):
     """A job that nobody waits for: seen from elsewhere, its results so far fetched, stopped, and completed by the same
     command as a second attempt."""
     command = ["submit", large, "-r", "-", "-o", tmp_path / "out", "--job-id", "watched"]
@@ -97,6 +99,13 @@ def test_watched_cancelled_resumed_fetched(cluster, run, large, tmp_path):
     while "matched" not in (status := run("status", "watched", address=cluster.url).stdout):
         assert time.monotonic() < deadline, status
     assert status.startswith("watched: running, attempt 1")
+    (tmp_path / "watch.py").write_text(block("python watch.py"))
+    known = environment | {"RAY_ADDRESS": cluster.gcs}  # as the README says
+    beside = subprocess.run(
+        [sys.executable, "watch.py", "watched"], cwd=tmp_path, env=known, capture_output=True, text=True, timeout=60
+    )
+    assert beside.returncode == 0, beside.stderr
+    assert "'state': 'running'" in beside.stdout
     stopped = run("cancel", "watched", address=cluster.url)
     assert (stopped.returncode, stopped.stderr) == (0, "")
     (listed,) = [
@@ -193,14 +202,47 @@ def test_the_token(cluster, run):
     """Missing or wrong: exit code 5, and where it is looked for."""
     missing = run("jobs", address=cluster.url, RAY_AUTH_MODE="disabled")
     assert missing.returncode == 5
-    assert "asks for a token, and got none. Set RAY_AUTH_MODE=token" in missing.stderr
+    assert "asks for a token, and got none. Unset RAY_AUTH_MODE" in missing.stderr
     wrong = run("doctor", address=cluster.url, RAY_AUTH_TOKEN="another-0123456789abcdef")
     assert wrong.returncode == 5
-    assert "refuses this token. Set RAY_AUTH_MODE=token" in wrong.stderr
-    hasty = {"RAY_NUM_REDIS_GET_RETRIES": "2"}  # Ray tries a wrong token 20 times, a second each
-    joining = run("doctor", address=cluster.gcs, RAY_AUTH_TOKEN="another-0123456789abcdef", **hasty)
+    assert "refuses this token. Put the cluster's token" in wrong.stderr
+    joining = run("doctor", address=cluster.gcs, RAY_AUTH_TOKEN="another-0123456789abcdef")
     assert joining.returncode == 5
-    assert "does not let us in, as the token is missing or wrong. Set RAY_AUTH_MODE=token" in joining.stderr
+    assert "does not let us in, as the token is missing or wrong. Put the cluster's token" in joining.stderr
+
+
+@pytest.mark.parametrize("place", ["RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "~/.ray/auth_token"])
+def test_a_token_that_the_user_has(place, cluster, run, tmp_path):
+    """It is used, wherever Ray looks for it, though nobody has said that Ray is to send one."""
+    (tmp_path / ".ray").mkdir()
+    path = tmp_path / (".ray/auth_token" if place.startswith("~") else "mine")
+    path.write_text(TOKEN)
+    values = {"RAY_AUTH_TOKEN": TOKEN, "RAY_AUTH_TOKEN_PATH": str(path)}
+    known = {"RAY_AUTH_MODE": None, "RAY_AUTH_TOKEN": None, "HOME": str(tmp_path), place: values.get(place)}
+    for address in (cluster.gcs, cluster.url) if place == "RAY_AUTH_TOKEN" else (cluster.url,):
+        done = run("jobs", address=address, **known)
+        assert done.returncode == 0, done.stderr
+
+
+JOINED_FOR_A_WHILE = """
+import os, sys
+from linkmatch_ray.runtime import ray_internals
+from linkmatch_ray.runtime.session import Session
+with Session(sys.argv[1]) as session:
+    ray = session.ready()
+    assert "RAY_AUTH_MODE" not in os.environ
+    print(ray.get(ray.remote(lambda n: -n).remote(-1)))
+assert "RAY_AUTH_MODE" not in os.environ
+assert not ray_internals.sends_the_token()
+"""
+
+
+def test_who_joined_with_a_token_is_as_before(cluster, environment):
+    """Once Ray is connected the program's environment is as it was; once it is not, Ray sends no token any more."""
+    known = {name: value for name, value in environment.items() if name != "RAY_AUTH_MODE"}
+    command = [sys.executable, "-c", JOINED_FOR_A_WHILE, cluster.gcs]
+    done = subprocess.run(command, env=known, capture_output=True, text=True, timeout=WAIT_SECONDS_MAX)
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
 
 
 def test_certificates(cluster, run, tmp_path):
@@ -233,7 +275,7 @@ def test_certificates(cluster, run, tmp_path):
         (["submit", "a", "-r", "/b", "-o", "/c", "--address", "http://h:1"], 2, "a: a relative path (input)"),
         (["submit", "/a", "-r", "/b", "--address", "http://h:1"], 2, "linkmatch-results: a relative path (-o)"),
         (["submit", "/a", "-r", "/b", "-o", "-", "--address", "http://h:1"], 2, "-o - with a cluster"),
-        (["submit", "https://a:b@c/d", "-r", "/b", "-o", "/c", "--address", "http://h:1"], 2, "would show"),
+        (["submit", "https://a:b@c/d", "-r", "/b", "-o", "/c", "--address", "http://h:1"], 2, "has credentials"),
         (["submit", "/a", "-r", "/b", "-o", "/c", "--job-id", "a/b", "--address", "http://h:1"], 2, "a/b: expected"),
         (["submit", "/a", "-r", "/b", "--no-wait"], 2, "--no-wait"),
         (["status", "a-job"], 3, "a job with --address"),

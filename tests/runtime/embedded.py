@@ -26,7 +26,7 @@ def main():
 
     session = Session(dashboard="dashboard" in sys.argv, verbose="verbose" in sys.argv)
     ray = session.ready()
-    from linkmatch_ray.runtime.job import start_collector
+    from linkmatch_ray.runtime.collector_actor import start_collector
 
     matched = None
     if "job" in sys.argv:
@@ -34,7 +34,7 @@ def main():
         matched = job.result()["totals"]["matched"]
     settings = {"fingerprint": "", "restrictions": "", "emit": "both", "provenance": "0", "job_id": "held"}
     collector = start_collector(ray, "held", results_at(sys.argv[-1]), [], [], settings, None)
-    ray.get(collector.open.remote())
+    ray.get(collector.open(overwrite=False))
     try:
         ray.get(ray.remote(importlib.import_module("tests.runtime.embedded").fail).remote(sys.argv[-1]))
     except JobError as error:

@@ -70,8 +70,8 @@ def test_a_worker_killed_twice(corpus, tmp_path):
     """Units whose worker died are done again, each record once."""
     job = begin(corpus, tmp_path / "out")
     when_under_way(job)
-    kill("ray::match_unit")
-    kill("ray::match_unit")
+    kill("ray::match")
+    kill("ray::match")
     assert_expected(job, corpus, tmp_path / "out")
 
 

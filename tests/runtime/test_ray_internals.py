@@ -5,7 +5,9 @@ import os
 from datetime import datetime
 
 import pytest
-from ray._private import node, ray_constants, services, utils, worker
+from ray import _raylet
+from ray._private import grpc_utils, node, ray_constants, services, utils, worker
+from ray._private.authentication import authentication_utils
 from ray.dashboard.subprocesses.module import SubprocessModule
 from ray.dashboard.utils import get_all_modules
 from ray.job_config import JobConfig
@@ -26,6 +28,11 @@ def test_the_names_are_there():
     assert JobConfig()._py_driver_sys_path == []
     assert callable(JobConfig._get_proto_job_config)
     assert services.canonicalize_bootstrap_address("192.0.2.1:6379") == "192.0.2.1:6379"
+    assert callable(grpc_utils.init_grpc_channel)
+    assert isinstance(authentication_utils.is_token_auth_enabled(), bool)
+    assert callable(_raylet.Config.initialize)
+    assert callable(_raylet.AuthenticationTokenLoader.instance().get_raw_token)
+    assert JobConfig(metadata={"job_name": "name"}).metadata == ray_internals.job_config("name").metadata
 
 
 def test_loopback_only_meanwhile():
@@ -49,7 +56,7 @@ def test_what_ray_is_told_is_utf8(monkeypatch):
         assert utils.get_entrypoint_name() == "submit in\\xff ü"
         assert __main__.__file__ == "s\\xff.py"
     assert __main__.__file__ == "s\udcff.py"
-    config = ray_internals.job_config()
+    config = ray_internals.job_config("name")
     config._py_driver_sys_path.extend(["/a", "/b\udcff", "/ü"])
     assert list(config._get_proto_job_config().py_driver_sys_path) == ["/a", "/ü"]
 
