@@ -68,9 +68,7 @@ def test_cut_anywhere(layout, compression, small_limits, tmp_path):
     """No entry for what is cut, never more records for less, and all of them in the end."""
     whole = LAYOUTS[layout]
     (tmp_path / "a.json").write_bytes(COMPRESS[compression](whole))
-    seed = random.randrange(1 << 32)
-    print("seed", seed)
-    before, rng = 0, random.Random(seed)
+    before, rng = 0, random.Random(0)
     for size in sorted({*rng.sample(range(1, len(whole)), 25), 1, len(whole) // 2, len(whole) - 1, len(whole) + 1}):
         small_limits(size)
         counts = look(tmp_path).counts
