@@ -402,7 +402,9 @@ class Driver:
                 continue
             elif unit.started is None:
                 unit.heard = now
-                if self._abandoned:  # it waits for a CPU that may never be free again
+                # It waits for a CPU that may never be free again, or its process stopped before its first word came.
+                if self._abandoned or ray.available_resources().get("CPU", 0) >= 1:
+                    self._abandoned.append(unit.stream)
                     self._cancel(unit)
             else:
                 self._abandoned.append(unit.stream)
