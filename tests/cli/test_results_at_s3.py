@@ -146,8 +146,8 @@ def test_cancelled_by_its_url(corpus, command):
 
 
 def test_a_store_that_refuses(corpus, command):
-    """Said in our words, with exit code 1; nothing was begun."""
+    """Said in our words, with exit code 2, as for a directory that cannot be; nothing was begun."""
     with s3("lake") as port:
         code, _, stderr = ended(command(port, *job(corpus, "s3://nobucket/res"), "--quiet"))
-    assert code == 1
+    assert code == 2
     assert stderr.startswith("linkmatch-ray: s3://nobucket/res: ")
