@@ -20,10 +20,8 @@ from xml.etree import ElementTree
 from linkmatch_ray.io.azure_access import Access
 from linkmatch_ray.io.object_store import (
     Meta,
-    ObjectStore,
     Page,
-    checked,
-    conditions,
+    RestStore,
     etag_of,
     is_text,
     listed,
@@ -48,7 +46,7 @@ COPY_SECONDS: Final = 300.0
 """A copy of which nothing was added for so long is given up."""
 
 
-class Azure(ObjectStore):
+class Azure(RestStore):
     """One container."""
 
     def __init__(self, url: Url) -> None:
@@ -74,9 +72,6 @@ class Azure(ObjectStore):
         with self._ask("HEAD", key) as answer:
             refuse(answer)
             return meta_of(key, answer.headers)
-
-    def get(self, key: bytes, start: int = 0, end: int | None = None, meta: Meta | None = None) -> Answer:
-        return checked(self._ask("GET", key, headers=conditions(start, end, meta)), start, end, meta)
 
     def put(self, key: bytes, body: bytes | BinaryIO, *, create: bool = False) -> None:
         size = len(body) if isinstance(body, bytes) else size_of(body)
@@ -107,11 +102,6 @@ class Azure(ObjectStore):
                 progress, deadline = now, time.monotonic() + COPY_SECONDS
         if (status := said.get("x-ms-copy-status", "nothing of it")) != "success":
             raise OSError(errno.EIO, f"a copy was not made: the store says {shown(status)}")
-
-    def delete(self, key: bytes) -> None:
-        with self._ask("DELETE", key) as answer:
-            if answer.status != 404:
-                refuse(answer)
 
     def _done(
         self,

@@ -22,6 +22,7 @@ from email.utils import formatdate
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
+from linkmatch_ray.io.object_store import is_wanted
 from linkmatch_ray.io.transport import Unavailable, endpoint_of
 
 VERSION: Final = "2021-12-02"
@@ -60,7 +61,7 @@ class Access:
         settings = _settings_of(account)
         self.endpoint = endpoint_of(settings["BlobEndpoint"])
         self._account = account
-        is_public = os.environ.get("AZURE_SKIP_SIGNATURE", "").lower() in ("1", "true", "yes")
+        is_public = is_wanted("AZURE_SKIP_SIGNATURE")
         self._key = b"" if is_public else _decoded(settings.get("AccountKey", ""))
         self._signature = "" if self._key or is_public else settings.get("SharedAccessSignature", "").lstrip("?")
         self._identity = None

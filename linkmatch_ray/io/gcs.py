@@ -25,6 +25,7 @@ from linkmatch_ray.io.object_store import (
     checked,
     conditions,
     is_text,
+    is_wanted,
     listed,
     refuse,
     size_in,
@@ -82,7 +83,7 @@ class GCS(ObjectStore):
     def __init__(self, url: Url) -> None:
         emulator = os.environ.get("STORAGE_EMULATOR_HOST", "")
         self._endpoint = endpoint_of(emulator if "://" in emulator else f"http://{emulator}" if emulator else ENDPOINT)
-        is_public = os.environ.get("GOOGLE_SKIP_SIGNATURE", "").lower() in ("1", "true", "yes")
+        is_public = is_wanted("GOOGLE_SKIP_SIGNATURE")
         self._identity = None if is_public or emulator else _Identity()
         self._objects = f"/b/{quote(url.authority, safe='')}/o"
 

@@ -13,7 +13,7 @@ import re
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.message import Message
 from email.utils import parsedate_to_datetime
@@ -128,6 +128,29 @@ class ObjectStore(ABC):
     @abstractmethod
     def delete(self, key: bytes) -> None:
         """Remove an object; one that is not there is no error."""
+
+
+class RestStore(ObjectStore):
+    """A store that is asked for an object by its path, as HTTP has it: GET gives it, DELETE removes it."""
+
+    @abstractmethod
+    def _ask(
+        self,
+        method: str,
+        key: bytes | None,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+    ) -> Answer:
+        """The answer to a signed request for an object, or without a key for the bucket."""
+
+    def get(self, key: bytes, start: int = 0, end: int | None = None, meta: Meta | None = None) -> Answer:
+        return checked(self._ask("GET", key, headers=conditions(start, end, meta)), start, end, meta)
+
+    def delete(self, key: bytes) -> None:
+        with self._ask("DELETE", key) as answer:
+            if answer.status != 404:
+                refuse(answer)
 
 
 class _Once:
@@ -259,6 +282,11 @@ def listed(store: ObjectStore, key: bytes) -> Meta:
         if meta.key == key:
             return meta
     raise FileNotFoundError(errno.ENOENT, "no such object or bucket")
+
+
+def is_wanted(variable: str) -> bool:
+    """Whether the environment says yes to something."""
+    return os.environ.get(variable, "").lower() in ("1", "true", "yes")
 
 
 def is_text(name: bytes) -> bool:

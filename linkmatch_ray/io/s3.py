@@ -15,11 +15,10 @@ from xml.etree import ElementTree
 
 from linkmatch_ray.io.object_store import (
     Meta,
-    ObjectStore,
     Page,
-    checked,
-    conditions,
+    RestStore,
     etag_of,
+    is_wanted,
     meta_of,
     refuse,
     size_in,
@@ -38,7 +37,7 @@ UPLOAD_BYTES: Final = 64 << 20
 """A larger body is sent in parts of this size: a store takes 5 GiB at once, and 10,000 parts."""
 
 
-class S3(ObjectStore):
+class S3(RestStore):
     """One bucket."""
 
     def __init__(self, url: Url) -> None:
@@ -48,7 +47,7 @@ class S3(ObjectStore):
         with _credentials_told():
             self._region = os.environ.get("AWS_REGION") or session.get_config_variable("region") or "us-east-1"
             self._endpoint = endpoint_of(_endpoint_url(session, self._region))
-            is_public = os.environ.get("AWS_SKIP_SIGNATURE", "").lower() in ("1", "true", "yes")
+            is_public = is_wanted("AWS_SKIP_SIGNATURE")
             self._credentials = None if is_public else session.get_credentials()
         if self._credentials is None and not is_public:  # or who gives them does not now: of that botocore says nothing
             raise Unavailable("no credentials were found (AWS_SKIP_SIGNATURE=true reads without)")
@@ -68,9 +67,6 @@ class S3(ObjectStore):
         with self._ask("HEAD", key) as answer:
             refuse(answer)
             return meta_of(key, answer.headers)
-
-    def get(self, key: bytes, start: int = 0, end: int | None = None, meta: Meta | None = None) -> Answer:
-        return checked(self._ask("GET", key, headers=conditions(start, end, meta)), start, end, meta)
 
     def put(self, key: bytes, body: bytes | BinaryIO, *, create: bool = False) -> None:
         size = len(body) if isinstance(body, bytes) else size_of(body)
@@ -109,11 +105,6 @@ class S3(ObjectStore):
         with self._ask("PUT", key, headers={"x-amz-copy-source": f"{self._bucket}/{in_target(source)}"}) as answer:
             refuse(answer)
             xml_of(answer, "CopyObjectResult")  # it may tell of an error after its status
-
-    def delete(self, key: bytes) -> None:
-        with self._ask("DELETE", key) as answer:
-            if answer.status != 404:
-                refuse(answer)
 
     def _ask(
         self,
