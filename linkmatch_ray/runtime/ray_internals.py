@@ -40,7 +40,8 @@ def silent_raylet() -> Iterator[None]:
 
 @contextmanager
 def sigterm_kept() -> Iterator[None]:
-    """What SIGTERM does in this program stays so: Ray's core has it print a stack first, and abort 3 s later.
+    """What SIGTERM does in this program stays so: Ray's core has it print a stack first, and abort 3 s later; and once
+    it is shut down, end the program at once.
 
     Python's own `signal.signal` is for the main thread alone, and Ray is started on another.
     """

@@ -159,7 +159,7 @@ class Session:
         config = ray_internals.job_config(self._name)
         with ray_internals.in_utf8(), ray_internals.sigterm_kept(), to_it:
             context: Any = ray.init(address=self._address or "local", job_config=config, **options)
-        held.callback(ray.shutdown)
+        held.callback(_shut_down, ray)
         if self._address is None and (node := context.address_info["node_ip_address"]) not in LOOPBACK:
             raise ClusterError(f"an embedded Ray: listens on {node}, expected loopback alone. Install Ray 2.60.")
         self.dashboard_url = context.dashboard_url or None
@@ -227,6 +227,11 @@ class _Ours:
 
 
 _ours = _Ours()
+
+
+def _shut_down(ray: Any) -> None:
+    with ray_internals.sigterm_kept():
+        ray.shutdown()
 
 
 def _refuse_unreachable(address: str) -> None:

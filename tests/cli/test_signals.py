@@ -212,6 +212,21 @@ def test_what_is_ignored_stays_so(start):
     assert "verdict  matched" in said
 
 
+def test_a_ray_that_comes_and_goes(start):
+    """It puts its own action in the place of SIGTERM's, and the system's when it is shut down."""
+    program = """
+        import os, signal
+        from linkmatch_ray.runtime.session import Session
+        signal.signal(signal.SIGTERM, lambda *_: print("told", flush=True))
+        with Session(None) as session:
+            session.ready()
+            os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+    """
+    process = start("-c", textwrap.dedent(program))
+    assert (process.wait(60), process.stdout.read()) == (0, "told\ntold\n")
+
+
 RESOLVER = """
     import socket, subprocess, sys
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
