@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.held import held
+
 REPO = Path(__file__).resolve().parent.parent
 ENVIRONMENT = dict(os.environ)  # as it was before Ray set its own variables in this process
 
@@ -60,6 +62,13 @@ def command_environment():
     """The environment for command-line subprocesses: this one's, without what Ray put there."""
     kept = {name: value for name, value in ENVIRONMENT.items() if name != "RAY_ADDRESS"}
     return kept | {"PYTHONPATH": os.pathsep.join(filter(None, (str(REPO), kept.get("PYTHONPATH"))))}
+
+
+@pytest.fixture
+def last():
+    """The last input of a job that is to be under way until it is cancelled, or this is released."""
+    with held() as last:
+        yield last
 
 
 @pytest.fixture

@@ -93,7 +93,8 @@ LISTEN_SECONDS: Final = 0.25
 """How long to wait for something to come before looking whether to stop."""
 
 STALLED_SECONDS: Final = 2.0
-"""If the unit at the frontier gave nothing for so long, while others are blocked, one of them makes way."""
+"""If the unit at the frontier gave nothing for so long, what came before is made durable; and while others are blocked,
+one of them makes way."""
 
 
 @dataclass(slots=True)
@@ -185,6 +186,7 @@ class Driver:
         self._units = plan.units()
         self._held_bytes = 0
         self._commit: Any = None
+        self._answered = 0.0  # when the collector last answered
         self.has_opened, self._setbacks = False, 0
         self._durable = self._taken = Key(0, 0, 0)
         self._more = False
@@ -482,11 +484,13 @@ class Driver:
             self._retire()
 
     def _nothing_comes(self) -> bool:
-        """Whether what was offered must be made durable before anything more can come."""
+        """Whether what was offered must be made durable before anything more can come, or nothing has come for long."""
+        if time.monotonic() - self._answered > STALLED_SECONDS:
+            return True
         return not any(self._is_listened_to(unit) for unit in self._window)
 
     def _take_receipt(self) -> None:
-        commit, self._commit = self._commit, None
+        commit, self._commit, self._answered = self._commit, None, time.monotonic()
         try:
             receipt: Receipt = ray.get(commit)
         except RayActorError:

@@ -1,6 +1,5 @@
 """Other programs beside a running job of the command: those of the README as they stand there, and ones that meddle."""
 
-import gzip
 import json
 import re
 import subprocess
@@ -9,10 +8,11 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.held import held
 from tests.readme import block
 
 SECONDS_MAX = 90
-FILES = 200
+FILES = 3
 
 WITHOUT_THE_PACKAGE = "import sys; sys.modules['linkmatch_ray'] = None"
 """As a `sitecustomize`, it makes the package one that is not installed."""
@@ -33,15 +33,15 @@ ray.get(collector.cancel.remote())
 
 @contextmanager
 def running(environment, tmp_path):
-    """A job that takes a while, with a Ray of its own; gives the process, its id, and what others need to join."""
-    packed = gzip.compress(b"".join(b'{"data":%d,"text":"%s"}\n' % (n % 100, b"x" * 200) for n in range(80_000)), 1)
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in/0.jsonl.gz").write_bytes(packed)
-    for number in range(1, FILES):
-        (tmp_path / f"in/{number}.jsonl.gz").hardlink_to(tmp_path / "in/0.jsonl.gz")
+    """A job under way, with a Ray of its own; gives the process, its id, and what others need to join."""
+    data = b"".join(b'{"data":%d,"text":"%s"}\n' % (n % 100, b"x" * 200) for n in range(80_000))
+    for number in range(FILES - 1):
+        (tmp_path / f"{number}.jsonl").write_bytes(data)
     (tmp_path / "r.json").write_text('[{"data":5}]')
-    command = [sys.executable, "-m", "linkmatch_ray", "submit", "in", "-r", "r.json", "--joinable", "--workers", "1"]
-    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-m", "linkmatch_ray", "submit", "0.jsonl", "1.jsonl", "-r", "r.json"]
+    command += ["--joinable", "--one-file-per-task"]
+    options = {"cwd": tmp_path, "env": environment, "stderr": subprocess.PIPE, "text": True}
+    with held() as last, subprocess.Popen([*command, last.url], **options) as process:
         try:
             said = process.stderr.readline() + process.stderr.readline()
             job, variables, place = re.fullmatch(r"To join job (\S+): (.*)\nThe token is in (.*)\n", said).groups()
