@@ -151,11 +151,11 @@ def _conflict(answer: Answer) -> OSError | None:
     """What a store refuses with a status that means something else elsewhere."""
     code = answer.headers.get("x-ms-error-code", "")
     if code == "BlobAlreadyExists":
-        return FileExistsError(errno.EEXIST, "there is such an object")
+        return FileExistsError(errno.EEXIST, "such an object exists")
     if code == "PublicAccessNotPermitted":
         return PermissionError(errno.EACCES, f"the store refuses access without credentials ({code})")
     if code == "InvalidBlockList":  # as another's ended meanwhile
-        return Unavailable("the store says that another writes there")
+        return Unavailable("the store says that another writer makes it")
     if answer.status == 409 or (answer.status == 412 and code not in ("", "ConditionNotMet")):
         return OSError(errno.EIO, f"the store says {shown(code) or 'HTTP status 409'}")
     return None
@@ -176,7 +176,7 @@ def _page_of(root: ElementTree.Element) -> Page:
             size, mtime_ns = size_in(of.findtext("Content-Length")), time_of(of.findtext("Last-Modified"))
             objects.append(Meta(key, size, mtime_ns, quoted, fault=_fault_of(key)))
     if root.find("NextMarker") is None:
-        raise OSError(errno.EIO, "the store gives a listing that does not say whether it goes on")
+        raise OSError(errno.EIO, "the store sent a listing that does not say whether it continues")
     return Page(objects, [_name_of(each) for each in root.iter("BlobPrefix")], root.findtext("NextMarker") or None)
 
 

@@ -170,5 +170,5 @@ class _Identity:
         try:
             found = self._credential.get_token("https://storage.azure.com/.default")
         except AzureError:  # it does not tell an identity that there is not from a service that does not answer now
-            raise Unavailable("no Azure identity was found (AZURE_SKIP_SIGNATURE=true reads without)") from None
+            raise Unavailable("no Azure identity was found (AZURE_SKIP_SIGNATURE=true reads without one)") from None
         self._token, self._expires = found.token, found.expires_on

@@ -198,8 +198,8 @@ def _json_of(answer: Answer, kind: type[Said]) -> Said:
         return msgspec.json.decode(content, type=kind)
     except (msgspec.DecodeError, RecursionError) as error:
         if not isinstance(error, msgspec.ValidationError) and content[:1] == b"{":
-            raise Unavailable("the store gives an answer that is cut off or damaged") from None
-        raise OSError(errno.EIO, f"the store gives something else than was asked for: {shown(content[:60])}") from None
+            raise Unavailable("the store sent an answer that is cut off or damaged") from None
+        raise OSError(errno.EIO, f"the store sent something else than was requested: {shown(content[:60])}") from None
 
 
 class _Identity:
@@ -224,7 +224,9 @@ class _Identity:
             if named or not isinstance(error, DefaultCredentialsError):
                 where = f" in {shown(named)}" if named else ""
                 raise PermissionError(errno.EACCES, f"the Google credentials{where} cannot be used") from None
-            raise Unavailable("no Google credentials were found (GOOGLE_SKIP_SIGNATURE=true reads without)") from None
+            raise Unavailable(
+                "no Google credentials were found (GOOGLE_SKIP_SIGNATURE=true reads without them)"
+            ) from None
 
     def headers(self) -> dict[str, str]:
         """What says so in a request."""

@@ -1,6 +1,6 @@
-"""Which objects a URL names: one, all below a prefix that are to be read by their names, or those of a glob.
+"""The objects that a URL names: one, all below a prefix that are read by their names, or those of a glob.
 
-A listing is not trusted: it must go on, stay below the prefix, and say of each object what an input needs.
+A listing is not trusted: it must advance, stay below the prefix, and say of each object what an input needs.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ from linkmatch_ray.io.urls import Url, parse
 from linkmatch_ray.words import shown
 
 LISTINGS: Final = 16
-"""So many folders are listed at a time."""
+"""Folders listed at a time."""
 
 EMPTY_PAGES_MAX: Final = 1000
-"""A store may give pages without objects, but not for ever."""
+"""Maximum number of pages without objects in a listing."""
 
 _MAGIC: Final = re.compile(rb"[*?\[]")
 
 
 def examine(name: bytes) -> InputFile:
-    """One object.
+    """Returns one object as an input.
 
     Raises:
-        OSError: it is not there, or cannot be examined.
-        UsageError: it is no URL of an object.
+        OSError: It does not exist, or cannot be examined.
+        UsageError: `name` is no URL of an object.
     """
     url = parse(name)
     return _as_file(url, _head(store_at(url.root), url.key), name)
 
 
 def list_url(name: bytes, listing: Listing) -> list[InputFile]:
-    """The objects that a URL names, in the order of their names.
+    """Returns the objects that a URL names, in the order of their names.
 
     Raises:
-        InputError: there is none, or the store refuses or gives no sound listing.
-        UsageError: it is no URL of an object.
+        InputError: There are none, or the store refuses or gives no sound listing.
+        UsageError: `name` is no URL of an object.
     """
     url = parse(name)
     try:
@@ -100,13 +100,13 @@ def _as_file(url: Url, meta: Meta, name: bytes | None = None) -> InputFile:
 
 
 def list_below(store: ObjectStore, prefix: bytes, listing: Listing) -> Iterator[Meta]:
-    """All objects below a prefix, but for the empty ones that stand for a folder.
+    """Yields all objects below a prefix, except the empty ones that stand for a folder.
 
     Raises:
-        OSError: the store refuses, or gives no sound listing.
+        OSError: The store refuses, or gives no sound listing.
     """
     top = again(lambda: store.list_page(prefix, folders=True))
-    if top.following is None:  # what is below its folders is asked for side by side
+    if top.following is None:  # its folders are listed side by side
         yield from _checked(top, prefix, listing)
         for metas in side_by_side(lambda folder: list(pages_below(store, folder, listing)), top.folders, LISTINGS):
             yield from metas
@@ -135,7 +135,7 @@ def pages_below(store: ObjectStore, prefix: bytes, listing: Listing) -> Iterator
 
 
 def _checked(page: Page, prefix: bytes, listing: Listing) -> list[Meta]:
-    """The objects of a page, if all of it is below the prefix."""
+    """Returns the objects of a page if all of it is below the prefix."""
     for name in (*(meta.key for meta in page.objects), *page.folders):
         if not name or not name.startswith(prefix):
             what = f"{shown(name)}, which is not below it" if name else "an object without a name"
@@ -145,7 +145,7 @@ def _checked(page: Page, prefix: bytes, listing: Listing) -> list[Meta]:
 
 
 def _is_wanted(below: bytes, listing: Listing) -> bool:
-    """Whether an object is read, or tells of a result directory; counts it if not."""
+    """Returns whether an object is read or marks a result directory; counts it if not."""
     hidden = any(part.startswith(b".") and part not in (b".", b"..") for part in below.split(b"/"))
     wanted = not below or (not hidden and below.rstrip(b"/").lower().endswith(SUFFIXES))
     is_marker = below.rpartition(b"/")[2] == MARKER
@@ -154,7 +154,7 @@ def _is_wanted(below: bytes, listing: Listing) -> bool:
 
 
 def _without_results(metas: list[Meta]) -> list[Meta]:
-    """Without what lies in earlier result directories, which are known by their marker."""
+    """Drops what lies in earlier result directories, which are known by their marker."""
     markers = [meta.key for meta in metas if meta.key.rpartition(b"/")[2] == MARKER]
     results = tuple(marker.removesuffix(MARKER) for marker in markers)
     return [meta for meta in metas if not meta.key.startswith(results)] if results else metas
@@ -165,8 +165,10 @@ _END: Final = fnmatch.translate("")[-2:]
 
 
 def _pattern(path: str) -> Callable[[str], object]:
-    """A glob as a test of keys, as files are found by it: `*`, `?` and `[…]` within a folder, `**` across folders, and
-    hidden names only if it says so."""
+    """Turns a glob into a test of keys, with the rules for files.
+
+    `*`, `?` and `[…]` stay within a folder, `**` crosses folders, and hidden names must be named.
+    """
     not_hidden = r"(?:(?<=[^/])|(?!\.))"  # at the beginning of a name no dot
     parts = {"**": r"(?:(?!\.)[^/]+/)*(?!\.)[^/]+", "**/": r"(?:(?!\.)[^/]+/)*"}
     parts |= {"*": f"{not_hidden}[^/]*", "?": f"{not_hidden}[^/]"}
