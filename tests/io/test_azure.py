@@ -270,8 +270,8 @@ def test_without_credentials(url, bare):
 @pytest.mark.parametrize(
     ("environment", "url", "message"),
     [
-        ({"KEY": "no base64!"}, "az://lakes/con/x", "the key of the Azure account is no base64"),
-        ({}, "az://Lakes_/con/x", "has only small letters and digits"),
+        ({"KEY": "no base64!"}, "az://lakes/con/x", "the key of the Azure account is not base64"),
+        ({}, "az://Lakes_/con/x", "has only lower-case letters and digits"),
         ({"ENDPOINT": "ftp://x"}, "az://lakes/con/x", "no http:// or https:// URL"),
     ],
 )
