@@ -25,6 +25,8 @@ from tests.test_scenarios import (
     sliced,
 )
 
+pytestmark = pytest.mark.slow
+
 NODES = 4
 BUCKET = "s3://lake"
 

@@ -17,6 +17,8 @@ from tests.io.clouds import ACCOUNTS, azurite, fake_gcs, make_container
 from tests.runtime.jobs import NAMES, OUTPUTS, PLAN, write
 from tests.runtime.whole import submit
 
+pytestmark = pytest.mark.slow
+
 BOTH = MatchOptions(emit="both")
 LIST = b'["a", "b", {"data": 1}]'
 

@@ -15,6 +15,8 @@ from linkmatch_ray.io import object_store
 from linkmatch_ray.io.store import store_of
 from tests.io.objects import CREDENTIALS, s3, unreliable
 
+pytestmark = pytest.mark.slow
+
 FOLDERS = ("matched", "unmatched", "quarantine")
 RECORDS = 300_000
 

@@ -27,6 +27,8 @@ from linkmatch_ray.io.transport import Unavailable, ask, in_target
 from tests.io.clouds import ACCOUNTS, ODD, REPO, azurite, make_container
 from tests.io.objects import answering
 
+pytestmark = pytest.mark.slow
+
 TAKEN_FOR_OTHERS = (b"p/../b", b"p/./b", b"p/.", b"v1./b", b"p/b.")
 """What Azure itself makes of them is another name; Azurite takes them as they are, but for a backslash."""
 

@@ -20,6 +20,8 @@ from linkmatch_ray.io.transport import Unavailable
 from tests.io.clouds import ODD, fake_gcs
 from tests.io.objects import answering
 
+pytestmark = pytest.mark.slow
+
 NUMBERS = count()
 
 

@@ -197,6 +197,7 @@ def test_at_a_url(top, at, below):
     assert not (top / "out/summary.json").exists()
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path, command_environment):
     """On a real Ray: exit code 1, what happened, and no line that says how to resume."""
     lines = b"".join(b'{"data":"%d","text":"%s"}\n' % (n, b"x" * 200) for n in range(100))

@@ -24,6 +24,8 @@ from linkmatch_ray.runtime.tasks import TaskSettings, match_unit
 from tests.runtime.limits import files_left, limited
 from tests.runtime.test_collector import SETTINGS, files, part
 
+pytestmark = pytest.mark.slow
+
 TEXTS = [b'{"data":%d,"pad":"%s"}\n' % (n, b"x" * 9_000) for n in range(6)]
 LIST = Restrictions.load(json.dumps([str(n) * 20 for n in range(300)]).encode())
 RECORDS = 40_000
