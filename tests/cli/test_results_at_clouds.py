@@ -9,8 +9,8 @@ import pytest
 
 from linkmatch_ray import MatchOptions
 from linkmatch_ray.io import bucket, concatenation
-from linkmatch_ray.io.object_store import store_at
 from linkmatch_ray.io.results import results_at
+from linkmatch_ray.io.stores import store_at
 from linkmatch_ray.io.verify import Checked, verify
 from linkmatch_ray.runtime import tasks
 from tests.io.clouds import ACCOUNTS, azurite, fake_gcs, make_container

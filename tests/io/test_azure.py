@@ -21,8 +21,9 @@ from linkmatch_ray.io import azure, azure_access
 from linkmatch_ray.io.azure_access import Access, string_to_sign
 from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.object_reader import ObjectReader
-from linkmatch_ray.io.object_store import Meta, store_at
-from linkmatch_ray.io.reader import Changed
+from linkmatch_ray.io.object_store import Meta
+from linkmatch_ray.io.storage_errors import Changed
+from linkmatch_ray.io.stores import store_at
 from linkmatch_ray.io.transport import Unavailable, ask, in_target
 from tests.io.clouds import ACCOUNTS, ODD, REPO, azurite, make_container
 from tests.io.objects import answering

@@ -15,7 +15,8 @@ import pytest
 
 from linkmatch_ray import MatchOptions
 from linkmatch_ray.errors import JobError
-from linkmatch_ray.io.inputs import list_inputs, pack_files
+from linkmatch_ray.io.input_file import pack_files
+from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.ledger import Key
 from linkmatch_ray.io.restrictions import Restrictions
 from linkmatch_ray.runtime.collector import Collector
