@@ -1,4 +1,4 @@
-"""Which objects a URL names: one, all below a prefix that are to be read by their names, or those of a glob."""
+"""The objects that a URL names: one, all below a prefix that are read by their names, or those of a glob."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ _MAGIC: Final = re.compile(rb"[*?\[]")
 
 
 def examine(name: bytes) -> InputFile:
-    """One object.
+    """Returns one object as an input.
 
     Raises:
-        OSError: it is not there, or cannot be examined.
-        UsageError: it is no URL of an object.
+        OSError: It does not exist, or cannot be examined.
+        UsageError: `name` is no URL of an object.
     """
     url = parse(name)
     return _as_file(url, _head(store_at(url.root), url.key), name)
 
 
 def list_url(name: bytes, listing: Listing) -> list[InputFile]:
-    """The objects that a URL names, in the order of their names.
+    """Returns the objects that a URL names, in the order of their names.
 
     Raises:
-        InputError: there is none, or the store refuses or gives no sound listing.
-        UsageError: it is no URL of an object.
+        InputError: There are none, or the store refuses or gives no sound listing.
+        UsageError: `name` is no URL of an object.
     """
     url = parse(name)
     try:
@@ -93,7 +93,7 @@ def _as_file(url: Url, meta: Meta, name: bytes | None = None) -> InputFile:
 
 
 def _is_wanted(below: bytes, listing: Listing) -> bool:
-    """Whether an object is read, or tells of a result directory; counts it if not."""
+    """Returns whether an object is read or marks a result directory; counts it if not."""
     hidden = any(part.startswith(b".") and part not in (b".", b"..") for part in below.split(b"/"))
     wanted = not below or (not hidden and below.rstrip(b"/").lower().endswith(SUFFIXES))
     is_marker = below.rpartition(b"/")[2] == MARKER
@@ -102,7 +102,7 @@ def _is_wanted(below: bytes, listing: Listing) -> bool:
 
 
 def _without_results(metas: list[Meta]) -> list[Meta]:
-    """Without what lies in earlier result directories, which are known by their marker."""
+    """Drops what lies in earlier result directories, which are known by their marker."""
     markers = [meta.key for meta in metas if meta.key.rpartition(b"/")[2] == MARKER]
     results = tuple(marker.removesuffix(MARKER) for marker in markers)
     return [meta for meta in metas if not meta.key.startswith(results)] if results else metas
@@ -113,8 +113,10 @@ _END: Final = fnmatch.translate("")[-2:]
 
 
 def _pattern(path: str) -> Callable[[str], object]:
-    """A glob as a test of keys, as files are found by it: `*`, `?` and `[…]` within a folder, `**` across folders, and
-    hidden names only if it says so."""
+    """Turns a glob into a test of keys, with the rules for files.
+
+    `*`, `?` and `[…]` stay within a folder, `**` crosses folders, and hidden names must be named.
+    """
     not_hidden = r"(?:(?<=[^/])|(?!\.))"  # at the beginning of a name no dot
     parts = {"**": r"(?:(?!\.)[^/]+/)*(?!\.)[^/]+", "**/": r"(?:(?!\.)[^/]+/)*"}
     parts |= {"*": f"{not_hidden}[^/]*", "?": f"{not_hidden}[^/]"}

@@ -8,4 +8,4 @@ class Changed(Exception):  # noqa: N818 - an outcome of reading, not a failure
 
 
 class NoRanges(Exception):  # noqa: N818 - says what is found
-    """A server gives objects only as a whole, as simple ones over HTTP do."""
+    """A server gives objects only as a whole, as simple web servers do."""

@@ -1,4 +1,4 @@
-"""All objects below a prefix. A listing is not trusted: it must go on, and stay below the prefix."""
+"""All objects below a prefix. A listing is not trusted: it must advance, and stay below the prefix."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from linkmatch_ray.io.side_by_side import side_by_side
 from linkmatch_ray.words import shown
 
 LISTINGS: Final = 16
-"""So many folders are listed at a time."""
+"""Folders listed at a time."""
 
 EMPTY_PAGES_MAX: Final = 1000
-"""A store may give pages without objects, but not for ever."""
+"""Maximum number of pages without objects in a listing."""
 
 
 def _ignore(_: int) -> None:
-    """Nobody wants to know how far a listing is."""
+    """Reports nothing."""
 
 
 def list_below(store: ObjectStore, prefix: bytes, on_found: Callable[[int], object] = _ignore) -> Iterator[Meta]:
-    """All objects below a prefix, but for the empty ones that stand for a folder.
+    """Yields all objects below a prefix, except the empty ones that stand for a folder.
 
     Args:
-        on_found: Called with how many more objects a page has, on any thread.
+        on_found: Called on any thread with the number of objects of a page.
 
     Raises:
-        OSError: the store refuses, or gives no sound listing.
+        OSError: The store refuses, or gives no sound listing.
     """
     top = again(lambda: store.list_page(prefix, folders=True))
-    if top.following is None:  # what is below its folders is asked for side by side
+    if top.following is None:  # its folders are listed side by side
         yield from _checked(top, prefix, on_found)
         for metas in side_by_side(lambda folder: list(pages_below(store, folder, on_found)), top.folders, LISTINGS):
             yield from metas
@@ -60,7 +60,7 @@ def pages_below(store: ObjectStore, prefix: bytes, on_found: Callable[[int], obj
 
 
 def _checked(page: Page, prefix: bytes, on_found: Callable[[int], object]) -> list[Meta]:
-    """The objects of a page, if all of it is below the prefix."""
+    """Returns the objects of a page if all of it is below the prefix."""
     for name in (*(meta.key for meta in page.objects), *page.folders):
         if not name or not name.startswith(prefix):
             what = f"{shown(name)}, which is not below it" if name else "an object without a name"

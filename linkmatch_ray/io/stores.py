@@ -11,8 +11,8 @@ from linkmatch_ray.io.urls import Url
 
 
 class _Once:
-    """Makes each store once, however many threads ask at once: with each, credentials would be looked for, and who
-    gives them may refuse some."""
+    """A cache that makes each store once, for all threads. Each store looks for credentials, and their service may
+    refuse some of many requests."""
 
     def __init__(self, make: Callable[[str], ObjectStore]) -> None:
         self._make, self._lock = cache(make), threading.Lock()
@@ -25,7 +25,7 @@ class _Once:
 
 @_Once
 def store_at(root: str) -> ObjectStore:
-    """The store behind the root of a URL; one a process."""
+    """Returns the store behind the root of a URL; one a process."""
     scheme, _, authority = root.partition("://")
     url = Url(scheme, authority, b"")
     if scheme == "s3":

@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 import xxhash
 
+from linkmatch_ray.core.damage import FAULTS
 from linkmatch_ray.core.index import IndexBuilder, Int64s, RestrictionIndex
 from linkmatch_ray.core.outcome import HIT_PAIR_BYTES, SHARE_COLUMNS, as_text
 from linkmatch_ray.errors import InputError
@@ -36,9 +37,6 @@ _READ_BYTES: Final = 8 << 20
 
 LOOKS: Final = 3
 """Where something does not agree, and the job went on meanwhile, all is looked at again, so often in all."""
-
-FAULTS: Final = ("changed", "timed_out", "unreadable", "worker_died")
-"""Reasons of entries that stand for a whole file; it has them as its `fault`."""
 
 
 @dataclass(slots=True)

@@ -14,11 +14,11 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import wait
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 
-from linkmatch_ray.core.careful import Damage
+from linkmatch_ray.core.damage import Damage, DamageReason
 from linkmatch_ray.core.inflate import Raw, compression_of, open_source
 from linkmatch_ray.core.layout import layout_of, text_start
 from linkmatch_ray.core.outcome import Counts, MatchOptions
@@ -52,7 +52,7 @@ WINDOW_BYTES: Final = 1 << 20
 HEAD_BYTES: Final = 1 << 18
 """How much of each input says how it is laid out, and what its members are."""
 
-_CUT: Final = "cut"
+_CUT: Final = cast(DamageReason, "cut")
 """The reason of what is no entry."""
 
 
