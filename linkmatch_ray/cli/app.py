@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from linkmatch_ray import __version__
+from linkmatch_ray._version import __version__
 from linkmatch_ray.cli import options as o
 from linkmatch_ray.cli import printer
 from linkmatch_ray.cli.ending import reporting, with_all_printed
@@ -104,7 +104,7 @@ def submit(
         to_stdout = output == "-"
         if to_stdout and emit is o.EmitChoice.both:
             raise UsageError("-o - with --emit both: standard output takes one list. Name a directory with -o.")
-        from linkmatch_ray.io.inputs import read_names
+        from linkmatch_ray.io.input_names import read_names
 
         names: list[Any] = list(inputs or [])
         if files_from is not None:

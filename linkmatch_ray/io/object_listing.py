@@ -1,7 +1,4 @@
-"""The objects that a URL names: one, all below a prefix that are read by their names, or those of a glob.
-
-A listing is not trusted: it must advance, stay below the prefix, and say of each object what an input needs.
-"""
+"""The objects that a URL names: one, all below a prefix that are read by their names, or those of a glob."""
 
 from __future__ import annotations
 
@@ -9,21 +6,17 @@ import errno
 import fnmatch
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final
 
 from linkmatch_ray.errors import InputError
-from linkmatch_ray.io.inputs import MARKER, SUFFIXES, InputFile, Listing, object_file
-from linkmatch_ray.io.object_store import Meta, ObjectStore, Page, again, store_at
-from linkmatch_ray.io.side_by_side import side_by_side
+from linkmatch_ray.io.input_file import InputFile, object_file
+from linkmatch_ray.io.inputs import MARKER, SUFFIXES, Listing
+from linkmatch_ray.io.object_store import Meta, ObjectStore, again
+from linkmatch_ray.io.store_listing import list_below
+from linkmatch_ray.io.stores import store_at
 from linkmatch_ray.io.urls import Url, parse
 from linkmatch_ray.words import shown
-
-LISTINGS: Final = 16
-"""Folders listed at a time."""
-
-EMPTY_PAGES_MAX: Final = 1000
-"""Maximum number of pages without objects in a listing."""
 
 _MAGIC: Final = re.compile(rb"[*?\[]")
 
@@ -78,10 +71,10 @@ def _in_bucket(url: Url, listing: Listing) -> list[InputFile]:
                 raise
     if magic is not None:
         fits = _pattern(os.fsdecode(key))
-        below = list_below(store, key[: key.rfind(b"/", 0, magic.start()) + 1], listing)
+        below = list_below(store, key[: key.rfind(b"/", 0, magic.start()) + 1], listing.count)
         return [_as_file(url, meta) for meta in below if fits(os.fsdecode(meta.key))]
     prefix = key if not key or key.endswith(b"/") else key + b"/"
-    metas = [meta for meta in list_below(store, prefix, listing) if _is_wanted(meta.key[len(prefix) :], listing)]
+    metas = [meta for meta in list_below(store, prefix, listing.count) if _is_wanted(meta.key[len(prefix) :], listing)]
     return [_as_file(url, meta) for meta in _without_results(metas)]
 
 
@@ -97,51 +90,6 @@ def _as_file(url: Url, meta: Meta, name: bytes | None = None) -> InputFile:
     file = object_file(name or path, path, meta.size, meta.mtime_ns, meta.etag)
     fault = meta.fault or ("the store does not say how long it is" if meta.size < 0 else None)
     return file if fault is None else file._replace(fault=fault)
-
-
-def list_below(store: ObjectStore, prefix: bytes, listing: Listing) -> Iterator[Meta]:
-    """Yields all objects below a prefix, except the empty ones that stand for a folder.
-
-    Raises:
-        OSError: The store refuses, or gives no sound listing.
-    """
-    top = again(lambda: store.list_page(prefix, folders=True))
-    if top.following is None:  # its folders are listed side by side
-        yield from _checked(top, prefix, listing)
-        for metas in side_by_side(lambda folder: list(pages_below(store, folder, listing)), top.folders, LISTINGS):
-            yield from metas
-    else:
-        yield from pages_below(store, prefix, listing)
-
-
-def pages_below(store: ObjectStore, prefix: bytes, listing: Listing) -> Iterator[Meta]:
-    """As `list_below`, page by page."""
-    following: str | None = None
-    begun: set[bytes] = set()  # what pages begin with
-    empty = 0
-    while True:
-        page = again(store.list_page, prefix, following)
-        yield from _checked(page, prefix, listing)
-        if page.following is None:
-            return
-        first = page.objects[0].key if page.objects else None
-        empty += first is None
-        if page.following == following or first in begun or empty > EMPTY_PAGES_MAX:
-            raise OSError(
-                errno.EIO, f"the store's listing of {shown(prefix)} repeats itself after {listing.found:,} objects"
-            )
-        following = page.following
-        begun |= {first} if first is not None else set()
-
-
-def _checked(page: Page, prefix: bytes, listing: Listing) -> list[Meta]:
-    """Returns the objects of a page if all of it is below the prefix."""
-    for name in (*(meta.key for meta in page.objects), *page.folders):
-        if not name or not name.startswith(prefix):
-            what = f"{shown(name)}, which is not below it" if name else "an object without a name"
-            raise OSError(errno.EIO, f"the store's listing of {shown(prefix)} has {what}")
-    listing.count(len(page.objects))
-    return [meta for meta in page.objects if meta.size != 0 or not meta.key.endswith(b"/")]
 
 
 def _is_wanted(below: bytes, listing: Listing) -> bool:

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from typing import Any, Final
 
-from linkmatch_ray.io.inputs import InputFile
-from linkmatch_ray.io.object_store import Meta, NoRanges, Tries, store_at
-from linkmatch_ray.io.reader import Changed
+from linkmatch_ray.io.input_file import InputFile
+from linkmatch_ray.io.object_store import Meta, Tries
 from linkmatch_ray.io.side_by_side import Pool
+from linkmatch_ray.io.storage_errors import Changed, NoRanges
+from linkmatch_ray.io.stores import store_at
 from linkmatch_ray.io.transport import Answer, Unavailable
 from linkmatch_ray.io.urls import planned
 

@@ -10,21 +10,18 @@ import errno
 import os
 import random
 import re
-import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.message import Message
 from email.utils import parsedate_to_datetime
-from functools import cache
 from typing import Any, BinaryIO, Final, NamedTuple, TypeVar
 from xml.etree import ElementTree
 
-from linkmatch_ray.io.inputs import in_64_bits
-from linkmatch_ray.io.reader import Changed
+from linkmatch_ray.io.fingerprint import in_64_bits
+from linkmatch_ray.io.storage_errors import Changed, NoRanges
 from linkmatch_ray.io.transport import Answer, Unavailable
-from linkmatch_ray.io.urls import Url
 from linkmatch_ray.words import shown
 
 TRIES: Final = 6
@@ -82,10 +79,6 @@ class Page(NamedTuple):
     objects: list[Meta]
     folders: list[bytes]
     following: str | None
-
-
-class NoRanges(Exception):  # noqa: N818 - says what is found
-    """A server gives objects only as a whole, as simple web servers do."""
 
 
 class ObjectStore(ABC):
@@ -153,41 +146,6 @@ class RestStore(ObjectStore):
         with self._ask("DELETE", key) as answer:
             if answer.status != 404:
                 refuse(answer)
-
-
-class _Once:
-    """A cache that makes each store once, for all threads. Each store looks for credentials, and their service may
-    refuse some of many requests."""
-
-    def __init__(self, make: Callable[[str], ObjectStore]) -> None:
-        self._make, self._lock = cache(make), threading.Lock()
-        self.cache_clear = self._make.cache_clear
-
-    def __call__(self, root: str) -> ObjectStore:
-        with self._lock:
-            return self._make(root)
-
-
-@_Once
-def store_at(root: str) -> ObjectStore:
-    """Returns the store behind the root of a URL; one a process."""
-    scheme, _, authority = root.partition("://")
-    url = Url(scheme, authority, b"")
-    if scheme == "s3":
-        from linkmatch_ray.io.s3 import S3
-
-        return S3(url)
-    if scheme == "gs":
-        from linkmatch_ray.io.gcs import GCS
-
-        return GCS(url)
-    if scheme == "az":
-        from linkmatch_ray.io.azure import Azure
-
-        return Azure(url)
-    from linkmatch_ray.io.web import Web
-
-    return Web(url)
 
 
 class Tries:

@@ -26,8 +26,9 @@ from linkmatch_ray.core.keys import KeyPair, KeyPath, NumberText, canonical, rec
 from linkmatch_ray.core.layout import BOM
 from linkmatch_ray.core.window import fill
 from linkmatch_ray.errors import RestrictionsError, UsageError
-from linkmatch_ray.io.inputs import path_in, path_of, refuse_no_input
-from linkmatch_ray.io.reader import Changed
+from linkmatch_ray.io.input_names import refuse_no_input
+from linkmatch_ray.io.paths import path_in, path_of
+from linkmatch_ray.io.storage_errors import Changed
 from linkmatch_ray.io.urls import is_url, scheme_of
 from linkmatch_ray.words import shown
 

@@ -5,6 +5,7 @@ Connections are kept and reused. A request is retried here only if it went over 
 
 from __future__ import annotations
 
+import atexit
 import errno
 import http.client
 import io
@@ -22,7 +23,7 @@ from typing import BinaryIO, Final, NamedTuple
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from linkmatch_ray import __version__
+from linkmatch_ray._version import __version__
 from linkmatch_ray.io.traffic import traffic
 from linkmatch_ray.words import shown
 
@@ -345,6 +346,13 @@ def _kept(endpoint: Endpoint) -> _Connection | None:
         if connection.is_alive():
             return connection
         connection.close()
+
+
+@atexit.register
+def _close_idle() -> None:
+    """Closes what is kept, so that Python does not complain about each of them at its exit."""
+    while _idle:
+        _idle.pop().close()
 
 
 def _let_go_of(endpoint: Endpoint) -> None:

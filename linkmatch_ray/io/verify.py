@@ -24,7 +24,7 @@ from linkmatch_ray.core.outcome import HIT_PAIR_BYTES, SHARE_COLUMNS, as_text
 from linkmatch_ray.errors import InputError
 from linkmatch_ray.io.bucket import Bucket
 from linkmatch_ray.io.directory import Directory
-from linkmatch_ray.io.inputs import InputFile, inputs_digest
+from linkmatch_ray.io.input_file import InputFile, inputs_digest
 from linkmatch_ray.io.ledger import Ends, Frontier, Key, Ledger, PieceRow
 from linkmatch_ray.io.ledger_check import NUMBER_MAX
 from linkmatch_ray.io.report import count_hits, report_lines

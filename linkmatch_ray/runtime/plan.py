@@ -15,9 +15,10 @@ from linkmatch_ray.core.layout import layout_of
 from linkmatch_ray.core.outcome import LIMIT_MAX, MatchOptions
 from linkmatch_ray.core.parts import PART_BYTES_MAX
 from linkmatch_ray.io.earlier import Origins
-from linkmatch_ray.io.inputs import InputFile
-from linkmatch_ray.io.reader import Changed, open_input
+from linkmatch_ray.io.input_file import InputFile
+from linkmatch_ray.io.reader import open_input
 from linkmatch_ray.io.side_by_side import side_by_side
+from linkmatch_ray.io.storage_errors import Changed
 
 UNIT_BYTES: Final = 64 << 20
 """How much one task reads, about. A task costs 2 ms of driver and raylet, and some 60 ms at 0.5 GB/s a core."""

@@ -27,7 +27,7 @@ from linkmatch_ray.core.parts import Part
 from linkmatch_ray.core.window import Source, fill
 from linkmatch_ray.io.hints import FILES_MAX as HINT_FILES_MAX
 from linkmatch_ray.io.hints import hints_from
-from linkmatch_ray.io.inputs import InputFile
+from linkmatch_ray.io.input_file import InputFile
 from linkmatch_ray.io.restrictions import Restrictions
 from linkmatch_ray.io.side_by_side import Pool
 from linkmatch_ray.runtime.plan import SMALL_FILE_BYTES, PlanOptions, Unit

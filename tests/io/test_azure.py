@@ -21,11 +21,14 @@ from linkmatch_ray.io import azure, azure_access
 from linkmatch_ray.io.azure_access import Access, string_to_sign
 from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.object_reader import ObjectReader
-from linkmatch_ray.io.object_store import Meta, store_at
-from linkmatch_ray.io.reader import Changed
+from linkmatch_ray.io.object_store import Meta
+from linkmatch_ray.io.storage_errors import Changed
+from linkmatch_ray.io.stores import store_at
 from linkmatch_ray.io.transport import Unavailable, ask, in_target
 from tests.io.clouds import ACCOUNTS, ODD, REPO, azurite, make_container
 from tests.io.objects import answering
+
+pytestmark = pytest.mark.slow
 
 TAKEN_FOR_OTHERS = (b"p/../b", b"p/./b", b"p/.", b"v1./b", b"p/b.")
 """What Azure itself makes of them is another name; Azurite takes them as they are, but for a backslash."""

@@ -11,7 +11,8 @@ from itertools import count
 import pytest
 
 from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.io.reader import Changed, open_input
+from linkmatch_ray.io.reader import open_input
+from linkmatch_ray.io.storage_errors import Changed
 from tests.io.hostile import AGAIN, CLOSE, HOLD, RESET, answer, ended, file, given, part, serving, span_of
 
 pytestmark = pytest.mark.usefixtures("impatient")
