@@ -17,12 +17,12 @@ def matches(results: Results, ledger: Ledger, start: int) -> Iterator[bytes]:
 
     The ledger is asked and the output opened before this returns.
     """
-    end = ledger.settled().ends.matched  # first: what is before it stays, whatever is rolled back meanwhile
+    ends = ledger.by_name(ledger.settled().ends)  # first: what is before it stays, whatever is rolled back meanwhile
     place = ledger.matched_from(start)
     if place is None:
         return iter(())
     offset, number = place
-    return _lines(results.open(MATCHED), offset, end, start - number)
+    return _lines(results.open(MATCHED), offset, ends[MATCHED], start - number)
 
 
 def _lines(file: BinaryIO, offset: int, end: int, skipped: int) -> Iterator[bytes]:

@@ -16,7 +16,6 @@ from linkmatch_ray.arguments import refuse_other_than, refuse_unless_within, wro
 from linkmatch_ray.core.outcome import LIMIT_MAX, Counts, MatchOptions
 from linkmatch_ray.core.parts import PART_BYTES_MAX
 from linkmatch_ray.errors import ClusterError, InputError, Interrupted, JobError, LinkmatchError, UsageError
-from linkmatch_ray.io.directory import Directory
 from linkmatch_ray.io.input_file import InputFile
 from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.matches import matches
@@ -72,7 +71,7 @@ class Job:
         self._request, self._workers, self._given = request, workers, session
         self._task_seconds = task_seconds
         self.id, self._results = request.job_id, request.results
-        self.directory = self._results.path if isinstance(self._results, Directory) else str(self._results)
+        self.directory = self._results.place
         self._stop = threading.Event()
         self._done = threading.Event()
         self._total = sum(max(file.size, 0) for file in request.files)
