@@ -301,8 +301,9 @@ class _Loader:
                 KeyPath.parse(self._at),
             )
         except Damage as damage:
+            offset = self._skipped + damage.offset
             raise RestrictionsError(
-                f"{self._name}: {damage.message} (byte {self._skipped + damage.offset}). Expected a JSON array, JSON Lines or one"
+                f"{self._name}: {damage.message} (byte {offset}). Expected a JSON array, JSON Lines or one"
                 " object; check the file, --restrictions-at and --restrictions-format."
             ) from None
         framed = frame_elements(np.frombuffer(self._buffer, np.uint8), low, self._end)
