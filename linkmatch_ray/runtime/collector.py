@@ -28,9 +28,9 @@ from linkmatch_ray.errors import JobChanged, JobError
 from linkmatch_ray.io.concatenation import Staged
 from linkmatch_ray.io.earlier import Earlier, Origins
 from linkmatch_ray.io.input_file import unpack_files
-from linkmatch_ray.io.ledger import Frontier, Key
+from linkmatch_ray.io.ledger import Ends, Frontier, Key, PieceRow
 from linkmatch_ray.io.ledger_rows import PieceRow, Span, outputs_of, row_of
-from linkmatch_ray.io.matches import matches
+from linkmatch_ray.io.matches import matches, refuse_no_lines
 from linkmatch_ray.io.report import count_hits, count_reasons, report_lines
 from linkmatch_ray.io.results import MATCHED, QUARANTINE, RESTRICTIONS, SUMMARY, UNMATCHED, Output, results_at
 from linkmatch_ray.io.trouble import told
@@ -432,7 +432,12 @@ class Collector:
         }
 
     def matches(self, start: int = 0, limit: int = 100) -> list[bytes]:
-        """Lines `start` to `start + limit` of the matched output, as far as files are complete and durable."""
+        """Lines `start` to `start + limit` of the matched output, as far as files are complete and durable.
+
+        Raises:
+            TypeError: one of them is no integer.
+        """
+        refuse_no_lines(start, limit)
         if self._state == "starting":
             return []
         with self._reading:
