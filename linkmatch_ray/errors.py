@@ -6,6 +6,7 @@
     ├── InputError            3   no input file, or one that was named cannot be found
     │   └── RestrictionsError 3   the restrictions list cannot be read or has an invalid entry
     ├── ClusterError          5   no Ray to run on
+    │   └── Unreachable       5   nothing answers now; it may later
     └── JobError              1   the job stopped; what was committed is safe
         ├── DirectoryInUse    1   another job writes into the result directory
         ├── ResultsDamaged    1   what is there cannot be relied on, nor resumed
@@ -18,13 +19,8 @@ Every message reads `where: found, expected. What to do.`, and can be printed: w
 
 from __future__ import annotations
 
-from typing import Final
-
+from linkmatch_ray.exit_codes import EXIT_CLUSTER, EXIT_FAILED, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_USAGE
 from linkmatch_ray.words import printable, without_secrets
-
-EXIT_OK: Final = 0
-EXIT_FAILED: Final = 1
-EXIT_QUARANTINED: Final = 4
 
 
 class LinkmatchError(Exception):
@@ -39,7 +35,7 @@ class LinkmatchError(Exception):
 class UsageError(LinkmatchError):
     """Options that do not fit together, or a value that an option cannot take."""
 
-    exit_code = 2
+    exit_code = EXIT_USAGE
 
 
 class JobChanged(UsageError):  # noqa: N818 - says what happened
@@ -49,7 +45,7 @@ class JobChanged(UsageError):  # noqa: N818 - says what happened
 class InputError(LinkmatchError):
     """There is nothing to read, or what was named is not there."""
 
-    exit_code = 3
+    exit_code = EXIT_INPUT
 
 
 class RestrictionsError(InputError):
@@ -59,7 +55,11 @@ class RestrictionsError(InputError):
 class ClusterError(LinkmatchError):
     """Ray could not be started or joined."""
 
-    exit_code = 5
+    exit_code = EXIT_CLUSTER
+
+
+class Unreachable(ClusterError):  # noqa: N818 - says what happened
+    """Nothing answers at the address now; it may later."""
 
 
 class JobError(LinkmatchError):
@@ -87,4 +87,4 @@ class ResultsGone(JobError):  # noqa: N818 - says what happened
 class Interrupted(JobError):  # noqa: N818 - says what happened
     """The job was told to stop (Ctrl-C, SIGTERM, `Job.cancel`)."""
 
-    exit_code = 130
+    exit_code = EXIT_INTERRUPTED

@@ -137,7 +137,7 @@ def list_inputs(inputs: Name | Iterable[Name], tell: Callable[[int], None] | Non
     """
     listing = Listing(tell=tell)
     seen: set[bytes] = set()
-    named = _names_in(inputs)
+    named = names_in(inputs)
     for name in named:
         for path in _expand(name):
             before = listing.found
@@ -166,7 +166,7 @@ def list_inputs(inputs: Name | Iterable[Name], tell: Callable[[int], None] | Non
     return listing
 
 
-def _names_in(inputs: Name | Iterable[Name]) -> list[bytes]:
+def names_in(inputs: Name | Iterable[Name]) -> list[bytes]:
     """The names of the inputs; a single one need not be in a list."""
     if isinstance(inputs, (str, bytes, os.PathLike)):
         return [path_of(inputs)]
@@ -250,19 +250,30 @@ def refuse_no_input(name: bytes) -> None:
         raise UsageError(f"{without_query(name)}: not supported. Expected a path, or file://, {schemes}://.")
 
 
-def _expand(name: bytes) -> list[bytes]:
+def refuse_missing(name: bytes) -> None:
+    """Refuses what `refuse_no_input` does, and a path to nothing. Opens no file, and asks no server.
+
+    Raises:
+        UsageError, InputError: it is one.
+    """
     refuse_no_input(name)
+    if is_url(name):
+        return
+    name = path_in(name) if scheme_of(name) == "file" else name
+    if not os.path.lexists(name) and not glob.has_magic(os.fsdecode(name)):
+        raise InputError(f"{shown(name)}: no such file or directory. Check the path.")
+
+
+def _expand(name: bytes) -> list[bytes]:
+    refuse_missing(name)
     if is_url(name):
         return [name]
     name = path_in(name) if scheme_of(name) == "file" else name
     if os.path.lexists(name):
         return [name]
-    if glob.has_magic(os.fsdecode(name)):
-        found = sorted(glob.glob(name, recursive=True, include_hidden=False))
-        if found:
-            return found
-        raise InputError(f"{shown(name)}: no file fits this pattern. Quote it, and check the folder.")
-    raise InputError(f"{shown(name)}: no such file or directory. Check the path.")
+    if found := sorted(glob.glob(name, recursive=True, include_hidden=False)):
+        return found
+    raise InputError(f"{shown(name)}: no file fits this pattern. Quote it, and check the folder.")
 
 
 def _walk(top: bytes, listing: Listing) -> Iterator[tuple[bytes, InputFile]]:

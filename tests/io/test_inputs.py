@@ -171,8 +171,8 @@ def test_numbers_of_who_asks(tmp_path):
             with pytest.raises(UsageError, match=f"{name}={number}: out of range"):
                 PlanOptions(**{name: number})
     for seconds in (-1.0, 0.0, float("nan")):
-        with pytest.raises(UsageError, match=r"task_seconds=.*: out of range"):
-            linkmatch_ray.submit([tmp_path / "a.jsonl"], LIST, task_seconds=seconds)
+        with pytest.raises(UsageError, match=r"task_timeout=.*: out of range"):
+            linkmatch_ray.submit([tmp_path / "a.jsonl"], LIST, task_timeout=seconds)
 
 
 def test_totals_of_many_petabytes():
