@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import closing, suppress
 from dataclasses import fields
-from itertools import islice
 from typing import Any, Final
 
 from linkmatch_ray.core.options import JobOptions
@@ -30,6 +29,7 @@ from linkmatch_ray.runtime.driver import (
     Progress,
     brief,
 )
+from linkmatch_ray.runtime.following import Pages
 from linkmatch_ray.runtime.heartbeat import beat_seconds
 from linkmatch_ray.runtime.nodes import faults, sample, survey
 from linkmatch_ray.runtime.patience import holding, unless_stopped
@@ -115,19 +115,59 @@ class Job:
         assert self._summary is not None
         return self._summary
 
-    def matches(self, start: int = 0, limit: int = 100) -> list[bytes]:
-        """Lines `start` to `start + limit` of the matched output, as far as files are complete and durable."""
-        if self._collector is not None and not self._done.is_set():
-            import ray
+    def summary(self) -> dict[str, Any] | None:
+        """The summary, as in `summary.json`; None before it is complete. Waits for nothing."""
+        return self._summary if self._done.is_set() else None
 
-            found: list[bytes] = ray.get(self._collector.actor.matches.remote(start, limit))
-            return found
+    def matches(self, start: int = 0, limit: int = 100) -> list[bytes]:
+        """A page of the matched output, from line number `start` on: lines of files that are complete and durable.
+
+        It has at most `limit` lines, 10,000 if that is less, and ends with the line that fills 64 MiB. So it has a line
+        unless there is none yet, and the next page begins at `start` and as many lines as this one has.
+
+        Guarantees: what a job has given stays: it is the same when asked for again, and in `matched.jsonl`.
+        """
+        if not self._done.is_set():
+            return [] if self._collector is None else self._collector.matches(start, limit)
         with told(self._results):
             ledger = self._results.ledger()
             if ledger is None:
                 return []
             with closing(ledger):
-                return list(islice(matches(self._results, ledger, start), min(max(0, limit), sys.maxsize)))
+                return list(matches(self._results, ledger, start, limit))
+
+    def follow(self) -> Iterator[bytes]:
+        """Give each matched record, as its line, when its file is complete and durable; ends with the job.
+
+        Guarantees: they come in the order of `matched.jsonl`, each once, and none is taken back. Memory does not grow
+        with their number.
+
+        Raises:
+            LinkmatchError: as `result`, where the job fails or is stopped.
+        """
+        pages = Pages(self)
+        while (page := pages.next()) is not None:
+            yield from page
+            if not page:
+                self._done.wait(POLL_SECONDS)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """As `follow`, for `async for`."""
+        pages = Pages(self)
+        while (page := await asyncio.to_thread(pages.next)) is not None:
+            for line in page:
+                yield line
+            if not page:
+                await asyncio.sleep(POLL_SECONDS)
+
+    def __await__(self) -> Generator[Any, None, dict[str, Any]]:
+        """As `result`."""
+        return self._ended().__await__()
+
+    async def _ended(self) -> dict[str, Any]:
+        while not self._done.is_set():
+            await asyncio.sleep(POLL_SECONDS)
+        return self.result()
 
     def cancel(self) -> None:
         """Stop it; what was committed is safe and the job can be resumed. `result` then raises `Interrupted`."""
