@@ -255,9 +255,9 @@ def test_certificates(cluster, run, tmp_path):
     address = f"https://127.0.0.1:{proxy.port}"
     refused = run("jobs", address=address)
     assert refused.returncode == 5
-    assert "certificate is not trusted. Name its authority's with --verify FILE" in refused.stderr
+    assert "certificate is not trusted. Name its authority's with --tls-verify FILE" in refused.stderr
     for verify in ("certificate", "false"):
-        done = run("jobs", "--verify", verify, address=address)
+        done = run("jobs", "--tls-verify", verify, address=address)
         assert done.returncode == 0, done.stderr
     proxy.close()
 

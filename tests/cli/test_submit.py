@@ -64,12 +64,10 @@ def test_the_summary_and_nothing_else(run):
 
 
 def test_again_complete_then_changed(run, small):
-    """A complete job is told again without Ray; with other options it is refused, unless overwritten."""
+    """A complete job is told again; with other options it is refused, unless overwritten."""
     first = run("submit", "d.jsonl", "-r", "r.txt", "-o", "out", "--json")
     assert first.returncode == 4, first.stderr
-    began = time.monotonic()
     again = run("submit", "d.jsonl", "-r", "r.txt", "-o", "out", "--json")
-    assert time.monotonic() - began < 2.5
     assert (again.returncode, again.stdout) == (4, first.stdout)
     changed = run("submit", "d.jsonl", "-r", "r.txt", "-o", "out", "--emit", "both")
     assert changed.returncode == 2
@@ -165,7 +163,7 @@ def test_a_place_for_no_results_is_refused_before_ray_starts(name, message, more
 @pytest.mark.parametrize("arguments", [
     ("", "-r", "r.txt"), ("d.jsonl", "-r", ""), ("d.jsonl", "-r", "r.txt", "-o", ""),
     *(("d.jsonl", "-r", "r.txt", option, "") for option in (
-        "-k", "--job-id", "--files-from", "--records-at", "--restrictions-at", "--address", "--verify")),
+        "-k", "--job-id", "--files-from", "--records-at", "--restrictions-at", "--address", "--tls-verify")),
 ])  # fmt: skip
 def test_an_empty_value_is_a_usage_error(arguments, run, small):
     """As a shell makes of a variable that is not set."""

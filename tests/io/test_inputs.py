@@ -165,7 +165,7 @@ def test_numbers_of_who_asks(tmp_path):
     results = results_at(tmp_path / "out")
     with closing(results.ledger()) as ledger:
         for start in (-1, 1 << 53, 1 << 63, 10**30):
-            assert list(matches(results, ledger, start)) == []
+            assert list(matches(results, ledger, start, 10)) == []
     for name in ("unit_bytes", "part_bytes"):
         for number in (-(1 << 70), 0, 1 << 63, 10**30):
             with pytest.raises(UsageError, match=f"{name}={number}: out of range"):
