@@ -116,7 +116,7 @@ FilesFrom = Annotated[
     str | None,
     _input("--files-from", callback=_filled, help="File of more inputs, one path a line; - for standard input."),
 ]
-Null = Annotated[bool, _input("--null", help="Paths of --files-from that end with NUL instead.")]
+Null = Annotated[bool, _input("--null", help="NUL instead of a line break after each path of --files-from.")]
 Format = Annotated[FormatChoice, _input("--format", help="Layout of the inputs; auto: by the content.")]
 RecordsAt = Annotated[
     str | None, _input("--records-at", callback=_text, help="JSON Pointer of an array inside a single document.")
@@ -174,12 +174,12 @@ Output = Annotated[
 FetchedTo = Annotated[
     str | None, _output("-o", "--output", callback=_filled, help="New directory to bring the results into.")
 ]
-Emit = Annotated[EmitChoice, _output("--emit", help="Records to write.")]
-Provenance = Annotated[bool, _output("--provenance", help="With each record where it came from and what it equals.")]
-Overwrite = Annotated[bool, _output("--overwrite", help="Without what an earlier job left in the result directory.")]
+Emit = Annotated[EmitChoice, _output("--emit", help="Records that are written.")]
+Provenance = Annotated[bool, _output("--provenance", help="Source and restrictions of each record, beside it.")]
+Overwrite = Annotated[bool, _output("--overwrite", help="Removal of what an earlier job left in the result directory.")]
 Incremental = Annotated[
     bool,
-    _output("--incremental", help="Update of earlier results: only files that are new or changed are matched."),
+    _output("--incremental", help="Update of earlier results, by the files that are new or changed."),
 ]
 DropMissing = Annotated[
     bool, _output("--drop-missing", help="With --incremental: removal of the results of files that are gone.")
@@ -219,14 +219,14 @@ Dashboard = Annotated[
     _where("--dashboard", help="Ray's dashboard, whose address is printed. On a terminal it stays until Ctrl-C."),
 ]
 Joinable = Annotated[
-    bool, _where("--joinable", help="What other Ray programs need to read the job's progress and matches.")
+    bool, _where("--joinable", help="Display of what other Ray programs need to read the job's progress and matches.")
 ]
 
 # Job
 
 JobId = Annotated[str | None, _job("--job-id", callback=_text, help="Name of the job; made up if not given.")]
 MaxQuarantined = Annotated[int, _job("--max-quarantined", min=0, help="Most quarantine entries for exit code 0.")]
-FailFast = Annotated[bool, _job("--fail-fast", help="Stop (exit code 1) at more than --max-quarantined entries.")]
+FailFast = Annotated[bool, _job("--fail-fast", help="End of the job (exit code 1) above --max-quarantined entries.")]
 TaskTimeout = Annotated[
     float,
     _job(
@@ -234,8 +234,8 @@ TaskTimeout = Annotated[
         min=1,
         metavar="SECONDS",
         help=(
-            "Seconds without output or a server's byte, after which a task is tried again; after three times its file"
-            " is an entry."
+            "Longest time without output or a server's byte of a task, in seconds. It is then tried again; after three"
+            " times its file is an entry."
         ),
     ),
 ]

@@ -122,7 +122,7 @@ class _Run:
         finally:
             if _stays(session):
                 self._at_end.push(partial(_stay, session))
-            elif job is None:  # what was asked for cannot be done, and nobody waits for a Ray that still starts
+            elif session.is_starting:  # what was asked for cannot be done, and nobody waits for that Ray
                 session.leave()
             else:
                 session.close()

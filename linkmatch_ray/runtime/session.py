@@ -98,7 +98,7 @@ class Session:
     @classmethod
     def is_any_starting(cls) -> bool:
         """Whether a Ray of this program is being started, or ended, now."""
-        return any(session._is_starting() for session in list(_begun))
+        return any(session.is_starting for session in list(_begun))
 
     @classmethod
     def abandon_all(cls) -> None:
@@ -115,7 +115,8 @@ class Session:
         """Where the token is that other programs need to join the same Ray; None if they need none."""
         return str(place_of_token()) if ray_internals.AUTH_MODE in self.variables else None
 
-    def _is_starting(self) -> bool:
+    @property
+    def is_starting(self) -> bool:
         """Whether something of Ray may be there, and not all."""
         is_begun = self._thread is not None and self._thread.is_alive() and self._now.is_set()
         return is_begun and (self._closing.is_set() or not self._started.is_set())
