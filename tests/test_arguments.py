@@ -89,10 +89,13 @@ def test_a_key_for_loaded_restrictions():
         submit("w", loaded, key="url")
 
 
-@pytest.mark.parametrize(("name", "wrong"), [("format", "csv"), ("format", None), ("at", 3), ("at", "")])
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [("restrictions_format", "csv"), ("restrictions_format", None), ("restrictions_at", 3), ("restrictions_at", "")],
+)
 def test_options_of_a_list(name, wrong):
     """A format that is not known was found from the content without a word."""
-    with pytest.raises((UsageError, TypeError), match=r"format=|key"):
+    with pytest.raises((UsageError, TypeError), match=r"restrictions_format=|key"):
         Restrictions.load("list.json", "url", **{name: wrong})
 
 
@@ -144,9 +147,15 @@ def test_data_of_several_kinds():
         (TypeError, {"workers": "2"}),
         (UsageError, {"max_quarantined": -1}),
         (TypeError, {"max_quarantined": 0.5}),
-        (UsageError, {"task_seconds": 0}),
-        (UsageError, {"task_seconds": float("nan")}),
-        (TypeError, {"task_seconds": "5"}),
+        (UsageError, {"task_timeout": 0}),
+        (UsageError, {"task_timeout": float("nan")}),
+        (TypeError, {"task_timeout": "5"}),
+        (TypeError, {"fail_fast": 1}),
+        (TypeError, {"no_such_option": 1}),
+        (UsageError, {"emit": "all"}),
+        (UsageError, {"restrictions_format": "csv"}),
+        (UsageError, {"address": "http://head:8265"}),
+        (UsageError, {"drop_missing": True}),
         (UsageError, {"job_id": ""}),
         (TypeError, {"job_id": 7}),
         (UsageError, {"output": ""}),
@@ -167,7 +176,7 @@ def test_data_of_several_kinds():
 def test_options_of_a_job(error, arguments):
     """Named, and nothing is begun."""
     (name,) = arguments
-    with pytest.raises(error, match=f"^{name}|--job-id|the result directory"):
+    with pytest.raises(error, match=f"^{name}|--job-id|--drop-missing|the result directory|no_such_option"):
         submit("w", LIST, **{"output": "out", **arguments})
     assert not os.path.exists("out")
 
