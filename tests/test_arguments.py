@@ -12,7 +12,6 @@ from linkmatch_ray.errors import InputError, JobChanged, LinkmatchError, Restric
 from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.results import results_at
 from linkmatch_ray.runtime.plan import PlanOptions
-from linkmatch_ray.runtime.session import Session
 from tests.runtime import whole
 
 LIST = Restrictions.load(b'["a"]')
@@ -170,7 +169,7 @@ def test_data_of_several_kinds():
         (TypeError, {"one_file_per_task": {"w"}}),
         (TypeError, {"session": "auto"}),
         (TypeError, {"session": 0}),
-        (TypeError, {"tell": True}),
+        (TypeError, {"on_listing": True}),
     ],
 )
 def test_options_of_a_job(error, arguments):
@@ -181,15 +180,10 @@ def test_options_of_a_job(error, arguments):
     assert not os.path.exists("out")
 
 
-@pytest.mark.parametrize(
-    ("start_session", "found"),
-    [(lambda: Session("ray://head:10001"), "Ray Client"), (dict, "session: found a dict"), (len, "takes exactly one")],
-)
-def test_a_session_that_cannot_be_started(start_session, found):
-    """The job fails and says so: whoever waits for it would wait for ever."""
-    job = submit("w", LIST, output="out", session=start_session)
-    with pytest.raises(LinkmatchError, match=found):
-        job.result(10)
+def test_a_ray_that_cannot_be_joined():
+    """It is refused before there is a job."""
+    with pytest.raises(LinkmatchError, match="Ray Client"):
+        submit("w", LIST, output="out", address="ray://head:10001")
 
 
 @pytest.mark.parametrize("wrong", [{"start": "0"}, {"start": None}, {"start": 1.0}, {"limit": 2.5}, {"limit": True}])
