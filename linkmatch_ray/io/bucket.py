@@ -283,6 +283,7 @@ class Bucket(Results):
             if not is_wanted(ledger.settings()):
                 return None
             self._go_on(ledger)
+            self._clear_others(ledger)
         return ledger
 
     def begin(
@@ -294,6 +295,7 @@ class Bucket(Results):
             self._go_on(ledger)
             self.clear()
             ledger.begin_job(settings, outputs, files, ranges)
+            self._clear_others(ledger)
         return ledger
 
     def _ledger_as_found(self) -> LoggedLedger:
@@ -305,6 +307,11 @@ class Bucket(Results):
         number = ledger.number
         ledger.go_on()
         self._number = number
+
+    def _clear_others(self, ledger: LoggedLedger) -> None:
+        """Remove what an earlier job has in outputs that this one does not write."""
+        for name in set(OUTPUTS) - set(ledger.outputs()):
+            self.output(name).truncate(0)
 
     def output(self, name: str) -> Output:
         """As `Results`."""
