@@ -76,6 +76,7 @@ class Submission:
         from linkmatch_ray.core.outcome import MatchOptions, as_text
         from linkmatch_ray.io.inputs import list_inputs
         from linkmatch_ray.io.results import results_at
+        from linkmatch_ray.io.sniff import cuttable
         from linkmatch_ray.io.trouble import told
         from linkmatch_ray.runtime.plan import PlanOptions, make_plan
         from linkmatch_ray.runtime.request import Request
@@ -95,7 +96,7 @@ class Submission:
             if request.finished is not None and origins is None:
                 print("nothing to do: the results are those of a full run")
                 return
-        plan = make_plan(listing.files, options, how, origins)
+        plan = make_plan(listing.files, cuttable(listing.files, options, how.whole_bytes), how, origins)
         for row in plan.describe():
             if as_json:
                 for name in ("first", "last"):

@@ -3,25 +3,22 @@ by itself."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 
 from linkmatch_ray.arguments import refuse_other_than, wrong_type
 from linkmatch_ray.core.index import RestrictionIndex
-from linkmatch_ray.core.inflate import Plain, is_compressed, open_source
+from linkmatch_ray.core.inflate import open_source
 from linkmatch_ray.core.judge import Judge
 from linkmatch_ray.core.keys import KeyPath
 from linkmatch_ray.core.outcome import Counts, Entry, MatchOptions, Outcome
 from linkmatch_ray.core.pack import LINES, OTHER, Pack, groups, match_arrays, match_lines
 from linkmatch_ray.core.parts import PART_BYTES_MAX, Part
+from linkmatch_ray.core.restriction_list import RestrictionList
 from linkmatch_ray.core.stream import match_stream
 from linkmatch_ray.core.window import WINDOW_BYTES, Buffers, Source
-
-if TYPE_CHECKING:
-    from linkmatch_ray.io.restrictions import Restrictions
 
 WINDOW_BYTES_MIN: Final = 1 << 12
 """`match_bytes` takes a buffer no larger than its input needs, but no smaller than this."""
@@ -78,28 +75,33 @@ class Matcher:
             yield from self.stream(_source(memoryview(buffer)[start:end], self._options), path, file=file)
 
 
-def _source(data: bytes | bytearray | memoryview, options: MatchOptions) -> Source:
-    head = bytes(data[:4])
-    if is_compressed(head):
-        return open_source(io.BytesIO(data), head, len(data), options.max_inflation)
-    return Plain(_Memory(data))
-
-
 class _Memory:
     """A raw stream over bytes that are not copied first."""
 
     def __init__(self, data: bytes | bytearray | memoryview) -> None:
-        self._rest = memoryview(data)
+        self._data, self._at = memoryview(data), 0
 
     def readinto(self, view: memoryview) -> int:
-        count = min(len(view), len(self._rest))
-        view[:count] = self._rest[:count]
-        self._rest = self._rest[count:]
-        return count
+        data = self._data[self._at : self._at + len(view)]
+        view[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+    def read(self, size: int) -> bytes:
+        data = bytes(self._data[self._at : self._at + size])
+        self._at += len(data)
+        return data
+
+    def seek(self, offset: int) -> None:
+        self._at = offset
+
+
+def _source(data: bytes | bytearray | memoryview, options: MatchOptions) -> Source:
+    return open_source(_Memory(data), len(data), options.max_inflation)
 
 
 def match_bytes(
-    data: bytes | bytearray | memoryview, restrictions: Restrictions, options: MatchOptions | None = None
+    data: bytes | bytearray | memoryview, restrictions: RestrictionList, options: MatchOptions | None = None
 ) -> Outcome:
     """Match one input that is in memory: JSON Lines, an array or an object, plain or compressed.
 

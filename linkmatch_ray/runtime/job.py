@@ -21,6 +21,7 @@ from linkmatch_ray.io.inputs import InputFile, Name, list_inputs
 from linkmatch_ray.io.matches import matches
 from linkmatch_ray.io.restrictions import Restrictions
 from linkmatch_ray.io.results import CANCEL_SECONDS, results_at
+from linkmatch_ray.io.sniff import cuttable
 from linkmatch_ray.io.trouble import told
 from linkmatch_ray.runtime.address import NAMESPACE, WORKERS_MAX, job_name
 from linkmatch_ray.runtime.collector_actor import CollectorHandle, actor_name, start_collector
@@ -211,7 +212,8 @@ class Job:
         if not request.overwrite:
             with told(self._results):
                 self._results.prepare()
-        return make_plan(request.files, request.options, request.plan, request.origins)
+        cut = cuttable(request.files, request.options, request.plan.whole_bytes)
+        return make_plan(request.files, cut, request.plan, request.origins)
 
     def _is_to_stop(self) -> bool:
         """Whether someone wants it to; what was asked before the collector had the place was meant for another job."""

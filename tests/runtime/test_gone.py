@@ -13,6 +13,7 @@ from linkmatch_ray import MatchOptions
 from linkmatch_ray.errors import ResultsGone
 from linkmatch_ray.io.inputs import list_inputs, pack_files
 from linkmatch_ray.io.results import results_at
+from linkmatch_ray.io.sniff import cuttable
 from linkmatch_ray.runtime.collector import Collector
 from linkmatch_ray.runtime.plan import PlanOptions, make_plan
 from linkmatch_ray.runtime.request import Request
@@ -38,7 +39,9 @@ def drive(top, output, at=None, do=None, *, incremental=False):
     from -1 (all is committed) back. Each step is a part that is committed, durably."""
     results = results_at(output)
     request = Request(list_inputs(top / "in"), LIST, results, BOTH, SMALL, None, False, incremental, False)
-    plan = make_plan(request.files, BOTH, request.plan, request.origins)
+    plan = make_plan(
+        request.files, cuttable(request.files, BOTH, request.plan.whole_bytes), request.plan, request.origins
+    )
     collector = Collector(str(results), pack_files(request.files), plan.ranges, request.settings, request.origins)
     try:
         receipt = collector.open()
@@ -176,7 +179,9 @@ def test_an_incremental_job_before_it_begins(top):
     (top / "in/7.jsonl").write_bytes(b'{"data":"b"}\n')
     request = Request(list_inputs(top / "in"), LIST, results_at(out), BOTH, SMALL, None, False, True, False)
     shutil.rmtree(out)
-    plan = make_plan(request.files, BOTH, request.plan, request.origins)
+    plan = make_plan(
+        request.files, cuttable(request.files, BOTH, request.plan.whole_bytes), request.plan, request.origins
+    )
     with pytest.raises(ResultsGone):
         Collector(str(out), pack_files(request.files), plan.ranges, request.settings, request.origins).open()
 

@@ -4,6 +4,7 @@ import time
 
 from linkmatch_ray.io.inputs import list_inputs, pack_files
 from linkmatch_ray.io.results import results_at
+from linkmatch_ray.io.sniff import cuttable
 from linkmatch_ray.runtime.collector import Collector
 from linkmatch_ray.runtime.plan import make_plan
 from linkmatch_ray.runtime.request import Request
@@ -19,7 +20,9 @@ def submit(top, output, options, plan, *, incremental=False, overwrite=False, st
     )
     if request.finished is not None:
         return request.finished
-    plan = make_plan(request.files, options, request.plan, request.origins)
+    plan = make_plan(
+        request.files, cuttable(request.files, options, request.plan.whole_bytes), request.plan, request.origins
+    )
     arguments = (str(output), pack_files(request.files), plan.ranges, request.settings, request.origins)
     collector = Collector(*arguments)
     try:
