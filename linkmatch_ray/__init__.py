@@ -10,13 +10,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from linkmatch_ray._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from linkmatch_ray.core.matcher import match_bytes
     from linkmatch_ray.core.outcome import Counts, Entry, MatchOptions, Outcome
     from linkmatch_ray.io.restrictions import Restrictions
     from linkmatch_ray.runtime.job import Job, submit
-
-__version__ = "0.1.0"
 
 __all__ = ["Counts", "Entry", "Job", "MatchOptions", "Outcome", "Restrictions", "match_bytes", "submit"]
 

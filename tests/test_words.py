@@ -13,7 +13,8 @@ from linkmatch_ray.cli.printer import Printer
 from linkmatch_ray.io.directory import Directory
 from linkmatch_ray.io.explain import explain
 from linkmatch_ray.io.hints import hints
-from linkmatch_ray.io.inputs import list_inputs, read_names
+from linkmatch_ray.io.input_names import read_names
+from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.results import results_at
 from linkmatch_ray.io.store import store_of
 from linkmatch_ray.runtime.plan import PlanOptions

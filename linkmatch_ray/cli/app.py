@@ -10,10 +10,11 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from linkmatch_ray import __version__
+from linkmatch_ray._version import __version__
 from linkmatch_ray.cli import options as o
 from linkmatch_ray.cli import printer
 from linkmatch_ray.cli.ending import reporting, with_all_printed
+from linkmatch_ray.cli.help import help_
 from linkmatch_ray.cli.submission import Submission, result_directory
 from linkmatch_ray.errors import EXIT_FAILED, EXIT_OK, EXIT_QUARANTINED, ClusterError, InputError, UsageError
 from linkmatch_ray.runtime.address import is_jobs_api, is_ray_job, job_name
@@ -103,7 +104,7 @@ def submit(
         to_stdout = output == "-"
         if to_stdout and emit is o.EmitChoice.both:
             raise UsageError("-o - with --emit both: standard output takes one list. Name a directory with -o.")
-        from linkmatch_ray.io.inputs import read_names
+        from linkmatch_ray.io.input_names import read_names
 
         names: list[Any] = list(inputs or [])
         if files_from is not None:
@@ -372,6 +373,9 @@ def verify(directory: o.ResultDirectory, verbose: o.Verbose = False) -> None:
             print(f"{plural(found, 'difference')}: these results must not be relied on.")
             raise typer.Exit(EXIT_FAILED)
         print(f"{shown(directory)}: {plural(checked.pieces, 'piece')}, {size(checked.nbytes)} of output: all agrees.")
+
+
+app.command("help")(help_)
 
 
 def main() -> None:

@@ -17,7 +17,8 @@ from linkmatch_ray.cli.output import number, plural, print_summary, size
 from linkmatch_ray.cli.printer import json_text
 from linkmatch_ray.cli.remote import connect, is_rays, summary_in
 from linkmatch_ray.errors import EXIT_QUARANTINED, InputError, UsageError
-from linkmatch_ray.io.inputs import path_of, refuse_no_input
+from linkmatch_ray.io.input_names import refuse_no_input
+from linkmatch_ray.io.paths import path_of
 from linkmatch_ray.io.urls import scheme_of, without_query
 from linkmatch_ray.runtime.address import is_jobs_api
 from linkmatch_ray.runtime.remote import Cluster, RemoteJob

@@ -20,7 +20,7 @@ from linkmatch_ray.words import command, shown
 
 if TYPE_CHECKING:
     from linkmatch_ray.core.outcome import MatchOptions
-    from linkmatch_ray.io.inputs import InputFile
+    from linkmatch_ray.io.input_file import InputFile
     from linkmatch_ray.io.restrictions import Restrictions
     from linkmatch_ray.runtime.job import Job
     from linkmatch_ray.runtime.plan import Plan
@@ -61,7 +61,8 @@ class Submission:
         Raises:
             InputError, UsageError: one of them cannot be.
         """
-        from linkmatch_ray.io.inputs import path_of, refuse_no_input
+        from linkmatch_ray.io.input_names import refuse_no_input
+        from linkmatch_ray.io.paths import path_of
         from linkmatch_ray.io.results import results_at
 
         for name in (self._restrictions, *self._names):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from linkmatch_ray.core.careful import Damage, parse
+from linkmatch_ray.core.careful import parse
+from linkmatch_ray.core.damage import Damage
 from linkmatch_ray.core.frames import back_over_white
 from linkmatch_ray.core.window import held_max
 

@@ -12,7 +12,8 @@ from typing import Final
 
 import numpy as np
 
-from linkmatch_ray.core.careful import WHITE_SPACE, Damage, far_white, parse, too_long
+from linkmatch_ray.core.careful import WHITE_SPACE, far_white, parse, too_long
+from linkmatch_ray.core.damage import Damage
 from linkmatch_ray.core.detection import Beginning
 from linkmatch_ray.core.frames import OPEN_BRACKET, Structure, back_over_white, frame_elements, skip_white
 from linkmatch_ray.core.judge import Judged, locate, whole_elements

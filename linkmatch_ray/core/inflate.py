@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 import zstandard
 from isal import isal_zlib
 
-from linkmatch_ray.core.careful import Damage
+from linkmatch_ray.core.damage import Damage, DamageReason
 
 GZIP_MAGIC: Final = b"\x1f\x8b"
 ZSTD_MAGICS: Final = (b"\x28\xb5\x2f\xfd", *(bytes([n]) + b"\x2a\x4d\x18" for n in range(0x50, 0x60)))
@@ -55,7 +55,8 @@ class _Codec:
     """How one kind of compressed data is read.
 
     Attributes:
-        name: For reasons.
+        name: What messages call it.
+        corrupt, truncated: The reasons of what is damaged, and of what ends too early.
         magics: What a member begins with; all of one length.
         header_bytes: How long the header is that a member begins with at a place in some data, or 0 where more is
             needed to know. It is given to the decoder in one piece, as isal does not resume within one.
@@ -69,6 +70,8 @@ class _Codec:
     """
 
     name: str
+    corrupt: DamageReason
+    truncated: DamageReason
     magics: tuple[bytes, ...]
     header_bytes: Callable[[bytes, int], int]
     skip: Callable[[bytes, int], int]
@@ -117,6 +120,8 @@ _SKIPPABLE_MAGIC: Final = 0x184D2A50
 _ISAL_ERROR: Final[type[Exception]] = isal_zlib.IsalError  # type: ignore[assignment]  # an instance, to its stub
 _GZIP: Final = _Codec(
     name="gzip",
+    corrupt="corrupt_gzip",
+    truncated="truncated_gzip",
     magics=(GZIP_MAGIC,),
     header_bytes=_gzip_header_bytes,
     skip=_skip_zeros,
@@ -126,6 +131,8 @@ _GZIP: Final = _Codec(
 )
 _ZSTD: Final = _Codec(
     name="zstd",
+    corrupt="corrupt_zstd",
+    truncated="truncated_zstd",
     magics=ZSTD_MAGICS,
     header_bytes=lambda data, start: 4,
     skip=_skip_frames,
@@ -135,10 +142,10 @@ _ZSTD: Final = _Codec(
 )
 
 
-_CODECS: Final = (_GZIP, _ZSTD)
+CODECS: Final = (_GZIP, _ZSTD)
 """A row for each kind of compressed data."""
 
-MAGIC_BYTES: Final = max(len(magic) for codec in _CODECS for magic in codec.magics)
+MAGIC_BYTES: Final = max(len(magic) for codec in CODECS for magic in codec.magics)
 
 
 def compression_of(head: bytes) -> str | None:
@@ -148,7 +155,7 @@ def compression_of(head: bytes) -> str | None:
 
 
 def _codec_of(head: bytes) -> _Codec | None:
-    return next((codec for codec in _CODECS if head.startswith(codec.magics)), None)
+    return next((codec for codec in CODECS if head.startswith(codec.magics)), None)
 
 
 def open_source(raw: Raw, size: int = 0, max_inflation: int | None = None) -> Plain | Inflating:
@@ -267,8 +274,7 @@ class Inflating:
         try:
             out: bytes = self._decoder.decompress(data)
         except self._codec.errors as error:
-            name = self._codec.name
-            self._damage = Damage(f"corrupt_{name}", f"damaged {name} data")
+            self._damage = Damage(self._codec.corrupt, f"damaged {self._codec.name} data")
             if "memory" in str(error):  # all that zstandard says of it
                 self._damage = Damage("zstd_window", "zstd data with a window of more than 128 MB")
                 return b""
@@ -291,11 +297,11 @@ class Inflating:
             self._input, self._at = self._input[self._at :] + more, 0
         if self._at < len(self._input):
             if self._decoder is None and not self._input.startswith(codec.magics, self._at):
-                self._damage = Damage(f"corrupt_{codec.name}", f"something that is no {codec.name} follows it")
+                self._damage = Damage(codec.corrupt, f"something that is no {codec.name} follows it")
                 return False
             return True
         if self._decoder is not None:
-            self._damage = Damage(f"truncated_{codec.name}", "the compressed data ends too early")
+            self._damage = Damage(codec.truncated, "the compressed data ends too early")
         return False
 
     def _begins_member(self) -> bool:

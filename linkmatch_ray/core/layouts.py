@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from linkmatch_ray.core.careful import Damage
+from linkmatch_ray.core.damage import Damage
 from linkmatch_ray.core.detection import HEAD_BYTES, Beginning, text_start
 from linkmatch_ray.core.elements import looks_like_array, walk_array, walk_document, walk_object
 from linkmatch_ray.core.frames import skip_white

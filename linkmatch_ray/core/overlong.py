@@ -7,7 +7,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from linkmatch_ray.core.careful import Damage, far_white, too_long
+from linkmatch_ray.core.careful import far_white, too_long
+from linkmatch_ray.core.damage import Damage
 from linkmatch_ray.core.frames import CLOSE_BRACE, back_over_white, skip_white
 from linkmatch_ray.core.index import NOT_FOUND
 from linkmatch_ray.core.judge import DAMAGED, Judged

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from linkmatch_ray.core.careful import Damage
+from linkmatch_ray.core.damage import Damage
 from linkmatch_ray.core.frames import NEWLINE, positions, skip_white
 from linkmatch_ray.core.judge import Framer, Judged
 from linkmatch_ray.core.outcome import ENTRY_TEXT_BYTES_MAX, Entry

@@ -16,7 +16,7 @@ import msgspec
 
 from linkmatch_ray.errors import UsageError
 from linkmatch_ray.io.concatenation import Concatenation, ConcatenationReader, Tiles
-from linkmatch_ray.io.inputs import InputFile
+from linkmatch_ray.io.input_file import InputFile
 from linkmatch_ray.io.ledger import Ledger
 from linkmatch_ray.io.ledger_log import LoggedLedger, Writer, new_writer, records_at
 from linkmatch_ray.io.object_names import (

@@ -16,7 +16,8 @@ import msgspec
 
 from linkmatch_ray.errors import JobError, UsageError
 from linkmatch_ray.io.durable import make_directory, sync_directory
-from linkmatch_ray.io.inputs import MARKER, InputFile
+from linkmatch_ray.io.input_file import InputFile
+from linkmatch_ray.io.inputs import MARKER
 from linkmatch_ray.io.ledger import Ledger
 from linkmatch_ray.io.ours import is_there, open_new, open_ours
 from linkmatch_ray.io.results import (

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from linkmatch_ray.core.outcome import Counts, Piece, digest
 from linkmatch_ray.errors import DirectoryInUse, JobError
-from linkmatch_ray.io.inputs import InputFile
+from linkmatch_ray.io.input_file import InputFile
 from linkmatch_ray.io.ledger import Key, Ledger, PieceRow
 from linkmatch_ray.io.results import OUTPUTS, Results, gone
 from linkmatch_ray.words import shown

@@ -16,7 +16,8 @@ from linkmatch_ray.core.near import near_misses
 from linkmatch_ray.core.outcome import Entry, MatchOptions
 from linkmatch_ray.core.window import Source
 from linkmatch_ray.errors import InputError, UsageError
-from linkmatch_ray.io.inputs import list_inputs, path_in, path_of
+from linkmatch_ray.io.inputs import list_inputs
+from linkmatch_ray.io.paths import path_in, path_of
 from linkmatch_ray.io.reader import open_input
 from linkmatch_ray.io.restrictions import Restrictions
 from linkmatch_ray.io.urls import scheme_of

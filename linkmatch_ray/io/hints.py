@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from linkmatch_ray.core.careful import Damage, parse
+from linkmatch_ray.core.careful import parse
+from linkmatch_ray.core.damage import Damage
 from linkmatch_ray.core.inflate import Plain, open_source
 from linkmatch_ray.core.judge import Framer, Judged
 from linkmatch_ray.core.keys import MISSING, NumberText, canonical
@@ -20,8 +21,9 @@ from linkmatch_ray.core.outcome import Entry, MatchOptions
 from linkmatch_ray.core.restriction_list import RestrictionList
 from linkmatch_ray.core.window import Buffers, Window
 from linkmatch_ray.core.writer import Reading, Writer
-from linkmatch_ray.io.inputs import InputFile
-from linkmatch_ray.io.reader import Changed, open_input
+from linkmatch_ray.io.input_file import InputFile
+from linkmatch_ray.io.reader import open_input
+from linkmatch_ray.io.storage_errors import Changed
 from linkmatch_ray.words import shown
 
 FILES_MAX: Final = 5

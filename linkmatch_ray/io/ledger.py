@@ -30,7 +30,7 @@ import numpy.typing as npt
 import xxhash
 
 from linkmatch_ray.core.outcome import HIT_PAIR_BYTES, SHARE_COLUMNS, Counts
-from linkmatch_ray.io.inputs import InputFile
+from linkmatch_ray.io.input_file import InputFile
 from linkmatch_ray.io.ledger_check import NUMBER_MAX, check_schema, damaged, wrong_rows
 from linkmatch_ray.io.ours import is_there, may_write, open_ours
 

@@ -20,7 +20,7 @@ from typing import Final
 import msgspec
 import zstandard
 
-from linkmatch_ray.io.inputs import InputFile
+from linkmatch_ray.io.input_file import InputFile
 from linkmatch_ray.io.ledger import SCHEMA_VERSION, Frontier, Key, Ledger, PieceRow
 from linkmatch_ray.io.ledger_check import damaged, other_version
 from linkmatch_ray.io.object_names import RECORDS, record_name, record_number

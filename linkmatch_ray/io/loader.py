@@ -13,7 +13,8 @@ from typing import Any, Final, Literal, NoReturn
 
 import numpy as np
 
-from linkmatch_ray.core.careful import Damage, parse
+from linkmatch_ray.core.careful import parse
+from linkmatch_ray.core.damage import Damage
 from linkmatch_ray.core.elements import NO_ARRAY, TRAILING, TRUNCATED, WRONG_BRACKET
 from linkmatch_ray.core.frames import NEWLINE, RETURN, frame_elements, positions
 from linkmatch_ray.core.index import IndexBuilder, RestrictionIndex

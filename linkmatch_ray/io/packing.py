@@ -13,9 +13,10 @@ from linkmatch_ray.core.frames import NEWLINE
 from linkmatch_ray.core.outcome import Entry
 from linkmatch_ray.core.pack import Pack
 from linkmatch_ray.core.window import LOW
-from linkmatch_ray.io.inputs import InputFile
+from linkmatch_ray.io.input_file import InputFile
 from linkmatch_ray.io.object_reader import SmallObjects
-from linkmatch_ray.io.reader import Changed, changed_entry, read_small, unreadable_entry
+from linkmatch_ray.io.reader import changed_entry, read_small, unreadable_entry
+from linkmatch_ray.io.storage_errors import Changed
 from linkmatch_ray.io.trouble import blame_the_machine
 from linkmatch_ray.io.urls import is_url
 from linkmatch_ray.words import shown

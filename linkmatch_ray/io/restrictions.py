@@ -14,9 +14,10 @@ from linkmatch_ray.arguments import refuse_unless_one_of, wrong_type
 from linkmatch_ray.core.keys import KeyPair, KeyPath
 from linkmatch_ray.core.restriction_list import RestrictionList
 from linkmatch_ray.errors import RestrictionsError, UsageError
-from linkmatch_ray.io.inputs import path_in, path_of, refuse_no_input
+from linkmatch_ray.io.input_names import refuse_no_input
 from linkmatch_ray.io.loader import RestrictionsFormat, format_of, load_index
-from linkmatch_ray.io.reader import Changed
+from linkmatch_ray.io.paths import path_in, path_of
+from linkmatch_ray.io.storage_errors import Changed
 from linkmatch_ray.io.urls import is_url, scheme_of
 from linkmatch_ray.words import shown
 

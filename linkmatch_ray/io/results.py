@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
 
 from linkmatch_ray.errors import DirectoryInUse, InputError, JobError, ResultsGone, UsageError
-from linkmatch_ray.io.inputs import Name, path_of
+from linkmatch_ray.io.paths import Name, path_of
 from linkmatch_ray.words import shown
 
 if TYPE_CHECKING:
-    from linkmatch_ray.io.inputs import InputFile
+    from linkmatch_ray.io.input_file import InputFile
     from linkmatch_ray.io.ledger import Ledger
 
 MATCHED: Final = "matched.jsonl"

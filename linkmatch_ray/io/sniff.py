@@ -7,9 +7,10 @@ from typing import Final
 from linkmatch_ray.core.inflate import compression_of
 from linkmatch_ray.core.layouts import layout_of
 from linkmatch_ray.core.outcome import MatchOptions
-from linkmatch_ray.io.inputs import InputFile
-from linkmatch_ray.io.reader import Changed, open_input
+from linkmatch_ray.io.input_file import InputFile
+from linkmatch_ray.io.reader import open_input
 from linkmatch_ray.io.side_by_side import side_by_side
+from linkmatch_ray.io.storage_errors import Changed
 
 AT_ONCE: Final = 16
 """So many files are looked at at a time: each may be far away."""

@@ -18,13 +18,14 @@ from typing import Any, BinaryIO, Final, Protocol
 
 from linkmatch_ray.errors import UsageError
 from linkmatch_ray.io.durable import make_directory, sync_directory
-from linkmatch_ray.io.inputs import Listing, path_in
-from linkmatch_ray.io.object_listing import list_below, pages_below
 from linkmatch_ray.io.object_names import is_ours
-from linkmatch_ray.io.object_store import NoRanges, ObjectStore, again, store_at
+from linkmatch_ray.io.object_store import ObjectStore, again
 from linkmatch_ray.io.ours import is_there, open_new, open_ours
-from linkmatch_ray.io.reader import Changed
+from linkmatch_ray.io.paths import path_in
 from linkmatch_ray.io.side_by_side import side_by_side
+from linkmatch_ray.io.storage_errors import Changed, NoRanges
+from linkmatch_ray.io.store_listing import list_below, pages_below
+from linkmatch_ray.io.stores import store_at
 from linkmatch_ray.io.transport import Unavailable
 from linkmatch_ray.io.urls import parse, refuse_secrets, scheme_of, without_query
 from linkmatch_ray.words import shown
@@ -161,11 +162,11 @@ class _Bucket:
             pass
 
     def list(self, folder: str) -> dict[str, int]:
-        metas = list_below(self._store, self._key(f"{folder}/" if folder else ""), Listing())
+        metas = list_below(self._store, self._key(f"{folder}/" if folder else ""))
         return {os.fsdecode(meta.key[len(self._prefix) :]): meta.size for meta in metas}
 
     def is_empty(self) -> bool:
-        return next(pages_below(self._store, self._prefix, Listing()), None) is None
+        return next(pages_below(self._store, self._prefix), None) is None
 
     def sweep(self) -> None:
         """Nothing to do: an object that is not whole is none."""

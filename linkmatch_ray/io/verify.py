@@ -18,12 +18,13 @@ import msgspec
 import numpy as np
 import xxhash
 
+from linkmatch_ray.core.damage import FAULTS
 from linkmatch_ray.core.index import IndexBuilder, Int64s, RestrictionIndex
 from linkmatch_ray.core.outcome import HIT_PAIR_BYTES, SHARE_COLUMNS, as_text
 from linkmatch_ray.errors import InputError
 from linkmatch_ray.io.bucket import Bucket
 from linkmatch_ray.io.directory import Directory
-from linkmatch_ray.io.inputs import InputFile, inputs_digest
+from linkmatch_ray.io.input_file import InputFile, inputs_digest
 from linkmatch_ray.io.ledger import Ends, Frontier, Key, Ledger, PieceRow
 from linkmatch_ray.io.ledger_check import NUMBER_MAX
 from linkmatch_ray.io.report import count_hits, report_lines
@@ -36,9 +37,6 @@ _READ_BYTES: Final = 8 << 20
 
 LOOKS: Final = 3
 """Where something does not agree, and the job went on meanwhile, all is looked at again, so often in all."""
-
-FAULTS: Final = ("changed", "timed_out", "unreadable", "worker_died")
-"""Reasons of entries that stand for a whole file; it has them as its `fault`."""
 
 
 @dataclass(slots=True)

@@ -28,7 +28,7 @@ from linkmatch_ray.errors import JobChanged, JobError
 from linkmatch_ray.io.concatenation import Staged
 from linkmatch_ray.io.directory import Directory
 from linkmatch_ray.io.earlier import Earlier, Origins
-from linkmatch_ray.io.inputs import unpack_files
+from linkmatch_ray.io.input_file import unpack_files
 from linkmatch_ray.io.ledger import Ends, Frontier, Key, PieceRow
 from linkmatch_ray.io.matches import matches
 from linkmatch_ray.io.report import count_hits, count_reasons, report_lines

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from linkmatch_ray.errors import DirectoryInUse
-from linkmatch_ray.io.inputs import InputFile, pack_files
+from linkmatch_ray.io.input_file import InputFile, pack_files
 from linkmatch_ray.io.results import Results, in_use
 from linkmatch_ray.runtime.address import NAMESPACE
 from linkmatch_ray.runtime.collector import Collector, Receipt

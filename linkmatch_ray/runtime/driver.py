@@ -37,7 +37,7 @@ from ray.exceptions import (
 
 from linkmatch_ray.core.outcome import FAULT_PART, Counts, Piece
 from linkmatch_ray.errors import Interrupted, JobError, LinkmatchError
-from linkmatch_ray.io.inputs import InputFile, pack_files
+from linkmatch_ray.io.input_file import InputFile, pack_files
 from linkmatch_ray.io.ledger import Key
 from linkmatch_ray.io.reader import fault_entry
 from linkmatch_ray.io.results import QUARANTINE

@@ -17,8 +17,10 @@ from linkmatch_ray.core.outcome import LIMIT_MAX, Counts, MatchOptions
 from linkmatch_ray.core.parts import PART_BYTES_MAX
 from linkmatch_ray.errors import ClusterError, InputError, Interrupted, JobError, LinkmatchError, UsageError
 from linkmatch_ray.io.directory import Directory
-from linkmatch_ray.io.inputs import InputFile, Name, list_inputs
+from linkmatch_ray.io.input_file import InputFile
+from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.matches import matches
+from linkmatch_ray.io.paths import Name
 from linkmatch_ray.io.restrictions import Restrictions
 from linkmatch_ray.io.results import CANCEL_SECONDS, results_at
 from linkmatch_ray.io.sniff import cuttable

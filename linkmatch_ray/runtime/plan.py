@@ -13,7 +13,7 @@ from linkmatch_ray.arguments import refuse_unless_within
 from linkmatch_ray.core.outcome import LIMIT_MAX
 from linkmatch_ray.core.parts import PART_BYTES_MAX
 from linkmatch_ray.io.earlier import Origins
-from linkmatch_ray.io.inputs import InputFile
+from linkmatch_ray.io.input_file import InputFile
 
 UNIT_BYTES: Final = 64 << 20
 """How much one task reads, about. A task costs 2 ms of driver and raylet, and some 60 ms at 0.5 GB/s a core."""

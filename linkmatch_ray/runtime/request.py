@@ -15,13 +15,14 @@ import msgspec
 import orjson
 import xxhash
 
-from linkmatch_ray import __version__
+from linkmatch_ray._version import __version__
 from linkmatch_ray.core.outcome import Counts, MatchOptions, as_text
 from linkmatch_ray.errors import InputError, JobChanged, UsageError
 from linkmatch_ray.io.directory import Directory
 from linkmatch_ray.io.earlier import Origins, origins_of
 from linkmatch_ray.io.hints import hints
-from linkmatch_ray.io.inputs import Listing, inputs_digest
+from linkmatch_ray.io.input_file import inputs_digest
+from linkmatch_ray.io.inputs import Listing
 from linkmatch_ray.io.ledger_check import damaged
 from linkmatch_ray.io.restrictions import Restrictions
 from linkmatch_ray.io.results import LEDGER, Results

@@ -20,10 +20,11 @@ from linkmatch_ray.core.pack import Pack
 from linkmatch_ray.core.parts import Part
 from linkmatch_ray.core.window import LOW, WINDOW_BYTES, WINDOW_BYTES_MIN, Buffers, Source
 from linkmatch_ray.io.concatenation import STAGED_BYTES_MIN, Staged, stage
-from linkmatch_ray.io.inputs import InputFile, unpack_files
+from linkmatch_ray.io.input_file import InputFile, unpack_files
 from linkmatch_ray.io.ledger import Key
 from linkmatch_ray.io.packing import Packs, packs
-from linkmatch_ray.io.reader import Changed, changed_entry, open_input, unreadable_entry
+from linkmatch_ray.io.reader import changed_entry, open_input, unreadable_entry
+from linkmatch_ray.io.storage_errors import Changed
 from linkmatch_ray.io.trouble import blame_the_machine, told
 from linkmatch_ray.io.urls import is_url
 from linkmatch_ray.runtime.heartbeat import BEAT_SECONDS_MAX, with_heartbeat

@@ -14,6 +14,8 @@ from tests.cluster import TOKEN, Cluster, Proxy
 from tests.conftest import REPO
 from tests.readme import block
 
+pytestmark = pytest.mark.slow
+
 SAMPLE = REPO / "tests/sample/cve"
 WAIT_SECONDS_MAX = 60
 FILES = 4

@@ -11,9 +11,11 @@ import time
 
 import pytest
 
-from linkmatch_ray.io import object_store
 from linkmatch_ray.io.store import store_of
+from linkmatch_ray.io.stores import store_at
 from tests.io.objects import CREDENTIALS, s3, unreliable
+
+pytestmark = pytest.mark.slow
 
 FOLDERS = ("matched", "unmatched", "quarantine")
 RECORDS = 300_000
@@ -46,7 +48,7 @@ def command(command_environment, monkeypatch):
 
     def start(port, *arguments):
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-        object_store.store_at.cache_clear()
+        store_at.cache_clear()
         environment = command_environment | CREDENTIALS | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
         return subprocess.Popen(
             [sys.executable, "-m", "linkmatch_ray", *map(str, arguments)],
@@ -57,7 +59,7 @@ def command(command_environment, monkeypatch):
         )
 
     yield start
-    object_store.store_at.cache_clear()
+    store_at.cache_clear()
 
 
 @pytest.fixture(autouse=True)

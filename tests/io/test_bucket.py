@@ -3,10 +3,10 @@
 import pytest
 
 from linkmatch_ray.errors import JobError, UsageError
-from linkmatch_ray.io import object_store
 from linkmatch_ray.io.object_names import LOCK
 from linkmatch_ray.io.results import results_at
 from linkmatch_ray.io.store import store_of
+from linkmatch_ray.io.stores import store_at
 from linkmatch_ray.io.trouble import told
 from tests.io.objects import CREDENTIALS, altering_creates, s3
 
@@ -36,12 +36,12 @@ def line(monkeypatch):
 
     def use(port):
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-        object_store.store_at.cache_clear()
+        store_at.cache_clear()
 
     with s3("lake") as port:
         use(port)
         yield use, port
-    object_store.store_at.cache_clear()
+    store_at.cache_clear()
 
 
 def prepare(url):

@@ -12,7 +12,8 @@ import pytest
 import linkmatch_ray
 from linkmatch_ray import MatchOptions
 from linkmatch_ray.errors import UsageError
-from linkmatch_ray.io.inputs import SIZE_MAX, list_inputs, local_file, object_file, pack_files, unpack_files
+from linkmatch_ray.io.input_file import SIZE_MAX, local_file, object_file, pack_files, unpack_files
+from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.ledger import Ledger
 from linkmatch_ray.io.matches import matches
 from linkmatch_ray.io.reader import open_input

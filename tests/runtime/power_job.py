@@ -10,7 +10,8 @@ from linkmatch_ray.core.index import RestrictionIndex
 from linkmatch_ray.core.outcome import MatchOptions
 from linkmatch_ray.io.directory import Directory
 from linkmatch_ray.io.earlier import Origins, origins_of
-from linkmatch_ray.io.inputs import list_inputs, pack_files
+from linkmatch_ray.io.input_file import pack_files
+from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.ledger import Key, Ledger
 from linkmatch_ray.io.restrictions import Restrictions
 from linkmatch_ray.io.sniff import cuttable

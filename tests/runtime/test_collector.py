@@ -12,7 +12,7 @@ from linkmatch_ray.cli.submission import _Copier
 from linkmatch_ray.core.outcome import FAULT_PART, Counts, Entry, Piece, digest
 from linkmatch_ray.errors import DirectoryInUse, JobChanged, UsageError
 from linkmatch_ray.io import directory
-from linkmatch_ray.io.inputs import InputFile, pack_files
+from linkmatch_ray.io.input_file import InputFile, pack_files
 from linkmatch_ray.io.ledger import Key, Ledger
 from linkmatch_ray.io.matches import matches
 from linkmatch_ray.io.restrictions import Restrictions

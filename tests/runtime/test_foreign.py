@@ -13,12 +13,13 @@ from moto.s3.models import s3_backends
 
 from linkmatch_ray import MatchOptions
 from linkmatch_ray.errors import InputError, JobError, UsageError
-from linkmatch_ray.io import bucket, object_store
+from linkmatch_ray.io import bucket
 from linkmatch_ray.io.bring import bring
 from linkmatch_ray.io.object_names import Part, is_ours, part_name, part_of
 from linkmatch_ray.io.results import results_at
 from linkmatch_ray.io.status import status
 from linkmatch_ray.io.store import store_of
+from linkmatch_ray.io.stores import store_at
 from linkmatch_ray.io.verify import Checked, verify
 from tests.io.objects import CREDENTIALS, s3
 from tests.runtime.jobs import NAMES, OUTPUTS, PLAN, write
@@ -119,9 +120,9 @@ def place(request, tmp_path, monkeypatch):
         monkeypatch.setenv(name, value)
     with s3("lake") as port:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-        object_store.store_at.cache_clear()
+        store_at.cache_clear()
         yield Bucket(tmp_path.name)
-    object_store.store_at.cache_clear()
+    store_at.cache_clear()
 
 
 def assert_as_alone(top, place, options=BOTH):

@@ -11,7 +11,8 @@ import pytest
 
 from linkmatch_ray import MatchOptions
 from linkmatch_ray.errors import ResultsGone
-from linkmatch_ray.io.inputs import list_inputs, pack_files
+from linkmatch_ray.io.input_file import pack_files
+from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.results import results_at
 from linkmatch_ray.io.sniff import cuttable
 from linkmatch_ray.runtime.collector import Collector
@@ -202,6 +203,7 @@ def test_at_a_url(top, at, below):
     assert not (top / "out/summary.json").exists()
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path, command_environment):
     """On a real Ray: exit code 1, what happened, and no line that says how to resume."""
     lines = b"".join(b'{"data":"%d","text":"%s"}\n' % (n, b"x" * 200) for n in range(100))

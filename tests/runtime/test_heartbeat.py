@@ -8,7 +8,8 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 
 from linkmatch_ray import MatchOptions, submit
-from linkmatch_ray.io.inputs import list_inputs, pack_files
+from linkmatch_ray.io.input_file import pack_files
+from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.traffic import traffic
 from linkmatch_ray.runtime import tasks
 from linkmatch_ray.runtime.heartbeat import with_heartbeat

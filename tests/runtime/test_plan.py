@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from linkmatch_ray import MatchOptions
 from linkmatch_ray.io.earlier import NOWHERE, Origins
-from linkmatch_ray.io.inputs import InputFile, list_inputs
+from linkmatch_ray.io.input_file import InputFile
+from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.ledger import Key
 from linkmatch_ray.io.sniff import cuttable
 from linkmatch_ray.runtime import plan as plans

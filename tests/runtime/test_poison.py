@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 GOOD = b'{"data":"a","n":%d}\n'
 
 SUBMIT = """

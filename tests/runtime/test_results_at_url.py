@@ -17,7 +17,8 @@ from linkmatch_ray.core.outcome import Counts, Entry, Piece
 from linkmatch_ray.errors import DirectoryInUse, InputError, JobChanged, JobError, UsageError
 from linkmatch_ray.io import bucket, concatenation
 from linkmatch_ray.io.bring import bring
-from linkmatch_ray.io.inputs import InputFile, list_inputs, pack_files
+from linkmatch_ray.io.input_file import InputFile, pack_files
+from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.results import results_at
 from linkmatch_ray.io.status import status
 from linkmatch_ray.io.store import store_of

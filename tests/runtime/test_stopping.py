@@ -35,6 +35,7 @@ def wait_for(what):
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_while_ray_starts(tmp_path):
     """Which may take long, on a cluster above all."""
 

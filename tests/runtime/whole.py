@@ -2,7 +2,8 @@
 
 import time
 
-from linkmatch_ray.io.inputs import list_inputs, pack_files
+from linkmatch_ray.io.input_file import pack_files
+from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.results import results_at
 from linkmatch_ray.io.sniff import cuttable
 from linkmatch_ray.runtime.collector import Collector
