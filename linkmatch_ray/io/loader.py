@@ -1,7 +1,7 @@
 """Reads the entries of a list into an index, with the reader that inputs have.
 
-Every entry takes the careful path: a list is small beside the data, and a wrong entry in it would be wrong a million
-times. The first thing that is wrong ends it.
+An entry takes the careful path unless its key is a string beyond doubt: a list is small beside the data, and a wrong
+entry in it would be wrong a million times. The first thing that is wrong ends it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from itertools import repeat
 from typing import Any, Final, Literal, NoReturn
 
 import numpy as np
+import orjson
 
-from linkmatch_ray.core.careful import parse
+from linkmatch_ray.core.careful import DEPTH_MAX, parse
 from linkmatch_ray.core.damage import Damage
 from linkmatch_ray.core.elements import NO_ARRAY, TRAILING, TRUNCATED, WRONG_BRACKET
 from linkmatch_ray.core.frames import NEWLINE, RETURN, frame_elements, positions
@@ -33,6 +34,9 @@ RestrictionsFormat = Literal["auto", "lines", "array", "object", "text"]
 
 WINDOW_BYTES: Final = 4 << 20
 """How much of a list is held at a time."""
+
+_PLAIN_BYTES_MAX: Final = 2 * DEPTH_MAX
+"""An entry needs an opening and a closing bracket a level: one of this length is not too deep."""
 
 _BATCH: Final = 4096
 """So many keys go into the index at a time."""
@@ -110,6 +114,9 @@ class Entries(Writer):
         self._refuse_document(damage)
 
     def _take(self, text: bytes, line: int | None) -> None:
+        if (key := self._plain_key(text)) is not None:
+            self._push(key)
+            return
         try:
             value = parse(text)
         except Damage as damage:
@@ -126,6 +133,17 @@ class Entries(Writer):
             self._fail(self._count, "is a string, and the key has several parts", line)
         else:
             self._fail(self._count, "is neither an object nor a string", line)
+
+    def _plain_key(self, text: bytes) -> bytes | None:
+        """The key of an object in which that is a string; None where orjson and the careful path may differ."""
+        if len(text) > _PLAIN_BYTES_MAX:
+            return None
+        try:
+            entry = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            return None
+        found = self._paths[0].find(entry) if type(entry) is dict and len(self._paths) == 1 else None
+        return orjson.dumps(found) if type(found) is str else None
 
     def _key_of(self, entry: dict[str, Any], line: int | None) -> bytes:
         found = [path.find(entry) for path in self._paths]
