@@ -35,7 +35,14 @@ ALL = PAGES | {"CONTRIBUTING": DEVELOPERS}
 
 
 def pages_with(info):
-    return [name for name, text in PAGES.items() if blocks(text, info)]
+    """The pages with such blocks; those that start a Ray are slow."""
+    found = []
+    for name, text in PAGES.items():
+        lines = [line for code in blocks(text, info) for line in code.splitlines()]
+        slow = any(re.search(r"^\$ .*\bsubmit |= submit\(", line) and "--dry-run" not in line for line in lines)
+        if lines:
+            found.append(pytest.param(name, marks=[pytest.mark.slow] * slow))
+    return found
 
 
 def options_in(code):

@@ -17,7 +17,7 @@ from linkmatch_ray.core.elements import looks_like_array, walk_array, walk_docum
 from linkmatch_ray.core.frames import skip_white
 from linkmatch_ray.core.keys import KeyPath
 from linkmatch_ray.core.lines import looks_like_lines, walk_lines
-from linkmatch_ray.core.outcome import Format, MatchOptions
+from linkmatch_ray.core.options import Format, MatchOptions
 from linkmatch_ray.core.window import LOW
 from linkmatch_ray.core.writer import Reading
 

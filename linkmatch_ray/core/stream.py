@@ -8,8 +8,8 @@ from linkmatch_ray.core.index import RestrictionIndex
 from linkmatch_ray.core.judge import Judge
 from linkmatch_ray.core.layouts import walk
 from linkmatch_ray.core.lines import Lines
-from linkmatch_ray.core.outcome import MatchOptions
-from linkmatch_ray.core.parts import PART_BYTES_MAX, PART_ENTRIES_MAX, Part, PartWriter
+from linkmatch_ray.core.options import PART_BYTES_MAX, MatchOptions
+from linkmatch_ray.core.parts import PART_ENTRIES_MAX, Part, PartWriter
 from linkmatch_ray.core.window import Buffers, Source, Window
 from linkmatch_ray.core.writer import Reading
 

@@ -17,7 +17,8 @@ from linkmatch_ray.core.judge import Framer, Judged
 from linkmatch_ray.core.keys import MISSING, NumberText, canonical
 from linkmatch_ray.core.layouts import walk
 from linkmatch_ray.core.near import near_misses
-from linkmatch_ray.core.outcome import Entry, MatchOptions
+from linkmatch_ray.core.options import MatchOptions
+from linkmatch_ray.core.outcome import Entry
 from linkmatch_ray.core.restriction_list import RestrictionList
 from linkmatch_ray.core.window import Buffers, Window
 from linkmatch_ray.core.writer import Reading, Writer

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import repeat
-from typing import Any, Final, Literal, NoReturn
+from typing import Any, Final, NoReturn
 
 import numpy as np
 import orjson
@@ -24,13 +24,11 @@ from linkmatch_ray.core.judge import Framer, Judged, unjudged
 from linkmatch_ray.core.keys import MISSING, KeyPair, NumberText, canonical, canonical_string
 from linkmatch_ray.core.layouts import begin, walk
 from linkmatch_ray.core.lines import walk_lines
-from linkmatch_ray.core.outcome import LIMIT_MAX, Format, MatchOptions
+from linkmatch_ray.core.options import LIMIT_MAX, Format, MatchOptions, RestrictionsFormat
 from linkmatch_ray.core.window import LOW, Buffers, Window
 from linkmatch_ray.core.writer import Reading, Writer
 from linkmatch_ray.errors import RestrictionsError
 from linkmatch_ray.words import shown
-
-RestrictionsFormat = Literal["auto", "lines", "array", "object", "text"]
 
 WINDOW_BYTES: Final = 4 << 20
 """How much of a list is held at a time."""

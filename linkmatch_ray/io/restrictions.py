@@ -12,10 +12,11 @@ from typing import Final, get_args
 
 from linkmatch_ray.arguments import refuse_unless_one_of, wrong_type
 from linkmatch_ray.core.keys import KeyPair, KeyPath
+from linkmatch_ray.core.options import KEY, RestrictionsFormat
 from linkmatch_ray.core.restriction_list import RestrictionList
 from linkmatch_ray.errors import RestrictionsError, UsageError
 from linkmatch_ray.io.input_names import refuse_no_input
-from linkmatch_ray.io.loader import RestrictionsFormat, format_of, load_index
+from linkmatch_ray.io.loader import format_of, load_index
 from linkmatch_ray.io.paths import path_in, path_of
 from linkmatch_ray.io.storage_errors import Changed
 from linkmatch_ray.io.urls import is_url, scheme_of
@@ -33,18 +34,18 @@ class Restrictions(RestrictionList):
     def load(
         cls,
         source: str | os.PathLike[str] | bytes,
-        key: str | Sequence[str] = "data",
+        key: str | Sequence[str] = KEY,
         *,
-        at: str | None = None,
-        format: RestrictionsFormat = "auto",
+        restrictions_at: str | None = None,
+        restrictions_format: RestrictionsFormat = "auto",
     ) -> Restrictions:
         """Load a list and build its index.
 
         Args:
             source: A path or URL, `-` for standard input, or the list itself as bytes. gzip and zstd are read too.
             key: `KEY` or `RECORD_KEY=RESTRICTION_KEY`; several make a composite key.
-            at: JSON Pointer of an array inside the document.
-            format: The layout, where it is not to be found from the content; `text` is a key a line.
+            restrictions_at: JSON Pointer of an array inside the document.
+            restrictions_format: The layout, where it is not to be found from the content; `text` is a key a line.
 
         Raises:
             RestrictionsError: the list cannot be read, or an entry is damaged or has no key; it names the entry.
@@ -52,18 +53,19 @@ class Restrictions(RestrictionList):
             TypeError: an argument is of another type.
         """
         pairs = _pairs_of(key)
-        refuse_unless_one_of("format", format, get_args(RestrictionsFormat))
-        if at is not None:
-            KeyPath.parse(at)
+        refuse_unless_one_of("restrictions_format", restrictions_format, get_args(RestrictionsFormat))
+        if restrictions_at is not None:
+            KeyPath.parse(restrictions_at)
         if not isinstance(source, (str, bytes, os.PathLike)):
             raise wrong_type("restrictions", source, f"Give a path or URL, or {_AS_BYTES}.")
         name = "<bytes>" if isinstance(source, bytes) else os.fsdecode(source)
         if not name:
             raise UsageError("the restrictions: their name is empty. Name a file with -r.")
         where = shown(name)
+        format_ = format_of(name) if restrictions_format == "auto" else restrictions_format
         try:
             with _open(source) as raw:
-                index = load_index(raw, where, pairs, at, format_of(name) if format == "auto" else format)
+                index = load_index(raw, where, pairs, restrictions_at, format_)
         except Changed:
             raise RestrictionsError(f"{where}: was replaced while it was read. Run the same command again.") from None
         except OSError as error:

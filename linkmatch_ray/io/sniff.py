@@ -6,7 +6,7 @@ from typing import Final
 
 from linkmatch_ray.core.inflate import compression_of
 from linkmatch_ray.core.layouts import layout_of
-from linkmatch_ray.core.outcome import MatchOptions
+from linkmatch_ray.core.options import MatchOptions
 from linkmatch_ray.io.input_file import InputFile
 from linkmatch_ray.io.reader import open_input
 from linkmatch_ray.io.side_by_side import side_by_side

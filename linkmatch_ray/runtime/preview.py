@@ -22,7 +22,8 @@ from linkmatch_ray.core.damage import Damage, DamageReason
 from linkmatch_ray.core.detection import text_start
 from linkmatch_ray.core.inflate import Raw, open_source
 from linkmatch_ray.core.layouts import OBJECT, layout_of
-from linkmatch_ray.core.outcome import Counts, MatchOptions
+from linkmatch_ray.core.options import MatchOptions
+from linkmatch_ray.core.outcome import Counts
 from linkmatch_ray.core.pack import Pack
 from linkmatch_ray.core.parts import Part
 from linkmatch_ray.core.window import Source, fill

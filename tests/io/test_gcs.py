@@ -267,7 +267,7 @@ def test_a_copy_in_several_steps(bare):
     ("answer", "error", "message"),
     [
         ((200, {}, b"<html>sign in</html>"), OSError, "something else than was requested: <html>"),
-        (told(200, kind="storage#bucket"), OSError, "something else than was asked for"),
+        (told(200, kind="storage#bucket"), OSError, "something else than was requested"),
         (told(200, kind="storage#objects", items=[{"kind": "storage#object"}]), OSError, "something else than was"),
         ((200, {}, b'{"kind": "storage#objects", "items": ['), Unavailable, "cut off or damaged"),
         (told(403, error={"errors": [{"reason": "forbidden"}]}), PermissionError, "refuses access .forbidden"),
