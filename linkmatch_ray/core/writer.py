@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from linkmatch_ray.core.damage import Damage
-from linkmatch_ray.core.frames import NEWLINE, positions, skip_white
+from linkmatch_ray.core.frames import NEWLINE, count, skip_white
 from linkmatch_ray.core.judge import Framer, Judged
 from linkmatch_ray.core.outcome import ENTRY_TEXT_BYTES_MAX, Entry
 from linkmatch_ray.core.window import LOW, Window
@@ -57,7 +57,7 @@ class Writer:
     def count_lines(self, upto: int) -> None:
         """Counts the newlines in the window before the position `upto`."""
         if self._window.buffer.find(b"\n", LOW, upto) >= 0:
-            self.line += len(positions(self._window.data, LOW, upto, NEWLINE))
+            self.line += count(self._window.data, LOW, upto, NEWLINE)
 
     def pass_over(self, upto: int) -> None:
         """Forgets the window before the position `upto`, and counts its lines."""
