@@ -31,16 +31,18 @@ class Layout:
         looks_like: Whether a text that begins so has it, if it has none of the rows before; None if more must be seen.
         walk: Reads an input whose first byte in the window is not white space; stops where a part may end.
         can_be_cut: Byte ranges of a file can be read apart.
+        ends: The first and last byte of small files that can be scanned as one; see `core.pack`.
     """
 
     name: Format
     looks_like: Callable[[Beginning], bool | None]
     walk: Callable[[Reading], Iterator[None]]
     can_be_cut: bool = False
+    ends: bytes = b""
 
 
-ARRAY: Final = Layout("array", looks_like_array, walk_array)
-LINES: Final = Layout("lines", looks_like_lines, walk_lines, can_be_cut=True)
+ARRAY: Final = Layout("array", looks_like_array, walk_array, ends=b"[]")
+LINES: Final = Layout("lines", looks_like_lines, walk_lines, can_be_cut=True, ends=b"{}")
 OBJECT: Final = Layout("object", lambda beginning: True, walk_object)
 
 LAYOUTS: Final = (ARRAY, LINES, OBJECT)

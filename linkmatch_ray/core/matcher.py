@@ -13,9 +13,10 @@ from linkmatch_ray.core.index import RestrictionIndex
 from linkmatch_ray.core.inflate import open_source
 from linkmatch_ray.core.judge import Judge
 from linkmatch_ray.core.keys import KeyPath
+from linkmatch_ray.core.layouts import Layout
 from linkmatch_ray.core.options import PART_BYTES_MAX, MatchKeywords, MatchOptions
 from linkmatch_ray.core.outcome import Counts, Entry, Outcome
-from linkmatch_ray.core.pack import LINES, OTHER, Pack, groups, match_arrays, match_lines
+from linkmatch_ray.core.pack import Pack, groups, match_joined
 from linkmatch_ray.core.parts import Part
 from linkmatch_ray.core.restriction_list import RestrictionList
 from linkmatch_ray.core.stream import match_stream
@@ -56,20 +57,19 @@ class Matcher:
 
     def pack(self, buffer: bytearray, pack: Pack, paths: list[bytes]) -> Iterator[Part]:
         """Match many small files that lie in one buffer; `paths` are theirs, in order."""
-        for shape, group in groups(buffer, pack, self._options):
+        for layout, group in groups(buffer, pack, self._options):
             low = group.file - pack.file
-            yield from self._group(buffer, shape, group, paths[low : low + len(group)])
+            yield from self._group(buffer, layout, group, paths[low : low + len(group)])
 
-    def _group(self, buffer: bytearray, shape: int, pack: Pack, paths: list[bytes]) -> Iterator[Part]:
-        if shape != OTHER and len(pack) > 1:
-            match = match_lines if shape == LINES else match_arrays
-            part = match(buffer, pack, self._judge, self._options)
+    def _group(self, buffer: bytearray, layout: Layout | None, pack: Pack, paths: list[bytes]) -> Iterator[Part]:
+        if layout is not None and len(pack) > 1:
+            part = match_joined(buffer, layout, pack, self._judge, self._options)
             if part is not None:
                 yield part
                 return
             middle = len(pack) // 2
-            yield from self._group(buffer, shape, pack.slice(0, middle), paths[:middle])
-            yield from self._group(buffer, shape, pack.slice(middle, len(pack)), paths[middle:])
+            yield from self._group(buffer, layout, pack.slice(0, middle), paths[:middle])
+            yield from self._group(buffer, layout, pack.slice(middle, len(pack)), paths[middle:])
             return
         spans = zip(pack.starts.tolist(), pack.ends.tolist(), paths, strict=True)
         for file, (start, end, path) in enumerate(spans, pack.file):
