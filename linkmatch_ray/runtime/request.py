@@ -168,7 +168,7 @@ class Request:
                 "python": platform.python_version(),
             },
             "hints": [
-                *hints(self.files, self.restrictions, counts.records, counts.matched, counts.missing_key),
+                *hints(self.files, self.restrictions, counts.records, counts.matched, counts.missing_key, self.options),
                 *self._where_from(),
             ],
         }

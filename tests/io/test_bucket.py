@@ -15,6 +15,7 @@ from linkmatch_ray.io.input_file import pack_files
 from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.object_names import LOCK, record_name
 from linkmatch_ray.io.results import results_at
+from linkmatch_ray.io.sniff import cuttable
 from linkmatch_ray.io.store import store_of
 from linkmatch_ray.io.stores import store_at
 from linkmatch_ray.io.trouble import told
@@ -127,7 +128,7 @@ def test_a_start_reads_the_journal_once(url, tmp_path, caplog, monkeypatch):
     assert request.resumes
     asked_first = reads(caplog)
     assert asked_first == Counter([record_name(1), max(records)])
-    plan = make_plan(request.files, options, request.plan)
+    plan = make_plan(request.files, cuttable(request.files, options, request.plan.whole_bytes), request.plan)
     collector = Collector(url, pack_files(request.files), plan.ranges, request.settings)
     collector.open()
     collector._held.close()
