@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
 
     from linkmatch_ray.io.explain import Explanation
-    from linkmatch_ray.runtime.driver import Progress as JobProgress
     from linkmatch_ray.runtime.preview import Preview
+    from linkmatch_ray.runtime.progress import Progress as JobProgress
 
 RECORD_CHARACTERS_MAX: Final = 300
 """How much of a record is shown."""

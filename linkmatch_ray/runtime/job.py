@@ -24,20 +24,14 @@ from linkmatch_ray.io.results import CANCEL_SECONDS, results_at
 from linkmatch_ray.io.trouble import told
 from linkmatch_ray.runtime.address import NAMESPACE, WORKERS_MAX, job_name
 from linkmatch_ray.runtime.collector_actor import CollectorHandle, actor_name, start_collector
-from linkmatch_ray.runtime.driver import (
-    NO_ROOM,
-    NO_ROOM_ADVICE,
-    NO_ROOM_FOUND,
-    TASK_SECONDS_MAX,
-    Driver,
-    Progress,
-    brief,
-)
+from linkmatch_ray.runtime.driver import NO_ROOM, Driver, brief
 from linkmatch_ray.runtime.heartbeat import beat_seconds
 from linkmatch_ray.runtime.nodes import faults, sample, survey
 from linkmatch_ray.runtime.patience import holding, unless_stopped
 from linkmatch_ray.runtime.plan import UNIT_BYTES, Plan, PlanOptions, make_plan
+from linkmatch_ray.runtime.progress import Progress
 from linkmatch_ray.runtime.request import Request
+from linkmatch_ray.runtime.scheduler import NO_ROOM_ADVICE, NO_ROOM_FOUND, TASK_SECONDS_MAX
 from linkmatch_ray.runtime.session import Session
 from linkmatch_ray.runtime.tasks import TaskSettings
 from linkmatch_ray.words import plural, shown
