@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import ray
 from ray.exceptions import (
+    NodeDiedError,
     ObjectLostError,
     ObjectStoreFullError,
     OutOfDiskError,
@@ -59,6 +60,7 @@ CAUSES: Final[tuple[tuple[type[Exception], Cause], ...]] = (
     (WorkerCrashedError, Cause.DIED),
     (OutOfMemoryError, Cause.DIED),
     (TaskCancelledError, Cause.LOST),
+    (NodeDiedError, Cause.LOST),
     (ObjectLostError, Cause.LOST),
     (ObjectStoreFullError, Cause.NO_ROOM),
     (OutOfDiskError, Cause.NO_ROOM),
@@ -94,6 +96,7 @@ class Driver:
         max_quarantined: int | None,
     ) -> None:
         self._files, self._index, self._settings = files, index, ray.put(settings)
+        self._connection = _connection()
         self._counts_cpus, self._counted = workers is None, 0.0
         self._open_collector, self._is_stopped = open_collector, is_stopped
         self._function = ray.remote(_match_unit)
@@ -125,18 +128,25 @@ class Driver:
         """A collector has had the place."""
         return self._scheduler.has_opened
 
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether this program has shut down the Ray on which the job began; asked for anything, Ray would start again."""
+        return _connection() != self._connection
+
     def run(self) -> None:
         """Match everything that is not durable yet.
 
         Raises:
             Interrupted: `is_stopped` said so.
-            JobError: the collector cannot write, or dies again and again; or there are too many entries.
+            JobError: the collector cannot write, or dies again and again; there are too many entries; or Ray was shut
+                down.
         """
         try:
             while not self._scheduler.is_done:
                 self._turn()
         finally:
-            self._do(self._scheduler.stop())
+            for stream in () if self.is_cut_off else self._streams.values():
+                ray.cancel(stream, force=True)
 
     def finish(self, index: Any, details: Callable[[Counts], dict[str, Any]]) -> dict[str, Any]:
         """After `run`: have the report and the summary written; returns the summary.
@@ -150,8 +160,8 @@ class Driver:
         while True:
             finishing = self._collector.finish(index, details(self.progress.counts))
             try:
-                while not ray.wait([finishing], timeout=LISTEN_SECONDS)[0]:
-                    self._end_if_stopped()
+                while not self._wait([finishing]):
+                    pass
                 summary: dict[str, Any] = fetch(finishing)
                 return summary
             except RayActorError:
@@ -174,6 +184,8 @@ class Driver:
     def _end_if_stopped(self) -> None:
         if self._is_stopped():
             raise Interrupted("stopped on request.")
+        if self.is_cut_off:
+            raise JobError("Ray was shut down before the job had ended. Keep it until then, and submit the job again.")
 
     # Doing
 
@@ -182,11 +194,10 @@ class Driver:
             match action:
                 case Start():
                     self._start(action)
-                case Cancel(task, watch):
+                case Cancel(task):
                     stream = self._streams.pop(task)
                     ray.cancel(stream, force=True)
-                    if watch:
-                        self._abandoned[stream] = task
+                    self._abandoned[stream] = task
                 case Open(again):
                     self._collector, self._answer = self._open_collector(again)
                 case Offer(bodies):
@@ -218,7 +229,7 @@ class Driver:
         if not refs:
             time.sleep(LISTEN_SECONDS)
             return
-        ready, _ = ray.wait(refs, num_returns=1, timeout=LISTEN_SECONDS, fetch_local=False)
+        ready = self._wait(refs)
         if ready and len(refs) > 1:
             ready, _ = ray.wait(refs, num_returns=len(refs), timeout=0, fetch_local=False)
         for ref in ready:
@@ -226,6 +237,12 @@ class Driver:
                 self._take_answer()
             elif waiting.get(ref) in self._streams:
                 self._receive(waiting[ref])
+
+    def _wait(self, refs: list[Any]) -> list[Any]:
+        """Wait for a moment, in which the job may be told to stop; returns one that has come, or none."""
+        ready, _ = ray.wait(refs, num_returns=1, timeout=LISTEN_SECONDS, fetch_local=False)
+        self._end_if_stopped()
+        return ready
 
     def _receive(self, task: int) -> None:
         """Take the next part of a task, or learn that there is none, or why."""
@@ -255,14 +272,14 @@ class Driver:
         except RayActorError:
             self._do(self._scheduler.collector_died())
         except ObjectLostError as error:
-            self._do(self._scheduler.part_lost(brief(error)))
+            self._do(self._scheduler.part_lost(brief(error), time.monotonic()))
         except RayTaskError as error:
             cause = error.cause
             if isinstance(cause, LinkmatchError):
                 raise cause from None
             if not isinstance(cause, RayError):
                 raise JobError(f"the collector failed: {brief(cause)}.") from error
-            self._do(self._scheduler.part_lost(brief(cause)))
+            self._do(self._scheduler.part_lost(brief(cause), time.monotonic()))
         else:
             self._do(self._scheduler.answered(receipt, time.monotonic()))
 
@@ -280,6 +297,11 @@ def _match_unit(*args: Any) -> Iterator[Any]:
     die_with_parent()
     yield Started(os.getpid(), socket.gethostname(), ray.get_runtime_context().get_node_id())
     yield from match_unit(*args)
+
+
+def _connection() -> str | None:
+    """What names this program's connection to Ray; None if there is none."""
+    return ray.get_runtime_context().get_worker_id() if ray.is_initialized() else None
 
 
 def cause_of(error: Exception) -> Cause:

@@ -183,7 +183,7 @@ class Job:
                     index, lambda counts: request.details(counts, started, began, matching, *tasks)
                 )
             finally:
-                if self._collector is not None:
+                if self._collector is not None and not self._driver.is_cut_off:
                     self._collector.close(ray, CLOSE_SECONDS_MAX if self._driver.has_opened else 0)
         except LinkmatchError as error:
             self._error = error

@@ -87,8 +87,7 @@ MOVES: Final = {
     (State.WAITING, Move.SPLIT): State.ENDED,
     (State.WAITING, Move.GIVE_UP): State.ENDED,
     (State.ENDED, Move.RETIRE): State.RETIRED,
-    # Its file was given up as a whole meanwhile, or all is done again.
-    (State.RUNNING, Move.RETIRE): State.RETIRED,
+    # It was cancelled: its file was given up as a whole meanwhile, or all is done again.
     (State.WAITING, Move.RETIRE): State.RETIRED,
 }
 """Where each move leads. All others are impossible."""
@@ -126,14 +125,9 @@ class Start(NamedTuple):
 
 
 class Cancel(NamedTuple):
-    """End a task by force, and listen to it no more.
-
-    Attributes:
-        watch: Tell (`released`) once it is gone, as it may be one that cannot be killed.
-    """
+    """End a task by force, listen to it no more, and tell (`released`) once it is gone."""
 
     task: int
-    watch: bool = False
 
 
 class Open(NamedTuple):
@@ -228,7 +222,7 @@ class Scheduler:
         self._window: deque[AdmittedUnit] = deque()
         self._tasks: dict[int, AdmittedUnit] = {}  # those that run
         self._count = 0
-        self._abandoned: set[int] = set()
+        self._abandoned: dict[int, float] = {}  # those that were cancelled; and when each is one that cannot be killed
         self._held_bytes = 0
         self.has_opened = self.is_open = self._awaits_answer = False
         self._answered = 0.0
@@ -248,13 +242,13 @@ class Scheduler:
 
     def turn(self, now: float) -> list[Action]:
         """What is to be done now: to be called before each wait."""
-        return [*self._retire(), *self._admit(now), *self._to_collector(now)]
+        return [*self._retire(now), *self._admit(now), *self._to_collector(now)]
 
     def _admit(self, now: float) -> list[Action]:
         """Units that are to be tried again come first, and the frontier before all; then new ones."""
         running, actions = len(self._tasks), list[Action]()
         for unit in self._window:
-            if unit.state is State.WAITING and (self._is_frontier(unit) or running <= self.workers):
+            if unit.state is State.WAITING and self._may_start_again(unit, running):
                 actions.append(self._start(unit, now))
                 running += 1
         while not self._window or self._has_room(running):
@@ -268,6 +262,9 @@ class Scheduler:
                 running += 1
         return actions
 
+    def _may_start_again(self, unit: AdmittedUnit, running: int) -> bool:
+        return self._is_frontier(unit) or (running <= self.workers and self._held_bytes < RESULT_BYTES_MAX)
+
     def _has_room(self, running: int) -> bool:
         """Whether another unit may be admitted while so many are running."""
         return (
@@ -280,7 +277,7 @@ class Scheduler:
         return unit is self._window[0]
 
     def _start(self, unit: AdmittedUnit, now: float) -> Start:
-        cpus = 0 if self._abandoned else 1  # what cannot be killed, as its read cannot be interrupted, keeps its CPU
+        cpus = 0 if self._is_cpu_lost(now) else 1
         avoid = unit.started.node if unit.strikes and unit.started is not None else None
         self._count += 1
         unit.move(Move.START)
@@ -323,7 +320,7 @@ class Scheduler:
         """Whether what was offered must be made durable before anything more can come, or nothing has come for long."""
         return now - self._answered > STALLED_SECONDS or not self.listened()
 
-    def _retire(self) -> list[Action]:
+    def _retire(self, now: float) -> list[Action]:
         """Let go of what is durable."""
         for unit in self._window:
             while unit.parts and unit.parts[0].header.last < self._durable:
@@ -331,31 +328,30 @@ class Scheduler:
                 unit.offered = max(0, unit.offered - 1)
         actions: list[Action] = []
         while self._window and self._is_over(self._window[0]):
-            actions += self._let_go(self._window.popleft())
+            actions += self._let_go(self._window.popleft(), now)
         return actions
 
     def _is_over(self, unit: AdmittedUnit) -> bool:
         passed = unit.unit.last < self._durable[:2]  # its file was given up as a whole; it may still run
         return passed or (unit.state is State.ENDED and not unit.parts)
 
-    def _let_go(self, unit: AdmittedUnit) -> list[Action]:
-        actions = self._cancel(unit) if unit.state is State.RUNNING else []
+    def _let_go(self, unit: AdmittedUnit, now: float) -> list[Action]:
+        actions = self._cancel(unit, now) if unit.state is State.RUNNING else []
         for part in unit.parts:
             self._held_bytes -= part.header.nbytes
         unit.move(Move.RETIRE)
         return actions
 
-    def _cancel(self, unit: AdmittedUnit, *, watch: bool = False) -> list[Action]:
-        """Have a unit's task ended; it waits until it is started again."""
+    def _cancel(self, unit: AdmittedUnit, now: float, *, is_stalled: bool = False) -> list[Action]:
+        """Have a unit's task ended; the unit waits until it is started again."""
         del self._tasks[unit.task]
         unit.move(Move.LOSE)
-        if watch:
-            self._abandoned.add(unit.task)
-        return [Cancel(unit.task, watch)]
+        self._abandoned[unit.task] = now if is_stalled else now + STALLED_SECONDS
+        return [Cancel(unit.task)]
 
-    def stop(self) -> list[Action]:
-        """The job ends, well or not: end what still runs."""
-        return [action for unit in list(self._tasks.values()) for action in self._cancel(unit)]
+    def _is_cpu_lost(self, now: float) -> bool:
+        """Whether a process keeps its CPU as it cannot be killed: its read cannot be interrupted."""
+        return any(since <= now for since in self._abandoned.values())
 
     # What tasks give
 
@@ -420,7 +416,7 @@ class Scheduler:
 
     def asks_for_cpus(self, now: float) -> bool:
         """Whether `give_up_stalled` has to know if a CPU is free; finding out costs something."""
-        return not self._abandoned and any(
+        return not self._is_cpu_lost(now) and any(
             unit.started is None and self._is_listened_to(unit) and self._is_overdue(unit, now) for unit in self._window
         )
 
@@ -435,10 +431,10 @@ class Scheduler:
             elif unit.started is None:
                 unit.heard = now
                 # It waits for a CPU that may never be free again, or its process stopped before its first word came.
-                if self._abandoned or cpu_is_free:
-                    actions += self._cancel(unit, watch=True)
+                if self._is_cpu_lost(now) or cpu_is_free:
+                    actions += self._cancel(unit, now, is_stalled=True)
             else:
-                actions += self._cancel(unit, watch=True)
+                actions += self._cancel(unit, now, is_stalled=True)
                 where = f"process {unit.started.pid} on {shown(unit.started.host)}"
                 self._strike(
                     unit, "timed_out", f"{where} gave nothing for {self._task_seconds:g} s and was told to end"
@@ -449,19 +445,24 @@ class Scheduler:
         return now - unit.heard > self._task_seconds
 
     def released(self, task: int) -> None:
-        """A task that was cancelled and watched is gone, and its CPU free."""
-        self._abandoned.discard(task)
+        """A task that was cancelled is gone, and its CPU free."""
+        del self._abandoned[task]
 
     def make_way(self, now: float) -> list[Action]:
-        """Where blocked tasks hold all workers and the frontier has none, the youngest of them is put back."""
+        """Where blocked tasks hold all workers and the frontier has none, the youngest of them is put back.
+
+        It is not started again before there is room for what it gives; so in the end the frontier has a worker.
+        """
         first = self._window[0] if self._window else None
-        if first is None or first.state is State.ENDED or self._held_bytes < RESULT_BYTES_MAX:
+        if first is None or first.state is not State.RUNNING or first.started is not None:
             return []
-        youngest = self._window[-1]
-        if now - first.heard <= STALLED_SECONDS or youngest is first or youngest.state is not State.RUNNING:
+        if self._held_bytes < RESULT_BYTES_MAX or now - first.heard <= STALLED_SECONDS:
+            return []
+        youngest = next(unit for unit in reversed(self._window) if unit.state is State.RUNNING)
+        if youngest is first:
             return []
         first.heard = now
-        return self._cancel(youngest)
+        return self._cancel(youngest, now)
 
     def _strike(self, unit: AdmittedUnit, reason: str, why: str) -> None:
         """Have the files of a unit done alone; one that is alone already has only so many tries."""
@@ -508,9 +509,9 @@ class Scheduler:
         found = f"{what}, for the {self._setbacks}th time without any progress in between."
         return [Fail(f"{found} {advice}", is_setback=True)]
 
-    def _start_over(self) -> list[Action]:
+    def _start_over(self, now: float) -> list[Action]:
         """Have all done again that is not durable."""
-        actions = [action for unit in self._window for action in self._let_go(unit)]
+        actions = [action for unit in self._window for action in self._let_go(unit, now)]
         self._window.clear()
         self._units = self._plan.units(self._durable[:2])
         return actions
@@ -530,7 +531,7 @@ class Scheduler:
         if self._max_quarantined is not None and receipt.counts.entries > self._max_quarantined:
             return [Fail(_too_many(self._max_quarantined))]
         if is_new and (self._resumes if is_first else is_behind):
-            return self._start_over()
+            return self._start_over(now)
         self._offer_again()
         return []
 
@@ -544,14 +545,14 @@ class Scheduler:
         self.is_open = self._awaits_answer = False
         return self._set_back("the collector died")
 
-    def part_lost(self, said: str) -> list[Action]:
+    def part_lost(self, said: str, now: float) -> list[Action]:
         """A part was lost, with its node most likely, before the collector had it.
 
         Args:
             said: What Ray says of it.
         """
         self._awaits_answer = False
-        return self._set_back(f"a part was lost ({said})") or self._start_over()
+        return self._set_back(f"a part was lost ({said})") or self._start_over(now)
 
 
 def _too_many(entries: int) -> str:
