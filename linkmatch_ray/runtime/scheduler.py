@@ -228,6 +228,7 @@ class Scheduler:
         self._answered = 0.0
         self._setbacks = 0
         self._durable = self._taken = Key(0, 0, 0)
+        self._furthest = Key(0, 0, 0)  # what was durable once: less of it is if a file is rolled back
         self._more = False
         self._end = Key(len(files), 0, 0)
         total = sum(max(file.size, 0) for file in files)
@@ -513,6 +514,7 @@ class Scheduler:
         """Have all done again that is not durable."""
         actions = [action for unit in self._window for action in self._let_go(unit, now)]
         self._window.clear()
+        self._furthest = self._durable
         self._units = self._plan.units(self._durable[:2])
         return actions
 
@@ -525,8 +527,9 @@ class Scheduler:
         self._awaits_answer, self._answered = False, now
         if receipt.durable > self._durable:
             self._setbacks = 0
-        is_behind = receipt.durable < self._durable
+        is_behind = receipt.durable < self._furthest  # it died after a file was rolled back, before its entry
         self._durable, self._taken, self._more = receipt.durable, receipt.taken, receipt.more
+        self._furthest = max(self._furthest, receipt.durable)
         self.progress = self.progress.at(receipt)
         if self._max_quarantined is not None and receipt.counts.entries > self._max_quarantined:
             return [Fail(_too_many(self._max_quarantined))]
