@@ -130,7 +130,7 @@ class Driver:
 
     @property
     def is_cut_off(self) -> bool:
-        """Whether this program has shut down the Ray on which the job began; asked for anything, Ray would start again."""
+        """Whether this program has shut down the Ray that the job began on. Ray would start again if it were asked."""
         return _connection() != self._connection
 
     def run(self) -> None:
