@@ -9,6 +9,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import ray
@@ -54,6 +55,8 @@ COUNT_SECONDS: Final = 2.0
 LISTEN_SECONDS: Final = 0.25
 """How long to wait for something to come before looking whether to stop."""
 
+SHUT_DOWN: Final = "Ray was shut down before the job had ended. Keep it until then, and submit the job again."
+
 NO_ROOM: Final = (ObjectStoreFullError, OutOfDiskError)
 
 CAUSES: Final[tuple[tuple[type[Exception], Cause], ...]] = (
@@ -96,7 +99,7 @@ class Driver:
         max_quarantined: int | None,
     ) -> None:
         self._files, self._index, self._settings = files, index, ray.put(settings)
-        self._connection = _connection()
+        self._connection, self._was_shut_down = _connection(), False
         self._counts_cpus, self._counted = workers is None, 0.0
         self._open_collector, self._is_stopped = open_collector, is_stopped
         self._function = ray.remote(_match_unit)
@@ -131,7 +134,7 @@ class Driver:
     @property
     def is_cut_off(self) -> bool:
         """Whether this program has shut down the Ray that the job began on. Ray would start again if it were asked."""
-        return _connection() != self._connection
+        return self._was_shut_down or _connection() != self._connection
 
     def run(self) -> None:
         """Match everything that is not durable yet.
@@ -142,8 +145,9 @@ class Driver:
                 down.
         """
         try:
-            while not self._scheduler.is_done:
-                self._turn()
+            with self._connected():
+                while not self._scheduler.is_done:
+                    self._turn()
         finally:
             for stream in () if self.is_cut_off else self._streams.values():
                 ray.cancel(stream, force=True)
@@ -157,6 +161,10 @@ class Driver:
         Raises:
             Interrupted, JobError: as `run`.
         """
+        with self._connected():
+            return self._finish(index, details)
+
+    def _finish(self, index: Any, details: Callable[[Counts], dict[str, Any]]) -> dict[str, Any]:
         while True:
             finishing = self._collector.finish(index, details(self.progress.counts))
             try:
@@ -185,7 +193,16 @@ class Driver:
         if self._is_stopped():
             raise Interrupted("stopped on request.")
         if self.is_cut_off:
-            raise JobError("Ray was shut down before the job had ended. Keep it until then, and submit the job again.")
+            raise JobError(SHUT_DOWN)
+
+    @contextmanager
+    def _connected(self) -> Iterator[None]:
+        """Who waits for Ray while another thread shuts it down gets a `SystemExit` from it."""
+        try:
+            yield
+        except SystemExit:
+            self._was_shut_down = True
+            raise JobError(SHUT_DOWN) from None
 
     # Doing
 

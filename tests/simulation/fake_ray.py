@@ -265,8 +265,8 @@ class FakeRay:
         self._pass()
         end = self.clock.now + (float("inf") if timeout is None else timeout)
         self.until(lambda: sum(ref.is_ready for ref in refs) >= num_returns, end)
-        if timeout:
-            self.is_initialized()  # it is shut down while the driver waits
+        if timeout and not self.is_initialized() and self.rng.random() < 0.5:  # it was shut down meanwhile
+            raise SystemExit
         ready = [ref for ref in refs if ref.is_ready][:num_returns]
         return ready, [ref for ref in refs if ref not in ready]
 

@@ -52,8 +52,8 @@ class Rates:
             return rng.choice((0.0, 0.0, *of))
 
         return cls(
-            worker_dies=rate(0.03, 0.2),
-            worker_fails=rate(0.02),
+            worker_dies=rate(0.05, 0.3),
+            worker_fails=rate(0.02, 0.1),
             no_room=rate(0.01, 0.05),
             stalls=rate(0.02, 0.1),
             stubborn=rate(0.3, 1.0),

@@ -26,7 +26,7 @@ STARTS_MAX = 4
 """Times that a job is started in a history; the last one is not disturbed."""
 
 LIMITS = {
-    (scheduler, "RESULT_BYTES_MAX"): (1, 200, 2_000, scheduler.RESULT_BYTES_MAX),
+    (scheduler, "RESULT_BYTES_MAX"): (1, 50, 200, 2_000, scheduler.RESULT_BYTES_MAX),
     (scheduler, "OFFER_BYTES"): (1, 300, scheduler.OFFER_BYTES),
     (scheduler, "UNITS_BEHIND_MAX"): (1, 2, scheduler.UNITS_BEHIND_MAX),
     (collector, "COMMIT_BYTES"): (1, 500, collector.COMMIT_BYTES),
@@ -123,7 +123,7 @@ class History:
         if request.finished is not None:
             return request.finished
         rng, clock, fuse = self._rng, Clock(), Fuse()
-        cpus = rng.choice(((1,), (2,), (4,), (1, 1), (1, 1, 2)))
+        cpus = rng.choice(((1,), (1,), (2,), (4,), (1, 1), (1, 1, 2)))
         ray = PoisonedRay(self._job, clock, rng, rates, cpus, self._job.objects_of)
         plan = self._job.planned(request)
         cancelled = rng.uniform(0, 6) if rng.random() < rates.cancelled else None
@@ -132,8 +132,8 @@ class History:
         actors = []
 
         def open_collector(_):
-            if actors:
-                actors[-1].die()
+            for actor in actors:
+                actor.die()
             packed = driver.pack_files(request.files)
             job = (str(self._output), packed, plan.ranges, request.settings, request.origins)
             actors.append(FakeCollector(ray, rates, fuse, *job))
@@ -155,15 +155,19 @@ class History:
                 summary = running.finish(LIST.index, lambda _: self._job.details)
                 if cancelled is not None and clock.now > cancelled + STOP_SECONDS_MAX:
                     raise NotAsItShould("it was to stop, and did not")
+                actors[-1].close()
             except DriverKilled:
-                for actor in actors:
+                for actor in actors[-1:]:
                     actor.abandon()
                 return None
             except JobError as error:
                 self._judge(error, ray, rates, cancelled)
+                for actor in () if running.is_cut_off else actors[-1:]:
+                    actor.close()
                 summary = None
-            for actor in actors:
-                actor.abandon() if running.is_cut_off else actor.close()
+            finally:
+                for actor in actors:
+                    actor.die()
         self._look_at_settled(running.progress.settled)
         return summary
 
