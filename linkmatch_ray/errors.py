@@ -1,34 +1,29 @@
-"""Everything the package raises on purpose, each with the exit code the command line gives it.
+"""All errors that the package raises on purpose, each with its exit code on the command line.
 
     LinkmatchError
     ├── UsageError            2   options that do not fit together
-    │   └── JobChanged        2   a complete or interrupted job, asked for with other inputs or options
-    ├── InputError            3   no input file, or one that was named cannot be found
+    │   └── JobChanged        2   the results are those of a job with other inputs, list or options
+    ├── InputError            3   no input file, or a named one cannot be found
     │   └── RestrictionsError 3   the restrictions list cannot be read or has an invalid entry
-    ├── ClusterError          5   no Ray to run on
+    ├── ClusterError          5   Ray cannot be started or joined
+    │   └── Unreachable       5   nothing answers now; it may later
     └── JobError              1   the job stopped; what was committed is safe
         ├── DirectoryInUse    1   another job writes into the result directory
-        ├── ResultsDamaged    1   what is there cannot be relied on, nor resumed
-        ├── ResultsGone       1   what was there was deleted, moved or replaced while the job ran
+        ├── ResultsDamaged    1   a ledger or summary cannot be relied on, nor resumed
+        ├── ResultsGone       1   results were deleted, moved or replaced while the job ran
         └── Interrupted     130   Ctrl-C or a signal
 
-Every message reads `where: found, expected. What to do.`, and can be printed: words from outside go through
-`words.shown` on their way into it.
+Every message reads `where: problem. Action.` and can be printed: words from outside go through `words.shown` first.
 """
 
 from __future__ import annotations
 
-from typing import Final
-
+from linkmatch_ray.exit_codes import EXIT_CLUSTER, EXIT_FAILED, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_USAGE
 from linkmatch_ray.words import printable, without_secrets
-
-EXIT_OK: Final = 0
-EXIT_FAILED: Final = 1
-EXIT_QUARANTINED: Final = 4
 
 
 class LinkmatchError(Exception):
-    """Base of all errors of this package; `exit_code` is what the command line ends with."""
+    """Base of all errors of this package; `exit_code` is that of the command line."""
 
     exit_code: int = EXIT_FAILED
 
@@ -39,7 +34,7 @@ class LinkmatchError(Exception):
 class UsageError(LinkmatchError):
     """Options that do not fit together, or a value that an option cannot take."""
 
-    exit_code = 2
+    exit_code = EXIT_USAGE
 
 
 class JobChanged(UsageError):  # noqa: N818 - says what happened
@@ -47,29 +42,33 @@ class JobChanged(UsageError):  # noqa: N818 - says what happened
 
 
 class InputError(LinkmatchError):
-    """There is nothing to read, or what was named is not there."""
+    """No input exists, or a named one cannot be found."""
 
-    exit_code = 3
+    exit_code = EXIT_INPUT
 
 
 class RestrictionsError(InputError):
-    """The restrictions list cannot be read, or has an entry that is invalid or has no key."""
+    """The list cannot be read, or has an entry that is invalid or has no key."""
 
 
 class ClusterError(LinkmatchError):
     """Ray could not be started or joined."""
 
-    exit_code = 5
+    exit_code = EXIT_CLUSTER
+
+
+class Unreachable(ClusterError):  # noqa: N818 - says what happened
+    """Nothing answers at the address now; it may later."""
 
 
 class JobError(LinkmatchError):
-    """The job stopped before its end; everything committed is safe and the job can be resumed."""
+    """The job stopped before its end. What was committed is safe, and the job can be resumed."""
 
     is_resumable: bool = True
 
 
 class DirectoryInUse(JobError):  # noqa: N818 - says what happened
-    """Another live job holds the lock of the result directory."""
+    """Another running job holds the lock of the results."""
 
 
 class ResultsDamaged(JobError):  # noqa: N818 - says what happened
@@ -85,6 +84,6 @@ class ResultsGone(JobError):  # noqa: N818 - says what happened
 
 
 class Interrupted(JobError):  # noqa: N818 - says what happened
-    """The job was told to stop (Ctrl-C, SIGTERM, `Job.cancel`)."""
+    """The job was interrupted (Ctrl-C, SIGTERM, `Job.cancel`)."""
 
-    exit_code = 130
+    exit_code = EXIT_INTERRUPTED

@@ -1,11 +1,11 @@
-r"""Words from outside, made fit to be shown: names of files and members, keys, URLs, what other programs say.
+r"""Words from outside, made fit to be shown: names of files and members, keys, URLs, messages of other programs.
 
-Whoever may name a file may put into its name what a terminal obeys: a sequence that repaints the screen, a line break
-that forges a line, a mark that turns the writing around. So every word from outside goes through `shown` before it is
-part of a message. A character that is not printable comes out as JSON escapes it (`\u001b`), a byte that is not UTF-8
-as `\xff`. Letters of all scripts stay.
+A file's name may hold what a terminal obeys: a sequence that repaints the screen, a line break that forges a line, a
+mark that reverses the writing. So every word from outside goes through `shown` before it is part of a message. A
+character that is not printable becomes its JSON escape (`\u001b`), a byte that is not UTF-8 becomes `\xff`. Letters of
+all scripts stay.
 
-Loads the standard library only: the helper that runs on a cluster's nodes uses it, too.
+Loads the standard library only, because the helper on a cluster's nodes uses it as well.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from typing import Final
 from unicodedata import category
 
 SHOWN_MAX: Final = 1000
-"""Characters of one word; of a longer one the rest is left out. The longest paths that are in use are a quarter."""
+"""Maximum length of one word, in characters; the rest is cut. The longest paths in use have a quarter."""
 
 _HARMLESS: Final = ("Zs", "Co")
-"""Python calls these categories not printable: spaces such as U+3000, and characters for private use."""
+"""Categories that Python calls not printable: spaces such as U+3000, and characters for private use."""
 
 SECRET_PARAMETERS: Final = (
     r"X-Amz-(?:Signature|Credential|Security-Token)|X-Goog-(?:Signature|Credential)|Signature|AWSAccessKeyId"
     r"|GoogleAccessId|sig|(?:[\w-]*[_-])?(?:token|secret|password|passwd|api[_-]?key)"
 )
-"""What signed URLs call their secrets, as a regular expression in any case."""
+"""Names of secrets in signed URLs, as a regular expression for any case."""
 
 _SCHEME: Final = r"[A-Za-z][A-Za-z0-9+.-]*://"
 _A_URL: Final = re.compile(_SCHEME)
 _IN_A_WORD: Final = re.compile(rf"(?s){_SCHEME}.*")  # as in --address=URL
 _URLS: Final = re.compile(rf"{_SCHEME}[^\s\"']*")
 _USER: Final = re.compile(r"(?s)(?<=://)(?:[^][/@:]*:(?![0-9]{1,5}(?:[/?#]|$)).*|[^/?#]*)(?:@|%40)")
-"""What stands before the host; a password may have any character in it, also what ends a host."""
+"""The part before the host. A password may have any character in it, even one that ends a host."""
 
 _PARAMETER: Final = re.compile(rf"(?i)([?&#](?:{SECRET_PARAMETERS})=)[^&#]*")
 
@@ -43,7 +43,7 @@ _UNDECODED: Final = range(0xDC80, 0xDD00)
 
 
 def shown(outside: object, limit: int = SHOWN_MAX) -> str:
-    """One line of printable text, of at most `limit` characters before they are escaped."""
+    """Returns one line of printable text, of at most `limit` characters before they are escaped."""
     text = outside.decode("utf-8", "surrogateescape") if isinstance(outside, bytes) else str(outside)
     text = _bare(text) if _A_URL.match(text) else without_secrets(text)
     cut = text[:limit] + "…" if len(text) > limit else text
@@ -51,12 +51,12 @@ def shown(outside: object, limit: int = SHOWN_MAX) -> str:
 
 
 def printable(text: str) -> str:
-    """A text of several lines without any other character that is not printable. A JSON text keeps its value."""
+    """Escapes all characters that are not printable, except line breaks. A JSON text keeps its value."""
     return re.sub(r"[^ -~\n]", _escaped, text)
 
 
 def without_secrets(text: str) -> str:
-    """A text whose URLs have no user, password, signature or token any more."""
+    """Removes users, passwords, signatures and tokens from the URLs of a text."""
     return _URLS.sub(lambda url: _bare(url[0]), text)
 
 
@@ -65,7 +65,7 @@ def _bare(url: str) -> str:
 
 
 def plural(count: int, word: str) -> str:
-    """`1 file`, `2 keys`, `1,000 entries`."""
+    """Returns `1 file`, `2 keys`, `1,000 entries`."""
     if count == 1:
         return f"1 {word}"
     is_ies = word.endswith("y") and word[-2] not in "aeo"
@@ -73,7 +73,7 @@ def plural(count: int, word: str) -> str:
 
 
 def is_text(word: str) -> bool:
-    """Whether a word can be written in UTF-8: it has no byte that is not, and no lone surrogate."""
+    """Returns whether a word can be written in UTF-8: without other bytes and lone surrogates."""
     try:
         word.encode("utf-8")
     except UnicodeEncodeError:
@@ -82,8 +82,8 @@ def is_text(word: str) -> bool:
 
 
 def command(words: Iterable[str]) -> str:
-    """A command as one can type it, but for secrets. What is not printable stands in `$'…'`, which bash, ksh and zsh
-    read."""
+    """Returns a command as one can type it, without secrets. Words that are not printable stand in `$'…'`, which bash,
+    ksh and zsh read."""
     bare = [_IN_A_WORD.sub(lambda url: _bare(url[0]), word) for word in words]
     return " ".join(shlex.quote(word) if printable(word) == word else _dollar_quoted(word) for word in bare)
 

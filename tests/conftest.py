@@ -23,21 +23,10 @@ settings.register_profile("search", settings.get_profile("linkmatch"), derandomi
 settings.load_profile(os.environ.get("LINKMATCH_HYPOTHESIS", "linkmatch"))
 
 
-# These take a minute or two each: they begin first, so that no worker waits for the others at the end.
-LONG = (
-    "test_cluster.py",
-    "test_chaos.py",
-    "test_cluster_up.py",
-    "test_scenarios_on_a_cluster.py",
-    "test_embedded.py",
-    "test_nodes.py",
-    "test_poison.py",
-    "test_room.py",
-)
-
-
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: item.path.name not in LONG)
+    """Slow files begin first, so that no worker waits for another at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,8 @@ import pytest
 
 from tests.conftest import REPO
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(("seeds", "options"), [(4, []), (2, ["--at-url"])], ids=["directory", "url"])
 def test_a_handful_of_kills(seeds, options, command_environment):

@@ -7,6 +7,8 @@ import pytest
 
 from tests.conftest import REPO
 
+pytestmark = pytest.mark.slow
+
 MISSING = 77
 SECONDS_MAX = 300  # the script ends by itself before
 

@@ -13,6 +13,8 @@ from ray.autoscaler._private.util import prepare_config, validate_config
 import linkmatch_ray
 from tests.conftest import REPO
 
+pytestmark = pytest.mark.slow
+
 TEXT = (REPO / "cluster.yaml").read_text("utf-8")
 MANIFEST = (REPO / "scripts" / "kuberay-rayjob.yaml").read_text("utf-8")
 RAY = re.search(r"^ray==(.+)$", (REPO / "scripts" / "constraints.txt").read_text("utf-8"), re.MULTILINE)[1]

@@ -14,6 +14,8 @@ import pytest
 from tests import oracle
 from tests.conftest import REPO
 
+pytestmark = pytest.mark.slow
+
 SHARED = REPO.parent / "shared" / "data"
 LISTING = SHARED / "scenarios.json"
 SAMPLE = REPO / "tests" / "sample"

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from linkmatch_ray.io import object_store
 from linkmatch_ray.io.store import store_of
+from linkmatch_ray.io.stores import store_at
 from tests.cluster import TOKEN, Cluster
 from tests.io.objects import CREDENTIALS, s3
 from tests.test_scenarios import (
@@ -25,6 +25,8 @@ from tests.test_scenarios import (
     sliced,
 )
 
+pytestmark = pytest.mark.slow
+
 NODES = 4
 BUCKET = "s3://lake"
 
@@ -37,9 +39,9 @@ def environment(command_environment):
         known = CREDENTIALS | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
         for name, value in known.items():
             patched.setenv(name, value)
-        object_store.store_at.cache_clear()
+        store_at.cache_clear()
         yield command_environment | known | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
-    object_store.store_at.cache_clear()
+    store_at.cache_clear()
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,8 @@ import pytest
 from tests.conftest import REPO
 from tests.readme import TEXT, commands_after
 
+pytestmark = pytest.mark.slow
+
 ALONE = ["unshare", "--map-root-user", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
 """Ray's usual ports are free, and what is left at the end is killed."""
 

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
+from linkmatch_ray.core.damage import Damage as Damage  # for the modules that read with it
 from linkmatch_ray.core.keys import KeyPath, NumberText, record_key
 
 DEPTH_MAX: Final = 500
@@ -18,21 +19,6 @@ WHITE_SPACE: Final = b" \t\n\r"
 # A string that does not end is one token too: looked for again from each quote in it, it would take quadratic time.
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[{]++|[\]}]++', re.DOTALL)
 _NOT_WHITE_SPACE = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*")|[ \t\n\r]+', re.DOTALL)
-
-
-class Damage(Exception):  # noqa: N818 - it is a finding, not a failure of the program
-    """A piece of input that is no record.
-
-    Attributes:
-        reason: Stable code, as in the quarantine.
-        message: For people; ours, never a library's.
-        offset: Bytes from the start of the piece to where it was found.
-        is_local: Where the piece ends is known all the same, so that what follows it in an array is sound.
-    """
-
-    def __init__(self, reason: str, message: str, offset: int = 0, *, is_local: bool = False) -> None:
-        super().__init__(reason, message, offset)
-        self.reason, self.message, self.offset, self.is_local = reason, message, offset, is_local
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 import zstandard
 from isal import isal_zlib
 
-from linkmatch_ray.core.careful import Damage
+from linkmatch_ray.core.damage import Damage, DamageReason
 from linkmatch_ray.core.window import Source
 
 GZIP_MAGIC: Final = b"\x1f\x8b"
@@ -56,7 +56,8 @@ class _Codec:
     """How one kind of compressed data is read.
 
     Attributes:
-        name: For reasons.
+        name: What messages call it.
+        corrupt, truncated: The reasons of what is damaged, and of what ends too early.
         magics: What a member begins with; all of one length.
         header_bytes: How long the header is that a member begins with at a place in some data, or 0 where more is
             needed to know. It is given to the decoder in one piece, as isal does not resume within one.
@@ -70,6 +71,8 @@ class _Codec:
     """
 
     name: str
+    corrupt: DamageReason
+    truncated: DamageReason
     magics: tuple[bytes, ...]
     header_bytes: Callable[[bytes, int], int]
     skip: Callable[[bytes, int], int]
@@ -118,6 +121,8 @@ _SKIPPABLE_MAGIC: Final = 0x184D2A50
 _ISAL_ERROR: Final[type[Exception]] = isal_zlib.IsalError  # type: ignore[assignment]  # an instance, to its stub
 _GZIP: Final = _Codec(
     name="gzip",
+    corrupt="corrupt_gzip",
+    truncated="truncated_gzip",
     magics=(GZIP_MAGIC,),
     header_bytes=_gzip_header_bytes,
     skip=_skip_zeros,
@@ -127,6 +132,8 @@ _GZIP: Final = _Codec(
 )
 _ZSTD: Final = _Codec(
     name="zstd",
+    corrupt="corrupt_zstd",
+    truncated="truncated_zstd",
     magics=ZSTD_MAGICS,
     header_bytes=lambda data, start: 4,
     skip=_skip_frames,
@@ -237,8 +244,7 @@ class _Inflating:
         try:
             out: bytes = self._decoder.decompress(data)
         except self._codec.errors as error:
-            name = self._codec.name
-            self._damage = Damage(f"corrupt_{name}", f"damaged {name} data")
+            self._damage = Damage(self._codec.corrupt, f"damaged {self._codec.name} data")
             if "memory" in str(error):  # all that zstandard says of it
                 self._damage = Damage("zstd_window", "zstd data with a window of more than 128 MB")
                 return b""
@@ -261,11 +267,11 @@ class _Inflating:
             self._input, self._at = self._input[self._at :] + more, 0
         if self._at < len(self._input):
             if self._decoder is None and not self._input.startswith(codec.magics, self._at):
-                self._damage = Damage(f"corrupt_{codec.name}", f"something that is no {codec.name} follows it")
+                self._damage = Damage(codec.corrupt, f"something that is no {codec.name} follows it")
                 return False
             return True
         if self._decoder is not None:
-            self._damage = Damage(f"truncated_{codec.name}", "the compressed data ends too early")
+            self._damage = Damage(codec.truncated, "the compressed data ends too early")
         return False
 
     def _begins_member(self) -> bool:

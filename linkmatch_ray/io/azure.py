@@ -37,13 +37,13 @@ from linkmatch_ray.io.urls import Url
 from linkmatch_ray.words import shown
 
 BLOCK_BYTES: Final = 64 << 20
-"""A larger file is sent in blocks of this size: a blob may have 50,000."""
+"""A larger file is sent in blocks of this size. A blob may have 50,000 of them."""
 
 PAGE_OBJECTS: Final = 5000
-"""A page of a listing has no more."""
+"""Maximum number of objects in a page of a listing."""
 
 COPY_SECONDS: Final = 300.0
-"""A copy of which nothing was added for so long is given up."""
+"""A copy fails if it makes no progress for this long."""
 
 
 class Azure(RestStore):
@@ -67,7 +67,7 @@ class Azure(RestStore):
             return _page_of(xml_of(answer, "EnumerationResults"))
 
     def head(self, key: bytes) -> Meta:
-        if _fault_of(key):  # it can be listed all the same
+        if _fault_of(key):  # it can be listed nevertheless
             return listed(self, key)
         with self._ask("HEAD", key) as answer:
             refuse(answer)
@@ -111,7 +111,7 @@ class Azure(RestStore):
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
     ) -> Message:
-        """What the store says of a request that it has done."""
+        """Makes a request that must succeed; returns the headers of the answer."""
         with self._ask(method, key, query, headers, body) as answer:
             refuse(answer)
             return answer.headers
@@ -139,7 +139,7 @@ class Azure(RestStore):
 
 
 def _fault_of(key: bytes) -> str | None:
-    """Why a name cannot be asked for; None if it can."""
+    """Returns why a name cannot be requested; None if it can."""
     if not is_text(key):
         return "Azure has no such name: it is not UTF-8"
     if re.search(rb"\\|\.(?:/|\Z)", key):
@@ -148,40 +148,40 @@ def _fault_of(key: bytes) -> str | None:
 
 
 def _conflict(answer: Answer) -> OSError | None:
-    """What a store refuses with a status that means something else elsewhere."""
+    """Returns the error for a status that means something else in other stores."""
     code = answer.headers.get("x-ms-error-code", "")
     if code == "BlobAlreadyExists":
-        return FileExistsError(errno.EEXIST, "there is such an object")
+        return FileExistsError(errno.EEXIST, "such an object exists")
     if code == "PublicAccessNotPermitted":
         return PermissionError(errno.EACCES, f"the store refuses access without credentials ({code})")
-    if code == "InvalidBlockList":  # as another's ended meanwhile
-        return Unavailable("the store says that another writes there")
+    if code == "InvalidBlockList":  # another writer's blob was completed meanwhile
+        return Unavailable("the store says that another writer makes it")
     if answer.status == 409 or (answer.status == 412 and code not in ("", "ConditionNotMet")):
         return OSError(errno.EIO, f"the store says {shown(code) or 'HTTP status 409'}")
     return None
 
 
 def _page_of(root: ElementTree.Element) -> Page:
-    """A page of a listing; without the folders of an account that has real ones.
+    """Reads a page of a listing, without the folders of an account that has real ones.
 
     Raises:
-        OSError: it does not say whether more follows.
+        OSError: It does not say whether more follows.
     """
     objects = []
     for blob in root.iter("Blob"):
         key, of = _name_of(blob), blob.find("Properties")
         if of is not None and of.findtext("ResourceType") != "directory":
             etag = etag_of(of.findtext("Etag"))
-            quoted = f'"{etag}"' if etag and '"' not in etag else etag  # in a listing it is without quotes
+            quoted = f'"{etag}"' if etag and '"' not in etag else etag  # a listing has it without quotes
             size, mtime_ns = size_in(of.findtext("Content-Length")), time_of(of.findtext("Last-Modified"))
             objects.append(Meta(key, size, mtime_ns, quoted, fault=_fault_of(key)))
     if root.find("NextMarker") is None:
-        raise OSError(errno.EIO, "the store gives a listing that does not say whether it goes on")
+        raise OSError(errno.EIO, "the store sent a listing that does not say whether it continues")
     return Page(objects, [_name_of(each) for each in root.iter("BlobPrefix")], root.findtext("NextMarker") or None)
 
 
 def _name_of(element: ElementTree.Element) -> bytes:
-    """A name in a listing, in which those that XML cannot hold are percent-encoded."""
+    """Returns a name from a listing, which percent-encodes names that XML cannot hold."""
     name = element.find("Name")
     text = "" if name is None else name.text or ""
     return unquote_to_bytes(text) if name is not None and name.get("Encoded") == "true" else text.encode()

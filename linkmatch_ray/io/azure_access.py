@@ -1,6 +1,6 @@
-"""How an Azure storage account is reached: at which endpoint, and with which of the environment's credentials.
+"""Access to an Azure storage account: its endpoint, and the environment's credentials for it.
 
-The account is always the one in the URL: what the environment has for another account is not used, and not sent.
+The account is always the one in the URL. Credentials of another account are neither used nor sent.
 
 Source: "Authorize with Shared Key" and "Configure Azure Storage connection strings" in Azure's documentation.
 """
@@ -26,10 +26,10 @@ from linkmatch_ray.io.object_store import is_wanted
 from linkmatch_ray.io.transport import Unavailable, endpoint_of
 
 VERSION: Final = "2021-12-02"
-"""Of the REST interface. From 2021-02-12 on, a listing encodes the names that XML cannot hold."""
+"""Version of the REST interface. From 2021-02-12 on, a listing encodes names that XML cannot hold."""
 
 EARLY_SECONDS: Final = 300
-"""A token is renewed when it has no more than this to go."""
+"""A token is renewed this long before it expires."""
 
 _SIGNED_HEADERS: Final = (
     "content-encoding",
@@ -52,12 +52,12 @@ class Access:
     With `AZURE_SKIP_SIGNATURE=true`, or without `azure-identity`, there may be none.
 
     Raises:
-        OSError: what the environment says cannot be used.
+        OSError: The environment's settings cannot be used.
     """
 
     def __init__(self, account: str) -> None:
         if not re.fullmatch("[a-z0-9]+", account):
-            raise OSError(errno.EINVAL, "the name of an Azure account has only small letters and digits")
+            raise OSError(errno.EINVAL, "the name of an Azure account has only lower-case letters and digits")
         settings = _settings_of(account)
         self.endpoint = endpoint_of(settings["BlobEndpoint"])
         self._account = account
@@ -66,17 +66,17 @@ class Access:
         self._signature = "" if self._key or is_public else settings.get("SharedAccessSignature", "").lstrip("?")
         self._identity = None
         is_known = is_public or self._key or self._signature
-        if not is_known and self.endpoint.secure:  # a token is not for all to read
+        if not is_known and self.endpoint.secure:  # over http others could read the token
             self._identity = _Identity()
 
     def signed(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], size: int
     ) -> tuple[str, dict[str, str]]:
-        """The target and the headers of a request.
+        """Returns the target and the headers of a signed request.
 
         Args:
             path: Percent-encoded, without the endpoint's prefix.
-            size: Of the body, in bytes.
+            size: Length of the body, in bytes.
         """
         everything = {"x-ms-date": formatdate(usegmt=True), "x-ms-version": VERSION, **headers}
         if self._key:
@@ -91,12 +91,12 @@ class Access:
         return path + ("?" + "&".join(parameters) if parameters else ""), everything
 
     def source(self, path: str) -> str:
-        """The URL of an object that the store itself is to read."""
+        """Returns the URL of an object that the store itself reads."""
         return f"{self.endpoint.url}{path}" + (f"?{self._signature}" if self._signature else "")
 
 
 def string_to_sign(method: str, account: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> str:
-    """What a shared key signs of a request."""
+    """Returns the part of a request that a shared key signs."""
     known = {name.lower(): value for name, value in headers.items()}
     ours = "".join(f"{name}:{known[name]}\n" for name in sorted(known) if name.startswith("x-ms-"))
     parameters = "".join(f"\n{name}:{query[name]}" for name in sorted(query))
@@ -105,7 +105,7 @@ def string_to_sign(method: str, account: str, path: str, query: Mapping[str, str
 
 
 def _settings_of(account: str) -> dict[str, str]:
-    """What the environment says of an account, in the words of a connection string; `BlobEndpoint` is always there."""
+    """Returns the environment's settings of an account, as in a connection string; `BlobEndpoint` is always there."""
     text = os.environ.get("AZURE_STORAGE_CONNECTION_STRING", "")
     settings = {name.strip(): value.strip() for name, _, value in (part.partition("=") for part in text.split(";"))}
     endpoint = settings.get("BlobEndpoint", "")
@@ -128,7 +128,7 @@ def _settings_of(account: str) -> dict[str, str]:
 
 
 def _has(endpoint: str, account: str) -> bool:
-    """Whether an endpoint is that of one account: by its host, or by its path as an emulator's is."""
+    """Returns whether an endpoint is that of one account: by its host or, for an emulator, by its path."""
     try:
         parts = urlsplit(endpoint)
         return account in ((parts.hostname or "").split(".")[0], parts.path.rstrip("/").rpartition("/")[2])
@@ -140,17 +140,17 @@ def _decoded(key: str) -> bytes:
     try:
         return base64.b64decode(key, validate=True)
     except binascii.Error:
-        raise PermissionError(errno.EACCES, "the key of the Azure account is no base64") from None
+        raise PermissionError(errno.EACCES, "the key of the Azure account is not base64") from None
 
 
 class _Identity:
-    """Who this process is to Azure, as `azure-identity` finds out; nobody without that package."""
+    """The identity of this process at Azure, as `azure-identity` finds it. Without that package there is none."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._token, self._expires = "", 0.0
         self._credential: Any = None
-        logging.getLogger("azure").addHandler(logging.NullHandler())  # what matters is said by us
+        logging.getLogger("azure").addHandler(logging.NullHandler())  # our own messages say what matters
         try:
             from azure.identity import DefaultAzureCredential
         except ImportError:
@@ -158,7 +158,7 @@ class _Identity:
         self._credential = DefaultAzureCredential()
 
     def token(self) -> str:
-        """A bearer token; empty for nobody."""
+        """Returns a bearer token; empty without an identity."""
         with self._lock:
             if self._credential is not None and time.time() > self._expires - EARLY_SECONDS:
                 self._renew()
@@ -169,6 +169,6 @@ class _Identity:
 
         try:
             found = self._credential.get_token("https://storage.azure.com/.default")
-        except AzureError:  # it does not tell an identity that there is not from a service that does not answer now
-            raise Unavailable("no Azure identity was found (AZURE_SKIP_SIGNATURE=true reads without)") from None
+        except AzureError:  # a missing identity and a silent service look the same
+            raise Unavailable("no Azure identity was found (AZURE_SKIP_SIGNATURE=true reads without one)") from None
         self._token, self._expires = found.token, found.expires_on

@@ -1,7 +1,7 @@
 """Google Cloud Storage: a bucket. Credentials are those that google-auth finds.
 
-Source: the reference of the JSON API (v1). A name is one part of the path there, with its slashes percent-encoded, so
-that `..` in it means nothing. An object is known by its generation, which stands where others have an ETag.
+Source: the reference of the JSON API (v1). A name is one part of the path, with its slashes percent-encoded, so that
+`..` in it means nothing. An object's version is its generation, which takes the place of an ETag.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ ENDPOINT: Final = "https://storage.googleapis.com"
 SCOPE: Final = "https://www.googleapis.com/auth/devstorage.read_write"
 
 PAGE_OBJECTS: Final = 1000
-"""A page of a listing has no more."""
+"""Maximum number of objects in a page of a listing."""
 
 _API: Final = "/storage/v1"
 _UPLOAD: Final = "/upload/storage/v1"
@@ -102,7 +102,7 @@ class GCS(ObjectStore):
         return Page([each.meta() for each in found.items], folders_found, found.next_page_token or None)
 
     def head(self, key: bytes) -> Meta:
-        if _fault_of(key):  # it can be listed all the same
+        if _fault_of(key):  # it can be listed nevertheless
             return listed(self, key)
         with self._ask("GET", self._path_of(key), {"fields": _FIELDS}) as answer:
             refuse(answer)
@@ -111,7 +111,7 @@ class GCS(ObjectStore):
     def get(self, key: bytes, start: int = 0, end: int | None = None, meta: Meta | None = None) -> Answer:
         query = {"alt": "media"} | ({"ifGenerationMatch": meta.etag.strip('"')} if meta and meta.etag else {})
         headers = conditions(start, end, meta and meta._replace(etag=None))
-        headers["Accept-Encoding"] = "gzip"  # what is stored as gzip comes as it is, not inflated on its way
+        headers["Accept-Encoding"] = "gzip"  # what is stored as gzip arrives unchanged, not decompressed by the store
         answer = self._ask("GET", self._path_of(key), query, headers)
         generation = answer.headers.get("X-Goog-Generation")
         del answer.headers["ETag"]
@@ -139,14 +139,14 @@ class GCS(ObjectStore):
 
     def copy(self, source: bytes, key: bytes) -> None:
         path, query = f"{self._path_of(source)}/rewriteTo{self._path_of(key)}", {"fields": "kind,done,rewriteToken"}
-        while True:  # the store does as much at a time as it likes
+        while True:  # the store copies a part at a time
             with self._ask("POST", path, query) as answer:
                 refuse(answer)
                 said = _json_of(answer, _Rewritten)
             if said.done:
                 return
             if not said.rewrite_token or said.rewrite_token == query.get("rewriteToken"):
-                raise OSError(errno.EIO, "a copy was not made: the store does not say how it goes on")
+                raise OSError(errno.EIO, "a copy was not made: the store does not say how it continues")
             query["rewriteToken"] = said.rewrite_token
 
     def delete(self, key: bytes) -> None:
@@ -174,7 +174,7 @@ class GCS(ObjectStore):
 
 
 def _fault_of(key: bytes) -> str | None:
-    """Why a name cannot be asked for; None if it can."""
+    """Returns why a name cannot be requested; None if it can."""
     if not is_text(key):
         return "Google Cloud Storage has no such name: it is not UTF-8"
     return "Google Cloud Storage has no such name" if key in (b".", b"..") else None
@@ -187,27 +187,27 @@ def _text_of(key: bytes) -> str:
 
 
 def _json_of(answer: Answer, kind: type[Said]) -> Said:
-    """What is in an answer.
+    """Reads the JSON of an answer.
 
     Raises:
-        Unavailable: it was cut off.
-        OSError: it is something else.
+        Unavailable: It is cut off.
+        OSError: It is something else.
     """
     content = answer.read(PAGE_BYTES_MAX)
     try:
         return msgspec.json.decode(content, type=kind)
     except (msgspec.DecodeError, RecursionError) as error:
         if not isinstance(error, msgspec.ValidationError) and content[:1] == b"{":
-            raise Unavailable("the store gives an answer that is cut off or damaged") from None
-        raise OSError(errno.EIO, f"the store gives something else than was asked for: {shown(content[:60])}") from None
+            raise Unavailable("the store sent an answer that is cut off or damaged") from None
+        raise OSError(errno.EIO, f"the store sent something else than was requested: {shown(content[:60])}") from None
 
 
 class _Identity:
-    """Who this process is to Google, as google-auth finds out.
+    """The identity of this process at Google, as google-auth finds it.
 
     Raises:
-        Unavailable: it finds nothing, or the service that says so does not answer now.
-        PermissionError: what it finds cannot be used.
+        Unavailable: It finds none, or the service that it asks does not answer now.
+        PermissionError: What it finds cannot be used.
     """
 
     def __init__(self) -> None:
@@ -216,7 +216,7 @@ class _Identity:
 
         self._lock = threading.Lock()
         self._credentials: Any
-        logging.getLogger("google.auth").addHandler(logging.NullHandler())  # what matters is said by us
+        logging.getLogger("google.auth").addHandler(logging.NullHandler())  # our own messages say what matters
         try:
             self._credentials, _ = google.auth.default(scopes=[SCOPE])
         except GoogleAuthError as error:
@@ -224,10 +224,12 @@ class _Identity:
             if named or not isinstance(error, DefaultCredentialsError):
                 where = f" in {shown(named)}" if named else ""
                 raise PermissionError(errno.EACCES, f"the Google credentials{where} cannot be used") from None
-            raise Unavailable("no Google credentials were found (GOOGLE_SKIP_SIGNATURE=true reads without)") from None
+            raise Unavailable(
+                "no Google credentials were found (GOOGLE_SKIP_SIGNATURE=true reads without them)"
+            ) from None
 
     def headers(self) -> dict[str, str]:
-        """What says so in a request."""
+        """Returns the headers that identify this process."""
         headers: dict[str, str] = {}
         with self._lock:
             if not self._credentials.valid:

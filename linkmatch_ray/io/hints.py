@@ -16,9 +16,10 @@ from linkmatch_ray.core.judge import whole_elements
 from linkmatch_ray.core.keys import MISSING, NumberText, canonical
 from linkmatch_ray.core.layout import BOM
 from linkmatch_ray.core.near import near_misses
-from linkmatch_ray.io.inputs import InputFile
-from linkmatch_ray.io.reader import Changed, open_input
+from linkmatch_ray.io.input_file import InputFile
+from linkmatch_ray.io.reader import open_input
 from linkmatch_ray.io.restrictions import Restrictions
+from linkmatch_ray.io.storage_errors import Changed
 from linkmatch_ray.words import shown
 
 FILES_MAX: Final = 5

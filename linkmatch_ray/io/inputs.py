@@ -7,23 +7,17 @@ from __future__ import annotations
 
 import glob
 import os
-import stat
-import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final
 
-import msgspec
-import xxhash
-
-from linkmatch_ray.arguments import wrong_type
-from linkmatch_ray.errors import InputError, UsageError
-from linkmatch_ray.io.urls import SCHEMES, is_url, parse, refuse_secrets, scheme_of, without_query
+from linkmatch_ray.errors import InputError
+from linkmatch_ray.io.input_file import InputFile, local_file
+from linkmatch_ray.io.input_names import names_in, refuse_missing
+from linkmatch_ray.io.paths import Name, path_in
+from linkmatch_ray.io.urls import is_url, scheme_of
 from linkmatch_ray.words import plural, shown
-
-Name: TypeAlias = str | bytes | os.PathLike[str]
-"""What an input is called by: a path or a URL."""
 
 SUFFIXES: Final = tuple(
     layout + compression for layout in (b".json", b".jsonl", b".ndjson") for compression in (b"", b".gz", b".zst")
@@ -36,67 +30,8 @@ NAMES_SHOWN: Final = 5
 TELL_SECONDS: Final = 0.2
 """How often a listing tells how far it is."""
 
-SIZE_MAX: Final = 1 << 50
-"""A longer file is an entry. No disk or store holds one; but a sparse file, or a header, may say so."""
-
 MARKER: Final = b"linkmatch.lock"
 """The file by which a result directory is known, and left out when it lies among the inputs."""
-
-
-class InputFile(NamedTuple):
-    """One file of the plan.
-
-    Attributes:
-        name: The path or URL as the user named it; what outputs call the file.
-        path: The resolved path, or the URL; its identity, and what is opened.
-        size, mtime_ns, inode, etag, ctime_ns: Its fingerprint; size in bytes. Inode and ctime are those of a file (0
-            otherwise), the ETag that of an object. All of them fit 64 bits. Size, mtime and inode are -1 where it
-            cannot be read.
-        fault: None, or why it cannot be read: an error's text, or what it is instead of a file.
-    """
-
-    name: bytes
-    path: bytes
-    size: int
-    mtime_ns: int
-    inode: int
-    fault: str | None = None
-    etag: str | None = None
-    ctime_ns: int = 0
-
-    def is_same(self, other: InputFile) -> bool:
-        """Whether it has the name, path and fingerprint of the other."""
-        return self._replace(fault=None) == other._replace(fault=None)
-
-    @property
-    def has_validator(self) -> bool:
-        """Whether another content would give it another fingerprint: a file has its ctime, an object a strong ETag."""
-        if self.path.startswith(b"/"):  # resolved, while an object's path is its URL
-            return True
-        return self.etag is not None and not self.etag.startswith("W/") and self.etag.strip('"') != ""
-
-
-_decoder = msgspec.msgpack.Decoder(list[InputFile])
-
-
-def pack_files(files: list[InputFile]) -> bytes:
-    """Files as they travel: a tenth of the time that pickling them takes, and there may be millions."""
-    return msgspec.msgpack.encode(files)
-
-
-def unpack_files(packed: bytes) -> list[InputFile]:
-    """What `pack_files` has packed."""
-    return _decoder.decode(packed)
-
-
-def inputs_digest(files: Iterable[InputFile]) -> str:
-    """Changes when any input is another file, or another version of it, or in another place."""
-    digest = xxhash.xxh3_128()
-    for file in files:
-        etag = (file.etag or "").encode()
-        fingerprint = (len(file.name), len(etag), file.size, file.mtime_ns, file.ctime_ns, file.inode)
-        digest.update(b"%d %d %d %d %d %d %s%s" % (*fingerprint, file.name, etag))
-    return digest.hexdigest()
 
 
 @dataclass(slots=True)
@@ -137,7 +72,7 @@ def list_inputs(inputs: Name | Iterable[Name], tell: Callable[[int], None] | Non
     """
     listing = Listing(tell=tell)
     seen: set[bytes] = set()
-    named = _names_in(inputs)
+    named = names_in(inputs)
     for name in named:
         for path in _expand(name):
             before = listing.found
@@ -166,103 +101,16 @@ def list_inputs(inputs: Name | Iterable[Name], tell: Callable[[int], None] | Non
     return listing
 
 
-def _names_in(inputs: Name | Iterable[Name]) -> list[bytes]:
-    """The names of the inputs; a single one need not be in a list."""
-    if isinstance(inputs, (str, bytes, os.PathLike)):
-        return [path_of(inputs)]
-    # These can be gone through as well, but give no paths (an open file its lines), or in no order (a set).
-    others = isinstance(inputs, (Mapping, set, frozenset, bytearray, memoryview)) or hasattr(inputs, "read")
-    if others or not isinstance(inputs, Iterable):
-        raise wrong_type("inputs", inputs, "Give a path, or several in a list, in their order.")
-    return [path_of(name, f"inputs, number {number}") for number, name in enumerate(inputs, 1)]
-
-
-def path_of(name: Name, argument: str = "a path") -> bytes:
-    """A name as the system takes it.
-
-    Args:
-        argument: What to call it if it is none.
-
-    Raises:
-        InputError: no file can have it.
-        TypeError: it is no name.
-    """
-    if not isinstance(name, (str, bytes, os.PathLike)):
-        raise wrong_type(argument, name, "Give a path as str, bytes or Path.")
-    try:
-        path = os.fsencode(name)
-    except UnicodeEncodeError:  # a lone surrogate
-        path = b"\0"
-    if b"\0" in path:
-        raise InputError(
-            f"{shown(name)}: no file can have this name. Correct it; --null reads names that end with NUL."
-        )
-    return path
-
-
-def path_in(url: bytes) -> bytes:
-    """The path that a `file://` URL stands for.
-
-    Raises:
-        UsageError: it is one of another host.
-        InputError: no file can have it.
-    """
-    from urllib.parse import unquote_to_bytes
-
-    host, _, path = url[len(b"file://") :].partition(b"/")
-    if host not in (b"", b"localhost"):
-        raise UsageError(f"{shown(url)}: not on this machine. Expected file:///path.")
-    return path_of(unquote_to_bytes(b"/" + path))
-
-
-def read_names(source: str, *, null: bool) -> list[bytes]:
-    """The paths in a file, or on standard input for `-`: one a line, or ended by NUL.
-
-    Raises:
-        InputError: the file cannot be read.
-    """
-    try:
-        if source == "-":
-            content = sys.stdin.buffer.read()
-        else:
-            with open(path_of(source), "rb") as file:
-                content = file.read()
-    except OSError as error:
-        raise InputError(f"{shown(source)}: {error.strerror}. Name a readable file with --files-from.") from None
-    return [name for name in content.split(b"\0" if null else b"\n") if name]
-
-
-def refuse_no_input(name: bytes) -> None:
-    """Look at a name, without looking for what it names.
-
-    Raises:
-        UsageError: it is a URL that is not sound, has a secret in it, or is of a kind that is not supported.
-        InputError: no file can have this name.
-    """
-    scheme = scheme_of(name)
-    if scheme in SCHEMES:
-        parse(name)
-    elif scheme == "file":
-        path_in(name)
-    elif scheme is not None:
-        refuse_secrets(name)
-        schemes = "://, ".join(SCHEMES)
-        raise UsageError(f"{without_query(name)}: not supported. Expected a path, or file://, {schemes}://.")
-
-
 def _expand(name: bytes) -> list[bytes]:
-    refuse_no_input(name)
+    refuse_missing(name)
     if is_url(name):
         return [name]
     name = path_in(name) if scheme_of(name) == "file" else name
     if os.path.lexists(name):
         return [name]
-    if glob.has_magic(os.fsdecode(name)):
-        found = sorted(glob.glob(name, recursive=True, include_hidden=False))
-        if found:
-            return found
-        raise InputError(f"{shown(name)}: no file fits this pattern. Quote it, and check the folder.")
-    raise InputError(f"{shown(name)}: no such file or directory. Check the path.")
+    if found := sorted(glob.glob(name, recursive=True, include_hidden=False)):
+        return found
+    raise InputError(f"{shown(name)}: no file fits this pattern. Quote it, and check the folder.")
 
 
 def _walk(top: bytes, listing: Listing) -> Iterator[tuple[bytes, InputFile]]:
@@ -315,31 +163,3 @@ def _examine(name: bytes, path: bytes) -> InputFile:
     except OSError as error:
         return InputFile(name, path, -1, -1, -1, error.strerror or shown(error))
     return local_file(name, path, status)
-
-
-def local_file(name: bytes, path: bytes, status: os.stat_result) -> InputFile:
-    """A file as the system describes it."""
-    if not stat.S_ISREG(status.st_mode):
-        return InputFile(name, path, -1, -1, -1, "not a regular file")
-    mtime_ns, inode, ctime_ns = map(in_64_bits, (status.st_mtime_ns, status.st_ino, status.st_ctime_ns))
-    return _of_a_size(InputFile(name, path, status.st_size, mtime_ns, inode, ctime_ns=ctime_ns))
-
-
-def object_file(name: bytes, path: bytes, size: int, mtime_ns: int, etag: str | None) -> InputFile:
-    """An object as its store describes it; `mtime_ns` is 0 if the store gives no date."""
-    return _of_a_size(InputFile(name, path, size, in_64_bits(mtime_ns), 0, etag=etag))
-
-
-def _of_a_size(file: InputFile) -> InputFile:
-    """The file, or a faulty one if no file can have its size."""
-    if 0 <= file.size <= SIZE_MAX:
-        return file
-    found = "larger than any file can be" if file.size > 0 else "smaller than any file can be"
-    fault = f"{file.size:,} bytes: {found} (0 to {SIZE_MAX:,})"
-    return InputFile(file.name, file.path, -1, -1, -1, fault)
-
-
-def in_64_bits(number: int) -> int:
-    """A time or inode that ledger and msgpack can hold: beyond 64 bits with a sign the highest are left out, so that
-    equal ones stay equal and neighbours differ (a file of the year 2300, an inode of a network file system)."""
-    return (number + (1 << 63)) % (1 << 64) - (1 << 63)

@@ -1,7 +1,4 @@
-"""Which objects a URL names: one, all below a prefix that are to be read by their names, or those of a glob.
-
-A listing is not trusted: it must go on, stay below the prefix, and say of each object what an input needs.
-"""
+"""The objects that a URL names: one, all below a prefix that are read by their names, or those of a glob."""
 
 from __future__ import annotations
 
@@ -9,42 +6,38 @@ import errno
 import fnmatch
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final
 
 from linkmatch_ray.errors import InputError
-from linkmatch_ray.io.inputs import MARKER, SUFFIXES, InputFile, Listing, object_file
-from linkmatch_ray.io.object_store import Meta, ObjectStore, Page, again, store_at
-from linkmatch_ray.io.side_by_side import side_by_side
+from linkmatch_ray.io.input_file import InputFile, object_file
+from linkmatch_ray.io.inputs import MARKER, SUFFIXES, Listing
+from linkmatch_ray.io.object_store import Meta, ObjectStore, again
+from linkmatch_ray.io.store_listing import list_below
+from linkmatch_ray.io.stores import store_at
 from linkmatch_ray.io.urls import Url, parse
 from linkmatch_ray.words import shown
-
-LISTINGS: Final = 16
-"""So many folders are listed at a time."""
-
-EMPTY_PAGES_MAX: Final = 1000
-"""A store may give pages without objects, but not for ever."""
 
 _MAGIC: Final = re.compile(rb"[*?\[]")
 
 
 def examine(name: bytes) -> InputFile:
-    """One object.
+    """Returns one object as an input.
 
     Raises:
-        OSError: it is not there, or cannot be examined.
-        UsageError: it is no URL of an object.
+        OSError: It does not exist, or cannot be examined.
+        UsageError: `name` is no URL of an object.
     """
     url = parse(name)
     return _as_file(url, _head(store_at(url.root), url.key), name)
 
 
 def list_url(name: bytes, listing: Listing) -> list[InputFile]:
-    """The objects that a URL names, in the order of their names.
+    """Returns the objects that a URL names, in the order of their names.
 
     Raises:
-        InputError: there is none, or the store refuses or gives no sound listing.
-        UsageError: it is no URL of an object.
+        InputError: There are none, or the store refuses or gives no sound listing.
+        UsageError: `name` is no URL of an object.
     """
     url = parse(name)
     try:
@@ -78,10 +71,10 @@ def _in_bucket(url: Url, listing: Listing) -> list[InputFile]:
                 raise
     if magic is not None:
         fits = _pattern(os.fsdecode(key))
-        below = list_below(store, key[: key.rfind(b"/", 0, magic.start()) + 1], listing)
+        below = list_below(store, key[: key.rfind(b"/", 0, magic.start()) + 1], listing.count)
         return [_as_file(url, meta) for meta in below if fits(os.fsdecode(meta.key))]
     prefix = key if not key or key.endswith(b"/") else key + b"/"
-    metas = [meta for meta in list_below(store, prefix, listing) if _is_wanted(meta.key[len(prefix) :], listing)]
+    metas = [meta for meta in list_below(store, prefix, listing.count) if _is_wanted(meta.key[len(prefix) :], listing)]
     return [_as_file(url, meta) for meta in _without_results(metas)]
 
 
@@ -99,53 +92,8 @@ def _as_file(url: Url, meta: Meta, name: bytes | None = None) -> InputFile:
     return file if fault is None else file._replace(fault=fault)
 
 
-def list_below(store: ObjectStore, prefix: bytes, listing: Listing) -> Iterator[Meta]:
-    """All objects below a prefix, but for the empty ones that stand for a folder.
-
-    Raises:
-        OSError: the store refuses, or gives no sound listing.
-    """
-    top = again(lambda: store.list_page(prefix, folders=True))
-    if top.following is None:  # what is below its folders is asked for side by side
-        yield from _checked(top, prefix, listing)
-        for metas in side_by_side(lambda folder: list(pages_below(store, folder, listing)), top.folders, LISTINGS):
-            yield from metas
-    else:
-        yield from pages_below(store, prefix, listing)
-
-
-def pages_below(store: ObjectStore, prefix: bytes, listing: Listing) -> Iterator[Meta]:
-    """As `list_below`, page by page."""
-    following: str | None = None
-    begun: set[bytes] = set()  # what pages begin with
-    empty = 0
-    while True:
-        page = again(store.list_page, prefix, following)
-        yield from _checked(page, prefix, listing)
-        if page.following is None:
-            return
-        first = page.objects[0].key if page.objects else None
-        empty += first is None
-        if page.following == following or first in begun or empty > EMPTY_PAGES_MAX:
-            raise OSError(
-                errno.EIO, f"the store's listing of {shown(prefix)} repeats itself after {listing.found:,} objects"
-            )
-        following = page.following
-        begun |= {first} if first is not None else set()
-
-
-def _checked(page: Page, prefix: bytes, listing: Listing) -> list[Meta]:
-    """The objects of a page, if all of it is below the prefix."""
-    for name in (*(meta.key for meta in page.objects), *page.folders):
-        if not name or not name.startswith(prefix):
-            what = f"{shown(name)}, which is not below it" if name else "an object without a name"
-            raise OSError(errno.EIO, f"the store's listing of {shown(prefix)} has {what}")
-    listing.count(len(page.objects))
-    return [meta for meta in page.objects if meta.size != 0 or not meta.key.endswith(b"/")]
-
-
 def _is_wanted(below: bytes, listing: Listing) -> bool:
-    """Whether an object is read, or tells of a result directory; counts it if not."""
+    """Returns whether an object is read or marks a result directory; counts it if not."""
     hidden = any(part.startswith(b".") and part not in (b".", b"..") for part in below.split(b"/"))
     wanted = not below or (not hidden and below.rstrip(b"/").lower().endswith(SUFFIXES))
     is_marker = below.rpartition(b"/")[2] == MARKER
@@ -154,7 +102,7 @@ def _is_wanted(below: bytes, listing: Listing) -> bool:
 
 
 def _without_results(metas: list[Meta]) -> list[Meta]:
-    """Without what lies in earlier result directories, which are known by their marker."""
+    """Drops what lies in earlier result directories, which are known by their marker."""
     markers = [meta.key for meta in metas if meta.key.rpartition(b"/")[2] == MARKER]
     results = tuple(marker.removesuffix(MARKER) for marker in markers)
     return [meta for meta in metas if not meta.key.startswith(results)] if results else metas
@@ -165,8 +113,10 @@ _END: Final = fnmatch.translate("")[-2:]
 
 
 def _pattern(path: str) -> Callable[[str], object]:
-    """A glob as a test of keys, as files are found by it: `*`, `?` and `[…]` within a folder, `**` across folders, and
-    hidden names only if it says so."""
+    """Turns a glob into a test of keys, with the rules for files.
+
+    `*`, `?` and `[…]` stay within a folder, `**` crosses folders, and hidden names must be named.
+    """
     not_hidden = r"(?:(?<=[^/])|(?!\.))"  # at the beginning of a name no dot
     parts = {"**": r"(?:(?!\.)[^/]+/)*(?!\.)[^/]+", "**/": r"(?:(?!\.)[^/]+/)*"}
     parts |= {"*": f"{not_hidden}[^/]*", "?": f"{not_hidden}[^/]"}

@@ -1,4 +1,4 @@
-"""Reading planned objects: by ranges, several at a time, and on from where a connection broke off."""
+"""Reads planned objects by ranges, several at a time, and continues where a connection broke off."""
 
 from __future__ import annotations
 
@@ -10,54 +10,55 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from typing import Any, Final
 
-from linkmatch_ray.io.inputs import InputFile
-from linkmatch_ray.io.object_store import Meta, NoRanges, Tries, store_at
-from linkmatch_ray.io.reader import Changed
+from linkmatch_ray.io.input_file import InputFile
+from linkmatch_ray.io.object_store import Meta, Tries
 from linkmatch_ray.io.side_by_side import Pool
+from linkmatch_ray.io.storage_errors import Changed, NoRanges
+from linkmatch_ray.io.stores import store_at
 from linkmatch_ray.io.transport import Answer, Unavailable
 from linkmatch_ray.io.urls import planned
 
 CHUNK_BYTES: Final = 4 << 20
 CHUNKS_AHEAD: Final = 4
-"""A large object is read in requests of this size, so many at a time: one alone does not fill a line."""
+"""Size of the requests for a large object, in bytes, and how many run at a time: one alone does not fill a line."""
 
 SMALL_AHEAD: Final = 32
-"""So many small objects are asked for at a time."""
+"""Concurrent requests for small objects."""
 
 
 def _ask(file: InputFile, start: int, end: int) -> Answer:
-    """An answer whose body is these bytes of an object, of the version that was planned."""
+    """Requests these bytes of an object, of the planned version."""
     url = planned(file.path)
     return store_at(url.root).get(url.key, start, end, Meta(url.key, file.size, file.mtime_ns, file.etag))
 
 
 def _pieces(file: InputFile, start: int, end: int, buffer: memoryview) -> Iterator[memoryview]:
-    """The bytes `start..end` as they come, put into `buffer` one after another; when that is full, from its beginning.
+    """Yields the bytes `start..end` as they arrive, in `buffer`, and starts over when it is full.
 
     Raises:
-        NoRanges: they are not all of the object, and it is given only as a whole.
-        Changed: it is another version, or longer than this one.
+        NoRanges: They are not all of the object, and the store gives only the whole.
+        Changed: It is another version, or longer than this one.
     """
     with _ask(file, start, end) as answer:
         place = 0
         while start < end:
             count = answer.readinto(buffer[place : place + end - start])
             if not count:
-                raise Unavailable("the answer was shorter than it said")
+                raise Unavailable("the answer was shorter than announced")
             start += count
-            if start == end and answer.has_more():  # of an answer that did not say how long it is
+            if start == end and answer.has_more():  # the answer did not announce its length
                 if answer.status == 200:
                     raise Changed
-                raise OSError(errno.EIO, "the answer has more bytes than were asked for")
+                raise OSError(errno.EIO, "the answer has more bytes than were requested")
             yield buffer[place : place + count]
             place = (place + count) % len(buffer)
 
 
 def _read_range(file: InputFile, start: int, end: int) -> memoryview:
-    """The bytes `start..end` of an object; what has come is not asked for again.
+    """Reads the bytes `start..end` of an object. What has arrived is not requested again.
 
     Raises:
-        NoRanges: as `_pieces`.
+        NoRanges: As `_pieces`.
     """
     view, at, tries = memoryview(bytearray(end - start)), start, Tries()
     while at < end:
@@ -71,16 +72,18 @@ def _read_range(file: InputFile, start: int, end: int) -> memoryview:
 
 
 def _read_whole(file: InputFile) -> memoryview:
-    """All bytes of an object, wherever it is."""
+    """Reads all bytes of an object."""
     try:
         return _read_range(file, 0, file.size)
-    except NoRanges:  # to what was left
+    except NoRanges:  # for the rest after a break
         return memoryview(b"".join(_stream(file, 0)))
 
 
 def _stream(file: InputFile, start: int) -> Iterator[memoryview]:
-    """An object from byte `start` on, of a server that gives all of it or nothing; asked again from the beginning if
-    the connection breaks off, as often as `Tries` allows without anything new."""
+    """Yields an object from byte `start` on, if the server gives only the whole.
+
+    If the connection breaks off, it requests the object again, as often as `Tries` allows without anything new.
+    """
     buffer, tries = memoryview(bytearray(CHUNK_BYTES)), Tries()
     while start < file.size:
         at = 0
@@ -96,14 +99,14 @@ def _stream(file: InputFile, start: int) -> Iterator[memoryview]:
 
 
 class ObjectReader(io.RawIOBase):
-    """A raw binary stream over a planned object, as `FileReader` is over a file; reads ahead up to `stop`.
+    """A raw binary stream over a planned object, as `FileReader` is over a file. It reads ahead up to `stop`.
 
     Attributes:
-        has_ranges: Parts of it can be asked for, as far as is known.
+        has_ranges: Ranges can be requested, as far as is known.
 
     Raises (from reading):
-        Changed: the object is not the planned one any more.
-        OSError: it cannot be read, also not after several tries.
+        Changed: The object is no longer the planned one.
+        OSError: It cannot be read, not even after several attempts.
     """
 
     def __init__(self, file: InputFile, stop: int | None = None) -> None:
@@ -111,12 +114,12 @@ class ObjectReader(io.RawIOBase):
         self._pool = Pool(CHUNKS_AHEAD)
         self._coming: deque[Future[memoryview]] = deque()
         self._current = memoryview(b"")
-        self._next = self._read = 0  # the first byte that was not asked for, and that was not given
+        self._next = self._read = 0  # the first byte that was not requested, and that was not returned
         self._whole: Iterator[memoryview] | None = None
         self.has_ranges = True
 
     def head(self, size: int = 4) -> bytes:
-        """The first bytes; does not move."""
+        """Returns the first bytes, without moving."""
         try:
             return bytes(_read_range(self._file, 0, min(size, self._file.size)))
         except NoRanges:
@@ -129,10 +132,10 @@ class ObjectReader(io.RawIOBase):
             return head[:size]
 
     def check(self) -> None:
-        """Nothing to do: every answer was compared."""
+        """Does nothing: every answer was compared."""
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Go to a byte; what was asked for is forgotten."""
+        """Moves to a byte, and drops what was requested."""
         if whence == os.SEEK_CUR and not offset:  # as `tell` asks
             return self._read
         while self._coming:
@@ -142,15 +145,15 @@ class ObjectReader(io.RawIOBase):
         return offset
 
     def readable(self) -> bool:
-        """Yes."""
+        """Returns True."""
         return True
 
     def seekable(self) -> bool:
-        """Yes."""
+        """Returns True."""
         return True
 
     def readinto(self, view: Any) -> int:
-        """Read up to the length of `view`; 0 at the end."""
+        """Reads up to the length of `view`; returns 0 at the end."""
         if not self._current:
             self._current = self._following()
         count = min(len(view), len(self._current))
@@ -160,7 +163,7 @@ class ObjectReader(io.RawIOBase):
         return count
 
     def _following(self) -> memoryview:
-        """The next chunk; none at the end."""
+        """Returns the next bytes; none at the end."""
         if self.has_ranges:
             self._ask_ahead()
             if not self._coming:
@@ -176,7 +179,7 @@ class ObjectReader(io.RawIOBase):
         return next(self._whole, memoryview(b""))
 
     def _ask_ahead(self) -> None:
-        """Have the next chunks come; beyond `stop` only what is read at once."""
+        """Requests the next bytes ahead; beyond `stop` only what is read at once."""
         while self._next < self._file.size and len(self._coming) < CHUNKS_AHEAD:
             if self._next >= self._stop and self._coming:
                 return
@@ -185,13 +188,13 @@ class ObjectReader(io.RawIOBase):
             self._next = end
 
     def close(self) -> None:
-        """Ask for nothing more."""
+        """Requests nothing more."""
         self._pool.close()
         super().close()
 
 
 class SmallObjects:
-    """Small objects of one task, in their order; some are asked for ahead."""
+    """The small objects of one task, in order. Some are requested ahead."""
 
     def __init__(self, files: Iterable[InputFile]) -> None:
         self._pool = Pool(SMALL_AHEAD)
@@ -199,7 +202,7 @@ class SmallObjects:
         self._coming: dict[bytes, Future[memoryview]] = {}
 
     def read(self, file: InputFile, view: memoryview) -> None:
-        """Read a whole object into `view`, which is as long; raises as `ObjectReader` does."""
+        """Reads a whole object into `view`, which is as long; raises as `ObjectReader` does."""
         while file.path not in self._coming or len(self._coming) < SMALL_AHEAD:
             following = next(self._files, None)
             if following is None:
@@ -208,5 +211,5 @@ class SmallObjects:
         view[:] = self._coming.pop(file.path).result()
 
     def close(self) -> None:
-        """Ask for nothing more."""
+        """Requests nothing more."""
         self._pool.close()

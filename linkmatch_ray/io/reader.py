@@ -6,7 +6,8 @@ import os
 from typing import TYPE_CHECKING, Final, Self
 
 from linkmatch_ray.core.outcome import Entry
-from linkmatch_ray.io.inputs import InputFile, local_file
+from linkmatch_ray.io.input_file import InputFile, local_file
+from linkmatch_ray.io.storage_errors import Changed
 from linkmatch_ray.io.urls import is_url
 
 if TYPE_CHECKING:
@@ -14,10 +15,6 @@ if TYPE_CHECKING:
 
 _OPEN_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 """Without O_NONBLOCK, opening a FIFO that took the file's place would block for ever."""
-
-
-class Changed(Exception):  # noqa: N818 - an outcome of reading, not a failure
-    """The file is not what it was when the plan was made."""
 
 
 class FileReader:

@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NoReturn, get_args
+from typing import Any, Final, NoReturn, get_args
 
 import numpy as np
 
@@ -24,14 +24,14 @@ from linkmatch_ray.core.inflate import open_source
 from linkmatch_ray.core.judge import locate, whole_elements
 from linkmatch_ray.core.keys import KeyPair, KeyPath, NumberText, canonical, record_key
 from linkmatch_ray.core.layout import BOM
+from linkmatch_ray.core.options import KEY, RestrictionsFormat
 from linkmatch_ray.core.window import fill
 from linkmatch_ray.errors import RestrictionsError, UsageError
-from linkmatch_ray.io.inputs import path_in, path_of, refuse_no_input
-from linkmatch_ray.io.reader import Changed
+from linkmatch_ray.io.input_names import refuse_no_input
+from linkmatch_ray.io.paths import path_in, path_of
+from linkmatch_ray.io.storage_errors import Changed
 from linkmatch_ray.io.urls import is_url, scheme_of
 from linkmatch_ray.words import shown
-
-RestrictionsFormat = Literal["auto", "lines", "array", "object", "text"]
 
 WINDOW_BYTES: Final = 4 << 20
 
@@ -71,18 +71,18 @@ class Restrictions:
     def load(
         cls,
         source: str | os.PathLike[str] | bytes,
-        key: str | Sequence[str] = "data",
+        key: str | Sequence[str] = KEY,
         *,
-        at: str | None = None,
-        format: RestrictionsFormat = "auto",
+        restrictions_at: str | None = None,
+        restrictions_format: RestrictionsFormat = "auto",
     ) -> Restrictions:
         """Load a list and build its index.
 
         Args:
             source: A path or URL, `-` for standard input, or the list itself as bytes. gzip and zstd are read too.
             key: `KEY` or `RECORD_KEY=RESTRICTION_KEY`; several make a composite key.
-            at: JSON Pointer of an array inside the document.
-            format: The layout, where it is not to be found from the content; `text` is a key a line.
+            restrictions_at: JSON Pointer of an array inside the document.
+            restrictions_format: The layout, where it is not to be found from the content; `text` is a key a line.
 
         Raises:
             RestrictionsError: the list cannot be read, or an entry is damaged or has no key; it names the entry.
@@ -90,9 +90,9 @@ class Restrictions:
             TypeError: an argument is of another type.
         """
         pairs = _pairs_of(key)
-        refuse_unless_one_of("format", format, get_args(RestrictionsFormat))
-        if at is not None:
-            KeyPath.parse(at)
+        refuse_unless_one_of("restrictions_format", restrictions_format, get_args(RestrictionsFormat))
+        if restrictions_at is not None:
+            KeyPath.parse(restrictions_at)
         if not isinstance(source, (str, bytes, os.PathLike)):
             raise wrong_type("restrictions", source, f"Give a path or URL, or {_AS_BYTES}.")
         name = "<bytes>" if isinstance(source, bytes) else os.fsdecode(source)
@@ -100,10 +100,10 @@ class Restrictions:
             raise UsageError("the restrictions: their name is empty. Name a file with -r.")
         where = shown(name)
         is_text = name.lower().removesuffix(".gz").removesuffix(".zst").endswith(".txt")
-        layout: RestrictionsFormat = "text" if is_text and format == "auto" else format
+        layout: RestrictionsFormat = "text" if is_text and restrictions_format == "auto" else restrictions_format
         try:
             with _open(source) as raw:
-                index = _Loader(raw, where, pairs, at, layout).index()
+                index = _Loader(raw, where, pairs, restrictions_at, layout).index()
         except Changed:
             raise RestrictionsError(f"{where}: was replaced while it was read. Run the same command again.") from None
         except OSError as error:
@@ -170,12 +170,14 @@ class _Loader:
         self._keys: list[bytes] = []
         self._buffer = bytearray(1 + WINDOW_BYTES)
         self._low, self._end, self._ended = 1, 1, False
-        self._lines = 0
+        self._lines = self._skipped = 0
 
     def index(self) -> RestrictionIndex:
         self._fill()
         if self._buffer.startswith(BOM, 1):
             self._low += len(BOM)
+        if self._format != "text":  # in which an empty line is a key
+            self._skip_white()
         if self._format == "text":
             self._read_lines(self._text_key)
         elif self._at is not None or self._format == "object":
@@ -206,6 +208,17 @@ class _Loader:
         self._end += count
         self._ended = count < room
 
+    def _skip_white(self) -> None:
+        """Go to the first value; there may be more white space before it than memory."""
+        while True:
+            first = skip_white(self._buffer, self._low, self._end)
+            self._lines += self._buffer.count(b"\n", self._low, first)
+            self._skipped += first - self._low
+            self._low = first
+            if first < self._end or self._ended:
+                return
+            self._fill()
+
     def _fill_wholly(self) -> None:
         while not self._ended:
             self._fill()
@@ -213,19 +226,14 @@ class _Loader:
     # Layouts
 
     def _is_array(self) -> bool:
-        while True:
-            first = skip_white(self._buffer, self._low, self._end)
-            if first < self._end or self._ended:
-                opened = first < self._end and self._buffer[first] == OPEN_BRACKET
-                return self._format == "array" or (self._format == "auto" and opened)
-            self._fill()
+        opened = self._low < self._end and self._buffer[self._low] == OPEN_BRACKET
+        return self._format == "array" or (self._format == "auto" and opened)
 
     def _first_line_is_whole(self) -> bool:
         while True:
-            first = skip_white(self._buffer, self._low, self._end)
-            newline = self._buffer.find(b"\n", first, self._end)
+            newline = self._buffer.find(b"\n", self._low, self._end)
             if newline >= 0 or self._ended:
-                line = bytes(self._buffer[first : newline if newline >= 0 else self._end])
+                line = bytes(self._buffer[self._low : newline if newline >= 0 else self._end])
                 try:
                     parse(line)
                 except Damage:
@@ -244,12 +252,11 @@ class _Loader:
             self._fill()
 
     def _read_array(self) -> None:
-        opening = skip_white(self._buffer, self._low, self._end)
-        if opening == self._end:  # nothing but white space: an empty list
+        if self._low == self._end:  # nothing but white space: an empty list
             return
-        if self._buffer[opening] != OPEN_BRACKET:
+        if self._buffer[self._low] != OPEN_BRACKET:
             raise RestrictionsError(f"{self._name}: not a JSON array. Name its layout with --restrictions-format.")
-        self._low = opening + 1
+        self._low += 1
         first = True
         while True:
             framed = frame_elements(np.frombuffer(self._buffer, np.uint8), self._low, self._end)
@@ -289,13 +296,14 @@ class _Loader:
                 return
             low = locate(
                 self._buffer,
-                skip_white(self._buffer, self._low, self._end),
+                self._low,
                 self._end,
                 KeyPath.parse(self._at),
             )
         except Damage as damage:
+            offset = self._skipped + damage.offset
             raise RestrictionsError(
-                f"{self._name}: {damage.message} (byte {damage.offset}). Expected a JSON array, JSON Lines or one"
+                f"{self._name}: {damage.message} (byte {offset}). Expected a JSON array, JSON Lines or one"
                 " object; check the file, --restrictions-at and --restrictions-format."
             ) from None
         framed = frame_elements(np.frombuffer(self._buffer, np.uint8), low, self._end)

@@ -1,4 +1,4 @@
-"""Amazon S3 and what speaks as it does. Credentials and signatures are botocore's.
+"""Amazon S3 and stores with its interface. Credentials and signatures are botocore's.
 
 Source: the Amazon S3 API reference (2006-03-01); paths in the style `ENDPOINT/BUCKET/KEY`.
 """
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from botocore.session import Session
 
 UPLOAD_BYTES: Final = 64 << 20
-"""A larger body is sent in parts of this size: a store takes 5 GiB at once, and 10,000 parts."""
+"""A larger body is sent in parts of this size. A store takes 5 GiB at once, or 10,000 parts."""
 
 
 class S3(RestStore):
@@ -49,8 +49,8 @@ class S3(RestStore):
             self._endpoint = endpoint_of(_endpoint_url(session, self._region))
             is_public = is_wanted("AWS_SKIP_SIGNATURE")
             self._credentials = None if is_public else session.get_credentials()
-        if self._credentials is None and not is_public:  # or who gives them does not now: of that botocore says nothing
-            raise Unavailable("no credentials were found (AWS_SKIP_SIGNATURE=true reads without)")
+        if self._credentials is None and not is_public:  # or their service does not answer now: botocore does not say
+            raise Unavailable("no credentials were found (AWS_SKIP_SIGNATURE=true reads without them)")
         self._bucket = f"/{url.authority}"
 
     def list_page(self, prefix: bytes, following: str | None = None, *, folders: bool = False) -> Page:
@@ -75,8 +75,8 @@ class S3(RestStore):
             return
         headers = {"If-None-Match": "*"} if create else {}
         with self._ask("PUT", key, headers=headers, body=body if isinstance(body, bytes) else body.read()) as answer:
-            if create and answer.status == 409:  # another creates it at this moment
-                raise Unavailable("the store says that another writes there")
+            if create and answer.status == 409:  # another writer makes it at this moment
+                raise Unavailable("the store says that another writer makes it")
             refuse(answer, create=create)
 
     def _put_parts(self, key: bytes, body: BinaryIO) -> None:
@@ -93,18 +93,18 @@ class S3(RestStore):
             done = f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode()
             with self._ask("POST", key, upload, body=done) as answer:
                 refuse(answer)
-                xml_of(answer, "CompleteMultipartUploadResult")  # it may tell of an error after its status
+                xml_of(answer, "CompleteMultipartUploadResult")  # it may report an error after its status
         except BaseException as error:
-            with suppress(OSError):  # what failed is to be said, and what is left over costs only room
+            with suppress(OSError):  # the first error is the one to report; leftovers cost only space
                 self._ask("DELETE", key, upload).close()
-            if isinstance(error, FileNotFoundError):  # it was done, and that answer was lost; or another ended it
-                raise Unavailable("the store has no such upload any more") from None
+            if isinstance(error, FileNotFoundError):  # completed before a lost answer, or by another writer
+                raise Unavailable("the upload no longer exists in the store") from None
             raise
 
     def copy(self, source: bytes, key: bytes) -> None:
         with self._ask("PUT", key, headers={"x-amz-copy-source": f"{self._bucket}/{in_target(source)}"}) as answer:
             refuse(answer)
-            xml_of(answer, "CopyObjectResult")  # it may tell of an error after its status
+            xml_of(answer, "CopyObjectResult")  # it may report an error after its status
 
     def _ask(
         self,
@@ -120,7 +120,7 @@ class S3(RestStore):
         return ask(self._endpoint, method, target, self._signed(method, target, headers or {}, body), body)
 
     def _signed(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> dict[str, str]:
-        """The headers with those that sign the request; as they are without credentials."""
+        """Returns the headers with those that sign the request; unchanged without credentials."""
         if self._credentials is None:
             return dict(headers)
         from botocore.auth import S3SigV4Auth
@@ -133,10 +133,10 @@ class S3(RestStore):
 
 
 def _page_of(root: ElementTree.Element) -> Page:
-    """A page of a listing.
+    """Reads a page of a listing.
 
     Raises:
-        OSError: it says that more follows, and not where.
+        OSError: It does not say whether, or where, the listing continues.
     """
     quoted = root.findtext("EncodingType") == "url"
 
@@ -155,7 +155,7 @@ def _page_of(root: ElementTree.Element) -> Page:
     ]
     more, following = root.findtext("IsTruncated"), root.findtext("NextContinuationToken")
     if more not in ("true", "false") or (more == "true" and not following):
-        raise OSError(errno.EIO, "the store gives a listing that does not say where, or whether, it goes on")
+        raise OSError(errno.EIO, "the store sent a listing that does not say whether, or where, it continues")
     folders = [name(each, "Prefix") for each in root.iter("CommonPrefixes")]
     return Page(objects, folders, following if more == "true" else None)
 
@@ -165,7 +165,7 @@ def _quoted(value: str | bytes) -> str:
 
 
 def _endpoint_url(session: Session, region: str) -> str:
-    """Where requests go, as the environment, a profile or Amazon says."""
+    """Returns the endpoint: that of the environment, of a profile, or Amazon's."""
     found = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     found = found or session.get_scoped_config().get("endpoint_url")
     return found or f"https://s3.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
@@ -173,10 +173,10 @@ def _endpoint_url(session: Session, region: str) -> str:
 
 @contextmanager
 def _credentials_told() -> Iterator[None]:
-    """What botocore cannot find or get becomes an error of ours."""
+    """Turns what botocore cannot find or get into our own error."""
     from botocore.exceptions import BotoCoreError
 
     try:
         yield
     except BotoCoreError as error:
-        raise PermissionError(errno.EACCES, f"the credentials cannot be had ({shown(error)})") from None
+        raise PermissionError(errno.EACCES, f"no credentials could be obtained ({shown(error)})") from None

@@ -17,14 +17,15 @@ from secrets import token_hex
 from typing import Any, BinaryIO, Final, Protocol
 
 from linkmatch_ray.errors import UsageError
-from linkmatch_ray.io.durable import make_directory, sync_directory
-from linkmatch_ray.io.inputs import Listing, path_in
-from linkmatch_ray.io.object_listing import list_below, pages_below
+from linkmatch_ray.io.durable import make_directory, sync_directory, write_whole
 from linkmatch_ray.io.object_names import is_ours
-from linkmatch_ray.io.object_store import NoRanges, ObjectStore, again, store_at
-from linkmatch_ray.io.ours import is_there, open_new, open_ours
-from linkmatch_ray.io.reader import Changed
+from linkmatch_ray.io.object_store import ObjectStore, again
+from linkmatch_ray.io.ours import is_there, open_ours
+from linkmatch_ray.io.paths import path_in
 from linkmatch_ray.io.side_by_side import side_by_side
+from linkmatch_ray.io.storage_errors import Changed, NoRanges
+from linkmatch_ray.io.store_listing import list_below, pages_below
+from linkmatch_ray.io.stores import store_at
 from linkmatch_ray.io.transport import Unavailable
 from linkmatch_ray.io.urls import parse, refuse_secrets, scheme_of, without_query
 from linkmatch_ray.words import shown
@@ -161,11 +162,11 @@ class _Bucket:
             pass
 
     def list(self, folder: str) -> dict[str, int]:
-        metas = list_below(self._store, self._key(f"{folder}/" if folder else ""), Listing())
+        metas = list_below(self._store, self._key(f"{folder}/" if folder else ""))
         return {os.fsdecode(meta.key[len(self._prefix) :]): meta.size for meta in metas}
 
     def is_empty(self) -> bool:
-        return next(pages_below(self._store, self._prefix, Listing()), None) is None
+        return next(pages_below(self._store, self._prefix), None) is None
 
     def sweep(self) -> None:
         """Nothing to do: an object that is not whole is none."""
@@ -184,21 +185,15 @@ class _Folder:
         self._write(name, content, os.link)
 
     def _write(self, name: str, content: bytes | BinaryIO, give_name: Any) -> None:
+        def write(file: BinaryIO) -> None:
+            if isinstance(content, bytes):
+                file.write(content)
+            else:
+                content.seek(0)
+                shutil.copyfileobj(content, file)
+
         path = self._path_of(name)
-        temporary = path.with_name(f".{path.name}.{token_hex(4)}.unfinished")
-        try:
-            with open_new(temporary) as file:
-                if isinstance(content, bytes):
-                    file.write(content)
-                else:
-                    content.seek(0)
-                    shutil.copyfileobj(content, file)
-                file.flush()
-                os.fsync(file.fileno())
-            give_name(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        sync_directory(path.parent)
+        write_whole(path, path.with_name(f".{path.name}.{token_hex(4)}.unfinished"), write, give_name)
 
     def _path_of(self, name: str) -> Path:
         """Where to write; the folder is made."""

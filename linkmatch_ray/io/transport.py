@@ -1,10 +1,11 @@
-"""One HTTP request: exactly the target that is given, no redirect, and a limit on silence instead of on the whole.
+"""One HTTP request: exactly the given target, no redirect, and a time limit on silence instead of on the whole.
 
-Connections are kept and used again. Nothing is tried again here, but on a new connection if a kept one turns out dead.
+Connections are kept and reused. A request is retried here only if it went over a kept connection that had broken.
 """
 
 from __future__ import annotations
 
+import atexit
 import errno
 import http.client
 import io
@@ -22,31 +23,31 @@ from typing import BinaryIO, Final, NamedTuple
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from linkmatch_ray import __version__
+from linkmatch_ray._version import __version__
 from linkmatch_ray.io.traffic import traffic
 from linkmatch_ray.words import shown
 
 CONNECT_SECONDS: Final = 10.0
-"""A connection is made within this time."""
+"""Time limit for making a connection."""
 
 SILENCE_SECONDS: Final = 30.0
-"""A server that gives no byte for so long is given up; one that is slow is not."""
+"""A request fails if the server sends no byte for this long. A slow server is read to the end."""
 
 READ_BYTES: Final = 1 << 16
-"""A body is taken in pieces of this size: what came before it broke off is not asked for again."""
+"""A body is received in pieces of this size. If the connection breaks, earlier pieces are not requested again."""
 
 SEND_BYTES: Final = 1 << 16
-"""A body is sent in pieces of this size, each within `SILENCE_SECONDS`: the limit of a socket is on all of what it is
-given to send."""
+"""A body is sent in pieces of this size, each within `SILENCE_SECONDS`: a socket's time limit is for all that one call
+sends."""
 
 INTERIM_MAX: Final = 100
-"""A server says `100 Continue` or `103 Early Hints` so often at most."""
+"""Maximum number of `100 Continue` and `103 Early Hints` before an answer."""
 
 IDLE_MAX: Final = 64
-"""So many connections wait to be used again, whatever their hosts; for one more, the oldest of them is closed."""
+"""Maximum number of kept connections, over all hosts. The oldest is closed for one more."""
 
 DRAIN_BYTES: Final = 1 << 16
-"""An answer of which no more than this is left is read to its end, so that its connection can be used again."""
+"""If no more than this is left of an answer, it is read to the end, so that its connection can be reused."""
 
 _HOST: Final = re.compile(r"[\w.:%-]+")
 
@@ -61,7 +62,7 @@ class Unavailable(OSError):  # noqa: N818 - says what is found
 
 
 class Endpoint(NamedTuple):
-    """Where requests go. `prefix` stands before every target, and is empty as a rule."""
+    """Where requests go. `prefix` comes before every target and is usually empty."""
 
     secure: bool
     host: str
@@ -70,7 +71,7 @@ class Endpoint(NamedTuple):
 
     @property
     def authority(self) -> str:
-        """Host and port, as the `Host` header has them."""
+        """Host and port, as in the `Host` header."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
 
@@ -81,10 +82,10 @@ class Endpoint(NamedTuple):
 
 
 def endpoint_of(url: str) -> Endpoint:
-    """The endpoint that a URL names.
+    """Returns the endpoint that a URL names.
 
     Raises:
-        OSError: it is no URL of a host.
+        OSError: The URL names no host.
     """
     try:
         parts = urlsplit(url)
@@ -98,17 +99,17 @@ def endpoint_of(url: str) -> Endpoint:
 
 
 def in_target(name: bytes, keep: str = "") -> str:
-    """A name as it stands in a request target: all but letters, digits, `-_.~/` and `keep` percent-encoded."""
+    """Returns a name for a request target: everything except letters, digits, `-_.~/` and `keep` percent-encoded."""
     return quote(name, safe="/~" + keep)
 
 
 class Answer:
-    """What a server has answered. Its body is still to come; close it, or read all of it.
+    """A server's answer, whose body has not been read yet. Close it, or read all of it.
 
     Attributes:
-        status, reason: As the first line says.
-        headers: By their names, in any case.
-        host: Who has answered.
+        status, reason: From the first line.
+        headers: By name, in any case.
+        host: The host that answered.
     """
 
     def __init__(self, connection: _Connection, raw: http.client.HTTPResponse) -> None:
@@ -117,10 +118,10 @@ class Answer:
         self.host = connection.endpoint.authority
 
     def readinto(self, view: memoryview) -> int:
-        """Read up to `READ_BYTES` into `view`, and at least a byte; 0 at the end.
+        """Reads between 1 and `READ_BYTES` bytes into `view`; returns how many, 0 at the end.
 
         Raises:
-            Unavailable: it broke off, or nothing came for `SILENCE_SECONDS`.
+            Unavailable: The connection broke, or nothing came for `SILENCE_SECONDS`.
         """
         try:
             with _said(self.host, SILENCE_SECONDS):
@@ -134,11 +135,11 @@ class Answer:
         return count
 
     def has_more(self) -> bool:
-        """Whether anything is left of it; takes a byte of that."""
+        """Returns whether anything is left of the body; consumes one byte."""
         return self.readinto(memoryview(bytearray(1))) > 0
 
     def _read_once(self, view: memoryview) -> int:
-        """What comes next. The response's own `readinto` waits until `view` is full, and a break loses what came."""
+        """Reads what comes next. The response's own `readinto` waits for a full `view`, and a break loses what came."""
         raw = self._raw
         if raw.chunked:
             piece = raw.read1(len(view))
@@ -155,7 +156,7 @@ class Answer:
         return count
 
     def read(self, limit: int | None = None) -> bytes:
-        """All that is left of it, or up to `limit` bytes of that."""
+        """Returns the rest of the body, or up to `limit` bytes of it."""
         pieces, left = [], READ_BYTES if limit is None else limit
         while left and (count := self.readinto(view := memoryview(bytearray(min(left, READ_BYTES))))):
             pieces.append(view[:count])
@@ -163,18 +164,18 @@ class Answer:
         return b"".join(pieces)
 
     def read_exactly(self, size: int) -> bytes:
-        """So many bytes.
+        """Returns exactly `size` bytes of the body.
 
         Raises:
-            Unavailable: there are fewer.
+            Unavailable: There are fewer.
         """
         content = self.read(size)
         if len(content) < size:
-            raise Unavailable("the answer was shorter than it said")
+            raise Unavailable("the answer was shorter than announced")
         return content
 
     def close(self) -> None:
-        """Let the connection be used again, if little is left to come."""
+        """Closes the answer; keeps the connection for reuse if little of the body is left."""
         length = self._raw.length
         if length is not None and length <= DRAIN_BYTES and not self._raw.will_close:
             try:
@@ -202,15 +203,15 @@ def ask(
     body: bytes | BinaryIO = b"",
     size: int | None = None,
 ) -> Answer:
-    """Make one request; whatever the status, the answer is given.
+    """Makes one request, and returns the answer whatever its status.
 
     Args:
-        target: What the request line has after the method, without the endpoint's prefix; it is sent as it is.
-        body, size: Bytes, or a file from where it stands and how many bytes of it.
+        target: The target of the request line, without the endpoint's prefix; sent unchanged.
+        body, size: Bytes; or a file, from its current position, and the number of bytes.
 
     Raises:
-        Unavailable: it failed for a reason that can pass with time.
-        OSError: it failed otherwise: there is no such host, its certificate is not valid, it speaks no HTTP.
+        Unavailable: The request failed for a reason that can pass with time.
+        OSError: It failed for another reason: no such host, an invalid certificate, no HTTP.
     """
     length = len(body) if isinstance(body, bytes) else size
     everything = {
@@ -230,23 +231,23 @@ def ask(
                 return connection.request(method, endpoint.prefix + target, everything, body, length or 0)
         except BaseException as error:
             connection.close()
-            if not (connection.is_used and isinstance(error, OSError)):  # of what was said before, perhaps
+            if not (connection.is_used and isinstance(error, OSError)):  # perhaps of an earlier request on it
                 raise
-            _let_go_of(endpoint)  # of the others as well: each might take as long to fail
-            if start is not None and not isinstance(body, bytes):  # the server had closed it meanwhile
+            _let_go_of(endpoint)  # the others too: each might take as long to fail
+            if start is not None and not isinstance(body, bytes):  # the server had closed the connection meanwhile
                 body.seek(start)
 
 
 class OddCoding(http.client.HTTPException):
-    """A body is not as it is, and not in chunks: it would be taken for what is meant."""
+    """A body has a transfer coding other than chunked, so its bytes are not the content."""
 
 
 class InterimWithoutEnd(http.client.HTTPException):
-    """A server says again and again that an answer will come."""
+    """A server announces an answer again and again."""
 
 
 class _Response(http.client.HTTPResponse):
-    """Passes over what is said before the answer (status 1xx), but not without end."""
+    """An answer that skips interim responses (status 1xx), up to `INTERIM_MAX` of them."""
 
     def _read_status(self) -> tuple[str, int, str]:
         for _ in range(INTERIM_MAX):
@@ -255,7 +256,7 @@ class _Response(http.client.HTTPResponse):
             except http.client.BadStatusLine as error:
                 if error.args[0].endswith("\n"):
                     raise
-                raise ConnectionResetError from None  # it is only the beginning of one
+                raise ConnectionResetError from None  # only the beginning of a line came
             if not 100 <= status < 200:
                 return version, status, reason
             http.client.parse_headers(self.fp)
@@ -263,14 +264,14 @@ class _Response(http.client.HTTPResponse):
 
 
 class _Connection:
-    """A connection to an endpoint, perhaps by way of a proxy."""
+    """A connection to an endpoint, directly or through a proxy."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint, self.is_used = endpoint, False
         proxy = _proxy_of(endpoint)
         _, host, port, _ = endpoint_of(proxy) if proxy else endpoint
         login = _login_in(proxy) if proxy else {}
-        self._by_proxy = proxy is not None and not endpoint.secure  # then it is told the whole URL
+        self._by_proxy = proxy is not None and not endpoint.secure  # a proxy needs the whole URL
         self._login = login if self._by_proxy else {}
         self._raw = (
             http.client.HTTPSConnection(host, port, timeout=CONNECT_SECONDS, context=_tls())
@@ -282,7 +283,7 @@ class _Connection:
             self._raw.set_tunnel(endpoint.host, endpoint.port, login)
 
     def connect(self) -> None:
-        """Be connected, as one that is kept is already."""
+        """Connects, unless this is a kept connection."""
         if self._raw.sock is None:
             self._raw.connect()
             assert self._raw.sock is not None
@@ -296,7 +297,7 @@ class _Connection:
         raw.putrequest(method, absolute, skip_host=True, skip_accept_encoding=True)
         for name, value in {**headers, **self._login}.items():
             raw.putheader(name, value)
-        with suppress(BrokenPipeError, ConnectionResetError):  # it may have answered before it has read all
+        with suppress(BrokenPipeError, ConnectionResetError):  # the server may answer before it has read all
             raw.endheaders()
             content = io.BytesIO(body) if isinstance(body, bytes) else body
             while length > 0 and (piece := content.read(min(length, SEND_BYTES))):
@@ -309,7 +310,7 @@ class _Connection:
         return Answer(self, response)
 
     def keep(self) -> None:
-        """Have it used again."""
+        """Keeps the connection for reuse."""
         self.is_used = True
         with _lock:
             _idle.append(self)
@@ -318,7 +319,7 @@ class _Connection:
             oldest.close()
 
     def is_alive(self) -> bool:
-        """Whether the other side has neither closed it nor said anything unasked."""
+        """Returns whether the other side has neither closed the connection nor sent anything unasked."""
         line = self._raw.sock
         if line is None or (isinstance(line, ssl.SSLSocket) and line.pending()):
             return False
@@ -335,7 +336,7 @@ _lock = threading.Lock()
 
 
 def _kept(endpoint: Endpoint) -> _Connection | None:
-    """A connection of before; those that are dead are let go of."""
+    """Returns a kept connection to the endpoint; closes those that have broken."""
     while True:
         with _lock:
             connection = next((each for each in reversed(_idle) if each.endpoint == endpoint), None)
@@ -345,6 +346,13 @@ def _kept(endpoint: Endpoint) -> _Connection | None:
         if connection.is_alive():
             return connection
         connection.close()
+
+
+@atexit.register
+def _close_idle() -> None:
+    """Closes what is kept, so that Python does not complain about each of them at its exit."""
+    while _idle:
+        _idle.pop().close()
 
 
 def _let_go_of(endpoint: Endpoint) -> None:
@@ -373,7 +381,7 @@ def _tls() -> ssl.SSLContext:
 
 
 def _proxy_of(endpoint: Endpoint) -> str | None:
-    """The URL of the proxy that the environment names (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`)."""
+    """Returns the URL of the proxy that the environment names (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`)."""
     proxy = getproxies().get("https" if endpoint.secure else "http")
     if not proxy or proxy_bypass(endpoint.authority):
         return None
@@ -381,7 +389,7 @@ def _proxy_of(endpoint: Endpoint) -> str | None:
 
 
 def _login_in(proxy: str) -> dict[str, str]:
-    """The header for a proxy whose URL has a user in it."""
+    """Returns the header for a proxy whose URL has a user in it."""
     user, at, _ = urlsplit(proxy).netloc.rpartition("@")
     return {"Proxy-Authorization": f"Basic {b64encode(unquote_to_bytes(user)).decode()}"} if at else {}
 
@@ -396,26 +404,26 @@ _WRONG: Final[dict[type[Exception], str]] = {
 
 @contextmanager
 def _said(host: str, seconds: float) -> Iterator[None]:
-    """What goes wrong on a connection, in our words, and whether it can pass with time."""
+    """Turns errors of a connection into our own messages; `Unavailable` if the reason can pass with time."""
     try:
         yield
     except TimeoutError:
-        raise Unavailable(f"{host} gave nothing for {seconds:g} s") from None
+        raise Unavailable(f"{host} sent nothing for {seconds:g} s") from None
     except ConnectionRefusedError:
         raise Unavailable(f"{host} refused the connection") from None
     except (ConnectionError, http.client.RemoteDisconnected, http.client.IncompleteRead, ssl.SSLEOFError):
         raise Unavailable("the connection broke off") from None
     except socket.gaierror as error:
         if error.errno in (socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_SYSTEM):
-            raise Unavailable(f"the address of {host} could not be looked up") from None
-        raise OSError(errno.EHOSTUNREACH, f"there is no host {host}") from None
+            raise Unavailable(f"the address of {host} could not be resolved") from None
+        raise OSError(errno.EHOSTUNREACH, f"no host is called {host}") from None
     except ssl.SSLCertVerificationError as error:
         raise OSError(errno.EPROTO, f"the certificate of {host} is not valid ({shown(error.verify_message)})") from None
     except ssl.SSLError as error:
-        raise OSError(errno.EPROTO, f"{host} speaks no TLS that can be used ({shown(error.reason)})") from None
+        raise OSError(errno.EPROTO, f"{host} offers no usable TLS ({shown(error.reason)})") from None
     except (http.client.HTTPException, UnicodeError, ValueError) as error:
         what = _WRONG.get(type(error), "its headers or chunks")
-        raise OSError(errno.EPROTO, f"{host} gave an answer that is not HTTP ({what})") from None
+        raise OSError(errno.EPROTO, f"{host} sent an answer that is not HTTP ({what})") from None
     except OSError as error:
         if isinstance(error, Unavailable) or error.errno in _OF_THIS_MACHINE:
             raise

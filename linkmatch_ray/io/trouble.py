@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from linkmatch_ray.errors import JobError, UsageError
-from linkmatch_ray.io.inputs import InputFile
+from linkmatch_ray.io.input_file import InputFile
 from linkmatch_ray.io.results import LEDGER
 from linkmatch_ray.words import shown
 

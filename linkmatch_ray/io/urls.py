@@ -1,6 +1,6 @@
-"""URLs as the user gives them, taken apart once: what follows the bucket or the host stays the bytes that were given.
+"""URLs as the user gives them, parsed once. What follows the bucket or the host stays the bytes that were given.
 
-A URL with a secret in it is refused before anything is read, written or said: it would be in every record of the job.
+A URL with a secret is refused before anything is read, written or printed: it would be in every record of the job.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from linkmatch_ray.errors import UsageError
 from linkmatch_ray.words import SECRET_PARAMETERS, shown
 
 SCHEMES: Final = ("s3", "gs", "az", "http", "https")
-"""Where inputs and lists are, besides files."""
+"""Schemes of inputs and lists, besides files."""
 
 _SCHEME: Final = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*)://")
 _SIGNED: Final = re.compile(rb"(?i)[?&#](?:%s)=" % SECRET_PARAMETERS.encode())
@@ -37,31 +37,31 @@ class Url(NamedTuple):
 
     @property
     def root(self) -> str:
-        """The URL of the bucket or the host."""
+        """URL of the bucket or the host."""
         return f"{self.scheme}://{self.authority}"
 
     def name_of(self, key: bytes) -> bytes:
-        """The URL of another object there; by it an input is known."""
+        """Returns the URL of another object there. It identifies an input."""
         return f"{self.root}/".encode() + key
 
 
 def scheme_of(name: bytes) -> str | None:
-    """The scheme of a URL, in lower case; None for a path."""
+    """Returns the scheme of a URL in lower case; None for a path."""
     found = _SCHEME.match(name)
     return found[1].decode().lower() if found else None
 
 
 def is_url(name: bytes) -> bool:
-    """Whether an input is an object in a store, or several."""
+    """Returns whether an input is one or several objects in a store."""
     return scheme_of(name) in SCHEMES
 
 
 def parse(name: bytes) -> Url:
-    """Take a URL of one of the `SCHEMES` apart.
+    """Parses a URL of one of the `SCHEMES`.
 
     Raises:
-        UsageError: it has credentials, a signature, a query or a fragment in it, or no bucket or host. The message
-            has nothing of a secret.
+        UsageError: It has credentials, a signature, a query or a fragment in it, or no bucket or host. The message
+            shows no part of a secret.
     """
     refuse_secrets(name)
     scheme = scheme_of(name) or ""
@@ -70,17 +70,17 @@ def parse(name: bytes) -> Url:
 
 
 def planned(path: bytes) -> Url:
-    """As `parse`, of what `Url.name_of` has made: a key that was listed may look like anything."""
+    """Parses what `Url.name_of` has made: a key that was listed may look like anything."""
     scheme, _, rest = path.partition(b"://")
     names = rest.split(b"/", 2 if scheme == b"az" else 1)
     return Url(scheme.decode(), b"/".join(names[:-1]).decode(), names[-1])
 
 
 def refuse_secrets(name: bytes) -> None:
-    """Refuse the URL of an input, a list or a result that carries a secret.
+    """Refuses the URL of an input, a list or a result that carries a secret.
 
     Raises:
-        UsageError: it has a user, a password, a signature or a token in it.
+        UsageError: It has a user, a password, a signature or a token in it.
     """
     scheme = scheme_of(name)
     if scheme is None or scheme == "file":
@@ -99,7 +99,7 @@ def refuse_secrets(name: bytes) -> None:
 
 
 def without_query(name: bytes) -> str:
-    """A URL as it may be shown, up to where a query or a fragment begins: it may hold a secret of any name."""
+    """Returns a URL fit to be shown: up to its query or fragment, which may hold a secret of any name."""
     return shown(re.split(rb"[?#]", name, maxsplit=1)[0])
 
 
@@ -122,8 +122,7 @@ def _web(scheme: str, rest: bytes) -> Url:
     found = _HOST.fullmatch(host)
     if found is None or not 0 < int(found[1] or 1) < 1 << 16:
         raise UsageError(
-            f"{bare}: {shown(authority) or 'nothing'} is no host, or its port is none. Expected"
-            f" {scheme}://HOST[:PORT]/PATH."
+            f"{bare}: {shown(authority) or 'nothing'} is no valid host and port. Expected {scheme}://HOST[:PORT]/PATH."
         )
     return Url(scheme, host.lower(), key)
 

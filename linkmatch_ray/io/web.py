@@ -1,4 +1,4 @@
-"""Files at http(s) URLs: read, not listed. Redirects are followed, and nothing of ours goes along."""
+"""Files at http(s) URLs: read, not listed. Redirects are followed, and no credentials are sent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from linkmatch_ray.words import shown
 REDIRECTS_MAX: Final = 5
 
 _KEPT: Final = "%:@!$&'()*+,;=[]"
-"""What may stand in the path of a URL besides letters, digits and `-_.~/`; the rest is percent-encoded."""
+"""Characters of a path that stay as they are, besides letters, digits and `-_.~/`. The rest is percent-encoded."""
 
 
 class Web(ObjectStore):
@@ -28,7 +28,7 @@ class Web(ObjectStore):
         self._root = url.root
 
     def list_page(self, prefix: bytes, following: str | None = None, *, folders: bool = False) -> Page:
-        raise NotImplementedError("what is at a host cannot be listed")
+        raise NotImplementedError("a web server cannot be listed")
 
     def head(self, key: bytes) -> Meta:
         with self._ask("HEAD", key) as answer, self._named(answer):
@@ -42,14 +42,14 @@ class Web(ObjectStore):
         return self._meta_by_range(key)
 
     def _with_version(self, meta: Meta) -> Meta:
-        """With the date or the ETag that a server gives only together with bytes."""
+        """Adds the date or the ETag that a server sends only together with bytes."""
         with self._ask("GET", meta.key, {"Range": "bytes=0-0"}) as answer, self._named(answer):
             refuse(answer)
             there = self._meta(meta.key, answer)
             return meta._replace(mtime_ns=there.mtime_ns, etag=there.etag)
 
     def _is_empty(self, key: bytes) -> bool:
-        """Whether it is so, as it may be only the answer to HEAD that has no bytes."""
+        """Returns whether a file is empty: the length in an answer to HEAD may be that of the answer itself."""
         with self._ask("GET", key, {"Range": "bytes=0-0"}) as answer, self._named(answer):
             if answer.status == 416:
                 return True
@@ -57,9 +57,9 @@ class Web(ObjectStore):
             return not answer.has_more()
 
     def _meta_by_range(self, key: bytes) -> Meta:
-        """As `head`, of a server that does not answer it, or not with a length."""
+        """As `head`, for a server that does not answer HEAD, or not with a length."""
         with self._ask("GET", key, {"Range": "bytes=0-0"}) as answer, self._named(answer):
-            if answer.status != 416:  # as an empty file gives
+            if answer.status != 416:  # the status for an empty file
                 refuse(answer)
             size = re.fullmatch(r"bytes (?:0-0|\*)/([0-9]+)", answer.headers.get("Content-Range", ""))
             meta = self._meta(key, answer, None if answer.status == 200 else size_in(size and size[1]))
@@ -75,12 +75,12 @@ class Web(ObjectStore):
 
     @contextmanager
     def _named(self, answer: Answer) -> Iterator[None]:
-        """An error says which host it is of, if that is another than was asked."""
+        """Adds the host that answered to an error, if a redirect led to another one."""
         try:
             yield
         except OSError as error:
             if host := self._moved(answer):
-                error.strerror = f"{error.strerror} (as {host} answers, where it is redirected to)"
+                error.strerror = f"{error.strerror} (from {host}, to which it is redirected)"
             raise
 
     def get(self, key: bytes, start: int = 0, end: int | None = None, meta: Meta | None = None) -> Answer:
@@ -89,13 +89,13 @@ class Web(ObjectStore):
             return checked(answer, start, end, meta)
 
     def put(self, key: bytes, body: bytes | BinaryIO, *, create: bool = False) -> None:
-        raise NotImplementedError("nothing is written to a host")
+        raise NotImplementedError("a web server cannot be written to")
 
     def copy(self, source: bytes, key: bytes) -> None:
-        raise NotImplementedError("nothing is written to a host")
+        raise NotImplementedError("a web server cannot be written to")
 
     def delete(self, key: bytes) -> None:
-        raise NotImplementedError("nothing is written to a host")
+        raise NotImplementedError("a web server cannot be written to")
 
     def _ask(self, method: str, key: bytes, headers: Mapping[str, str] | None = None) -> Answer:
         endpoint, target = endpoint_of(self._root), "/" + in_target(key, _KEPT)
@@ -114,12 +114,12 @@ class Web(ObjectStore):
                 raise OSError(errno.EIO, f"is redirected to {where}, which is no http:// or https:// URL") from None
             if before.secure and not endpoint.secure:
                 raise OSError(
-                    errno.EIO, f"is redirected from https to http, at {endpoint.authority}, which is not followed"
+                    errno.EIO, f"is redirected from https to http, at {endpoint.authority}, and that is not followed"
                 )
             parts = urlsplit(url)
             endpoint = endpoint._replace(prefix="")
             target = in_target(os.fsencode(parts.path or "/"), _KEPT)
             target += "?" + in_target(os.fsencode(parts.query), _KEPT + "?") if parts.query else ""
         raise OSError(
-            errno.EIO, f"is redirected more than {REDIRECTS_MAX} times, at last to {shown(endpoint.authority)}"
+            errno.EIO, f"is redirected more than {REDIRECTS_MAX} times, finally to {shown(endpoint.authority)}"
         )

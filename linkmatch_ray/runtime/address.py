@@ -1,4 +1,4 @@
-"""What a cluster's address means. Loads no Ray: the command line asks before it knows what to do.
+"""The meaning of a cluster's address. Loads no Ray, because the command line asks before it knows what to do.
 
 nothing, local              an embedded Ray of this process's own
 auto, host:6379             a running cluster, which this process joins and drives jobs on
@@ -18,24 +18,27 @@ from linkmatch_ray.io.urls import scheme_of
 from linkmatch_ray.words import shown
 
 PACKAGE: Final = Path(__file__).resolve().parent.parent
-"""The package's own folder, which travels to a cluster as one of Ray's `py_modules`."""
+"""The package's own folder, which is sent to a cluster as one of Ray's `py_modules`."""
 
 NAMESPACE: Final = "linkmatch"
 """Ray's namespace of the collectors; each is the actor `linkmatch:<job id>`."""
 
 LOOPBACK: Final = ("127.0.0.1", "::1")
 
-CONNECT_SECONDS_MAX: Final = 10.0
+SUMMARY_MARK: Final = "linkmatch-summary: "
+"""Begins the line that holds the summary, as JSON, among what a job on a cluster prints: no name makes a line."""
 
-WORKERS_MAX: Final = 10_000
-"""One driver keeps some 600 cores busy (`scripts/scale.md`)."""
+MARK_VARIABLE: Final = "LINKMATCH_SUMMARY_LINE"
+"""Whoever submits a job to a cluster sets it for that job."""
+
+CONNECT_SECONDS_MAX: Final = 10.0
 
 
 def is_jobs_api(address: str | None) -> bool:
-    """Whether an address is that of a cluster's Jobs API.
+    """Returns whether an address is that of a cluster's Jobs API.
 
     Raises:
-        UsageError: it is one of Ray Client, which drops what runs once the connection is away for 30 seconds; or of
+        UsageError: It is one of Ray Client, which drops what runs when the connection is away for 30 seconds; or of
             another kind.
     """
     scheme = scheme_of(os.fsencode(address or ""))
@@ -50,20 +53,20 @@ def is_jobs_api(address: str | None) -> bool:
 
 
 def no_address(given: object) -> UsageError:
-    """The error that says that nothing can be at an address."""
+    """Returns the error for an address at which nothing can be."""
     return UsageError(f"{shown(given)}: no cluster's address. Give --address http://HEAD:8265, HOST:6379 or auto.")
 
 
 def is_embedded(address: str | None) -> bool:
-    """Whether an address stands for a Ray of this process's own."""
+    """Returns whether an address stands for a Ray of this process's own."""
     return not address or address == "local"
 
 
 def refuse_unreachable(address: str) -> None:
-    """Look whether anything listens at `host:port`, as Ray itself waits minutes for a cluster that is not there.
+    """Checks that something listens at `host:port`: Ray itself waits minutes for a cluster that is not there.
 
     Raises:
-        ClusterError: nothing does.
+        ClusterError: Nothing does.
     """
     host, _, port = address.rpartition(":")
     if not re.fullmatch("[0-9]{1,5}", port):
@@ -72,19 +75,24 @@ def refuse_unreachable(address: str) -> None:
 
     try:
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS_MAX).close()
-    except (OSError, OverflowError) as error:  # there are 65,535 ports
+    except (OSError, OverflowError) as error:  # no port is above 65,535
         why = getattr(error, "strerror", None) or shown(error)
         raise ClusterError(
-            f"{shown(address)}: no Ray cluster answers ({why}). Check the address (port 6379 of the head node, as a"
-            " rule), and that Ray runs there."
+            f"{shown(address)}: no Ray cluster answers ({why}). Check the address (usually port 6379 of the"
+            " head node), and that Ray runs there."
         ) from None
 
 
 def job_name(output: str) -> str:
-    """What Ray's dashboard calls a job, from where its results are."""
+    """Returns the name of a job in Ray's dashboard, made from the place of its results."""
     return f"linkmatch {shown(os.path.basename(os.path.abspath(output)))}"
 
 
 def is_ray_job() -> bool:
-    """Whether this process is the driver of a Ray job, started by the Jobs API."""
+    """Returns whether this process is the driver of a Ray job, started by the Jobs API."""
     return "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
+
+
+def marks_its_summary() -> bool:
+    """Whether the one who reads what this process prints looks for a line with the `SUMMARY_MARK`."""
+    return MARK_VARIABLE in os.environ

@@ -1,7 +1,7 @@
-"""The token of an embedded Ray: whoever knows it can run commands as its owner.
+"""The token of an embedded Ray. A person who knows it can run commands as its owner.
 
-Ray looks for it in RAY_AUTH_TOKEN, then in the file RAY_AUTH_TOKEN_PATH, then in ~/.ray/auth_token, and makes that one
-if there is none, but so that everyone can read it. So it is made here before, and looked at before each start.
+Ray looks for it in RAY_AUTH_TOKEN, then in the file RAY_AUTH_TOKEN_PATH, then in ~/.ray/auth_token. If none exists, Ray
+makes the last one, readable by everyone. So this module makes it first, and checks it before each start.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from linkmatch_ray.runtime.ray_internals import AUTH_MODE
 from linkmatch_ray.words import shown
 
 TOKEN_BYTES: Final = 32
-"""As Ray's own."""
+"""Length of the token, as of Ray's own."""
 
 IN_VARIABLE: Final = "RAY_AUTH_TOKEN"
 IN_FILE: Final = "RAY_AUTH_TOKEN_PATH"
@@ -29,22 +29,22 @@ REMEDY: Final = "Name a file of your own that holds a token with RAY_AUTH_TOKEN_
 
 
 def place_of_token() -> str:
-    """Where it is."""
+    """Returns where the token is, for messages."""
     if os.environ.get(IN_VARIABLE):
         return f"the variable {IN_VARIABLE}"
     return shown(os.environ.get(IN_FILE) or _default())
 
 
 def keep_token() -> None:
-    """Have a token that nobody else can read, before an embedded Ray starts.
+    """Makes sure of a token that nobody else can read, before an embedded Ray starts.
 
     Raises:
-        ClusterError: it is a link, or somebody else's, or cannot be read or made.
+        ClusterError: Its file is a link, or another user's, or cannot be read or made.
     """
     mode = os.environ.get(AUTH_MODE, "token")
     if mode.lower() != "token":
         log.warning(
-            "%s=%s: Ray asks for no token, so every user of this machine can run commands as you meanwhile. Unset it.",
+            "%s=%s: Ray asks for no token, so every user of this machine can run commands as you. Unset it.",
             AUTH_MODE,
             mode,
         )
@@ -60,7 +60,7 @@ def _default() -> Path:
 
 
 def _keep_named(path: str) -> None:
-    """A file that the user names may be a link: Kubernetes hands secrets over so."""
+    """Checks a file that the user has named. It may be a link, as the secrets of Kubernetes are."""
     with _opened(path, os.O_RDONLY | os.O_NONBLOCK) as file:
         keep_to_owner(file, path, FILE_MODE, REMEDY)
 

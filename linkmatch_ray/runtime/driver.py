@@ -28,7 +28,7 @@ from ray.exceptions import (
 
 from linkmatch_ray.core.outcome import Counts
 from linkmatch_ray.errors import Interrupted, JobError, LinkmatchError
-from linkmatch_ray.io.inputs import InputFile, pack_files
+from linkmatch_ray.io.input_file import InputFile, pack_files
 from linkmatch_ray.runtime.collector_actor import CollectorHandle
 from linkmatch_ray.runtime.orphans import die_with_parent
 from linkmatch_ray.runtime.plan import Plan

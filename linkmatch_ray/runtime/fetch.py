@@ -1,4 +1,4 @@
-"""Results of a job on a cluster, brought to this machine over HTTP, and compared with their ledger on arrival."""
+"""Downloads the results of a job on a cluster over HTTP, and compares them with their ledger."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from linkmatch_ray.runtime.remote import Cluster, RemoteJob
 from linkmatch_ray.words import shown
 
 FETCH_BYTES_MAX: Final = 10_000_000_000
-"""Ray's dashboard ends any answer after 300 seconds, so that much more could not be brought."""
+"""Maximum size of results. Ray's dashboard ends any answer after 300 seconds, so much more would not arrive."""
 
 
 def fetch(cluster: Cluster, job: RemoteJob, directory: Path) -> Fetched:
-    """Bring the results of a job into a new directory; of one that is not complete, what is durable.
+    """Downloads the results of a job into a new directory; of an incomplete job, what is durable.
 
-    Guarantees: what has arrived agrees with its ledger, byte for byte. Memory does not grow with the results.
+    Guarantees: What has arrived agrees with its ledger, byte for byte. Memory does not grow with the results.
 
     Raises:
-        UsageError: there is something in `directory`.
-        InputError: the cluster has no such results, or too long ones: the message says where they are.
-        ClusterError: they cannot be brought.
-        JobError: what arrived is not what the ledger says.
+        UsageError: `directory` is not empty.
+        InputError: The cluster has no such results, or too long ones; the message says where they are.
+        ClusterError: They cannot be downloaded.
+        JobError: What arrived does not agree with the ledger.
     """
     refuse_filled(directory)
     with cluster.helper("linkmatch_ray.runtime.publish", job.directory, node=job.node) as (offer, node):
@@ -38,8 +38,8 @@ def fetch(cluster: Cluster, job: RemoteJob, directory: Path) -> Fetched:
         total = sum(sizes.values())
         if total > FETCH_BYTES_MAX:
             raise InputError(
-                f"{shown(job.id)}: its results are {total:,} bytes, over HTTP come {FETCH_BYTES_MAX:,} at most. They"
-                f" are in {shown(job.directory)} on the cluster: copy them from there."
+                f"{shown(job.id)}: its results have {total:,} bytes, and at most {FETCH_BYTES_MAX:,} come over HTTP."
+                f" They are in {shown(job.directory)} on the cluster: copy them from there."
             )
         with told(directory):
             make(directory)

@@ -1,7 +1,7 @@
-"""Whether the nodes of a cluster can do the work: asked of each of them, by a task there.
+"""A survey of a cluster's nodes: a task on each of them reports whether it can do the work.
 
-Also a helper on a cluster: `python -m linkmatch_ray.runtime.nodes PATH...` prints what the nodes say, as JSON. Where it
-runs there may be none of our dependencies, so it loads Ray and nothing else.
+Also a helper on a cluster: `python -m linkmatch_ray.runtime.nodes PATH...` prints the nodes' reports as JSON. Our
+dependencies may be missing there, so it loads Ray and nothing else.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from linkmatch_ray.runtime.packages import how_to_install, missing
 from linkmatch_ray.words import shown
 
 ANSWER_SECONDS_MAX: Final = 60.0
-"""A node must start a process to answer, on a busy disk perhaps."""
+"""Time limit for a node's report. It must start a process, perhaps on a busy disk."""
 
 PATHS_MAX: Final = 100
-"""So many of the inputs are looked for; more would tell nothing more of what is mounted where."""
+"""Maximum number of inputs to look for. More would add nothing about what is mounted where."""
 
 DISK_SHARE_MIN: Final = 0.05
-"""Below this share of free disk Ray no longer makes objects on a node."""
+"""Minimum share of free disk. With less, Ray makes no more objects on a node."""
 
 SHOWN: Final = 3
-"""How many paths or nodes a message names."""
+"""Maximum number of paths or nodes in a message."""
 
 
 @dataclass(slots=True)
 class Node:
-    """A node that is alive, and what it said of itself; the rest is empty where it `answered` nothing.
+    """A running node and its report; the rest is empty if it has not `answered`.
 
     Attributes:
         missing: Packages it lacks, as pip wants them.
-        unseen: Paths that are not there.
-        disk_free, disk_total: Of the file system of Ray's temporary files, in bytes.
+        unseen: Paths that do not exist there.
+        disk_free, disk_total: Size of the file system of Ray's temporary files, in bytes.
         object_store: Its size in bytes.
     """
 
@@ -57,12 +57,12 @@ class Node:
 
     @property
     def name(self) -> str:
-        """Its address, and the beginning of its id, as the dashboard shows both: one address may have several."""
+        """Its address and the beginning of its id, as in the dashboard. Several nodes may have one address."""
         return f"{self.host} ({self.id[:8]})"
 
 
 def survey(ray: Any, paths: Sequence[str | bytes]) -> list[Node]:
-    """Ask every node that can run tasks."""
+    """Asks every node that can run tasks."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     nodes = [
@@ -100,12 +100,12 @@ def _examine(paths: list[str | bytes]) -> dict[str, Any]:
 
 
 def faults(nodes: Sequence[Node]) -> list[str]:
-    """What is wrong with the nodes, and what to do; a sentence or two each."""
+    """Returns what is wrong with the nodes, and what to do; a sentence or two each."""
     said = []
     for node in nodes:
         if not node.answered:
             said.append(
-                f"node {shown(node.name)}: gave no answer within {ANSWER_SECONDS_MAX:g} s. See its logs in Ray's"
+                f"node {shown(node.name)}: sent no answer within {ANSWER_SECONDS_MAX:g} s. See its logs in Ray's"
                 " dashboard."
             )
         if node.missing:
@@ -120,19 +120,19 @@ def faults(nodes: Sequence[Node]) -> list[str]:
         if node.disk_free < DISK_SHARE_MIN * node.disk_total:
             said.append(
                 f"node {shown(node.name)}: has {node.disk_free / 1e9:.1f} GB of disk free, less than"
-                f" {DISK_SHARE_MIN:.0%}, and Ray then makes no objects. Free some."
+                f" {DISK_SHARE_MIN:.0%}, with which Ray makes no objects. Free some."
             )
     return said
 
 
 def sample(paths: Sequence[bytes]) -> list[bytes]:
-    """Some of many paths, from the first to the last."""
+    """Returns some of many paths, from the first to the last."""
     step = max(1, -(-len(paths) // PATHS_MAX))
     return list(paths[::step])
 
 
 def main(paths: list[str]) -> None:
-    """Print what the nodes say, as JSON."""
+    """Prints the nodes' reports as JSON."""
     import ray
 
     ray.init(address="auto", log_to_driver=False, logging_level=logging.CRITICAL)

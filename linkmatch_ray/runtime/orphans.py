@@ -1,7 +1,7 @@
-"""No orphans: a process of ours ends when the raylet that started it does.
+"""No orphans: a process of ours ends when the raylet that started it ends.
 
-Ray's workers look whether their parent is process 1, and live on for a minute where orphans go to another one, as in
-a desktop session or a container with a supervisor. A collector that lives on holds the lock of its directory.
+Ray's workers check whether their parent is process 1. Where orphans go to another process, as in a desktop session or
+a container with a supervisor, they run for another minute. Such a collector holds the lock of its directory.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ _PR_SET_PDEATHSIG: Final = 1
 
 @cache
 def die_with_parent() -> None:
-    """Have the kernel kill this process when its parent dies; once a process. Does nothing but on Linux."""
+    """Makes the kernel kill this process when its parent exits. Only on Linux; once a process."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def kill_descendants() -> None:
-    """Kill what this process has started, and what that has, all the way down. Does nothing but on Linux.
+    """Kills all descendants of this process. Only on Linux.
 
-    The kernel kills raylet and control when this process ends, but not what they have started: Ray's agents look only
-    every two seconds whether their parent lives, and write into its directory until they have missed it five times.
+    The kernel kills raylet and control when this process ends, but not what they have started. Ray's agents check their
+    parent every two seconds, and write into its directory until they have missed it five times.
     """
     children = defaultdict(list)
     with suppress(FileNotFoundError):

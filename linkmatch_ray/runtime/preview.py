@@ -14,20 +14,21 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import wait
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 
-from linkmatch_ray.core.careful import Damage
+from linkmatch_ray.core.damage import Damage, DamageReason
 from linkmatch_ray.core.inflate import Raw, compression_of, open_source
 from linkmatch_ray.core.layout import layout_of, text_start
-from linkmatch_ray.core.outcome import Counts, MatchOptions
+from linkmatch_ray.core.options import MatchOptions
+from linkmatch_ray.core.outcome import Counts
 from linkmatch_ray.core.pack import Pack
 from linkmatch_ray.core.parts import Part
 from linkmatch_ray.core.window import Source, fill
 from linkmatch_ray.io.hints import FILES_MAX as HINT_FILES_MAX
 from linkmatch_ray.io.hints import hints_from
-from linkmatch_ray.io.inputs import InputFile
+from linkmatch_ray.io.input_file import InputFile
 from linkmatch_ray.io.restrictions import Restrictions
 from linkmatch_ray.io.side_by_side import Pool
 from linkmatch_ray.runtime.plan import SMALL_FILE_BYTES, PlanOptions, Unit
@@ -52,7 +53,7 @@ WINDOW_BYTES: Final = 1 << 20
 HEAD_BYTES: Final = 1 << 18
 """How much of each input says how it is laid out, and what its members are."""
 
-_CUT: Final = "cut"
+_CUT: Final = cast(DamageReason, "cut")
 """The reason of what is no entry."""
 
 

@@ -1,8 +1,8 @@
-"""Helper on a cluster, `python -m linkmatch_ray.runtime.publish DIRECTORY`: lets a result directory be read over HTTP.
+"""Helper on a cluster, `python -m linkmatch_ray.runtime.publish DIRECTORY`: serves a result directory over HTTP.
 
-The Jobs API has no way to fetch a file, but the dashboard serves a node's log folder, whatever the size, and follows
-links in it on purpose. So this Ray job, on the node that has the results, puts links to them there for as long as it
-runs; the one who wants them stops it. Of the ledger it makes a copy, which is whole though the job may be running.
+The Jobs API cannot fetch a file. But the dashboard serves a node's log folder at any size, and follows links in it on
+purpose. So this Ray job runs on the node with the results, and puts links to them there until the reader stops it. It
+copies the ledger, so that the copy is consistent even if the job is running.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from linkmatch_ray.io.trouble import told
 FILES: Final = (MATCHED, UNMATCHED, QUARANTINE, RESTRICTIONS, SUMMARY)
 
 SERVE_SECONDS: Final = 4 * 3600
-"""Nobody may come to stop it; then it ends by itself."""
+"""It ends by itself after this time, if nobody stops it."""
 
 
 def main(directory: Path) -> None:
-    """Print as JSON where the files are, below the log folder, and how long; then wait to be stopped."""
+    """Prints as JSON where the files are below the log folder, and their sizes; then waits to be stopped."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         with told(directory):
             ledger = Directory(directory).ledger()
-            # What is there is served to whoever asks, so no link is followed on the way.
+            # The dashboard serves these files to everyone, so no link is followed on the way.
             names = [name for name in FILES if is_there(directory / name)]
     except LinkmatchError as error:
         print(json.dumps({"error": str(error)}), flush=True)

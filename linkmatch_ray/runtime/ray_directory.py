@@ -1,8 +1,7 @@
-"""Where an embedded Ray keeps its files: a directory of the owner's alone, which goes when the session ends.
+"""The directory for an embedded Ray's files: only its owner can enter it, and it is removed when the session ends.
 
-Ray lets everyone write into its own directories (0777), so they lie in one that nobody else can enter. One that was
-left behind by a process that was killed is removed by the next start: its owner holds a lock on it, so one without a
-lock has none any more.
+Ray lets everyone write into its own directories (0777), so they lie in one that nobody else can enter. The process that
+uses it holds a lock on it. If the process is killed, the next start finds no lock, and removes the directory.
 """
 
 from __future__ import annotations
@@ -21,13 +20,13 @@ from linkmatch_ray.words import is_text, shown
 
 PREFIX: Final = "lmr-"
 KEPT_PREFIX: Final = "lmk-"
-"""Short, and both as long, because the paths of Ray's sockets may not be longer than SOCKET_BYTES_MAX."""
+"""Short, and of one length, because the paths of Ray's sockets may not be longer than SOCKET_BYTES_MAX."""
 
 RANDOM_LETTERS: Final = 8
-"""Of the names that `mkdtemp` makes."""
+"""Number of random letters in the names that `mkdtemp` makes."""
 
 RAYS: Final = "r"
-"""The part that Ray is given, as it changes the mode."""
+"""The folder within it that Ray gets. Ray changes the folder's mode."""
 
 SOCKET_BYTES_MAX: Final = 107
 LONGEST_SOCKET: Final = "session_2000-01-01_00-00-00_000000_4194304/sockets/plasma_store"
@@ -35,10 +34,10 @@ LONGEST_SOCKET_OF_DASHBOARD: Final = "session_2000-01-01_00-00-00_000000_4194304
 
 
 def place(*, dashboard: bool = False) -> str:
-    """The directory in which a new one is made: RAY_TMPDIR, or else TMPDIR, or else /tmp.
+    """Returns the place for a new directory: RAY_TMPDIR, or else TMPDIR, or else /tmp.
 
     Raises:
-        ClusterError: the name of RAY_TMPDIR does not do.
+        ClusterError: The name of RAY_TMPDIR is too long, or not UTF-8.
     """
     longest = LONGEST_SOCKET_OF_DASHBOARD if dashboard else LONGEST_SOCKET
     below = len(os.path.join("", PREFIX + "x" * RANDOM_LETTERS, RAYS, longest)) + 1
@@ -62,13 +61,13 @@ class RayDirectory:
 
     Args:
         dashboard: Whether Ray has its dashboard, whose sockets have longer names.
-        kept: Leave it there at the end, and say where it is.
+        kept: Keep it at the end, and print its path.
 
     Attributes:
-        path: What Ray is given as its directory for temporary files.
+        path: Ray's directory for temporary files.
 
     Raises:
-        ClusterError: it cannot be made.
+        ClusterError: It cannot be made.
     """
 
     def __init__(self, *, dashboard: bool = False, kept: bool = False) -> None:
@@ -83,14 +82,14 @@ class RayDirectory:
             os.mkdir(self.path)
         except OSError as error:
             raise ClusterError(
-                f"{above}: {error.strerror}. Ray's files are to be kept there. Mend that, or set RAY_TMPDIR."
+                f"{above}: {error.strerror}. Ray keeps its files there. Correct that, or set RAY_TMPDIR."
             ) from None
         keep_to_owner(self._fd, self._directory, DIRECTORY_MODE, "Name another place with RAY_TMPDIR.")
         if kept:
-            log.warning("%s: Ray's logs are kept there. Remove it when you have read them.", self._directory)
+            log.warning("%s: Ray's logs are kept there. Remove the directory when you have read them.", self._directory)
 
     def remove(self) -> None:
-        """Remove it with all that is in it, when Ray has ended or is about to."""
+        """Removes it with its content, when Ray has ended or is about to."""
         if not self._kept:
             shutil.rmtree(self._directory, ignore_errors=True)
         with suppress(OSError):
@@ -98,10 +97,10 @@ class RayDirectory:
 
 
 def _refuse_shared(above: str) -> None:
-    """Where others may rename what is not theirs, they may put a directory of their own in the place of ours.
+    """Checks that other users cannot replace our directory by one of their own.
 
     Raises:
-        ClusterError: they may.
+        ClusterError: They can rename files in `above`.
     """
     found = os.stat(above)
     others_write = found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX
@@ -113,15 +112,15 @@ def _refuse_shared(above: str) -> None:
 
 
 def _make(above: str, prefix: str) -> tuple[str, int]:
-    """A new directory, which has a lock on it if its file system has locks."""
+    """Makes a new directory, and locks it if its file system has locks."""
     while True:
         path = tempfile.mkdtemp(prefix=prefix, dir=above)
-        with suppress(FileNotFoundError, BlockingIOError):  # another start took it for one that was left behind
+        with suppress(FileNotFoundError, BlockingIOError):  # another start took it for an abandoned one
             return path, _open_locked(path, strict=False)
 
 
 def _sweep(above: str) -> None:
-    """Remove directories that were left behind: ours, as we make them, of which nobody holds the lock."""
+    """Removes abandoned directories: ours, of which nobody holds the lock."""
     with suppress(OSError), os.scandir(above) as entries:
         for entry in entries:
             if entry.name.startswith(PREFIX) and len(entry.name) == len(PREFIX) + RANDOM_LETTERS:
@@ -132,19 +131,21 @@ def _sweep(above: str) -> None:
 def _remove_if_left(path: str) -> None:
     fd = _open_locked(path, strict=True)
     try:
-        found = os.fstat(fd)
-        ours = found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) == DIRECTORY_MODE
-        if ours and set(os.listdir(fd)) <= {RAYS}:
+        found, holds = os.fstat(fd), os.listdir(fd)
+        # A process of Ray's that starts while all is removed makes its directories again, with a mode of its own.
+        as_made = stat.S_IMODE(found.st_mode) == DIRECTORY_MODE
+        if found.st_uid == os.geteuid() and (holds == [RAYS] or (as_made and not holds)):
             shutil.rmtree(path, ignore_errors=True)
     finally:
         os.close(fd)
 
 
 def _open_locked(path: str, *, strict: bool) -> int:
-    """A directory, open and locked.
+    """Opens and locks a directory.
 
     Raises:
-        OSError: it is none, or is gone (FileNotFoundError), or is locked (BlockingIOError), or if `strict` cannot be.
+        OSError: It is no directory, is gone (FileNotFoundError), is locked (BlockingIOError), or if `strict` cannot be
+            locked.
     """
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:

@@ -1,4 +1,4 @@
-"""What an embedded Ray needs of the machine. With less it does not say so: it hangs, or gives up after 30 seconds."""
+"""Checks what an embedded Ray needs of the machine. With less, Ray hangs, or fails after 30 seconds."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from linkmatch_ray.words import shown
 
 OPEN_FILES_MIN: Final = 128
 OPEN_FILES_A_WORKER: Final = 8
-"""Of one process, the most: with 2 workers Ray's largest holds 52 (measured), with 10 it holds 85."""
+"""Upper bound for one process: with 2 workers Ray's largest holds 52 (measured), with 10 it holds 85."""
 
 TEMPORARY_BYTES_MIN: Final = 1 << 20
-"""Ray's session directory has 160 kB of logs and sockets (measured) before anything is done."""
+"""Ray's session directory has 160 kB of logs and sockets (measured) after the start."""
 
 OBJECT_STORE_SHARE: Final = 0.3
-"""Of the memory; the store is one file of this size, by Ray's default."""
+"""Share of the memory: by Ray's default the object store is one file of this size."""
 
 
 def check_room(workers: int | None) -> None:
-    """Look before Ray is started.
+    """Checks the limits on open files and file sizes, before Ray starts.
 
     Raises:
-        JobError: there is too little of something.
-        UsageError: there are more workers than the machine has CPUs, and too little for so many.
+        JobError: A limit is too low.
+        UsageError: A limit is too low for more workers than the machine has CPUs.
     """
     cpus = os.cpu_count() or 1
     files = OPEN_FILES_MIN + OPEN_FILES_A_WORKER * (workers or cpus)
@@ -46,19 +46,19 @@ def check_room(workers: int | None) -> None:
 
 
 def check_disk(directory: str | None = None) -> None:
-    """Whether there is room where Ray keeps its files; without, its processes die without a word.
+    """Checks the free space for Ray's files. Without it, Ray's processes exit without a message.
 
     Args:
-        directory: Where a Ray that is to be started will keep them; None to look at the one that this process uses.
+        directory: Where a Ray that is about to start will keep them; None for the Ray of this process.
 
     Raises:
-        JobError: there is none.
+        JobError: There is none.
     """
     directory = directory or temp_directory() or "/tmp"
     try:
         free = shutil.disk_usage(directory).free
     except OSError:
-        return  # another machine's, or gone: Ray says so
+        return  # another machine's, or gone: Ray reports it
     if free < TEMPORARY_BYTES_MIN:
         raise JobError(
             f"{shown(directory)}: {free:,} bytes are free where Ray keeps its files. Make room, or set RAY_TMPDIR."
@@ -66,7 +66,7 @@ def check_disk(directory: str | None = None) -> None:
 
 
 def _limit(of: int) -> float:
-    """The hard limit, which Ray makes its own of open files; infinity where there is none."""
+    """Returns a limit; infinity without one. Of open files it is the hard one, to which Ray raises its own."""
     soft, hard = resource.getrlimit(of)
     limit = hard if of == resource.RLIMIT_NOFILE else soft
     return float("inf") if limit == resource.RLIM_INFINITY else limit

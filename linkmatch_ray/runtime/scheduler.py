@@ -20,7 +20,7 @@ from enum import Enum
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from linkmatch_ray.core.outcome import FAULT_PART, Counts, Piece
-from linkmatch_ray.io.inputs import InputFile
+from linkmatch_ray.io.input_file import InputFile
 from linkmatch_ray.io.ledger import Key
 from linkmatch_ray.io.reader import fault_entry
 from linkmatch_ray.io.results import QUARANTINE
@@ -44,9 +44,6 @@ OFFER_BYTES: Final = 64 << 20
 
 STRIKES_MAX: Final = 3
 """A file is given up as `worker_died` or `timed_out` when that has happened this often."""
-
-TASK_SECONDS_MAX: Final = 300.0
-"""A task that gives nothing for so long is given up, and tried elsewhere."""
 
 SETBACKS_MAX: Final = 5
 """The job fails when more collectors die, parts are lost or find no room, than this, without the frontier having

@@ -1,6 +1,6 @@
-"""What of a command travels to a cluster: the package, small files that only this machine has, and the arguments.
+"""What a command sends to a cluster: the package, small files that only this machine has, and the arguments.
 
-Paths of inputs and results stay as they are: they are the cluster's.
+Paths of inputs and results stay unchanged: they are the cluster's.
 """
 
 from __future__ import annotations
@@ -17,20 +17,21 @@ import xxhash
 
 from linkmatch_ray.errors import InputError, UsageError
 from linkmatch_ray.io.directory import Directory
-from linkmatch_ray.io.inputs import path_of, refuse_no_input
+from linkmatch_ray.io.input_names import refuse_no_input
+from linkmatch_ray.io.paths import path_of
 from linkmatch_ray.io.results import results_at
 from linkmatch_ray.io.urls import scheme_of
-from linkmatch_ray.runtime.address import PACKAGE
+from linkmatch_ray.runtime.address import MARK_VARIABLE, PACKAGE
 from linkmatch_ray.words import is_text, shown
 
 UPLOAD_BYTES_MAX: Final = 100_000_000
-"""A longer list must be where the cluster sees it: its dashboard takes 100 MiB in one request."""
+"""Maximum size of what is sent. A longer list must be on the cluster: the dashboard takes 100 MiB a request."""
 
 _JOB_ID: Final = re.compile(r"[\w.-]+", re.ASCII)
 
 
 def runtime_env(uploads: Path) -> dict[str, Any]:
-    """The environment of the job: this package, and what lies in the folder `uploads`, if anything."""
+    """Returns the environment of the job: this package, and the content of the folder `uploads`, if any."""
     env: dict[str, Any] = {"py_modules": [str(PACKAGE)]}
     if any(uploads.iterdir()):
         env["working_dir"] = str(uploads)  # the job runs in a copy of it
@@ -38,12 +39,13 @@ def runtime_env(uploads: Path) -> dict[str, Any]:
 
 
 def ship(name: str, option: str, uploads: Path) -> str:
-    """Make a file that an option names travel; returns what to call it on the cluster.
+    """Prepares a file that an option names for upload; returns its name on the cluster.
 
-    A file of this machine is uploaded; what is none is taken for a path on the cluster.
+    A file of this machine is uploaded. Any other name is taken for a path on the cluster.
 
     Raises:
-        InputError: it is too long, or a relative path to nothing.
+        InputError: It is too long.
+        UsageError: As `on_cluster`.
     """
     place = uploads / option.strip("-")
     if name == "-":
@@ -63,10 +65,10 @@ def ship(name: str, option: str, uploads: Path) -> str:
 
 
 def on_cluster(name: str, option: str) -> str:
-    """A path or URL as the cluster sees it.
+    """Returns a path or URL as the cluster sees it.
 
     Raises:
-        UsageError: it is a relative path, is not UTF-8, or a URL that is not sound or tells a secret.
+        UsageError: It is a relative path, is not UTF-8, or is a URL that is not sound or holds a secret.
     """
     if not is_text(name):  # a Ray job's command line is
         raise UsageError(
@@ -86,11 +88,13 @@ def on_cluster(name: str, option: str) -> str:
 
 
 def job_id_for(job_id: str | None, directory: str) -> str:
-    """The id of a job whose results go to a directory: as given, as in the ledger there if this machine sees it, or
-    made of the directory, so that the same command again is the same job.
+    """Returns the id of a job whose results go to a directory.
+
+    It is the given one, that of the ledger there if this machine sees it, or made of the directory's name. So the same
+    command again is the same job.
 
     Raises:
-        UsageError: it cannot be part of a URL.
+        UsageError: It cannot be part of a URL.
     """
     if job_id is None:
         known = None if scheme_of(os.fsencode(directory)) is not None else Directory(directory).settings().get("job_id")
@@ -102,10 +106,10 @@ def job_id_for(job_id: str | None, directory: str) -> str:
     return job_id
 
 
-def entrypoint(arguments: list[str], directory: str, job_id: str, *, as_json: bool) -> str:
+def entrypoint(arguments: list[str], directory: str, job_id: str) -> str:
     """The shell command that does on the cluster what was asked for here."""
-    where = ["--output", directory, "--address", "auto", "--job-id", job_id, *(["--json"] if as_json else [])]
-    return shlex.join(["python", "-m", "linkmatch_ray", "submit", *arguments, *where])
+    where = ["--output", directory, "--address", "auto", "--job-id", job_id]
+    return f"{MARK_VARIABLE}=1 " + shlex.join(["python", "-m", "linkmatch_ray", "submit", *arguments, *where])
 
 
 def _copy_some(source: Any, target: Any, option: str) -> None:
@@ -113,12 +117,12 @@ def _copy_some(source: Any, target: Any, option: str) -> None:
     while data := source.read(1 << 20):
         left -= len(data)
         if left < 0:
-            raise _too_long("standard input: longer than can be sent", option)
+            raise _too_long("standard input: too long", option)
         target.write(data)
 
 
 def _too_long(what: str, option: str) -> InputError:
     return InputError(
-        f"{what}, and {UPLOAD_BYTES_MAX:,} bytes can be sent to a cluster. Put it where the nodes see it, and give its"
+        f"{what}, and at most {UPLOAD_BYTES_MAX:,} are sent to a cluster. Put it where the nodes see it, and give its"
         f" path there with {option}."
     )

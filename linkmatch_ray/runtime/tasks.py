@@ -16,15 +16,17 @@ from linkmatch_ray.core.index import RestrictionIndex
 from linkmatch_ray.core.inflate import Raw, is_compressed, open_source
 from linkmatch_ray.core.keys import KeyPath
 from linkmatch_ray.core.matcher import Matcher
-from linkmatch_ray.core.outcome import FAULT_PART, Counts, Entry, MatchOptions, Piece
+from linkmatch_ray.core.options import MatchOptions
+from linkmatch_ray.core.outcome import FAULT_PART, Counts, Entry, Piece
 from linkmatch_ray.core.pack import Pack
 from linkmatch_ray.core.parts import Part
 from linkmatch_ray.core.window import LOW, WINDOW_BYTES, WINDOW_BYTES_MIN, Buffers, Source
 from linkmatch_ray.io.concatenation import STAGED_BYTES_MIN, Staged, stage
-from linkmatch_ray.io.inputs import InputFile, unpack_files
+from linkmatch_ray.io.input_file import InputFile, unpack_files
 from linkmatch_ray.io.ledger import Key
 from linkmatch_ray.io.object_reader import SmallObjects
-from linkmatch_ray.io.reader import Changed, changed_entry, open_input, read_small, unreadable_entry
+from linkmatch_ray.io.reader import changed_entry, open_input, read_small, unreadable_entry
+from linkmatch_ray.io.storage_errors import Changed
 from linkmatch_ray.io.trouble import blame_the_machine, told
 from linkmatch_ray.io.urls import is_url
 from linkmatch_ray.runtime.heartbeat import BEAT_SECONDS_MAX, with_heartbeat

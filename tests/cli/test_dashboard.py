@@ -11,6 +11,8 @@ import pytest
 from tests import browser
 from tests.conftest import REPO
 
+pytestmark = pytest.mark.slow
+
 SAMPLE = REPO / "tests/sample/cve"
 SECONDS_MAX = 60
 

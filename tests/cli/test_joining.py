@@ -11,6 +11,8 @@ import pytest
 from tests.held import held
 from tests.readme import block
 
+pytestmark = pytest.mark.slow
+
 SECONDS_MAX = 90
 FILES = 3
 

@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 
 from linkmatch_ray.io import object_store
+from linkmatch_ray.io.stores import store_at
 from tests.cli.program import program
 from tests.io.objects import CREDENTIALS, serving
 
@@ -99,13 +100,13 @@ def host(tmp_path, monkeypatch):
     for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(object_store, "WAIT_SECONDS", 0.0)
-    object_store.store_at.cache_clear()
+    store_at.cache_clear()
     with serving(Nothing) as port:
         endpoints = ("AWS_ENDPOINT_URL", "STORAGE_EMULATOR_HOST", "AZURE_STORAGE_ENDPOINT")
         for name, value in (*CREDENTIALS.items(), *((each, f"http://127.0.0.1:{port}") for each in endpoints)):
             monkeypatch.setenv(name, value)
         yield f"127.0.0.1:{port}"
-    object_store.store_at.cache_clear()
+    store_at.cache_clear()
 
 
 @pytest.mark.parametrize("place", PLACES)

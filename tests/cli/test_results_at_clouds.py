@@ -9,13 +9,15 @@ import pytest
 
 from linkmatch_ray import MatchOptions
 from linkmatch_ray.io import bucket, concatenation
-from linkmatch_ray.io.object_store import store_at
 from linkmatch_ray.io.results import results_at
+from linkmatch_ray.io.stores import store_at
 from linkmatch_ray.io.verify import Checked, verify
 from linkmatch_ray.runtime import tasks
 from tests.io.clouds import ACCOUNTS, azurite, fake_gcs, make_container
 from tests.runtime.jobs import NAMES, OUTPUTS, PLAN, write
 from tests.runtime.whole import submit
+
+pytestmark = pytest.mark.slow
 
 BOTH = MatchOptions(emit="both")
 LIST = b'["a", "b", {"data": 1}]'

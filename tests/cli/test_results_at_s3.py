@@ -11,9 +11,11 @@ import time
 
 import pytest
 
-from linkmatch_ray.io import object_store
 from linkmatch_ray.io.store import store_of
+from linkmatch_ray.io.stores import store_at
 from tests.io.objects import CREDENTIALS, s3, unreliable
+
+pytestmark = pytest.mark.slow
 
 FOLDERS = ("matched", "unmatched", "quarantine")
 RECORDS = 300_000
@@ -46,7 +48,7 @@ def command(command_environment, monkeypatch):
 
     def start(port, *arguments):
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-        object_store.store_at.cache_clear()
+        store_at.cache_clear()
         environment = command_environment | CREDENTIALS | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
         return subprocess.Popen(
             [sys.executable, "-m", "linkmatch_ray", *map(str, arguments)],
@@ -57,7 +59,7 @@ def command(command_environment, monkeypatch):
         )
 
     yield start
-    object_store.store_at.cache_clear()
+    store_at.cache_clear()
 
 
 @pytest.fixture(autouse=True)
@@ -91,7 +93,7 @@ def test_killed_and_resumed_from_elsewhere(corpus, command, tmp_path):
         first = command(line, *job(corpus, url), "--quiet")
         ledger = store_of(url)
         deadline = time.monotonic() + 90
-        while "ledger/0000000000" not in ledger.list("ledger") and time.monotonic() < deadline:
+        while "ledger/0000000001" not in ledger.list("ledger") and time.monotonic() < deadline:
             time.sleep(0.05)
         os.kill(first.pid, signal.SIGKILL)  # Ray and all workers end with it
         first.communicate()

@@ -11,6 +11,8 @@ import pytest
 
 from tests.silent import LARGE, silent
 
+pytestmark = pytest.mark.slow
+
 SECONDS_MAX = 2.0
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 BOTH = pytest.mark.parametrize("sent", list(CODES), ids=lambda number: number.name)

@@ -9,7 +9,8 @@ import orjson
 from linkmatch_ray import MatchOptions, Restrictions
 from linkmatch_ray.io.directory import Directory
 from linkmatch_ray.io.hints import hints
-from linkmatch_ray.io.inputs import inputs_digest, list_inputs, pack_files
+from linkmatch_ray.io.input_file import inputs_digest, pack_files
+from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.verify import Checked, verify
 from linkmatch_ray.runtime.collector import Collector
 from linkmatch_ray.runtime.plan import PlanOptions, make_plan

@@ -2,7 +2,7 @@
 
 import pytest
 
-from linkmatch_ray.io.object_store import store_at
+from linkmatch_ray.io.stores import store_at
 from tests.io.hostile import SILENCE
 from tests.io.objects import CREDENTIALS
 

@@ -21,11 +21,14 @@ from linkmatch_ray.io import azure, azure_access
 from linkmatch_ray.io.azure_access import Access, string_to_sign
 from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.object_reader import ObjectReader
-from linkmatch_ray.io.object_store import Meta, store_at
-from linkmatch_ray.io.reader import Changed
+from linkmatch_ray.io.object_store import Meta
+from linkmatch_ray.io.storage_errors import Changed
+from linkmatch_ray.io.stores import store_at
 from linkmatch_ray.io.transport import Unavailable, ask, in_target
 from tests.io.clouds import ACCOUNTS, ODD, REPO, azurite, make_container
 from tests.io.objects import answering
+
+pytestmark = pytest.mark.slow
 
 TAKEN_FOR_OTHERS = (b"p/../b", b"p/./b", b"p/.", b"v1./b", b"p/b.")
 """What Azure itself makes of them is another name; Azurite takes them as they are, but for a backslash."""
@@ -193,7 +196,7 @@ def test_two_who_send_blocks(url, monkeypatch):
     store.put(b"large", Interrupted(data))
     assert content(store, b"large") == data
     act = lambda: store.put(b"large", io.BytesIO(others))  # noqa: E731 - it is another one now
-    with pytest.raises(Unavailable, match="another writes there"):
+    with pytest.raises(Unavailable, match="another writer makes it"):
         store.put(b"large", Interrupted(data))
     assert content(store, b"large") == others
 
@@ -270,8 +273,8 @@ def test_without_credentials(url, bare):
 @pytest.mark.parametrize(
     ("environment", "url", "message"),
     [
-        ({"KEY": "no base64!"}, "az://lakes/con/x", "the key of the Azure account is no base64"),
-        ({}, "az://Lakes_/con/x", "has only small letters and digits"),
+        ({"KEY": "no base64!"}, "az://lakes/con/x", "the key of the Azure account is not base64"),
+        ({}, "az://Lakes_/con/x", "has only lower-case letters and digits"),
         ({"ENDPOINT": "ftp://x"}, "az://lakes/con/x", "no http:// or https:// URL"),
     ],
 )
@@ -388,7 +391,7 @@ def test_a_library_that_talks(bare, tmp_path):
     )
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{REPO}"}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
-    said = "no Azure identity was found (AZURE_SKIP_SIGNATURE=true reads without)\n"
+    said = "no Azure identity was found (AZURE_SKIP_SIGNATURE=true reads without one)\n"
     assert (done.stdout, done.stderr) == (said, "")
 
 
@@ -464,7 +467,7 @@ def test_what_a_listing_may_have(bare):
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (listing(marker=""), "does not say whether it goes on"),
+        (listing(marker=""), "does not say whether it continues"),
         ((200, {}, b"<html>sign in</html>"), "something that is no EnumerationResults"),
         ((409, {"x-ms-error-code": "PublicAccessNotPermitted"}, b""), "without credentials .PublicAccessNotPermitted"),
         ((409, {"x-ms-error-code": "ContainerBeingDisabled"}, b""), "the store says ContainerBeingDisabled"),

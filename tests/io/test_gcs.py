@@ -14,11 +14,14 @@ from linkmatch_ray.errors import InputError
 from linkmatch_ray.io import gcs
 from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.object_reader import ObjectReader
-from linkmatch_ray.io.object_store import Meta, store_at
-from linkmatch_ray.io.reader import Changed
+from linkmatch_ray.io.object_store import Meta
+from linkmatch_ray.io.storage_errors import Changed
+from linkmatch_ray.io.stores import store_at
 from linkmatch_ray.io.transport import Unavailable
 from tests.io.clouds import ODD, fake_gcs
 from tests.io.objects import answering
+
+pytestmark = pytest.mark.slow
 
 NUMBERS = count()
 
@@ -263,8 +266,8 @@ def test_a_copy_in_several_steps(bare):
 @pytest.mark.parametrize(
     ("answer", "error", "message"),
     [
-        ((200, {}, b"<html>sign in</html>"), OSError, "something else than was asked for: <html>"),
-        (told(200, kind="storage#bucket"), OSError, "something else than was asked for"),
+        ((200, {}, b"<html>sign in</html>"), OSError, "something else than was requested: <html>"),
+        (told(200, kind="storage#bucket"), OSError, "something else than was requested"),
         (told(200, kind="storage#objects", items=[{"kind": "storage#object"}]), OSError, "something else than was"),
         ((200, {}, b'{"kind": "storage#objects", "items": ['), Unavailable, "cut off or damaged"),
         (told(403, error={"errors": [{"reason": "forbidden"}]}), PermissionError, "refuses access .forbidden"),

@@ -30,7 +30,7 @@ BOMB = (
     + "".join(f"<!ENTITY a{n + 1} '{f'&a{n};' * 10}'>" for n in range(12))
     + "]><ListBucketResult><Name>&a12;</Name></ListBucketResult>"
 )
-NO_END = "does not say where, or whether, it goes on"
+NO_END = "does not say whether, or where, it continues"
 DEEP = b"<ListBucketResult>" + b"<a>" * 200_000 + b"</a>" * 200_000 + b"</ListBucketResult>"
 OUTSIDE = "<!DOCTYPE x [<!ENTITY a SYSTEM 'file:///etc/passwd'>]><ListBucketResult><Name>&a;</Name></ListBucketResult>"
 
@@ -74,7 +74,7 @@ def replaced(old, new):
 LIES = {
     "is truncated, without a token": (
         ever(page(BOTH, truncated=True)),
-        "does not say where, or whether, it goes on",
+        "does not say whether, or where, it continues",
         1,
     ),
     "is truncated, with an empty token": (ever(page(BOTH, token="")), NO_END, 1),
@@ -101,7 +101,7 @@ LIES = {
     "is an error that passes": (ever(b"<Error><Code>SlowDown</Code></Error>"), "SlowDown, 6 times", AGAIN),
     "is cut off": (ever(GOOD[:-40]), "cut off.*6 times", AGAIN),
     "breaks off": (lambda asked: [answer(200, GOOD)[:-40], CLOSE], "broke off, 6 times|cut off", AGAIN),
-    "stops": (lambda asked: [answer(200, GOOD)[:-40], HOLD], "gave nothing for .* 6 times", AGAIN),
+    "stops": (lambda asked: [answer(200, GOOD)[:-40], HOLD], "sent nothing for .* 6 times", AGAIN),
     "never ends": (lambda asked: without_end(), "more than 64 MB", 1),
     "is very deep": (ever(DEEP), NO_END, 1),
     "is a bomb": (ever(BOMB.encode()), "no ListBucketResult", 1),
@@ -111,7 +111,7 @@ LIES = {
     "is another document": (ever(b"<ListAllMyBucketsResult/>"), "no ListBucketResult", 1),
     "does not say whether it is all": (
         ever(replaced(b"<IsTruncated>false</IsTruncated>", b"")),
-        "does not say where, or whether, it goes on",
+        "does not say whether, or where, it continues",
         1,
     ),
     "says it in words": (ever(replaced(b">false<", b">perhaps<")), NO_END, 1),
@@ -193,4 +193,4 @@ def test_a_size_that_an_object_does_not_have(bucket, tmp_path, size):
     assert (summary["totals"]["matched"], summary["totals"]["entries"]) == (1, 1)
     entry = json.loads((tmp_path / "out" / "quarantine.jsonl").read_text())
     assert (entry["file"], entry["reason"]) == ("s3://lake/p/a.json", "unreadable")
-    assert entry["message"] == f"the answer is of {SIZE:,} bytes, the object of {size:,}, 6 times"
+    assert entry["message"] == f"the answer has {SIZE:,} bytes, the object {size:,}, 6 times"

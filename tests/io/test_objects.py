@@ -20,7 +20,8 @@ from linkmatch_ray.io import object_reader, object_store
 from linkmatch_ray.io import s3 as s3_dialect
 from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.object_reader import ObjectReader, SmallObjects
-from linkmatch_ray.io.reader import Changed
+from linkmatch_ray.io.storage_errors import Changed
+from linkmatch_ray.io.stores import store_at
 from linkmatch_ray.runtime.plan import PlanOptions, make_plan
 from tests.io.objects import CREDENTIALS, s3, serving, unreliable
 
@@ -54,16 +55,16 @@ def endpoint(moto, monkeypatch):
 
     def use(port):
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-        object_store.store_at.cache_clear()
+        store_at.cache_clear()
 
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
     use(moto)
-    store = object_store.store_at(f"s3://{BUCKET}")
+    store = store_at(f"s3://{BUCKET}")
     for name, content in OBJECTS.items():
         store.put(name.encode(), content)
     yield use
-    object_store.store_at.cache_clear()
+    store_at.cache_clear()
 
 
 def names(*inputs):
@@ -126,7 +127,7 @@ def test_damaged_compression(endpoint, monkeypatch):
     monkeypatch.setattr(object_reader, "CHUNK_BYTES", 1000)
     rng = random.Random(1)
     lines = b"".join(b'{"data":"k%d","n":%d}\n' % (rng.randrange(50), rng.randrange(1 << 60)) for _ in range(4000))
-    store, restrictions = object_store.store_at(f"s3://{BUCKET}"), Restrictions.load(b'["k1"]')
+    store, restrictions = store_at(f"s3://{BUCKET}"), Restrictions.load(b'["k1"]')
     for share in (0.4, 0.7):
         data = bytearray(gzip.compress(lines))
         place = int(len(data) * share)
@@ -253,7 +254,7 @@ def test_an_object_that_is_replaced(endpoint):
     (file,) = list_inputs(["s3://lake/in/a.jsonl"]).files
     with ObjectReader(file, 1) as reader:
         reader.read(1)
-        object_store.store_at(f"s3://{BUCKET}").put(b"in/a.jsonl", LINES[::-1])
+        store_at(f"s3://{BUCKET}").put(b"in/a.jsonl", LINES[::-1])
         with pytest.raises(Changed):
             ObjectReader(file).read(1)
 
@@ -268,7 +269,7 @@ def test_a_list_in_a_store(endpoint):
 def test_writing(endpoint, monkeypatch):
     """In one piece or in parts; copied, removed; made only where none is."""
     monkeypatch.setattr(s3_dialect, "UPLOAD_BYTES", 5 << 20)  # a store takes no smaller part
-    store = object_store.store_at(f"s3://{BUCKET}")
+    store = store_at(f"s3://{BUCKET}")
     content = bytes(range(256)) * (13 << 12)
     store.put(b"made/#1 %41", io.BytesIO(content))
     store.copy(b"made/#1 %41", b"made/copy")
@@ -294,7 +295,7 @@ def test_a_profile(endpoint, monkeypatch, tmp_path, moto):
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_PROFILE", "work")
-    object_store.store_at.cache_clear()
+    store_at.cache_clear()
     assert names("s3://lake/in/a.jsonl") == ["in/a.jsonl"]
 
 

@@ -64,7 +64,7 @@ def test_one_that_stops_is_given_up(ranges):
         began = time.monotonic()
         found = ended(given, f"http://{server.host}/a.jsonl")
         took = time.monotonic() - began
-    assert re.search(f"{server.host} gave nothing for .* s, 6 times", found)
+    assert re.search(f"{server.host} sent nothing for .* s, 6 times", found)
     assert 6 * SILENCE < took < 12 * SILENCE + 2
 
 

@@ -8,7 +8,7 @@ import pytest
 from linkmatch_ray.io import s3
 from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.object_reader import SmallObjects
-from linkmatch_ray.io.object_store import store_at
+from linkmatch_ray.io.stores import store_at
 from tests.io.hostile import answer, serving
 from tests.io.hostile_s3 import Bucket
 from tests.io.objects import CREDENTIALS

@@ -188,7 +188,7 @@ def test_certificates(certificate, monkeypatch):
             transport._tls.cache_clear()
         with pytest.raises(Unavailable, match="broke off"):  # plain words to a server that expects TLS
             get(endpoint_of(f"http://127.0.0.1:{port}"))
-    with serving(Plain) as port, pytest.raises(OSError, match="speaks no TLS"):
+    with serving(Plain) as port, pytest.raises(OSError, match="offers no usable TLS"):
         get(endpoint_of(f"https://127.0.0.1:{port}"))
 
 
@@ -244,7 +244,7 @@ def test_failures(monkeypatch):
     monkeypatch.setattr(transport, "CONNECT_SECONDS", 0.05)
     monkeypatch.setattr(transport, "SILENCE_SECONDS", 0.1)
     silent = socket.create_server(("127.0.0.1", 0))
-    with closing(silent), pytest.raises(Unavailable, match=r"gave nothing for 0\.1 s"):
+    with closing(silent), pytest.raises(Unavailable, match=r"sent nothing for 0\.1 s"):
         get(endpoint_of(f"http://127.0.0.1:{silent.getsockname()[1]}"))
     for url in ("ftp://a", "a", "http://", "http://a:b", "http://a b", "http://a..b"):
         with pytest.raises(OSError, match="is no http"):

@@ -11,6 +11,8 @@ import pytest
 from linkmatch_ray.errors import ClusterError
 from linkmatch_ray.runtime.auth_token import keep_token
 
+pytestmark = pytest.mark.slow
+
 NOBODY = 65534
 
 

@@ -4,7 +4,11 @@ process that is connected to a Ray has only one."""
 import subprocess
 import sys
 
+import pytest
+
 from tests.conftest import ENVIRONMENT, REPO
+
+pytestmark = pytest.mark.slow
 
 
 def test_in_a_process_of_its_own():

@@ -12,7 +12,7 @@ from linkmatch_ray.cli.submission import _Copier
 from linkmatch_ray.core.outcome import FAULT_PART, Counts, Entry, Piece, digest
 from linkmatch_ray.errors import DirectoryInUse, JobChanged, UsageError
 from linkmatch_ray.io import directory
-from linkmatch_ray.io.inputs import InputFile, pack_files
+from linkmatch_ray.io.input_file import InputFile, pack_files
 from linkmatch_ray.io.ledger import Key, Ledger
 from linkmatch_ray.io.matches import matches
 from linkmatch_ray.io.restrictions import Restrictions
@@ -256,5 +256,5 @@ def test_what_an_interrupted_job_has_of_an_incomplete_file_is_not_given(make, tm
     first.commit(part((0, 0, 0, True, b"first\n"), (1, 0, 0, True, b"second\n")))
     first.close()
     with contextlib.closing(Ledger(tmp_path / "out" / "ledger.sqlite")) as ledger:
-        assert list(matches(results_at(tmp_path / "out"), ledger, 0)) == [b"first\n"]
+        assert list(matches(results_at(tmp_path / "out"), ledger, 0, 10)) == [b"first\n"]
     assert make(ranges=(1, 2)).flush().settled.matched == len(b"first\n")

@@ -17,6 +17,8 @@ from linkmatch_ray.runtime.ray_internals import LOOPBACK_VARIABLE
 from tests.conftest import REPO
 from tests.processes import descendants
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = REPO / "tests/runtime/embedded.py"
 SECONDS_MAX = 90
 LISTENERS_MIN = 10

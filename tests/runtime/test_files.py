@@ -8,7 +8,8 @@ import pytest
 
 from linkmatch_ray import MatchOptions, Restrictions, submit
 from linkmatch_ray.core.outcome import FAULT_PART
-from linkmatch_ray.io.inputs import list_inputs, pack_files
+from linkmatch_ray.io.input_file import pack_files
+from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.runtime.collector import Collector
 from linkmatch_ray.runtime.plan import PlanOptions, Unit, make_plan
 from linkmatch_ray.runtime.tasks import PartHeader, TaskSettings, match_unit

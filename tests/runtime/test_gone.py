@@ -6,12 +6,14 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 
 import pytest
 
-from linkmatch_ray import MatchOptions
+from linkmatch_ray import JobOptions, MatchOptions
 from linkmatch_ray.errors import ResultsGone
-from linkmatch_ray.io.inputs import list_inputs, pack_files
+from linkmatch_ray.io.input_file import pack_files
+from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.results import results_at
 from linkmatch_ray.runtime.collector import Collector
 from linkmatch_ray.runtime.plan import PlanOptions, make_plan
@@ -22,6 +24,11 @@ from tests.runtime.jobs import DETAILS, LIST, OUTPUTS
 BOTH = MatchOptions(emit="both")
 SMALL = PlanOptions(unit_bytes=300, part_bytes=100)
 STARTED_SECONDS_MAX = 90
+
+
+def how(incremental):
+    """Options of a job in small units."""
+    return JobOptions.of(BOTH, incremental=incremental, **asdict(SMALL))
 
 
 @pytest.fixture
@@ -37,7 +44,7 @@ def drive(top, output, at=None, do=None, *, incremental=False):
     """A job on the plain collector, on whose way something is done: before the step `at`, from 0 (it is open) on, or
     from -1 (all is committed) back. Each step is a part that is committed, durably."""
     results = results_at(output)
-    request = Request(list_inputs(top / "in"), LIST, results, BOTH, SMALL, None, False, incremental, False)
+    request = Request(list_inputs(top / "in"), LIST, results, how(incremental))
     plan = make_plan(request.files, BOTH, request.plan, request.origins)
     collector = Collector(str(results), pack_files(request.files), plan.ranges, request.settings, request.origins)
     try:
@@ -174,7 +181,7 @@ def test_an_incremental_job_before_it_begins(top):
     out = top / "out"
     drive(top, out)
     (top / "in/7.jsonl").write_bytes(b'{"data":"b"}\n')
-    request = Request(list_inputs(top / "in"), LIST, results_at(out), BOTH, SMALL, None, False, True, False)
+    request = Request(list_inputs(top / "in"), LIST, results_at(out), how(True))
     shutil.rmtree(out)
     plan = make_plan(request.files, BOTH, request.plan, request.origins)
     with pytest.raises(ResultsGone):
@@ -197,6 +204,7 @@ def test_at_a_url(top, at, below):
     assert not (top / "out/summary.json").exists()
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path, command_environment):
     """On a real Ray: exit code 1, what happened, and no line that says how to resume."""
     lines = b"".join(b'{"data":"%d","text":"%s"}\n' % (n, b"x" * 200) for n in range(100))

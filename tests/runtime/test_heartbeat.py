@@ -8,7 +8,8 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 
 from linkmatch_ray import MatchOptions, submit
-from linkmatch_ray.io.inputs import list_inputs, pack_files
+from linkmatch_ray.io.input_file import pack_files
+from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.traffic import traffic
 from linkmatch_ray.runtime import tasks
 from linkmatch_ray.runtime.heartbeat import with_heartbeat
@@ -108,7 +109,7 @@ def test_limits_count_time_without_a_byte(tmp_path):
     """An object that takes more than twice the time of a task is read; one that falls silent is given up."""
     with serving(Slow) as port:
         urls = [f"http://127.0.0.1:{port}/{name}.jsonl" for name in ("slow", "silent")]
-        job = submit(urls, LIST, output=tmp_path / "out", task_seconds=TASK_SECONDS, workers=2, one_file_per_task=True)
+        job = submit(urls, LIST, output=tmp_path / "out", task_timeout=TASK_SECONDS, workers=2, one_file_per_task=True)
         try:
             summary = job.result(60)
         finally:

@@ -13,7 +13,8 @@ from linkmatch_ray import MatchOptions, submit
 from linkmatch_ray.errors import DirectoryInUse, InputError, JobChanged, JobError, UsageError
 from linkmatch_ray.io.directory import adopt_next
 from linkmatch_ray.io.earlier import origins_of
-from linkmatch_ray.io.inputs import list_inputs, pack_files
+from linkmatch_ray.io.input_file import pack_files
+from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.ledger import Ledger
 from linkmatch_ray.io.results import results_at
 from linkmatch_ray.io.verify import Checked, verify

@@ -8,6 +8,8 @@ import pytest
 from linkmatch_ray.io.results import results_at
 from linkmatch_ray.io.verify import Checked, verify
 
+pytestmark = pytest.mark.slow
+
 RECORDS = 60_000
 
 PROGRAM = """

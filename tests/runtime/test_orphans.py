@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = """
 import subprocess, sys
 from linkmatch_ray.runtime.orphans import kill_descendants

@@ -4,8 +4,12 @@ import subprocess
 import sys
 import tomllib
 
+import pytest
+
 from linkmatch_ray.runtime.packages import REQUIRED, missing
 from tests.conftest import REPO
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_list_is_that_of_the_project():

@@ -12,7 +12,8 @@ import zstandard
 
 from linkmatch_ray import MatchOptions, Restrictions, match_bytes
 from linkmatch_ray.cli.output import duration
-from linkmatch_ray.io.inputs import InputFile, list_inputs
+from linkmatch_ray.io.input_file import InputFile
+from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.runtime import preview as module
 from linkmatch_ray.runtime.preview import FILES_MAX, Preview, preview
 from tests.conftest import REPO

@@ -15,7 +15,8 @@ import pytest
 
 from linkmatch_ray import MatchOptions
 from linkmatch_ray.errors import JobError
-from linkmatch_ray.io.inputs import list_inputs, pack_files
+from linkmatch_ray.io.input_file import pack_files
+from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.ledger import Key
 from linkmatch_ray.io.restrictions import Restrictions
 from linkmatch_ray.runtime.collector import Collector
@@ -23,6 +24,8 @@ from linkmatch_ray.runtime.plan import PlanOptions, Unit
 from linkmatch_ray.runtime.tasks import TaskSettings, match_unit
 from tests.runtime.limits import files_left, limited
 from tests.runtime.test_collector import SETTINGS, files, part
+
+pytestmark = pytest.mark.slow
 
 TEXTS = [b'{"data":%d,"pad":"%s"}\n' % (n, b"x" * 9_000) for n in range(6)]
 LIST = Restrictions.load(json.dumps([str(n) * 20 for n in range(300)]).encode())

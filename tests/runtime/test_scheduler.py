@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from linkmatch_ray.core.outcome import FAULT_PART, Counts
-from linkmatch_ray.io.inputs import InputFile
+from linkmatch_ray.io.input_file import InputFile
 from linkmatch_ray.io.ledger import Ends, Key
 from linkmatch_ray.runtime import scheduler
 from linkmatch_ray.runtime.collector import Receipt

@@ -35,6 +35,7 @@ def wait_for(what):
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_while_ray_starts(tmp_path):
     """Which may take long, on a cluster above all."""
 
@@ -43,6 +44,9 @@ def test_while_ray_starts(tmp_path):
 
         def __init__(self):
             self.joins = False
+
+        def begin(self, after_seconds=0.0):
+            pass
 
         def ready(self):
             threading.Event().wait()

@@ -3,7 +3,8 @@
 import pytest
 
 from linkmatch_ray import MatchOptions
-from linkmatch_ray.io.inputs import list_inputs, pack_files
+from linkmatch_ray.io.input_file import pack_files
+from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.runtime.plan import PlanOptions, Unit
 from linkmatch_ray.runtime.tasks import PartBody, TaskSettings, match_unit
 from tests.runtime.jobs import LIST

@@ -16,6 +16,8 @@ from linkmatch_ray.errors import DirectoryInUse
 from linkmatch_ray.io.directory import LOCK_WAIT_SECONDS
 from tests.processes import titled
 
+pytestmark = pytest.mark.slow
+
 RECORDS = 40_000
 SECONDS_MAX = 120
 

@@ -12,10 +12,11 @@ from functools import cached_property
 
 import zstandard
 
-from linkmatch_ray import MatchOptions, Restrictions
+from linkmatch_ray import JobOptions, MatchOptions, Restrictions
 from linkmatch_ray.core.outcome import FAULT_PART, Counts, Piece
 from linkmatch_ray.io.directory import Directory
-from linkmatch_ray.io.inputs import list_inputs, pack_files
+from linkmatch_ray.io.input_file import pack_files
+from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.ledger import Key
 from linkmatch_ray.io.reader import changed_entry, fault_entry
 from linkmatch_ray.io.results import results_at
@@ -70,9 +71,8 @@ class Job:
     def requested(self, output):
         """What is asked for, with what is there already."""
         update = self.earlier is not None
-        return Request(
-            self._listing, LIST, results_at(output), self.options, self.plan, "job", False, update, update
-        )  # fmt: skip
+        how = {"job_id": "job", "incremental": update, "drop_missing": update, **asdict(self.plan)}
+        return Request(self._listing, LIST, results_at(output), JobOptions.of(self.options, **how))
 
     def planned(self, request):
         """Its plan."""

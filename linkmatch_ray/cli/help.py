@@ -1,0 +1,63 @@
+"""`linkmatch-ray help`: prints the reference, which is Markdown in the package's own `docs/`. Needs no Ray."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from linkmatch_ray.cli.ending import reporting
+from linkmatch_ray.cli.printer import json_text
+from linkmatch_ray.errors import UsageError
+from linkmatch_ray.words import shown
+
+DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
+
+TOPICS: Final = (
+    "inputs",
+    "lists",
+    "results",
+    "quarantine",
+    "guarantees",
+    "clusters",
+    "python",
+    "benchmarks",
+    "limits",
+)
+"""In the order in which one reads them. Each is a file of `DOCS` whose first line is `# Name: what it is about`."""
+
+
+def help_(
+    topic: Annotated[
+        str | None, typer.Argument(help="One of the topics; without it they are listed.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the topics, or the topic's text, as JSON.")] = False,
+) -> None:
+    """Print the reference: what is read, what is written, what is guaranteed.
+
+    \b
+    Examples:
+      linkmatch-ray help
+      linkmatch-ray help quarantine | less
+    """
+    with reporting(verbose=False):
+        if topic is None:
+            about = {name: about_topic(name) for name in TOPICS}
+            width = max(map(len, TOPICS))
+            print(json_text(about) if as_json else "\n".join(f"{name:<{width}}  {it}" for name, it in about.items()))
+            return
+        if topic not in TOPICS:
+            raise UsageError(f"help {shown(topic)}: no such topic. Give one of {', '.join(TOPICS)}.")
+        text = text_of(topic)
+        print(json_text({"topic": topic, "text": text}) if as_json else text, end="\n" if as_json else "")
+
+
+def text_of(topic: str) -> str:
+    """Returns the Markdown of a topic."""
+    return DOCS.joinpath(f"{topic}.md").read_text("utf-8")
+
+
+def about_topic(topic: str) -> str:
+    """Returns what the first line of a topic says that it is about."""
+    return text_of(topic).partition("\n")[0].partition(": ")[2]
