@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from linkmatch_ray.io.restrictions import Restrictions
     from linkmatch_ray.runtime.cluster_job import ClusterJob, submit_remote
     from linkmatch_ray.runtime.doctor import Finding
-    from linkmatch_ray.runtime.driver import Progress
     from linkmatch_ray.runtime.dry_run import DryRun
     from linkmatch_ray.runtime.job import Job
     from linkmatch_ray.runtime.preview import Preview
+    from linkmatch_ray.runtime.progress import Progress
     from linkmatch_ray.runtime.session import Session
     from linkmatch_ray.runtime.submission import dry_run, submit
 
@@ -41,10 +41,10 @@ _NAMES = {
     "io.restrictions": ("Restrictions",),
     "runtime.cluster_job": ("ClusterJob", "submit_remote"),
     "runtime.doctor": ("Finding",),
-    "runtime.driver": ("Progress",),
     "runtime.dry_run": ("DryRun",),
     "runtime.job": ("Job",),
     "runtime.preview": ("Preview",),
+    "runtime.progress": ("Progress",),
     "runtime.session": ("Session",),
     "runtime.submission": ("dry_run", "submit"),
 }

@@ -404,8 +404,8 @@ class Collector:
         self._refuse_gone()
         if self._place is not self._results:
             with self._reading:
+                self._place = self._results  # in `next` nothing needs to stay any more
                 self._results.adopt()
-                self._place = self._results
         self._state = "complete"
         return summary
 

@@ -21,20 +21,15 @@ from linkmatch_ray.io.sniff import cuttable
 from linkmatch_ray.io.trouble import told
 from linkmatch_ray.runtime.address import NAMESPACE
 from linkmatch_ray.runtime.collector_actor import CollectorHandle, actor_name, start_collector
-from linkmatch_ray.runtime.driver import (
-    NO_ROOM,
-    NO_ROOM_ADVICE,
-    NO_ROOM_FOUND,
-    Driver,
-    Progress,
-    brief,
-)
+from linkmatch_ray.runtime.driver import NO_ROOM, Driver, brief
 from linkmatch_ray.runtime.following import Pages
 from linkmatch_ray.runtime.heartbeat import beat_seconds
 from linkmatch_ray.runtime.nodes import faults, sample, survey
 from linkmatch_ray.runtime.patience import holding, unless_stopped
 from linkmatch_ray.runtime.plan import Plan, make_plan
+from linkmatch_ray.runtime.progress import Progress
 from linkmatch_ray.runtime.request import Request
+from linkmatch_ray.runtime.scheduler import NO_ROOM_ADVICE, NO_ROOM_FOUND
 from linkmatch_ray.runtime.session import Session
 from linkmatch_ray.runtime.tasks import TaskSettings
 from linkmatch_ray.words import plural, shown
@@ -220,7 +215,7 @@ class Job:
                     index, lambda counts: request.details(counts, started, began, matching, *tasks)
                 )
             finally:
-                if self._collector is not None:
+                if self._collector is not None and not self._driver.is_cut_off:
                     self._collector.close(ray, CLOSE_SECONDS_MAX if self._driver.has_opened else 0)
         except LinkmatchError as error:
             self._error = error

@@ -37,11 +37,11 @@ STEPS = {
     "io.directory:adopt_next": ("collector", 1),
     "io.directory:sync_directory": ("collector", 3),
     "io.directory:os.replace": ("collector", 2),
-    "runtime.driver:Driver._open": ("driver", 1),
-    "runtime.driver:Driver._begin": ("driver", 1),
+    "runtime.scheduler:Scheduler.turn": ("driver", 30),
+    "runtime.scheduler:Scheduler.answered": ("driver", 5),
+    "runtime.driver:Driver._start": ("driver", 1),
     "runtime.driver:Driver._receive": ("driver", 30),
-    "runtime.driver:Driver._offer": ("driver", 30),
-    "runtime.driver:Driver._take_receipt": ("driver", 5),
+    "runtime.driver:Driver._take_answer": ("driver", 5),
     "runtime.driver:Driver.finish": ("driver", 1),
 }
 

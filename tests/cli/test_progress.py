@@ -7,7 +7,7 @@ import pytest
 from linkmatch_ray.cli import output
 from linkmatch_ray.io import inputs
 from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.runtime.driver import Progress
+from linkmatch_ray.runtime.progress import Progress
 
 
 @pytest.fixture

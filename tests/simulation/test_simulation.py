@@ -1,0 +1,55 @@
+"""Disturbed histories end as the undisturbed run; and if the scheduler had one rule less, some would not."""
+
+import random
+from collections import deque
+
+import pytest
+
+from linkmatch_ray.runtime.scheduler import Scheduler
+from tests.simulation.broken import RULES, broken
+from tests.simulation.faults import NotAsItShould, Rates
+from tests.simulation.history import History, simulation
+
+HISTORIES = 400
+NOTICED_WITHIN = 200
+"""Histories; `scripts/simulate` goes through as many as one likes."""
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    """The jobs, each made once."""
+    with simulation() as simulated:
+        yield simulated
+
+
+def test_histories(simulated):
+    """Bytes, ledger and totals; the faults are such that many jobs had to be started again."""
+    starts = [simulated.run(seed) for seed in range(HISTORIES)]
+    assert sum(count > 1 for count in starts) > HISTORIES / 10
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_broken_rule_is_noticed(rule, simulated):
+    """By one of the first histories, which can be had again."""
+    with broken(rule), pytest.raises(NotAsItShould, match=r"Again: scripts/simulate --seeds 1 --first \d+$"):
+        deque(map(simulated.run, range(NOTICED_WITHIN)), 0)
+
+
+def test_a_seed_is_a_history(simulated, monkeypatch):
+    """The same seed gives the same decisions at the same times."""
+    turn, seen = Scheduler.turn, []
+    monkeypatch.setattr(Scheduler, "turn", lambda self, now: seen.append((now, self.listened())) or turn(self, now))
+    times = []
+    for _ in range(2):
+        seen.clear()
+        simulated.run(17)
+        times.append(tuple((now, tuple(tasks)) for now, tasks in seen))
+    assert times[0] == times[1]
+    assert len(times[0]) > 10
+
+
+def test_each_fault_happens(simulated):
+    """None of them is drawn by no history of this test."""
+    drawn = [vars(History(simulated, seed)._rates) for seed in range(HISTORIES)]
+    never = [name for name in vars(Rates.drawn(random.Random(1))) if not any(rates[name] for rates in drawn)]
+    assert never == []
