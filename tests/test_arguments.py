@@ -86,6 +86,8 @@ def test_a_key_for_loaded_restrictions():
     loaded = Restrictions.load("list.json", "url")
     with pytest.raises(TypeError, match=r"^key: <Restrictions list\.json: 2 entries, key 'url'> has its key\. Give"):
         submit("w", loaded, key="url")
+    with pytest.raises(TypeError, match=r"^restrictions_at: <Restrictions .* has its restrictions_at\. Give"):
+        submit("w", loaded, restrictions_at="/a")
 
 
 @pytest.mark.parametrize(
