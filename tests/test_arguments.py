@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from linkmatch_ray import MatchOptions, Restrictions, match_bytes, submit
-from linkmatch_ray.errors import InputError, JobChanged, RestrictionsError, UsageError
+from linkmatch_ray.errors import InputError, JobChanged, LinkmatchError, RestrictionsError, UsageError
 from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.results import results_at
 from linkmatch_ray.runtime.plan import PlanOptions
+from linkmatch_ray.runtime.session import Session
 from tests.runtime import whole
 
 LIST = Restrictions.load(b'["a"]')
@@ -108,6 +109,7 @@ def test_options_of_a_list(name, wrong):
         (TypeError, "max_inflation", None),
         (TypeError, "provenance", "no"),
         (TypeError, "name", b"x"),
+        (UsageError, "name", "\ud800"),
         (TypeError, "records_at", 3),
         (UsageError, "records_at", ""),
     ],
@@ -153,6 +155,13 @@ def test_data_of_several_kinds():
         (TypeError, {"options": {"emit": "both"}}),
         (TypeError, {"unit_bytes": 1e6}),
         (UsageError, {"part_bytes": 0}),
+        (TypeError, {"overwrite": "no"}),
+        (TypeError, {"incremental": None}),
+        (TypeError, {"drop_missing": 1}),
+        (TypeError, {"one_file_per_task": {"w"}}),
+        (TypeError, {"session": "auto"}),
+        (TypeError, {"session": 0}),
+        (TypeError, {"tell": True}),
     ],
 )
 def test_options_of_a_job(error, arguments):
@@ -161,6 +170,27 @@ def test_options_of_a_job(error, arguments):
     with pytest.raises(error, match=f"^{name}|--job-id|the result directory"):
         submit("w", LIST, **{"output": "out", **arguments})
     assert not os.path.exists("out")
+
+
+@pytest.mark.parametrize(
+    ("start_session", "found"),
+    [(lambda: Session("ray://head:10001"), "Ray Client"), (dict, "session: found a dict"), (len, "takes exactly one")],
+)
+def test_a_session_that_cannot_be_started(start_session, found):
+    """The job fails and says so: whoever waits for it would wait for ever."""
+    job = submit("w", LIST, output="out", session=start_session)
+    with pytest.raises(LinkmatchError, match=found):
+        job.result(10)
+
+
+@pytest.mark.parametrize("wrong", [{"start": "0"}, {"start": None}, {"start": 1.0}, {"limit": 2.5}, {"limit": True}])
+def test_which_matches(wrong):
+    """A number with a fraction gave none, without a word."""
+    output = Path("out").absolute()
+    whole.submit("w", output, MatchOptions(), PlanOptions())
+    job = submit("w", whole.LIST, output=output)
+    with pytest.raises(TypeError, match=f"^{next(iter(wrong))}: found"):
+        job.matches(**wrong)
 
 
 def test_a_list_by_its_name():

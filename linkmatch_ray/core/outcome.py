@@ -13,6 +13,8 @@ import xxhash
 
 from linkmatch_ray.arguments import refuse_other_than, refuse_unless_one_of, refuse_unless_within
 from linkmatch_ray.core.keys import KeyPath
+from linkmatch_ray.errors import UsageError
+from linkmatch_ray.words import shown
 
 Emit = Literal["matched", "unmatched", "both"]
 Format = Literal["auto", "lines", "array", "object"]
@@ -70,6 +72,10 @@ class MatchOptions:
             refuse_unless_one_of(name, getattr(self, name), get_args(known))
         refuse_other_than("provenance", self.provenance, bool, "Give True or False.")
         refuse_other_than("name", self.name, str, "Give a str.")
+        try:
+            self.name.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            raise UsageError(f"name={shown(self.name)}: not UTF-8. Give a name that is.") from None
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from linkmatch_ray.io.directory import Directory
 from linkmatch_ray.io.inputs import MARKER
 from linkmatch_ray.io.ledger import Ledger
 from linkmatch_ray.io.ours import open_new, open_ours
-from linkmatch_ray.io.results import LEDGER, MATCHED, QUARANTINE, RESTRICTIONS, SUMMARY, UNMATCHED, Results
+from linkmatch_ray.io.results import LEDGER, RESTRICTIONS, SUMMARY, Results
 from linkmatch_ray.io.trouble import told
 from linkmatch_ray.io.verify import Checked, verify
 from linkmatch_ray.words import shown
@@ -50,8 +50,6 @@ def bring(results: Results, directory: Path) -> Fetched:
             for name, end in wanted.items():
                 with results.open(name) as source, open_new(directory / name) as copy:
                     _copy(source, copy, end)
-            if ledger.settings()["emit"] != "both":
-                (directory / (UNMATCHED if ledger.settings()["emit"] == "matched" else MATCHED)).unlink()
             open_new(directory / LEDGER).close()
             with closing(sqlite3.connect(directory / LEDGER)) as database:
                 ledger.copy_to(database)
@@ -76,8 +74,7 @@ def refuse_filled(directory: Path) -> None:
 
 def ends_of(ledger: Ledger) -> dict[str, int]:
     """How many bytes of each output are durable."""
-    ends = ledger.frontier().ends
-    return {MATCHED: ends.matched, UNMATCHED: ends.unmatched, QUARANTINE: ends.quarantine}
+    return ledger.by_name(ledger.frontier().ends)
 
 
 def check(directory: Path) -> Fetched:

@@ -7,9 +7,9 @@ import re
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO, Final
 
 import msgspec
@@ -18,7 +18,7 @@ from linkmatch_ray.errors import UsageError
 from linkmatch_ray.io.concatenation import Concatenation, ConcatenationReader, Tiles
 from linkmatch_ray.io.input_file import InputFile
 from linkmatch_ray.io.ledger import Ledger
-from linkmatch_ray.io.ledger_log import LoggedLedger, Writer, new_writer, records_at
+from linkmatch_ray.io.ledger_log import LoggedLedger, Writer, new_writer, records_at, settings_at
 from linkmatch_ray.io.object_names import (
     CANCEL,
     LOCK,
@@ -72,17 +72,23 @@ class Bucket(Results):
     """A URL that stands for a folder of objects; `file://` for one that several nodes share."""
 
     commit_seconds = 2.0
+    can_be_updated = False
 
     def __init__(self, url: str) -> None:
         self._url = re.sub(r"([^/])/$", r"\1", url)  # with one slash more it is another place
         self._store = store_of(self._url)
         self._writer = new_writer()
+        self._ledger: LoggedLedger | None = None  # as this writer found it, and has written since
         self._number: int | None = None  # of this writer, once it is one
-        self._written: LoggedLedger | None = None  # by this writer
         self._asked, self._asked_at = False, 0.0
         self._asking: Future[bool] | None = None
 
     def __str__(self) -> str:
+        return self._url
+
+    @property
+    def place(self) -> str:
+        """As `Results`."""
         return self._url
 
     # Looking
@@ -91,10 +97,16 @@ class Bucket(Results):
         """As `Results`: a copy, as of now."""
         with suppress(FileNotFoundError):  # there is no bucket
             ledger = LoggedLedger(self._store, self._url)
-            if ledger.number:
+            if ledger.settings():
                 return ledger
             ledger.close()
         return None
+
+    def settings(self) -> dict[str, str]:
+        """As `Results`: from two records, as all of them may be many."""
+        with suppress(FileNotFoundError):  # there is no bucket
+            return settings_at(self._store, self._url)
+        return {}
 
     def open(self, name: str) -> BinaryIO:
         """As `Results`."""
@@ -104,8 +116,12 @@ class Bucket(Results):
             return io.BytesIO(self._store.get(name))
         return io.BytesIO()
 
+    def pending(self) -> Results | None:
+        """As `Results`."""
+        return None
+
     def strays(self) -> list[str]:
-        """Objects among those of the outputs that do not belong to them."""
+        """As `Results`: objects."""
         return [name for output in OUTPUTS for name in self._tiles(output).strays]
 
     def foreign(self) -> list[str]:
@@ -250,28 +266,48 @@ class Bucket(Results):
         self._store.delete([SUMMARY])
         self._store.delete([RESTRICTIONS, LEDGER])
 
-    def begin(self, settings: dict[str, str], files: Iterable[InputFile], ranges: Iterable[int]) -> Ledger:
-        """As `Results`."""
-        return self._write_ledger(lambda ledger: ledger.begin_job(settings, files, ranges))
+    def adopt(self) -> None:
+        """Nothing to do: nothing is pending."""
 
-    def resume(self) -> Ledger:
-        """As `Results`."""
-        return self._write_ledger(LoggedLedger.go_on)
+    def clear_pending(self) -> None:
+        """Nothing to do."""
 
-    def _write_ledger(self, first: Callable[[LoggedLedger], None]) -> Ledger:
-        """The ledger, after the first thing that this writer does to it."""
-        ledger = LoggedLedger(self._store, self._url, writer=self._writer)
-        try:
-            self._number = ledger.number
-            first(ledger)
-        except BaseException:
-            ledger.close()
-            raise
-        self._written = ledger
+    def begin_pending(self) -> Results:
+        """As `Results`."""
+        raise UsageError(f"{shown(self)}: --incremental needs a directory. Name another URL, or give --overwrite.")
+
+    def resume(self, is_wanted: Callable[[dict[str, str]], bool]) -> Ledger | None:
+        """As `Results`."""
+        ledger = self._ledger_as_found()
+        with _closed_if_it_fails(ledger):
+            if not is_wanted(ledger.settings()):
+                return None
+            self._go_on(ledger)
         return ledger
 
-    def output(self, name: str, *, wanted: bool = True) -> Output:
-        """As `Results`; one that is not wanted has no objects."""
+    def begin(
+        self, settings: dict[str, str], outputs: Sequence[str], files: Iterable[InputFile], ranges: Iterable[int]
+    ) -> Ledger:
+        """As `Results`. The record that keeps others out comes first: a job that began or ended meanwhile is safe."""
+        ledger = self._ledger_as_found()
+        with _closed_if_it_fails(ledger):
+            self._go_on(ledger)
+            self.clear()
+            ledger.begin_job(settings, outputs, files, ranges)
+        return ledger
+
+    def _ledger_as_found(self) -> LoggedLedger:
+        if self._ledger is None:
+            self._ledger = LoggedLedger(self._store, self._url, writer=self._writer)
+        return self._ledger
+
+    def _go_on(self, ledger: LoggedLedger) -> None:
+        number = ledger.number
+        ledger.go_on()
+        self._number = number
+
+    def output(self, name: str) -> Output:
+        """As `Results`."""
         assert self._number is not None  # the ledger comes first
         return Concatenation(self._store, folder_of(name), self._number)
 
@@ -287,10 +323,10 @@ class Bucket(Results):
 
     def refuse_gone(self) -> None:
         """As `Results`: whether the ledger's newest record is there. All of it is looked at in the end."""
-        if self._written is None:
+        if self._number is None or self._ledger is None:
             return
         try:
-            self._store.get(record_name(self._written.number - 1), 0, 1)
+            self._store.get(record_name(self._ledger.number - 1), 0, 1)
         except FileNotFoundError:
             raise gone(f"{self}/{RECORDS}", self) from None
 
@@ -315,6 +351,15 @@ class Bucket(Results):
             return
         if records < ledger.number:
             raise gone(f"{self}/{RECORDS}", self)
-        for name, end in zip(OUTPUTS, ledger.frontier().ends, strict=True):
+        for name, end in ledger.by_name(ledger.frontier().ends).items():
             if self._tiles(name).end != end:
                 raise gone(f"{self}/{folder_of(name)}", self)
+
+
+@contextmanager
+def _closed_if_it_fails(ledger: LoggedLedger) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        ledger.close()
+        raise

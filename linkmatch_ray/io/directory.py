@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Final
 import msgspec
 
 from linkmatch_ray.errors import JobError, UsageError
-from linkmatch_ray.io.durable import make_directory, sync_directory
+from linkmatch_ray.io.durable import make_directory, sync_directory, write_whole
 from linkmatch_ray.io.input_file import InputFile
 from linkmatch_ray.io.inputs import MARKER
 from linkmatch_ray.io.ledger import Ledger
@@ -55,6 +55,7 @@ class Directory(Results):
     """A directory of this machine, or one that several share."""
 
     commit_seconds = 0.5
+    can_be_updated = True
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).absolute()
@@ -64,13 +65,17 @@ class Directory(Results):
         return str(self.path)
 
     @property
-    def next(self) -> Directory | None:
-        """Where an incremental job writes until it is complete; None if there is none.
+    def place(self) -> Path:
+        """As `Results`."""
+        return self.path
 
-        Raises:
-            JobError: it is no directory, but a link to one perhaps.
-        """
+    def pending(self) -> Results | None:
+        """As `Results`: `next`."""
         return Directory(self.path / NEXT) if _has_next(self.path) else None
+
+    def strays(self) -> list[str]:
+        """As `Results`: there is one file an output."""
+        return []
 
     def foreign(self) -> list[str]:
         """As `Results`."""
@@ -134,31 +139,37 @@ class Directory(Results):
         """As `Results`."""
         clear(self.path)
 
-    def begin(self, settings: dict[str, str], files: Iterable[InputFile], ranges: Iterable[int]) -> Ledger:
+    def resume(self, is_wanted: Callable[[dict[str, str]], bool]) -> Ledger | None:
         """As `Results`."""
-        ledger = Ledger(self.path / LEDGER, create=True)
-        try:
-            ledger.begin_job(settings, files, ranges)
-            self._hold(self.path / LEDGER)
-        except BaseException:
-            ledger.close()
-            raise
-        return ledger
-
-    def resume(self) -> Ledger:
-        """As `Results`."""
+        if not is_there(self.path / LEDGER, writing=True):
+            return None
         ledger = Ledger(self.path / LEDGER, write=True)
         try:
+            if is_wanted(ledger.settings()):
+                self._hold(self.path / LEDGER)
+                return ledger
+        except BaseException:
+            ledger.close()
+            raise
+        ledger.close()
+        return None
+
+    def begin(
+        self, settings: dict[str, str], outputs: Sequence[str], files: Iterable[InputFile], ranges: Iterable[int]
+    ) -> Ledger:
+        """As `Results`."""
+        self.clear()
+        ledger = Ledger(self.path / LEDGER, create=True)
+        try:
+            ledger.begin_job(settings, outputs, files, ranges)
             self._hold(self.path / LEDGER)
         except BaseException:
             ledger.close()
             raise
         return ledger
 
-    def output(self, name: str, *, wanted: bool = True) -> Output:
-        """As `Results`; there is no file where it is not wanted, as an empty one would look like a list."""
-        if not wanted:
-            return FileOutput(None)
+    def output(self, name: str) -> Output:
+        """As `Results`."""
         output = FileOutput(self.path / name)
         try:
             self._hold(self.path / name)
@@ -197,12 +208,8 @@ class Directory(Results):
     def finish(self, ledger: Ledger) -> None:
         """Nothing to do."""
 
-    def begin_next(self) -> Directory:
-        """Make `next`, for an incremental job; call with the lock held.
-
-        Raises:
-            JobError: there is one that is not ours.
-        """
+    def begin_pending(self) -> Results:
+        """As `Results`: `next`."""
         following = self.path / NEXT
         if not _has_next(self.path, writing=True):
             with suppress(FileExistsError):
@@ -218,12 +225,12 @@ class Directory(Results):
         place._hold(following)
         return place
 
-    def adopt_next(self) -> None:
-        """Where an incremental job is complete, put it in the place of the earlier one; call with the lock held."""
+    def adopt(self) -> None:
+        """As `Results`."""
         adopt_next(self.path)
 
-    def clear_next(self) -> None:
-        """Remove what an incremental job left that is not complete; call with the lock held."""
+    def clear_pending(self) -> None:
+        """As `Results`."""
         clear_next(self.path)
 
 
@@ -359,10 +366,14 @@ def clear(directory: Path) -> None:
 
 def clear_next(directory: Path) -> None:
     """Remove what an incremental job left that is not complete; call with the lock held."""
-    if _has_next(directory, writing=True):
-        clear(directory / NEXT)
-        sync_directory(directory / NEXT)
-        _forget_next(directory / NEXT)
+    following = directory / NEXT
+    if not _has_next(directory, writing=True):
+        with suppress(OSError):  # an empty one is what a power cut may leave of ours
+            following.rmdir()
+        return
+    clear(following)
+    sync_directory(following)
+    _forget_next(following)
 
 
 def _has_next(directory: Path, *, writing: bool = False) -> bool:
@@ -411,28 +422,14 @@ def adopt_next(directory: Path) -> None:
 
 def write_atomically(path: Path, write: Callable[[Any], Any]) -> None:
     """Write a file that is there wholly or not at all, also after a power cut."""
-    temporary = path.with_name(path.name + ".new")
-    opened = open_new(temporary)
-    try:
-        with opened as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_directory(path.parent)
+    write_whole(path, path.with_name(path.name + ".new"), write)
 
 
 class FileOutput:
-    """One data file, written at offsets that the ledger records; what lies beyond them does not count.
+    """One data file, written at offsets that the ledger records; what lies beyond them does not count."""
 
-    Without a path, what is written is dropped.
-    """
-
-    def __init__(self, path: Path | None) -> None:
-        self._fd = os.open(os.devnull, os.O_RDWR) if path is None else open_ours(path, os.O_RDWR | os.O_CREAT)
+    def __init__(self, path: Path) -> None:
+        self._fd = open_ours(path, os.O_RDWR | os.O_CREAT)
         self._dirty = False
         self.unsynced = 0
 

@@ -1,9 +1,13 @@
-"""Names that survive a power cut: a directory is synced after what was made in it."""
+"""Files and names that survive a power cut: a file is synced before it has its name, a directory after."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+from linkmatch_ray.io.ours import open_new
 
 
 def sync_directory(directory: Path) -> None:
@@ -21,3 +25,24 @@ def make_directory(directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     for each in made:
         sync_directory(each.parent)
+
+
+def write_whole(
+    path: Path, temporary: Path, write: Callable[[Any], Any], give_name: Callable[[Path, Path], None] = os.replace
+) -> None:
+    """Write a file that is there wholly or not at all, also after a power cut.
+
+    Args:
+        temporary: Its name in the same directory, until it is whole.
+        give_name: With `os.link` it must not be there.
+    """
+    opened = open_new(temporary)
+    try:
+        with opened as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        give_name(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_directory(path.parent)

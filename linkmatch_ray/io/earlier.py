@@ -16,11 +16,12 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from linkmatch_ray.core.outcome import Counts, Piece, digest
+from linkmatch_ray.core.outcome import Piece, digest
 from linkmatch_ray.errors import DirectoryInUse, JobError
 from linkmatch_ray.io.input_file import InputFile
-from linkmatch_ray.io.ledger import Key, Ledger, PieceRow
-from linkmatch_ray.io.results import OUTPUTS, Results, gone
+from linkmatch_ray.io.ledger import Key, Ledger
+from linkmatch_ray.io.ledger_rows import PieceRow
+from linkmatch_ray.io.results import MATCHED, QUARANTINE, UNMATCHED, Results, gone
 from linkmatch_ray.words import shown
 
 NOWHERE: Final = -1
@@ -115,10 +116,10 @@ class Earlier:
             raise gone(results, results)
         self._ledger = ledger
         self._row: PieceRow | None = None  # the last one that was read, and its contents
-        self._contents = [b"", b"", b""]
+        self._contents: dict[str, bytes] = {}
         with ExitStack() as held:
             held.callback(ledger.close)
-            self._files = [held.enter_context(results.open(name)) for name in OUTPUTS]
+            self._files = {name: held.enter_context(results.open(name)) for name in ledger.outputs()}
             if (ledger.settings()["fingerprint"], ledger.frontier().next) != (origins.fingerprint, origins.frontier):
                 raise DirectoryInUse(f"{shown(results)}: another job wrote here meanwhile. Run the same command again.")
             self._held = held.pop_all()
@@ -144,8 +145,8 @@ class Earlier:
             return None
         if row != self._row:
             self._row, self._contents = row, self._read(row)
-        matched, unmatched = memoryview(self._contents[0]), memoryview(self._contents[1])
-        piece = self._as_piece(row)
+        matched, unmatched = (memoryview(self._contents.get(name, b"")) for name in (MATCHED, UNMATCHED))
+        piece = self._ledger.piece(row)
         if row.files > 1:
             start = origin.file - row.file
             along = self._places[key.file : key.file + row.files - start]
@@ -156,41 +157,18 @@ class Earlier:
             unmatched = unmatched[low_unmatched : low_unmatched + piece.unmatched_bytes]
             piece.matched_digest, piece.unmatched_digest = digest(matched), digest(unmatched)
         piece.file = key.file
-        return Taken(piece, matched, unmatched, self._contents[2])
+        return Taken(piece, matched, unmatched, self._contents.get(QUARANTINE, b""))
 
-    def _read(self, row: PieceRow) -> list[bytes]:
-        spans = (
-            (row.matched_start, row.matched_bytes, row.matched_digest),
-            (row.unmatched_start, row.unmatched_bytes, row.unmatched_digest),
-            (row.quarantine_start, row.quarantine_bytes, row.quarantine_digest),
-        )
-        contents = []
-        for name, file, (start, size, expected) in zip(OUTPUTS, self._files, spans, strict=True):
+    def _read(self, row: PieceRow) -> dict[str, bytes]:
+        contents = {}
+        for span in row.spans:
+            name, file = list(self._files.items())[span.output]
             there = file.seek(0, SEEK_END)
-            file.seek(start)
-            contents.append(file.read(max(0, min(size, there - start))))
-            if digest(contents[-1]) != expected:
+            file.seek(span.start)
+            contents[name] = file.read(max(0, min(span.bytes, there - span.start)))
+            if digest(contents[name]) != span.digest:
                 raise JobError(
-                    f"{shown(self._results)}/{name}: bytes {start:,} to {start + size:,} are not those that were"
-                    " written, so they cannot be taken over. See `verify`; start anew with --overwrite."
+                    f"{shown(self._results)}/{name}: bytes {span.start:,} to {span.start + span.bytes:,} are not those"
+                    " that were written, so they cannot be taken over. See `verify`; start anew with --overwrite."
                 )
         return contents
-
-    def _as_piece(self, row: PieceRow) -> Piece:
-        return Piece(
-            file=row.file,
-            range=row.range,
-            part=row.part,
-            last=bool(row.last),
-            counts=Counts(row.records, row.matched, row.unmatched, row.missing_key, row.not_object, row.entries),
-            lines=row.lines,
-            indexes=row.indexes,
-            input_bytes=row.input_bytes,
-            matched_bytes=row.matched_bytes,
-            unmatched_bytes=row.unmatched_bytes,
-            matched_digest=row.matched_digest,
-            unmatched_digest=row.unmatched_digest,
-            hits=row.hits,
-            files=row.files,
-            shares=None if row.shares is None else self._ledger.shares(row),
-        )

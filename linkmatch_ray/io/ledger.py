@@ -1,11 +1,14 @@
 """The ledger: a SQLite file that says what of which input is in the outputs, and where.
 
-    job        key, value: what makes this job this job, and how it was planned; `settings_digest` is that of the others
+    job        key, value: what makes this job this job, and how it was planned; `outputs` is the list of its outputs
+               (a JSON array of names), `settings_digest` the digest of all others
     files      one row a file of the plan, in order; `fault` where one entry stands for the whole file
-    pieces     one row a committed piece of a file: counts, spans and digests in the three outputs, hits; or one
-               row for several whole small files in a row, `shares` then has the columns of each (a JSON array of
-               arrays, see `SHARE_COLUMNS`)
-    frontier   one row: the next piece to come, and where the outputs end
+    pieces     one row a committed piece of a file: counts, hits; or one row for several whole small files in a row,
+               `shares` then has the columns of each (a JSON array of arrays, see `SHARE_COLUMNS`); `digest` is that of
+               its other columns and its spans
+    spans      where a piece has bytes in an output (a place in `outputs`), and their digest; no row where it has none
+    frontier   one row: the next piece to come
+    ends       one row an output: where it ends
     shares (view)       one row a file and piece: counts
     file_ledger (view)  one row a file: state, records = matched + unmatched, entries
 
@@ -18,10 +21,12 @@ from __future__ import annotations
 import os
 import sqlite3
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -29,12 +34,16 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
-from linkmatch_ray.core.outcome import HIT_PAIR_BYTES, SHARE_COLUMNS, Counts
+from linkmatch_ray.core.outcome import Counts, Piece
 from linkmatch_ray.io.input_file import InputFile
 from linkmatch_ray.io.ledger_check import NUMBER_MAX, check_schema, damaged, wrong_rows
+from linkmatch_ray.io.ledger_rows import PieceRow, Span, piece_of, shares_of
 from linkmatch_ray.io.ours import is_there, may_write, open_ours
+from linkmatch_ray.io.results import MATCHED
 
-SCHEMA_VERSION: Final = 4
+T = TypeVar("T")
+
+SCHEMA_VERSION: Final = 5
 
 _SCHEMA: Final = """
 CREATE TABLE job (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -48,19 +57,20 @@ CREATE TABLE pieces (
     records INTEGER NOT NULL, matched INTEGER NOT NULL, unmatched INTEGER NOT NULL,
     missing_key INTEGER NOT NULL, not_object INTEGER NOT NULL, entries INTEGER NOT NULL,
     lines INTEGER NOT NULL, indexes INTEGER NOT NULL, input_bytes INTEGER NOT NULL,
-    matched_start INTEGER NOT NULL, matched_bytes INTEGER NOT NULL, matched_digest BLOB,
-    unmatched_start INTEGER NOT NULL, unmatched_bytes INTEGER NOT NULL, unmatched_digest BLOB,
-    quarantine_start INTEGER NOT NULL, quarantine_bytes INTEGER NOT NULL, quarantine_digest BLOB,
-    hits BLOB,
-    files INTEGER NOT NULL, shares TEXT,
+    hits BLOB NOT NULL, files INTEGER NOT NULL, shares TEXT, digest BLOB NOT NULL,
     PRIMARY KEY (file, range, part)
+) WITHOUT ROWID;
+CREATE TABLE spans (
+    file INTEGER NOT NULL, range INTEGER NOT NULL, part INTEGER NOT NULL, output INTEGER NOT NULL,
+    start INTEGER NOT NULL, bytes INTEGER NOT NULL, digest BLOB NOT NULL,
+    PRIMARY KEY (file, range, part, output)
 ) WITHOUT ROWID;
 CREATE TABLE frontier (
     one INTEGER PRIMARY KEY CHECK (one = 1),
-    file INTEGER NOT NULL, range INTEGER NOT NULL, part INTEGER NOT NULL,
-    matched_end INTEGER NOT NULL, unmatched_end INTEGER NOT NULL, quarantine_end INTEGER NOT NULL
+    file INTEGER NOT NULL, range INTEGER NOT NULL, part INTEGER NOT NULL
 );
-INSERT INTO frontier VALUES (1, 0, 0, 0, 0, 0, 0);
+INSERT INTO frontier VALUES (1, 0, 0, 0);
+CREATE TABLE ends (output INTEGER PRIMARY KEY, end INTEGER NOT NULL);
 CREATE VIEW shares AS
     SELECT file, records, matched, unmatched, missing_key, not_object, entries, input_bytes
         FROM pieces WHERE shares IS NULL
@@ -82,10 +92,20 @@ CREATE VIEW file_ledger AS
     FROM files JOIN frontier LEFT JOIN shares ON shares.file = files.file GROUP BY files.file;
 """
 
+_PIECES: Final = (
+    "SELECT p.*, s.output, s.start, s.bytes, s.digest FROM (SELECT * FROM pieces {which}) AS p LEFT JOIN spans AS s"
+    " ON s.file = p.file AND s.range = p.range AND s.part = p.part ORDER BY p.file, p.range, p.part, s.output"
+)
+"""In one statement, as a job that runs may roll a file back."""
+
+_PIECE_COLUMNS: Final = len(PieceRow._fields) - 1
 _PIECES_AT_ONCE: Final = 1_000
 _FILES_AT_ONCE: Final = 10_000
 
 _SETTINGS_MAX: Final = 100
+_OUTPUTS: Final = "outputs"
+"""The setting that lists the outputs."""
+
 _DIGEST: Final = "settings_digest"
 """The setting that says what the others were when the job was begun."""
 
@@ -109,42 +129,8 @@ class Key(NamedTuple):
     part: int
 
 
-class Ends(NamedTuple):
-    """Bytes in each of the outputs."""
-
-    matched: int
-    unmatched: int
-    quarantine: int
-
-
-class PieceRow(NamedTuple):
-    """A row of `pieces`, in the order of its columns."""
-
-    file: int
-    range: int
-    part: int
-    last: int
-    records: int
-    matched: int
-    unmatched: int
-    missing_key: int
-    not_object: int
-    entries: int
-    lines: int
-    indexes: int
-    input_bytes: int
-    matched_start: int
-    matched_bytes: int
-    matched_digest: bytes | None
-    unmatched_start: int
-    unmatched_bytes: int
-    unmatched_digest: bytes | None
-    quarantine_start: int
-    quarantine_bytes: int
-    quarantine_digest: bytes | None
-    hits: bytes
-    files: int
-    shares: str | None
+Ends: TypeAlias = tuple[int, ...]
+"""Bytes in each of the outputs, in the order of the job's list."""
 
 
 @dataclass(slots=True)
@@ -215,7 +201,7 @@ class Ledger:
         self._steps = 0
         if not self._is_begun:
             raise damaged(self._where, "it has no tables")
-        for what in wrong_rows(self._db):
+        for what in wrong_rows(self._db, len(self.outputs())):
             raise damaged(self._where, what)
         self._is_sound = True
 
@@ -223,10 +209,12 @@ class Ledger:
         """Close the connection."""
         self._db.close()
 
-    def begin_job(self, settings: dict[str, str], files: Iterable[InputFile], ranges: Iterable[int]) -> None:
+    def begin_job(
+        self, settings: dict[str, str], outputs: Sequence[str], files: Iterable[InputFile], ranges: Iterable[int]
+    ) -> None:
         """Write what a new job is, in one transaction."""
         with _Transaction(self._db):
-            known = {"schema": str(SCHEMA_VERSION), **settings}
+            known = {**settings, "schema": str(SCHEMA_VERSION), _OUTPUTS: msgspec.json.encode(outputs).decode()}
             rows = {**known, _DIGEST: _digest_of(known)}
             self._db.executemany("INSERT INTO job VALUES (?, ?)", rows.items())
             self._db.executemany(
@@ -236,6 +224,7 @@ class Ledger:
                     for n, (f, count) in enumerate(zip(files, ranges, strict=True))
                 ),
             )
+            self._db.executemany("INSERT INTO ends VALUES (?, 0)", [(output,) for output in range(len(outputs))])
 
     def copy_to(self, database: sqlite3.Connection) -> None:
         """Make a database the same as this one."""
@@ -244,9 +233,9 @@ class Ledger:
     def clear(self) -> None:
         """Forget the job."""
         with _Transaction(self._db):
-            for table in ("job", "files", "pieces"):
+            for table in ("job", "files", "pieces", "spans", "ends"):
                 self._db.execute(f"DELETE FROM {table}")
-            self._set_frontier(Frontier(Key(0, 0, 0), Ends(0, 0, 0)))
+            self._set_frontier(Frontier(Key(0, 0, 0), ()))
 
     def settings(self) -> Settings:
         """The rows of `job`; empty where no job was ever begun."""
@@ -256,52 +245,58 @@ class Ledger:
         if any(type(key) is not str or type(value) is not str for key, value in rows):
             raise damaged(self._where, "its job has values that are no text")
         found = Settings(self._where, dict(rows))
-        if found.pop(_DIGEST, None) not in (None, _digest_of(found)):
+        if found and found.pop(_DIGEST, None) != _digest_of(found):
             raise damaged(self._where, "its job is not the one that was begun")
-        if found and found["schema"] != str(SCHEMA_VERSION):
+        if rows and found["schema"] != str(SCHEMA_VERSION):
             raise damaged(self._where, "its job has no version")
         return found
 
+    def outputs(self) -> tuple[str, ...]:
+        """The job's list of outputs, by the names of their files; none where no job was ever begun."""
+        settings = self.settings()
+        try:
+            return msgspec.json.decode(settings[_OUTPUTS], type=tuple[str, ...]) if settings else ()
+        except (ValueError, RecursionError):
+            raise damaged(self._where, "its list of outputs is none") from None
+
+    def by_name(self, ends: Ends) -> dict[str, int]:
+        """Where which output ends."""
+        return dict(zip(self.outputs(), ends, strict=True))
+
     def frontier(self) -> Frontier:
         """The durable frontier."""
-        row = self._read("SELECT * FROM frontier").fetchone()
-        return Frontier(Key(*row[1:4]), Ends(*row[4:]))
+        sql = "SELECT file, range, part, end FROM frontier LEFT JOIN ends ORDER BY output"
+        rows = self._read(sql).fetchall()
+        return Frontier(Key(*rows[0][:3]), _ends_in(rows))
 
     def commit(self, rows: list[PieceRow], faults: list[tuple[str, int]], frontier: Frontier) -> None:
         """Make pieces durable, and the frontier with them. The outputs must have been synced before."""
         with _Transaction(self._db):
-            marks = ",".join("?" * len(PieceRow._fields))
-            self._db.executemany(f"INSERT INTO pieces VALUES ({marks})", rows)
+            marks = ",".join("?" * _PIECE_COLUMNS)
+            self._db.executemany(f"INSERT INTO pieces VALUES ({marks})", [row[:-1] for row in rows])
+            spans = [row[:3] + span for row in rows for span in row.spans]
+            self._db.executemany("INSERT INTO spans VALUES (?, ?, ?, ?, ?, ?, ?)", spans)
             self._db.executemany("UPDATE files SET fault = ? WHERE file = ?", faults)
             self._set_frontier(frontier)
 
     def roll_back_file(self, file: int, frontier: Frontier) -> None:
         """Forget all pieces of a file, before anything else is written in their place."""
         with _Transaction(self._db):
-            self._db.execute("DELETE FROM pieces WHERE file = ?", (file,))
+            for table in ("pieces", "spans"):
+                self._db.execute(f"DELETE FROM {table} WHERE file = ?", (file,))
             self._set_frontier(frontier)
 
     def step_back(self, key: Key, frontier: Frontier) -> None:
         """Forget one piece whose data was lost."""
         with _Transaction(self._db):
-            self._db.execute("DELETE FROM pieces WHERE file = ? AND range = ? AND part = ?", key)
+            for table in ("pieces", "spans"):
+                self._db.execute(f"DELETE FROM {table} WHERE file = ? AND range = ? AND part = ?", key)
             self._db.execute("UPDATE files SET fault = NULL WHERE file = ?", (key.file,))
             self._set_frontier(frontier)
 
     def last_piece(self) -> PieceRow | None:
         """The newest piece."""
-        sql = "SELECT * FROM pieces ORDER BY file DESC, range DESC, part DESC LIMIT 1"
-        row = self._read(sql).fetchone()
-        return PieceRow(*row) if row else None
-
-    def file_start(self, file: int) -> Ends | None:
-        """Where the outputs of a file begin; None where it has none yet."""
-        sql = (
-            "SELECT matched_start, unmatched_start, quarantine_start FROM pieces WHERE file = ?"
-            " ORDER BY range, part LIMIT 1"
-        )
-        row = self._read(sql, (file,)).fetchone()
-        return Ends(*row) if row else None
+        return self._one_piece("ORDER BY file DESC, range DESC, part DESC LIMIT 1")
 
     def progress_in_file(self, file: int, range_: int) -> tuple[int, int, int, int]:
         """Indexes and lines of a file in the ranges before `range_`, and in that range."""
@@ -352,49 +347,54 @@ class Ledger:
     def settled(self) -> Frontier:
         """The frontier, or where the file begins that it is in: nothing before that is ever rolled back."""
         sql = (
-            "SELECT r.file, r.matched_end, r.unmatched_end, r.quarantine_end, p.file,"
-            " p.matched_start, p.unmatched_start, p.quarantine_start"
-            " FROM frontier AS r LEFT JOIN pieces AS p ON p.file = r.file ORDER BY p.range, p.part LIMIT 1"
+            "SELECT r.file, COALESCE((SELECT start FROM spans AS s WHERE s.file = r.file AND s.output = e.output"
+            " ORDER BY s.range, s.part LIMIT 1), e.end) FROM frontier AS r LEFT JOIN ends AS e ORDER BY e.output"
         )
-        file, *ends, begun, matched, unmatched, quarantine = self._read(sql).fetchone()
-        return Frontier(Key(file, 0, 0), Ends(*ends) if begun is None else Ends(matched, unmatched, quarantine))
+        rows = self._read(sql).fetchall()
+        return Frontier(Key(rows[0][0], 0, 0), _ends_in(rows))
 
     def piece_at(self, key: Key) -> PieceRow | None:
         """The piece with this key, or the last one before it."""
-        sql = (
-            "SELECT * FROM pieces WHERE (file, range, part) <= (?, ?, ?)"
-            " ORDER BY file DESC, range DESC, part DESC LIMIT 1"
+        return self._one_piece(
+            "WHERE (file, range, part) <= (?, ?, ?) ORDER BY file DESC, range DESC, part DESC LIMIT 1", key
         )
-        row = self._read(sql, key).fetchone()
-        return PieceRow(*row) if row else None
 
     def pieces(self) -> Iterator[PieceRow]:
         """All pieces, in order. Some at a time: a job that runs cannot commit while one of them is being read."""
-        sql = "SELECT * FROM pieces WHERE (file, range, part) > (?, ?, ?) ORDER BY file, range, part LIMIT ?"
-        last = (-1, -1, -1)
-        while rows := self._read(sql, (*last, _PIECES_AT_ONCE)).fetchall():
-            yield from map(PieceRow._make, rows)
+        which, last = "WHERE (file, range, part) > (?, ?, ?) ORDER BY file, range, part LIMIT ?", (-1, -1, -1)
+        while rows := self._pieces(which, (*last, _PIECES_AT_ONCE)):
+            yield from rows
             last = rows[-1][:3]
 
+    def _one_piece(self, which: str, values: Iterable[Any] = ()) -> PieceRow | None:
+        return next(iter(self._pieces(which, values)), None)
+
+    def _pieces(self, which: str, values: Iterable[Any] = ()) -> list[PieceRow]:
+        found = self._read(_PIECES.format(which=which), values).fetchall()
+        grouped = [list(rows) for _, rows in groupby(found, key=itemgetter(slice(3)))]
+        return [PieceRow._make((*rows[0][:_PIECE_COLUMNS], _spans_in(rows))) for rows in grouped]
+
+    def piece(self, row: PieceRow) -> Piece:
+        """The piece of a row, without its entries.
+
+        Raises:
+            JobError: it is not as it was committed.
+        """
+        return self._of(row, piece_of)
+
     def shares(self, row: PieceRow) -> npt.NDArray[np.int64]:
-        """What each file has of a piece of several; of shape (files, columns of `SHARE_COLUMNS`).
+        """What each file has of a piece; of shape (files, columns of `SHARE_COLUMNS`).
 
         Raises:
             JobError: it has no such shares, or they are not those of the piece.
         """
-        where = f"the shares of file {row.file} and on"
+        return self._of(row, shares_of)
+
+    def _of(self, row: PieceRow, of: Callable[[PieceRow, Sequence[str]], T]) -> T:
         try:
-            rows = msgspec.json.decode((row.shares or "").encode(), type=list[list[int]])
-            shares = np.array(rows, np.int64).reshape(row.files, len(SHARE_COLUMNS))
-        except (ValueError, OverflowError, RecursionError):
-            raise damaged(self._where, f"{where} are none") from None
-        if shares.min() < 0 or shares.max() > NUMBER_MAX:
-            raise damaged(self._where, f"{where} have numbers that none has")
-        for name, total in zip(SHARE_COLUMNS, shares.sum(axis=0).tolist(), strict=True):
-            expected = len(row.hits) // HIT_PAIR_BYTES if name == "hits" else getattr(row, name)
-            if total != expected:
-                raise damaged(self._where, f"{where} have {total} {name}, not {expected}")
-        return shares
+            return of(row, self.outputs())
+        except ValueError as error:
+            raise damaged(self._where, f"the piece of file {row.file} and on: {error}") from None
 
     def hits(self, distinct: int) -> Iterator[npt.NDArray[np.int64]]:
         """The hits of all pieces that have any, as pairs of shape (pairs, 2): one of so many keys, and how often.
@@ -409,22 +409,36 @@ class Ledger:
             yield pairs
 
     def matched_from(self, start: int) -> tuple[int, int] | None:
-        """Offset in the matched output of the piece that has record number `start`, and how many are before it."""
-        if start > NUMBER_MAX:  # more than SQLite takes, perhaps
+        """Offset in the matched output of the piece that has record number `start`, and how many are before it; None
+        where there is no such record, or no such output."""
+        if start > NUMBER_MAX or MATCHED not in (outputs := self.outputs()):  # more than SQLite takes, perhaps
             return None
         sql = (
-            "SELECT matched_start, before FROM (SELECT matched_start, matched,"
-            " SUM(matched) OVER (ORDER BY file, range, part) - matched AS before FROM pieces WHERE matched_bytes > 0)"
+            "SELECT file, range, part, before FROM (SELECT file, range, part, matched,"
+            " SUM(matched) OVER (ORDER BY file, range, part) - matched AS before FROM pieces WHERE matched > 0)"
             " WHERE before <= ? AND before + matched > ? LIMIT 1"
         )
-        row: tuple[int, int] | None = self._read(sql, (start, start)).fetchone()
+        sql = (
+            f"SELECT s.start, p.before FROM ({sql}) AS p JOIN spans AS s"
+            " ON s.file = p.file AND s.range = p.range AND s.part = p.part AND s.output = ?"
+        )
+        row: tuple[int, int] | None = self._read(sql, (start, start, outputs.index(MATCHED))).fetchone()
         return row
 
     def _set_frontier(self, frontier: Frontier) -> None:
-        self._db.execute(
-            "UPDATE frontier SET file = ?, range = ?, part = ?, matched_end = ?, unmatched_end = ?, quarantine_end = ?",
-            (*frontier.next, *frontier.ends),
-        )
+        self._db.execute("UPDATE frontier SET file = ?, range = ?, part = ?", frontier.next)
+        ends = [(end, output) for output, end in enumerate(frontier.ends)]
+        self._db.executemany("UPDATE ends SET end = ? WHERE output = ?", ends)
+
+
+def _ends_in(rows: list[tuple[Any, ...]]) -> Ends:
+    """The last column of rows that have one for each output, or one with None where there are no outputs."""
+    return tuple(row[-1] for row in rows if row[-1] is not None)
+
+
+def _spans_in(rows: list[tuple[Any, ...]]) -> tuple[Span, ...]:
+    """The last columns of rows that have one for each span, or one with None where there are no spans."""
+    return tuple(Span(*row[_PIECE_COLUMNS:]) for row in rows if row[_PIECE_COLUMNS] is not None)
 
 
 def _digest_of(settings: dict[str, str]) -> str:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import cache
-from itertools import chain
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import Any, Final
 
 from linkmatch_ray.errors import JobChanged, ResultsDamaged
@@ -24,8 +25,6 @@ _FILES_AT_ONCE: Final = 100_000
 """A job that runs cannot commit while a statement reads."""
 
 _KEY: Final = ("file", "range", "part")
-_BYTES: Final = ("matched_bytes", "unmatched_bytes", "quarantine_bytes")
-_STARTS: Final = ("matched_start", "unmatched_start", "quarantine_start")
 _COUNTS: Final = ("records", "matched", "unmatched", "missing_key", "not_object", "entries", "lines", "indexes")
 
 
@@ -43,38 +42,31 @@ _FILE_IS_SOUND: Final = " AND ".join(
     ]
 )
 
+_IS_DIGEST: Final = "typeof({0}) = 'blob' AND length({0}) = 8"
+
 _PIECE_IS_SOUND: Final = " AND ".join(
     [
-        *(_is_number(f"p.{name}") for name in (*_KEY, *_COUNTS, "input_bytes", *_STARTS, *_BYTES)),
+        *(_is_number(f"p.{name}") for name in (*_KEY, *_COUNTS, "input_bytes")),
         _is_number("p.last", 0, 1),
         "typeof(p.hits) = 'blob' AND length(p.hits) % 16 = 0",
         f"(p.files = 1 AND p.shares IS NULL OR p.files > 1 AND {_is_number('p.files')}"
         " AND typeof(p.shares) = 'text' AND p.last = 1)",
+        _IS_DIGEST.format("p.digest"),
     ]
 )
 
-_WALKED: Final = ", ".join(
-    [
-        *(f"p.{name}" for name in (*_KEY, "last", "files", *_STARTS, *_BYTES)),
-        "f.ranges, f.fault IS NOT NULL",
-        f"COALESCE({_PIECE_IS_SOUND}, 0)",
-    ]
+_SPAN_IS_SOUND: Final = " AND ".join(
+    [_is_number("s.output"), _is_number("s.start"), _is_number("s.bytes", 1), _IS_DIGEST.format("s.digest")]
 )
 
-_WALKED_COLUMNS: Final = 14
-
-_NEXT_PIECES: Final = (
-    f"SELECT {_WALKED} FROM pieces AS p LEFT JOIN files AS f ON f.file = p.file WHERE p.file < ? AND "
-    "{after} ORDER BY p.file, p.range, p.part LIMIT ?"
+_WALKED: Final = (
+    f"SELECT p.file, p.range, p.part, p.last, p.files, f.ranges, f.fault IS NOT NULL, COALESCE({_PIECE_IS_SOUND}, 0),"
+    f" s.output, s.start, s.bytes, COALESCE({_SPAN_IS_SOUND}, 0)"
+    " FROM (SELECT * FROM pieces {which}) AS p LEFT JOIN files AS f ON f.file = p.file"
+    " LEFT JOIN spans AS s ON s.file = p.file AND s.range = p.range AND s.part = p.part"
+    " ORDER BY p.file, p.range, p.part, s.output"
 )
-
-# The frontier and what is not before its file, in one statement: a job that runs may roll that file back.
-_FRONTIER: Final = (
-    f"SELECT r.one, r.file, r.range, r.part, r.matched_end, r.unmatched_end, r.quarantine_end, {_WALKED}"
-    " FROM frontier AS r LEFT JOIN pieces AS p ON p.file >= r.file LEFT JOIN files AS f ON f.file = p.file"
-    " ORDER BY r.one, p.file, p.range, p.part"
-)
-_FRONTIER_COLUMNS: Final = 7
+_WALKED_COLUMNS: Final = 12
 
 
 def damaged(where: object, what: str) -> ResultsDamaged:
@@ -122,8 +114,8 @@ def check_schema(database: sqlite3.Connection, schema: str, version: int, where:
     return True
 
 
-def wrong_rows(database: sqlite3.Connection) -> Iterator[str]:
-    """What no job can have written into `files`, `pieces` and `frontier`."""
+def wrong_rows(database: sqlite3.Connection, outputs: int) -> Iterator[str]:
+    """What no job with so many outputs can have written into `files`, `pieces`, `spans`, `frontier` and `ends`."""
     count, first, last = database.execute("SELECT COUNT(*), MIN(file), MAX(file) FROM files").fetchone()
     if count and (first, last) != (0, count - 1):
         yield f"its files are {count} from {first} to {last}"
@@ -133,34 +125,55 @@ def wrong_rows(database: sqlite3.Connection) -> Iterator[str]:
         if (row := database.execute(sql, (low, low + _FILES_AT_ONCE)).fetchone()) is not None:
             yield f"file {row[0]} has values that no file has"
             return
-    yield from _wrong_pieces(database, count)
+    yield from _wrong_pieces(database, count, outputs)
 
 
-def _wrong_pieces(database: sqlite3.Connection, files: int) -> Iterator[str]:
-    rows = database.execute(_FRONTIER).fetchall()
-    frontiers = {row[:_FRONTIER_COLUMNS] for row in rows}
-    frontier: tuple[Any, ...] = min(frontiers, default=(0,), key=str)
-    numbers = all(type(value) is int and 0 <= value <= NUMBER_MAX for value in frontier)
-    if len(frontiers) != 1 or frontier[0] != 1 or not numbers:
+def _wrong_pieces(database: sqlite3.Connection, files: int, outputs: int) -> Iterator[str]:
+    with _snapshot(database):  # a job that runs may roll back the file at the frontier
+        frontiers = database.execute("SELECT one, file, range, part FROM frontier LIMIT 2").fetchall()
+        last_ends = database.execute("SELECT output, end FROM ends ORDER BY output").fetchall()
+        first = [file for _, file, *_ in frontiers[:1]] or [0]
+        at_frontier = database.execute(_WALKED.format(which="WHERE file >= ?"), first).fetchall()
+        spans_left = database.execute("SELECT COUNT(*) FROM spans").fetchone()[0]
+    numbers = all(type(value) is int and 0 <= value <= NUMBER_MAX for value in chain(*frontiers, *last_ends))
+    listed = [output for output, _ in last_ends]
+    if len(frontiers) != 1 or frontiers[0][0] != 1 or listed != list(range(outputs)) or not numbers:
         yield "it has no frontier, or one that none can be"
         return
-    _, *following, matched, unmatched, quarantine = frontier
-    at_frontier = [row[_FRONTIER_COLUMNS:] for row in rows if row[_FRONTIER_COLUMNS] is not None]
-    expected, ends = (0, 0, 0), (0, 0, 0)
-    for row in chain(_pieces_before(database, following[0]), at_frontier):
-        file, range_, part, last, count, *spans, ranges, fault, sound = row
-        if (file, range_, part) != expected or tuple(spans[:3]) != ends or not sound or file + count > files:
-            yield f"piece {_named(row[:3])} does not follow at {_named(expected)}, or has values that no piece has"
-            return
-        ends = tuple(start + size for start, size in zip(spans[:3], spans[3:], strict=True))
+    _, *following = frontiers[0]
+    expected, ends = (0, 0, 0), [0] * outputs
+    walked = chain(_pieces_before(database, following[0]), at_frontier)
+    for key, rows in groupby(walked, key=itemgetter(slice(3))):
+        for row in rows:
+            *_, last, count, ranges, fault, is_sound, output, start, size, is_span = row
+            if output is not None:
+                is_sound = is_sound and is_span and output < outputs and start == ends[output]
+                spans_left -= 1
+            if key != expected or not is_sound or key[0] + count > files:
+                yield f"piece {_named(key)} does not follow at {_named(expected)}, or has values that no piece has"
+                return
+            if output is not None:
+                ends[output] += size
+        file, range_, part = key
         if not last:
             expected = (file, range_, part + 1)
         elif range_ + 1 < ranges and not fault:
             expected = (file, range_ + 1, 0)
         else:
             expected = (file + count, 0, 0)
-    if (expected, ends) != (tuple(following), (matched, unmatched, quarantine)):
+    if (expected, ends, spans_left) != (tuple(following), [end for _, end in last_ends], 0):
         yield f"its pieces end at {_named(expected)}, its frontier is at {_named(following)}; or their bytes do"
+
+
+@contextmanager
+def _snapshot(database: sqlite3.Connection) -> Iterator[None]:
+    """What is read by several statements is of one moment."""
+    database.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if database.in_transaction:  # SQLite ends it by itself where it cannot read
+            database.execute("COMMIT")
 
 
 def _pieces_before(database: sqlite3.Connection, file: int) -> Iterator[tuple[Any, ...]]:
@@ -169,11 +182,12 @@ def _pieces_before(database: sqlite3.Connection, file: int) -> Iterator[tuple[An
         yield (None,) * _WALKED_COLUMNS
     after, key = "TRUE", ()
     while True:
-        rows = database.execute(_NEXT_PIECES.format(after=after), (file, *key, _ROWS_AT_ONCE)).fetchall()
+        which = f"WHERE file < ? AND {after} ORDER BY file, range, part LIMIT ?"
+        rows = database.execute(_WALKED.format(which=which), (file, *key, _ROWS_AT_ONCE)).fetchall()
         if not rows:
             return
         yield from rows
-        after, key = "(p.file, p.range, p.part) > (?, ?, ?)", rows[-1][:3]
+        after, key = "(file, range, part) > (?, ?, ?)", rows[-1][:3]
 
 
 def _named(key: Any) -> str:

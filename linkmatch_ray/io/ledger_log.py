@@ -11,7 +11,7 @@ import os
 import socket
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from secrets import token_hex
 from tempfile import TemporaryDirectory
@@ -21,8 +21,9 @@ import msgspec
 import zstandard
 
 from linkmatch_ray.io.input_file import InputFile
-from linkmatch_ray.io.ledger import SCHEMA_VERSION, Frontier, Key, Ledger, PieceRow
+from linkmatch_ray.io.ledger import SCHEMA_VERSION, Frontier, Key, Ledger, Settings
 from linkmatch_ray.io.ledger_check import damaged, other_version
+from linkmatch_ray.io.ledger_rows import PieceRow
 from linkmatch_ray.io.object_names import RECORDS, record_name, record_number
 from linkmatch_ray.io.results import LEDGER, in_use
 from linkmatch_ray.io.store import Store, get_all
@@ -57,12 +58,13 @@ class Begun(msgspec.Struct, tag=True):
     """A new job; whatever was before is over."""
 
     settings: dict[str, str]
+    outputs: tuple[str, ...]
     files: list[InputFile]
     ranges: list[int]
 
 
 class Opened(msgspec.Struct, tag=True):
-    """Another writer goes on."""
+    """Another writer: no earlier one goes on."""
 
 
 class Committed(msgspec.Struct, tag=True):
@@ -92,10 +94,12 @@ class Finished(msgspec.Struct, tag=True):
 
 
 class Record(msgspec.Struct):
-    """What an object holds, as msgpack in zstd."""
+    """What an object holds, as msgpack in zstd. `begun` is the number of the record that began the job, which may be
+    this one; None where none did yet."""
 
     schema: int
     writer: Writer
+    begun: int | None
     change: Begun | Opened | Committed | RolledBack | SteppedBack | Finished
 
 
@@ -127,13 +131,44 @@ def _inflated(content: bytes) -> bytes:
         raise ValueError(str(error)) from None
 
 
+def _record(number: int, content: bytes, where: str) -> Record:
+    """What is in a record.
+
+    Raises:
+        JobChanged: another version wrote it.
+        JobError: it is none.
+    """
+    try:
+        inflated = _inflated(content)
+        if _decode_version(inflated).schema != SCHEMA_VERSION:
+            raise other_version(where)
+        return _decode(inflated)
+    except (ValueError, RecursionError):
+        raise damaged(f"{where}/{RECORDS}", f"record {number} is none") from None
+
+
+def settings_at(store: Store, where: str) -> Settings:
+    """The settings of the job in a store, from two records however many there are; empty where none was ever begun."""
+    ledger, records = f"{where}/{RECORDS}", records_at(store)
+    if not records:
+        return Settings(ledger, {})
+    last = len(records) - 1
+    begun = _record(last, store.get(record_name(last)), where).begun
+    if begun is None:
+        return Settings(ledger, {})
+    change = _record(begun, store.get(record_name(begun)), where).change
+    if not isinstance(change, Begun):
+        raise damaged(ledger, f"record {begun} begins no job")
+    return Settings(ledger, change.settings)
+
+
 def records_at(store: Store) -> dict[str, int]:
     """The records in a store, by name, and their sizes in bytes; nothing of what others put beside them."""
     return {name: size for name, size in store.list(RECORDS).items() if record_number(name) is not None}
 
 
 class LoggedLedger(Ledger):
-    """The ledger in a store, as of now; to write to it, `begin` a job or `go_on` with the one there.
+    """The ledger in a store, as of now; to write to it, `go_on` with it first.
 
     Every change is a record first, and then done to the copy. A change raises `DirectoryInUse` where another writer
     has gone on meanwhile; nothing was changed then.
@@ -142,6 +177,7 @@ class LoggedLedger(Ledger):
     def __init__(self, store: Store, where: str, *, writer: Writer | None = None) -> None:
         self._store, self._url, self._writer = store, where, writer or new_writer()
         self._folder = TemporaryDirectory(prefix="linkmatch-")
+        self._begun: int | None = None
         self.path = Path(self._folder.name, LEDGER)
         super().__init__(self.path, where=f"{where}/{RECORDS}", create=True)
         self._db.execute("PRAGMA synchronous=OFF")  # it is a copy
@@ -166,14 +202,16 @@ class LoggedLedger(Ledger):
         super().close()
         self._folder.cleanup()
 
-    def begin_job(self, settings: dict[str, str], files: Iterable[InputFile], ranges: Iterable[int]) -> None:
+    def begin_job(
+        self, settings: dict[str, str], outputs: Sequence[str], files: Iterable[InputFile], ranges: Iterable[int]
+    ) -> None:
         """As `Ledger`; an earlier job is over by that."""
-        change = Begun(settings, list(files), list(ranges))
+        change = Begun(settings, tuple(outputs), list(files), list(ranges))
         self._append(change)
         self._begin(change)
 
     def go_on(self) -> None:
-        """Become the writer of the job there."""
+        """Become the one writer, of the job there or of one that is begun next."""
         self._append(Opened())
 
     def commit(self, rows: list[PieceRow], faults: list[tuple[str, int]], frontier: Frontier) -> None:
@@ -196,7 +234,8 @@ class LoggedLedger(Ledger):
         self._append(Finished())
 
     def _append(self, change: Begun | Opened | Committed | RolledBack | SteppedBack | Finished) -> None:
-        content = zstandard.compress(_encode(Record(SCHEMA_VERSION, self._writer, change)))
+        begun = self.number if isinstance(change, Begun) else self._begun
+        content = zstandard.compress(_encode(Record(SCHEMA_VERSION, self._writer, begun, change)))
         name = record_name(self.number)
         try:
             self._store.create(name, content)
@@ -204,16 +243,18 @@ class LoggedLedger(Ledger):
             there = self._store.get(name)
             if there != content:  # else it is this one, and the answer was lost
                 raise in_use(self._url, _writer_of(there)) from None
+        self._begun = begun
         self.number += 1
 
     def _replay(self, number: int, content: bytes) -> None:
+        record = _record(number, content, self._url)
+        self._begun = number if isinstance(record.change, Begun) else self._begun
         try:
-            inflated = _inflated(content)
-            if _decode_version(inflated).schema != SCHEMA_VERSION:
-                raise other_version(self._url)
-            self._do(_decode(inflated).change)
+            if record.begun != self._begun:
+                raise ValueError(record.begun)
+            self._do(record.change)
         # Of a row that is there twice, of numbers beyond 64 bits, of a plan with more files than ranges.
-        except (sqlite3.IntegrityError, OverflowError, ValueError, RecursionError):
+        except (sqlite3.IntegrityError, OverflowError, ValueError):
             raise damaged(self._where, f"record {number} is none") from None
 
     def _do(self, change: Begun | Opened | Committed | RolledBack | SteppedBack | Finished) -> None:
@@ -228,7 +269,7 @@ class LoggedLedger(Ledger):
 
     def _begin(self, change: Begun) -> None:
         self.clear()
-        super().begin_job(change.settings, change.files, change.ranges)
+        super().begin_job(change.settings, change.outputs, change.files, change.ranges)
 
 
 def _writer_of(content: bytes) -> str:

@@ -8,8 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from linkmatch_ray.arguments import refuse_other_than
 from linkmatch_ray.io.ledger import Ledger
 from linkmatch_ray.io.results import MATCHED, Results
+
+
+def refuse_no_lines(start: object, limit: object) -> None:
+    """Refuse what cannot stand for lines `start` to `start + limit`.
+
+    Raises:
+        TypeError: one of them is no integer.
+    """
+    refuse_other_than("start", start, int, "Give the number of a line.")
+    refuse_other_than("limit", limit, int, "Give a number of lines.")
 
 
 def matches(results: Results, ledger: Ledger, start: int) -> Iterator[bytes]:
@@ -17,12 +28,12 @@ def matches(results: Results, ledger: Ledger, start: int) -> Iterator[bytes]:
 
     The ledger is asked and the output opened before this returns.
     """
-    end = ledger.settled().ends.matched  # first: what is before it stays, whatever is rolled back meanwhile
+    ends = ledger.by_name(ledger.settled().ends)  # first: what is before it stays, whatever is rolled back meanwhile
     place = ledger.matched_from(start)
     if place is None:
         return iter(())
     offset, number = place
-    return _lines(results.open(MATCHED), offset, end, start - number)
+    return _lines(results.open(MATCHED), offset, ends[MATCHED], start - number)
 
 
 def _lines(file: BinaryIO, offset: int, end: int, skipped: int) -> Iterator[bytes]:

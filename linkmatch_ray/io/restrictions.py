@@ -171,12 +171,14 @@ class _Loader:
         self._keys: list[bytes] = []
         self._buffer = bytearray(1 + WINDOW_BYTES)
         self._low, self._end, self._ended = 1, 1, False
-        self._lines = 0
+        self._lines = self._skipped = 0
 
     def index(self) -> RestrictionIndex:
         self._fill()
         if self._buffer.startswith(BOM, 1):
             self._low += len(BOM)
+        if self._format != "text":  # in which an empty line is a key
+            self._skip_white()
         if self._format == "text":
             self._read_lines(self._text_key)
         elif self._at is not None or self._format == "object":
@@ -207,6 +209,17 @@ class _Loader:
         self._end += count
         self._ended = count < room
 
+    def _skip_white(self) -> None:
+        """Go to the first value; there may be more white space before it than memory."""
+        while True:
+            first = skip_white(self._buffer, self._low, self._end)
+            self._lines += self._buffer.count(b"\n", self._low, first)
+            self._skipped += first - self._low
+            self._low = first
+            if first < self._end or self._ended:
+                return
+            self._fill()
+
     def _fill_wholly(self) -> None:
         while not self._ended:
             self._fill()
@@ -214,19 +227,14 @@ class _Loader:
     # Layouts
 
     def _is_array(self) -> bool:
-        while True:
-            first = skip_white(self._buffer, self._low, self._end)
-            if first < self._end or self._ended:
-                opened = first < self._end and self._buffer[first] == OPEN_BRACKET
-                return self._format == "array" or (self._format == "auto" and opened)
-            self._fill()
+        opened = self._low < self._end and self._buffer[self._low] == OPEN_BRACKET
+        return self._format == "array" or (self._format == "auto" and opened)
 
     def _first_line_is_whole(self) -> bool:
         while True:
-            first = skip_white(self._buffer, self._low, self._end)
-            newline = self._buffer.find(b"\n", first, self._end)
+            newline = self._buffer.find(b"\n", self._low, self._end)
             if newline >= 0 or self._ended:
-                line = bytes(self._buffer[first : newline if newline >= 0 else self._end])
+                line = bytes(self._buffer[self._low : newline if newline >= 0 else self._end])
                 try:
                     parse(line)
                 except Damage:
@@ -245,12 +253,11 @@ class _Loader:
             self._fill()
 
     def _read_array(self) -> None:
-        opening = skip_white(self._buffer, self._low, self._end)
-        if opening == self._end:  # nothing but white space: an empty list
+        if self._low == self._end:  # nothing but white space: an empty list
             return
-        if self._buffer[opening] != OPEN_BRACKET:
+        if self._buffer[self._low] != OPEN_BRACKET:
             raise RestrictionsError(f"{self._name}: not a JSON array. Name its layout with --restrictions-format.")
-        self._low = opening + 1
+        self._low += 1
         first = True
         while True:
             framed = frame_elements(np.frombuffer(self._buffer, np.uint8), self._low, self._end)
@@ -290,13 +297,14 @@ class _Loader:
                 return
             low = locate(
                 self._buffer,
-                skip_white(self._buffer, self._low, self._end),
+                self._low,
                 self._end,
                 KeyPath.parse(self._at),
             )
         except Damage as damage:
+            offset = self._skipped + damage.offset
             raise RestrictionsError(
-                f"{self._name}: {damage.message} (byte {damage.offset}). Expected a JSON array, JSON Lines or one"
+                f"{self._name}: {damage.message} (byte {offset}). Expected a JSON array, JSON Lines or one"
                 " object; check the file, --restrictions-at and --restrictions-format."
             ) from None
         framed = frame_elements(np.frombuffer(self._buffer, np.uint8), low, self._end)

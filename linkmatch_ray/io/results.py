@@ -6,6 +6,7 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
 
 from linkmatch_ray.errors import DirectoryInUse, InputError, JobError, ResultsGone, UsageError
@@ -65,6 +66,14 @@ class Results(ABC):
     commit_seconds: float
     """How often what was taken is made durable."""
 
+    can_be_updated: bool
+    """Whether an incremental job can bring results there up to date."""
+
+    @property
+    @abstractmethod
+    def place(self) -> Path | str:
+        """Where it is: a path, or a URL."""
+
     # Looking, without the lock
 
     @abstractmethod
@@ -90,6 +99,18 @@ class Results(ABC):
     @abstractmethod
     def is_asked_to_stop(self) -> bool:
         """Whether someone wants the job there to stop."""
+
+    @abstractmethod
+    def pending(self) -> Results | None:
+        """Where an incremental job writes until it is complete; None if there is none, as always at a URL.
+
+        Raises:
+            JobError: something else is in its place.
+        """
+
+    @abstractmethod
+    def strays(self) -> list[str]:
+        """What the job wrote among the outputs and does not belong to them; nothing is left of it in the end."""
 
     @abstractmethod
     def foreign(self) -> list[str]:
@@ -147,20 +168,44 @@ class Results(ABC):
         """
 
     @abstractmethod
+    def adopt(self) -> None:
+        """Put a complete incremental job in the place of the earlier one; call with the lock held."""
+
+    @abstractmethod
+    def clear_pending(self) -> None:
+        """Remove what an incremental job left that is not complete; call with the lock held."""
+
+    @abstractmethod
+    def begin_pending(self) -> Results:
+        """Make the place of an incremental job, which may be there; call with the lock held.
+
+        Raises:
+            JobError: something else is in its place.
+            UsageError: results there cannot be brought up to date.
+        """
+
+    @abstractmethod
     def clear(self) -> None:
         """Remove what an earlier job left, its summary first of all."""
 
     @abstractmethod
-    def begin(self, settings: dict[str, str], files: Iterable[InputFile], ranges: Iterable[int]) -> Ledger:
-        """The ledger of a new job."""
+    def resume(self, is_wanted: Callable[[dict[str, str]], bool]) -> Ledger | None:
+        """The ledger of the job there, to go on with it; None if its settings (empty ones, where none was ever begun)
+        are not wanted. Call with the lock held; at a URL the journal is read here, and not again by `begin`."""
 
     @abstractmethod
-    def resume(self) -> Ledger:
-        """The ledger of the job there, to go on with it."""
+    def begin(
+        self, settings: dict[str, str], outputs: Sequence[str], files: Iterable[InputFile], ranges: Iterable[int]
+    ) -> Ledger:
+        """The ledger of a new job; what an earlier one left is removed. Call with the lock held.
+
+        Raises:
+            DirectoryInUse: another job began or went on since `resume` looked; nothing was removed.
+        """
 
     @abstractmethod
-    def output(self, name: str, *, wanted: bool = True) -> Output:
-        """One of the outputs, to write to; what is written to one that is not wanted is dropped."""
+    def output(self, name: str) -> Output:
+        """One of the outputs, to write to."""
 
     @abstractmethod
     def sync(self) -> None:

@@ -8,9 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from linkmatch_ray.errors import InputError
-from linkmatch_ray.io.directory import Directory
 from linkmatch_ray.io.ledger import Ledger
-from linkmatch_ray.io.results import Results
+from linkmatch_ray.io.results import MATCHED, UNMATCHED, Results
 from linkmatch_ray.io.trouble import told
 from linkmatch_ray.words import shown
 
@@ -23,8 +22,8 @@ def status(results: Results) -> dict[str, Any]:
         JobError: it cannot be read.
     """
     with told(results):
-        following = results.next if isinstance(results, Directory) else None
-        update = None if following is None else following.ledger()
+        pending = results.pending()
+        update = None if pending is None else pending.ledger()
         ledger = update or results.ledger()
         if ledger is None:
             raise _nothing(results)
@@ -40,6 +39,7 @@ def _status(results: Results, ledger: Ledger, *, updating: bool) -> dict[str, An
         if not (settings := ledger.settings()):
             raise _nothing(results)
         frontier = ledger.frontier()
+        ends = ledger.by_name(frontier.ends)
         counts, input_bytes = ledger.totals()
         files, file_bytes = ledger.count_files(), ledger.file_bytes(frontier.next.file)
         faults = ledger.faults()
@@ -58,6 +58,6 @@ def _status(results: Results, ledger: Ledger, *, updating: bool) -> dict[str, An
         "input_bytes": input_bytes,
         **counts.as_dict(),
         "faults": faults,
-        "matched_bytes": frontier.ends.matched,
-        "unmatched_bytes": frontier.ends.unmatched,
+        "matched_bytes": ends.get(MATCHED, 0),
+        "unmatched_bytes": ends.get(UNMATCHED, 0),
     }

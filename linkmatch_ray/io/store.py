@@ -17,10 +17,10 @@ from secrets import token_hex
 from typing import Any, BinaryIO, Final, Protocol
 
 from linkmatch_ray.errors import UsageError
-from linkmatch_ray.io.durable import make_directory, sync_directory
+from linkmatch_ray.io.durable import make_directory, sync_directory, write_whole
 from linkmatch_ray.io.object_names import is_ours
 from linkmatch_ray.io.object_store import ObjectStore, again
-from linkmatch_ray.io.ours import is_there, open_new, open_ours
+from linkmatch_ray.io.ours import is_there, open_ours
 from linkmatch_ray.io.paths import path_in
 from linkmatch_ray.io.side_by_side import side_by_side
 from linkmatch_ray.io.storage_errors import Changed, NoRanges
@@ -185,21 +185,15 @@ class _Folder:
         self._write(name, content, os.link)
 
     def _write(self, name: str, content: bytes | BinaryIO, give_name: Any) -> None:
+        def write(file: BinaryIO) -> None:
+            if isinstance(content, bytes):
+                file.write(content)
+            else:
+                content.seek(0)
+                shutil.copyfileobj(content, file)
+
         path = self._path_of(name)
-        temporary = path.with_name(f".{path.name}.{token_hex(4)}.unfinished")
-        try:
-            with open_new(temporary) as file:
-                if isinstance(content, bytes):
-                    file.write(content)
-                else:
-                    content.seek(0)
-                    shutil.copyfileobj(content, file)
-                file.flush()
-                os.fsync(file.fileno())
-            give_name(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        sync_directory(path.parent)
+        write_whole(path, path.with_name(f".{path.name}.{token_hex(4)}.unfinished"), write, give_name)
 
     def _path_of(self, name: str) -> Path:
         """Where to write; the folder is made."""

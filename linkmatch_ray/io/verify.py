@@ -20,15 +20,14 @@ import xxhash
 
 from linkmatch_ray.core.damage import FAULTS
 from linkmatch_ray.core.index import IndexBuilder, Int64s, RestrictionIndex
-from linkmatch_ray.core.outcome import HIT_PAIR_BYTES, SHARE_COLUMNS, as_text
+from linkmatch_ray.core.outcome import SHARE_COLUMNS, as_text
 from linkmatch_ray.errors import InputError
-from linkmatch_ray.io.bucket import Bucket
-from linkmatch_ray.io.directory import Directory
 from linkmatch_ray.io.input_file import InputFile, inputs_digest
-from linkmatch_ray.io.ledger import Ends, Frontier, Key, Ledger, PieceRow
+from linkmatch_ray.io.ledger import Frontier, Key, Ledger
 from linkmatch_ray.io.ledger_check import NUMBER_MAX
+from linkmatch_ray.io.ledger_rows import PieceRow, Span, outputs_of
 from linkmatch_ray.io.report import count_hits, report_lines
-from linkmatch_ray.io.results import MATCHED, OUTPUTS, QUARANTINE, RESTRICTIONS, SUMMARY, UNMATCHED, Results
+from linkmatch_ray.io.results import OUTPUTS, QUARANTINE, RESTRICTIONS, SUMMARY, Results
 from linkmatch_ray.io.trouble import told
 from linkmatch_ray.words import plural, shown
 
@@ -98,13 +97,12 @@ class _Entry(msgspec.Struct):
 
 
 @dataclass(slots=True)
-class _Span:
-    """What one output has of a piece: expected, and where each of its files ends, from the beginning of the piece."""
+class _Share:
+    """What one output has of a piece: lines expected, and where each of its files ends, from the beginning of the
+    piece."""
 
     name: str
-    start: int
-    size: int
-    digest: bytes | None
+    span: Span
     lines: Int64s
     ends: Int64s
 
@@ -115,14 +113,15 @@ class _Verifier:
         self._settings = ledger.settings()
         self._emit = self._settings["emit"]
         self._summary = results.summary()
-        self._ends = Ends(0, 0, 0)  # of what was checked
+        self._outputs = ledger.outputs()
+        self._ends = [0] * len(self._outputs)  # of what was checked
         self._reasons: Counter[str] = Counter()
         self._plan = ledger.files()
         self._next_file = 0
 
     def problems(self) -> Iterator[str]:
-        following = self._results.next if isinstance(self._results, Directory) else None
-        if following is not None and following.summary() is not None:
+        pending = self._results.pending()
+        if pending is not None and pending.summary() is not None:
             yield "an incremental job was stopped in its last step; its command again ends it in a moment"
             return
         runs = self._summary is None and self._results.holder() is not None
@@ -130,7 +129,11 @@ class _Verifier:
         files = self._ledger.count_files()
         if self._summary is not None and frontier.next != Key(files, 0, 0):
             yield f"{SUMMARY} is there, but the ledger ends before file {frontier.next.file} of {files}"
-        for name, end in zip(OUTPUTS, frontier.ends, strict=True):
+        if self._outputs != outputs_of(self._emit):
+            yield f"the ledger lists {', '.join(map(shown, self._outputs))} as outputs, which are not those of its job"
+            return
+        ends = dict.fromkeys(OUTPUTS, 0) | self._ledger.by_name(frontier.ends)
+        for name, end in ends.items():
             size = self._files[name].seek(0, SEEK_END)
             if size < end or (self._summary is not None and size != end):
                 yield f"{name} has {plural(size, 'byte')}; the ledger says {end:,}"
@@ -139,11 +142,10 @@ class _Verifier:
             if row[:3] >= frontier.next:
                 break
             yield from self._check_piece(row)
-        if self._ends != frontier.ends:
-            yield f"the ledger's rows end at {tuple(self._ends)}, its frontier at {tuple(frontier.ends)}"
+        if tuple(self._ends) != frontier.ends:
+            yield f"the ledger's rows end at {tuple(self._ends)}, its frontier at {frontier.ends}"
         if self._summary is not None:
-            if isinstance(self._results, Bucket):
-                yield from (f"{shown(name)} is no part of the results" for name in self._results.strays())
+            yield from (f"{shown(name)} is no part of the results" for name in self._results.strays())
             yield from self._check_report(self._summary["totals"])
             yield from self._check_summary(self._summary)
 
@@ -165,7 +167,9 @@ class _Verifier:
     def _check_piece(self, row: PieceRow) -> Iterator[str]:
         where = f"file {row.file}" + (f" to {row.file + row.files - 1}" if row.files > 1 else "")
         where += f" range {row.range} part {row.part}" if row.range or row.part or not row.last else ""
-        columns = self._columns(row)
+        columns = dict(zip(SHARE_COLUMNS, self._ledger.shares(row).T, strict=True))
+        if not row.is_sound:
+            yield f"{where}: its row in the ledger is not the one that was committed"
         yield from (f"{where}: {problem}" for problem in _wrong_counts(row, columns))
         file, ranges = self._file(row.file)
         if file.fault is not None and (row.records, row.entries) != (0, 1):
@@ -174,66 +178,59 @@ class _Verifier:
         is_whole = row.last and (row.range, row.part) == (0, 0) and (ranges == 1 or file.fault is not None)
         if row.indexes != row.records + row.entries and not (is_whole and row.indexes == 0):
             yield f"{where}: {row.indexes} indexes are not {row.records} records and {row.entries} entries"
-        for span, end in zip(self._spans(row, columns), self._ends, strict=True):
+        for share in self._shares(row, columns):
+            span, end = share.span, self._ends[share.span.output]
             if span.start != end:
-                yield f"{where}: begins at byte {span.start:,} of {span.name}; what comes before ends at {end:,}"
-            problem = self._wrong_span(span)
-            if problem is None and span.name == QUARANTINE:
-                problem = self._wrong_entries(span, file)
+                yield f"{where}: begins at byte {span.start:,} of {share.name}; what comes before ends at {end:,}"
+            problem = self._wrong_span(share)
+            if problem is None and share.name == QUARANTINE:
+                problem = self._wrong_entries(share, file)
             if problem is not None:
                 yield f"{where}: {problem}"
+            self._ends[span.output] = span.start + span.bytes
+            self._checked.nbytes += span.bytes
         self._checked.pieces += 1
-        self._checked.nbytes += row.matched_bytes + row.unmatched_bytes + row.quarantine_bytes
-        self._ends = Ends(
-            row.matched_start + row.matched_bytes,
-            row.unmatched_start + row.unmatched_bytes,
-            row.quarantine_start + row.quarantine_bytes,
-        )
 
-    def _columns(self, row: PieceRow) -> dict[str, Int64s]:
-        """What each file of a piece has, by name."""
-        if row.shares is not None:
-            return dict(zip(SHARE_COLUMNS, self._ledger.shares(row).T, strict=True))
-        hits = {"hits": np.array([len(row.hits) // HIT_PAIR_BYTES])}
-        return {name: np.array([getattr(row, name)]) for name in SHARE_COLUMNS if name != "hits"} | hits
+    def _shares(self, row: PieceRow, columns: dict[str, Int64s]) -> Iterator[_Share]:
+        spans = {span.output: span for span in row.spans}
+        for output, name in enumerate(self._outputs):
+            span = spans.get(output) or Span(output, self._ends[output], 0, b"")
+            if name == QUARANTINE:
+                yield _Share(name, span, np.array([row.entries]), np.array([span.bytes]))
+            else:
+                kind = name.removesuffix(".jsonl")
+                yield _Share(name, span, columns[kind], np.cumsum(columns[f"{kind}_bytes"]))
 
-    def _spans(self, row: PieceRow, columns: dict[str, Int64s]) -> Iterator[_Span]:
-        for name, counts, emit in ((MATCHED, "matched", "unmatched"), (UNMATCHED, "unmatched", "matched")):
-            start, size, digest = (getattr(row, f"{counts}_{what}") for what in ("start", "bytes", "digest"))
-            lines = columns[counts] * (self._emit != emit)
-            yield _Span(name, start, size, digest, lines, np.cumsum(columns[f"{counts}_bytes"]))
-        entries, ends = np.array([row.entries]), np.array([row.quarantine_bytes])
-        yield _Span(QUARANTINE, row.quarantine_start, row.quarantine_bytes, row.quarantine_digest, entries, ends)
-
-    def _wrong_span(self, span: _Span) -> str | None:
+    def _wrong_span(self, share: _Share) -> str | None:
         """Read it, some at a time, and compare."""
-        file, state, at = self._files[span.name], xxhash.xxh3_64(), 0
-        lines, ends_with_line = np.zeros(len(span.ends), np.int64), True
-        last_bytes = np.unique(span.ends[span.ends > 0]) - 1
+        span, file, state, at = share.span, self._files[share.name], xxhash.xxh3_64(), 0
+        lines, ends_with_line = np.zeros(len(share.ends), np.int64), True
+        last_bytes = np.unique(share.ends[share.ends > 0]) - 1
         file.seek(span.start)
-        while at < span.size and (chunk := file.read(min(span.size - at, _READ_BYTES))):
+        while at < span.bytes and (chunk := file.read(min(span.bytes - at, _READ_BYTES))):
             state.update(chunk)
             is_newline = np.frombuffer(chunk, np.uint8) == 10
             if len(lines) == 1:
                 lines += np.count_nonzero(is_newline)
             else:
-                places = np.searchsorted(span.ends, np.flatnonzero(is_newline) + at, side="right")
+                places = np.searchsorted(share.ends, np.flatnonzero(is_newline) + at, side="right")
                 lines += np.bincount(places, minlength=len(lines))
             here = last_bytes[(last_bytes >= at) & (last_bytes < at + len(chunk))] - at
             ends_with_line = ends_with_line and bool(is_newline[here].all())
             at += len(chunk)
-        if at != span.size or (state.digest() if at else None) != span.digest:
-            return f"bytes {span.start:,} to {span.start + span.size:,} of {span.name} are not those that were written"
-        if not ends_with_line or not (lines == span.lines).all():
-            of_files = " for its files" if len(lines) > 1 and lines.sum() == span.lines.sum() else ""
-            return f"{lines.sum()} lines in {span.name}; the ledger says {span.lines.sum()}, or others{of_files}"
+        if at != span.bytes or (state.digest() if at else b"") != span.digest:
+            end = span.start + span.bytes
+            return f"bytes {span.start:,} to {end:,} of {share.name} are not those that were written"
+        if not ends_with_line or not (lines == share.lines).all():
+            of_files = " for its files" if len(lines) > 1 and lines.sum() == share.lines.sum() else ""
+            return f"{lines.sum()} lines in {share.name}; the ledger says {share.lines.sum()}, or others{of_files}"
         return None
 
-    def _wrong_entries(self, span: _Span, file: InputFile) -> str | None:
+    def _wrong_entries(self, share: _Share, file: InputFile) -> str | None:
         """Look at the lines of a piece in the quarantine."""
         name = as_text("file", file.name)["file"]
-        self._files[QUARANTINE].seek(span.start)
-        for _ in range(int(span.lines[0])):
+        self._files[QUARANTINE].seek(share.span.start)
+        for _ in range(int(share.lines[0])):
             try:
                 entry = msgspec.json.decode(self._files[QUARANTINE].readline(), type=_Entry)
             except (ValueError, RecursionError):
@@ -312,7 +309,7 @@ def _wrong_counts(row: PieceRow, columns: dict[str, Int64s]) -> Iterator[str]:
         yield f"{row.records} records are not {row.matched} matched and {row.unmatched} unmatched"
     if (columns["missing_key"] + columns["not_object"] > unmatched).any():
         yield f"{row.missing_key} records without the key and {row.not_object} that are no objects are not unmatched"
-    if row.files > 1 and (row.entries, row.quarantine_bytes, row.lines, row.indexes) != (0, 0, 0, 0):
+    if row.files > 1 and (row.entries, row.lines, row.indexes) != (0, 0, 0):
         yield f"a piece of several files has {plural(row.entries, 'entry')}"
     pairs = np.frombuffer(row.hits, "<i8").reshape(-1, 2)
     if len(pairs) and (pairs.min() < 0 or pairs[:, 1].min() < 1 or pairs.max() > NUMBER_MAX):

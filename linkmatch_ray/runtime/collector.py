@@ -26,13 +26,13 @@ from linkmatch_ray.core.index import RestrictionIndex
 from linkmatch_ray.core.outcome import Counts, Entry, Piece, as_text, digest
 from linkmatch_ray.errors import JobChanged, JobError
 from linkmatch_ray.io.concatenation import Staged
-from linkmatch_ray.io.directory import Directory
 from linkmatch_ray.io.earlier import Earlier, Origins
 from linkmatch_ray.io.input_file import unpack_files
-from linkmatch_ray.io.ledger import Ends, Frontier, Key, PieceRow
-from linkmatch_ray.io.matches import matches
+from linkmatch_ray.io.ledger import Frontier, Key
+from linkmatch_ray.io.ledger_rows import PieceRow, Span, outputs_of, row_of
+from linkmatch_ray.io.matches import matches, refuse_no_lines
 from linkmatch_ray.io.report import count_hits, count_reasons, report_lines
-from linkmatch_ray.io.results import MATCHED, QUARANTINE, RESTRICTIONS, SUMMARY, UNMATCHED, results_at
+from linkmatch_ray.io.results import MATCHED, QUARANTINE, RESTRICTIONS, SUMMARY, UNMATCHED, Output, results_at
 from linkmatch_ray.io.trouble import told
 from linkmatch_ray.runtime.tasks import PartBody
 from linkmatch_ray.words import shown
@@ -44,6 +44,14 @@ MATCHES_MAX: Final = 10_000
 
 Chunk: TypeAlias = memoryview | Staged
 """Output as it came: its bytes, or where a task has written them itself."""
+
+
+class Ends(NamedTuple):
+    """Bytes in each of the outputs; none in one that the job does not write."""
+
+    matched: int = 0
+    unmatched: int = 0
+    quarantine: int = 0
 
 
 class Receipt(NamedTuple):
@@ -120,30 +128,21 @@ class Collector:
         return receipt
 
     def _begin(self, overwrite: bool, held: ExitStack) -> Receipt:
-        if overwrite:
-            self._results.clear()
-        if isinstance(self._results, Directory):
-            self._take_next(self._results, held)
-        begun = {} if overwrite else self._place.settings()
-        same = begun.get("fingerprint") == self._settings["fingerprint"]
-        if begun and not same and self._origins is None:
-            raise JobChanged(f"{shown(self._results)}: holds a job with other inputs, restrictions or options.")
-        if same:
-            self._ledger = self._place.resume()
-        else:
-            self._place.clear()
-            self._ledger = self._place.begin(self._settings, self._files, self._ranges)
+        if not overwrite:
+            self._take_pending(held)
+        outputs = outputs_of(self._settings["emit"])
+        ledger = None if overwrite else self._place.resume(self._is_this_job)
+        self._ledger = ledger or self._place.begin(self._settings, outputs, self._files, self._ranges)
         held.callback(self._ledger.close)
-        if same and self._ledger.ranges() != self._ranges:
+        if ledger is not None and (ledger.ranges(), ledger.outputs()) != (self._ranges, outputs):
             raise JobError(
                 f"{self._results}: its files were cut otherwise when the job began. Give the same command again, or"
                 " start anew with --overwrite."
             )
-        emit, outputs = self._settings["emit"], []
-        for name, wanted in ((MATCHED, emit != "unmatched"), (UNMATCHED, emit != "matched"), (QUARANTINE, True)):
-            outputs.append(self._place.output(name, wanted=wanted))
-            held.callback(outputs[-1].close)
-        self._outputs = tuple(outputs)
+        self._outputs: dict[str, Output] = {}
+        for name in outputs:
+            self._outputs[name] = self._place.output(name)
+            held.callback(self._outputs[name].close)
         self._place.sync()
         self._results.sync()
         self._frontier = self._recover()
@@ -154,51 +153,46 @@ class Collector:
         self._state = "running"
         return self._receipt()
 
-    def _take_next(self, directory: Directory, held: ExitStack) -> None:
+    def _is_this_job(self, begun: dict[str, str]) -> bool:
+        """Whether these are its settings. Those of another are refused, but where an incremental job was to begin."""
+        same = begun.get("fingerprint") == self._settings["fingerprint"]
+        if begun and not same and self._origins is None:
+            raise JobChanged(f"{shown(self._results)}: holds a job with other inputs, restrictions or options.")
+        return same
+
+    def _take_pending(self, held: ExitStack) -> None:
         """End or remove what an incremental job has left; or be one."""
-        directory.adopt_next()
+        self._results.adopt()
         if self._origins is None:
-            directory.clear_next()
+            self._results.clear_pending()
         else:
-            self._earlier = Earlier(directory, self._origins)
+            self._earlier = Earlier(self._results, self._origins)
             held.callback(self._earlier.close)
-            self._place = directory.begin_next()
+            self._place = self._results.begin_pending()
 
     def _recover(self) -> Frontier:
         """Cut the outputs to the ledger. Where they are shorter (a power cut), step back to what is whole."""
-        frontier = self._ledger.frontier()
-        sizes = [output.size() for output in self._outputs]
-        while any(size < end for size, end in zip(sizes, frontier.ends, strict=True)):
-            row = self._ledger.last_piece()
-            if row is None:
-                frontier = Frontier(Key(0, 0, 0), Ends(0, 0, 0))
-                break
-            key = Key(row.file, row.range, row.part)
-            frontier = Frontier(key, Ends(row.matched_start, row.unmatched_start, row.quarantine_start))
-            self._ledger.step_back(key, frontier)
+        outputs, frontier = list(self._outputs.values()), self._ledger.frontier()
+        is_whole = all(output.size() >= end for output, end in zip(outputs, frontier.ends, strict=True))
+        while not is_whole and (row := self._ledger.last_piece()) is not None:
+            starts = {span.output: span.start for span in row.spans}
+            ends = tuple(starts.get(output, end) for output, end in enumerate(frontier.ends))
+            frontier = Frontier(Key(*row[:3]), ends)
+            self._ledger.step_back(frontier.next, frontier)
             before = self._ledger.last_piece()
-            if before is not None and not self._is_whole(before):
-                sizes = [0, 0, 0]
-            elif before is not None:
-                sizes = [output.size() for output in self._outputs]
-        for output, end in zip(self._outputs, frontier.ends, strict=True):
+            is_whole = before is None or (
+                all(output.size() >= end for output, end in zip(outputs, ends, strict=True))
+                and all(
+                    digest(outputs[each.output].read(each.start, each.bytes)) == each.digest for each in before.spans
+                )
+            )
+        for output, end in zip(outputs, frontier.ends, strict=True):
             output.truncate(end)
-        self._file_start = self._ledger.file_start(frontier.next.file) or frontier.ends
+        self._file_start = self._ledger.settled().ends
         progress = self._ledger.progress_in_file(frontier.next.file, frontier.next.range)
         self._base, self._in_range = list(progress[:2]), list(progress[2:])
         self._counts, self._input_bytes = self._ledger.totals()
         return frontier
-
-    def _is_whole(self, row: PieceRow) -> bool:
-        spans = (
-            (row.matched_start, row.matched_bytes, row.matched_digest),
-            (row.unmatched_start, row.unmatched_bytes, row.unmatched_digest),
-            (row.quarantine_start, row.quarantine_bytes, row.quarantine_digest),
-        )
-        return all(
-            output.size() >= start + size and digest(output.read(start, size)) == expected
-            for output, (start, size, expected) in zip(self._outputs, spans, strict=True)
-        )
 
     def close(self) -> None:
         """Make everything durable and give the directory back; the job can be resumed."""
@@ -231,7 +225,7 @@ class Collector:
 
     def _is_due(self) -> bool:
         late = time.monotonic() - self._committed_at >= self._place.commit_seconds
-        return late or sum(output.unsynced for output in self._outputs) >= COMMIT_BYTES
+        return late or sum(output.unsynced for output in self._outputs.values()) >= COMMIT_BYTES
 
     def flush(self) -> Receipt:
         """Make everything taken durable."""
@@ -270,8 +264,11 @@ class Collector:
     def _receipt(self) -> Receipt:
         counts, following = replace(self._counts), self._frontier.next
         more = self._earlier is not None and self._earlier.at(following) is not None
-        ends = self._durable.ends
-        return Receipt(self._durable.next, following, ends, self._settled, counts, self._input_bytes, more)
+        durable, settled = self._durable.next, self._named(self._settled)
+        return Receipt(durable, following, self._named(self._durable.ends), settled, counts, self._input_bytes, more)
+
+    def _named(self, ends: tuple[int, ...]) -> Ends:
+        return Ends(**{name.removesuffix(".jsonl"): end for name, end in zip(self._outputs, ends, strict=True)})
 
     def _take_earlier(self) -> bool:
         """Take over the pieces that an earlier job has at the frontier, so many as are committed together; returns
@@ -314,14 +311,13 @@ class Collector:
             moved_unmatched = move_provenance(b"".join(_bytes(unmatched)), prefix, indexes, lines)
             piece.matched_digest, piece.unmatched_digest = digest(moved_matched), digest(moved_unmatched)
             matched, unmatched = [memoryview(moved_matched)], [memoryview(moved_unmatched)]
-        moved = [entry.moved(indexes, lines) for entry in piece.entries]
-        self._add(piece, matched, unmatched, b"".join(entry.as_line(file.name) for entry in moved))
+        entries = [entry.moved(indexes, lines).as_line(file.name) for entry in piece.entries]
+        self._add(piece, matched, unmatched, b"".join(entries))
 
     def _add(self, piece: Piece, matched: Sequence[Chunk], unmatched: Sequence[Chunk], quarantine: bytes) -> None:
         """Write the next piece, whose positions are those in its file, and move the frontier behind it."""
         if piece.range == 0 and piece.part == 0:
             self._file_start, self._base, self._in_range = self._frontier.ends, [0, 0], [0, 0]
-        self._write(piece, matched, unmatched, quarantine)
         self._in_range[0] += piece.indexes
         self._in_range[1] += piece.lines
         if not piece.last:
@@ -331,7 +327,7 @@ class Collector:
             self._in_range = [0, 0]
             more = piece.range + 1 < self._ranges[piece.file]
             following = Key(piece.file, piece.range + 1, 0) if more else Key(piece.file + piece.files, 0, 0)
-        self._frontier = Frontier(following, self._frontier.ends)
+        self._write(piece, matched, unmatched, quarantine, following)
 
     def _take_fault(self, number: int, entry: Entry) -> None:
         """One entry stands for the whole file: what it had given is rolled back, durably, and only then are
@@ -340,45 +336,44 @@ class Collector:
             self._flush()
             self._frontier = Frontier(Key(number, 0, 0), self._file_start)
             self._ledger.roll_back_file(number, self._frontier)
-            for output, end in zip(self._outputs, self._frontier.ends, strict=True):
+            for output, end in zip(self._outputs.values(), self._frontier.ends, strict=True):
                 output.truncate(end)
             self._durable = self._frontier
             self._counts, self._input_bytes = self._ledger.totals()
         piece = Piece(file=number, fault=entry, entries=(entry,), counts=Counts(entries=1))
-        self._write(piece, [], [], entry.as_line(self._files[number].name))
+        self._write(piece, [], [], entry.as_line(self._files[number].name), Key(number + 1, 0, 0))
         self._faults.append((entry.reason, number))
-        self._frontier = Frontier(Key(number + 1, 0, 0), self._frontier.ends)
 
-    def _write(self, piece: Piece, matched: Sequence[Chunk], unmatched: Sequence[Chunk], quarantine: bytes) -> None:
-        starts = self._frontier.ends
-        contents: tuple[Sequence[Chunk], ...] = (matched, unmatched, [memoryview(quarantine)])
-        wrote = zip(self._outputs, contents, starts, strict=True)
-        ends = Ends(*(output.write(chunks, start) for output, chunks, start in wrote))
-        sizes = [end - start for start, end in zip(starts, ends, strict=True)]
-        counts = piece.counts
-        self._rows.append(
-            PieceRow(
-                piece.file, piece.range, piece.part, int(piece.last),
-                counts.records, counts.matched, counts.unmatched, counts.missing_key, counts.not_object,
-                counts.entries, piece.lines, piece.indexes, piece.input_bytes,
-                starts.matched, sizes[0], piece.matched_digest,
-                starts.unmatched, sizes[1], piece.unmatched_digest,
-                starts.quarantine, sizes[2], digest(quarantine),
-                piece.hits, piece.files, None if piece.shares is None else _as_json(piece.shares),
-            )
-        )  # fmt: skip
-        self._counts.add(counts)
+    def _write(
+        self, piece: Piece, matched: Sequence[Chunk], unmatched: Sequence[Chunk], quarantine: bytes, following: Key
+    ) -> None:
+        contents: dict[str, tuple[Sequence[Chunk], bytes | None]] = {
+            MATCHED: (matched, piece.matched_digest),
+            UNMATCHED: (unmatched, piece.unmatched_digest),
+            QUARANTINE: ([memoryview(quarantine)], digest(quarantine)) if quarantine else ([], None),
+        }
+        spans, ends = [], list(self._frontier.ends)
+        for place, name in enumerate(self._outputs):
+            chunks, found = contents[name]
+            if chunks:
+                start, ends[place] = ends[place], self._outputs[name].write(chunks, ends[place])
+                if ends[place] > start:
+                    assert found is not None  # whoever made the bytes made their digest
+                    spans.append(Span(place, start, ends[place] - start, found))
+        self._rows.append(row_of(piece, tuple(spans)))
+        self._counts.add(piece.counts)
         self._input_bytes += piece.input_bytes
-        self._frontier = Frontier(self._frontier.next, ends)
+        self._frontier = Frontier(following, tuple(ends))
 
     def _flush(self) -> None:
         self._refuse_gone()
         if self._rows:
-            for output in self._outputs:
+            for output in self._outputs.values():
                 output.sync()
             with self._reading:
                 self._ledger.commit(self._rows, self._faults, self._frontier)
-                self._settled = self._ledger.settled().ends
+                begins = self._frontier.next[1:] == (0, 0)
+                self._settled = self._frontier.ends if begins else self._file_start
             self._rows, self._faults = [], []
             self._durable = self._frontier
         self._committed_at = time.monotonic()
@@ -394,7 +389,7 @@ class Collector:
 
     def _finish(self, index: RestrictionIndex, details: dict[str, Any]) -> dict[str, Any]:
         self._flush()
-        for output, end in zip(self._outputs, self._frontier.ends, strict=True):
+        for output, end in zip(self._outputs.values(), self._frontier.ends, strict=True):
             output.truncate(end)
             output.sync()
         hits = self._write_report(index)
@@ -410,9 +405,9 @@ class Collector:
         text = orjson.dumps(summary, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
         self._place.write(SUMMARY, lambda file: file.write(text))
         self._refuse_gone()
-        if isinstance(self._results, Directory) and self._place is not self._results:
+        if self._place is not self._results:
             with self._reading:
-                self._results.adopt_next()
+                self._results.adopt()
                 self._place = self._results
         self._state = "complete"
         return summary
@@ -437,7 +432,12 @@ class Collector:
         }
 
     def matches(self, start: int = 0, limit: int = 100) -> list[bytes]:
-        """Lines `start` to `start + limit` of the matched output, as far as files are complete and durable."""
+        """Lines `start` to `start + limit` of the matched output, as far as files are complete and durable.
+
+        Raises:
+            TypeError: one of them is no integer.
+        """
+        refuse_no_lines(start, limit)
         if self._state == "starting":
             return []
         with self._reading:
@@ -451,10 +451,6 @@ class Collector:
     def summary(self) -> dict[str, Any] | None:
         """The summary of a complete job; None before."""
         return self._place.summary() if self._state == "complete" else None
-
-
-def _as_json(shares: npt.NDArray[np.int64]) -> str:
-    return orjson.dumps(shares, option=orjson.OPT_SERIALIZE_NUMPY).decode()
 
 
 def _bytes(chunks: Sequence[Chunk]) -> list[memoryview]:

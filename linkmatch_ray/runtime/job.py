@@ -16,10 +16,9 @@ from linkmatch_ray.arguments import refuse_other_than, refuse_unless_within, wro
 from linkmatch_ray.core.outcome import LIMIT_MAX, Counts, MatchOptions
 from linkmatch_ray.core.parts import PART_BYTES_MAX
 from linkmatch_ray.errors import ClusterError, InputError, Interrupted, JobError, LinkmatchError, UsageError
-from linkmatch_ray.io.directory import Directory
 from linkmatch_ray.io.input_file import InputFile
 from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.io.matches import matches
+from linkmatch_ray.io.matches import matches, refuse_no_lines
 from linkmatch_ray.io.paths import Name
 from linkmatch_ray.io.restrictions import Restrictions
 from linkmatch_ray.io.results import CANCEL_SECONDS, results_at
@@ -72,7 +71,7 @@ class Job:
         self._request, self._workers, self._given = request, workers, session
         self._task_seconds = task_seconds
         self.id, self._results = request.job_id, request.results
-        self.directory = self._results.path if isinstance(self._results, Directory) else str(self._results)
+        self.directory = self._results.place
         self._stop = threading.Event()
         self._done = threading.Event()
         self._total = sum(max(file.size, 0) for file in request.files)
@@ -125,7 +124,12 @@ class Job:
         return self._summary
 
     def matches(self, start: int = 0, limit: int = 100) -> list[bytes]:
-        """Lines `start` to `start + limit` of the matched output, as far as files are complete and durable."""
+        """Lines `start` to `start + limit` of the matched output, as far as files are complete and durable.
+
+        Raises:
+            TypeError: one of them is no integer.
+        """
+        refuse_no_lines(start, limit)
         if self._collector is not None and not self._done.is_set():
             import ray
 
@@ -144,13 +148,11 @@ class Job:
 
     def _run(self) -> None:
         request = self._request
-        given = self._given
-        session = (
-            given if isinstance(given, Session) else given() if given else Session(name=job_name(str(self._results)))
-        )
+        given, session = self._given, None
         started, began = time.localtime(), time.monotonic()
         is_ready = False
         try:
+            session = self._session()
             ray = unless_stopped(session.ready, self._stop)
             is_ready = True
             if session.joins:
@@ -204,9 +206,17 @@ class Job:
         finally:
             if not is_ready:  # it ends once it has started, which may take long
                 self._done.set()
-            if session is not given:
+            if session is not None and session is not given:
                 session.close()
             self._done.set()
+
+    def _session(self) -> Session:
+        """The Ray that was given, or is started now."""
+        if isinstance(self._given, Session):
+            return self._given
+        session = Session(name=job_name(str(self._results))) if self._given is None else self._given()
+        refuse_other_than("session", session, Session, "Give what returns a Session.")
+        return session
 
     def _plan(self) -> Plan:
         request = self._request
@@ -292,6 +302,17 @@ def submit(
         raise wrong_type("task_seconds", task_seconds, "Give a number of seconds.")
     if not task_seconds > 0:
         raise UsageError(f"task_seconds={task_seconds}: out of range. Give a number above 0.")
+    for name, flag in (
+        ("overwrite", overwrite),
+        ("incremental", incremental),
+        ("drop_missing", drop_missing),
+        ("one_file_per_task", one_file_per_task),
+    ):
+        refuse_other_than(name, flag, bool, "Give True or False.")
+    if not (session is None or isinstance(session, Session) or callable(session)):
+        raise wrong_type("session", session, "Give a Session, or what starts one, or leave it out.")
+    if not (tell is None or callable(tell)):
+        raise wrong_type("tell", tell, "Give a function of a number, or leave it out.")
     results, restrictions = results_at(output), _loaded(restrictions, key)
     listing = list_inputs(inputs, tell)
     plan = PlanOptions(unit_bytes, part_bytes, one_file_per_task)

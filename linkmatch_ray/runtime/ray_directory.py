@@ -120,7 +120,7 @@ def _make(above: str, prefix: str) -> tuple[str, int]:
 
 
 def _sweep(above: str) -> None:
-    """Removes abandoned directories: those of this user, with our names and mode, that nobody has locked."""
+    """Removes abandoned directories: ours, of which nobody holds the lock."""
     with suppress(OSError), os.scandir(above) as entries:
         for entry in entries:
             if entry.name.startswith(PREFIX) and len(entry.name) == len(PREFIX) + RANDOM_LETTERS:
@@ -131,9 +131,10 @@ def _sweep(above: str) -> None:
 def _remove_if_left(path: str) -> None:
     fd = _open_locked(path, strict=True)
     try:
-        found = os.fstat(fd)
-        ours = found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) == DIRECTORY_MODE
-        if ours and set(os.listdir(fd)) <= {RAYS}:
+        found, holds = os.fstat(fd), os.listdir(fd)
+        # A process of Ray's that starts while all is removed makes its directories again, with a mode of its own.
+        as_made = stat.S_IMODE(found.st_mode) == DIRECTORY_MODE
+        if found.st_uid == os.geteuid() and (holds == [RAYS] or (as_made and not holds)):
             shutil.rmtree(path, ignore_errors=True)
     finally:
         os.close(fd)

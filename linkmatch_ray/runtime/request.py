@@ -18,7 +18,6 @@ import xxhash
 from linkmatch_ray._version import __version__
 from linkmatch_ray.core.outcome import Counts, MatchOptions, as_text
 from linkmatch_ray.errors import InputError, JobChanged, UsageError
-from linkmatch_ray.io.directory import Directory
 from linkmatch_ray.io.earlier import Origins, origins_of
 from linkmatch_ray.io.hints import hints
 from linkmatch_ray.io.input_file import inputs_digest
@@ -67,7 +66,7 @@ class Request:
             raise UsageError("--incremental and --overwrite: one keeps what is there, the other does not. Give one.")
         if drop_missing and not incremental:
             raise UsageError("--drop-missing: removes results that --incremental would keep. Give both.")
-        if incremental and not isinstance(results, Directory):
+        if incremental and not results.can_be_updated:
             raise UsageError(
                 f"{shown(results)}: --incremental needs a directory. Name another URL, or give --overwrite."
             )
@@ -106,11 +105,11 @@ class Request:
     def _compare(self, incremental: bool, drop_missing: bool) -> None:
         """Take over an earlier job that is the same, or what is the same of it; refuse one that is not."""
         results = self.results
-        following = results.next if isinstance(results, Directory) else None
-        if isinstance(results, Directory) and following is not None and following.summary() is not None:
+        pending = results.pending()
+        if pending is not None and pending.summary() is not None:
             # the last step of an incremental job was interrupted
             release = results.lock()
-            results.adopt_next()
+            results.adopt()
             release()
         before = results.settings()
         if not before:
@@ -121,10 +120,11 @@ class Request:
             raise JobChanged(_what_differs(results, differs, before, self.settings, origins))
         self.job_id = before["job_id"]
         self.plan = _plan_of(results, before["plan"])
-        if origins is not None and isinstance(results, Directory) and (differs or origins.faults or origins.unproven):
+        if origins is not None and (differs or origins.faults or origins.unproven):
             self._refuse_gone(origins.gone, drop_missing)
             self.origins = origins
-            before = {} if results.next is None else results.next.settings()
+            pending = results.pending()
+            before = {} if pending is None else pending.settings()
             self.resumes = before.get("fingerprint") == self.settings["fingerprint"]
             return
         self.resumes = True
@@ -226,11 +226,7 @@ def _what_differs(
         said = [
             "other inputs (" + (", ".join(f"{n:,} {what}" for what, n in numbers.items() if n) or "another order") + ")"
         ]
-    update = (
-        ""
-        if origins is None or not isinstance(results, Directory)
-        else "Bring them up to date with --incremental, name"
-    )
+    update = "" if origins is None or not results.can_be_updated else "Bring them up to date with --incremental, name"
     return (
         f"{shown(results)}: holds the results of a job with {' and '.join(said)}. {update or 'Name'} another"
         " directory with -o, or start anew with --overwrite."

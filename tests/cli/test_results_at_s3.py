@@ -93,7 +93,7 @@ def test_killed_and_resumed_from_elsewhere(corpus, command, tmp_path):
         first = command(line, *job(corpus, url), "--quiet")
         ledger = store_of(url)
         deadline = time.monotonic() + 90
-        while "ledger/0000000000" not in ledger.list("ledger") and time.monotonic() < deadline:
+        while "ledger/0000000001" not in ledger.list("ledger") and time.monotonic() < deadline:
             time.sleep(0.05)
         os.kill(first.pid, signal.SIGKILL)  # Ray and all workers end with it
         first.communicate()

@@ -1,14 +1,28 @@
-"""Where results at a URL may be: a store must make an object only where none is, or two jobs overwrite one another."""
+"""Where results at a URL may be: a store must make an object only where none is, or two jobs overwrite one another.
+And how often the ledger there is read."""
+
+import logging
+import re
+from collections import Counter
 
 import pytest
 
+from linkmatch_ray import MatchOptions
 from linkmatch_ray.errors import JobError, UsageError
-from linkmatch_ray.io.object_names import LOCK
+from linkmatch_ray.io import bucket
+from linkmatch_ray.io.input_file import pack_files
+from linkmatch_ray.io.inputs import list_inputs
+from linkmatch_ray.io.object_names import LOCK, record_name
 from linkmatch_ray.io.results import results_at
 from linkmatch_ray.io.store import store_of
 from linkmatch_ray.io.stores import store_at
 from linkmatch_ray.io.trouble import told
+from linkmatch_ray.runtime.collector import Collector
+from linkmatch_ray.runtime.plan import make_plan
+from linkmatch_ray.runtime.request import Request
 from tests.io.objects import CREDENTIALS, altering_creates, s3
+from tests.runtime.jobs import LIST, NAMES, PLAN, write
+from tests.runtime.whole import submit
 
 
 def ignoring(headers, _):
@@ -93,3 +107,31 @@ def test_a_folder_that_several_share(tmp_path):
     for _ in range(2):
         results_at(f"file://{tmp_path}/hits").prepare()
     assert list(store_of(f"file://{tmp_path}/hits").list("")) == [LOCK]
+
+
+@pytest.mark.usefixtures("line")
+def test_a_start_reads_the_journal_once(url, tmp_path, caplog, monkeypatch):
+    """The collector reads each record; whoever asks for the settings before, two of them, however many there are."""
+    monkeypatch.setattr(bucket.Bucket, "commit_seconds", 0.0)
+    monkeypatch.setattr(bucket, "LIVES_SECONDS", 0.0)
+    options = MatchOptions(emit="both")
+    write(tmp_path / "in", dict.fromkeys(NAMES, 1))
+    assert submit(tmp_path / "in", url, options, PLAN, stop_after=6) is None
+    records = store_of(url).list("ledger")
+    assert len(records) > 6
+    caplog.set_level(logging.INFO, logger="werkzeug")  # the endpoint notes each request
+    caplog.clear()
+    request = Request(list_inputs([tmp_path / "in"]), LIST, results_at(url), options, PLAN, None, False, False, False)
+    assert request.resumes
+    asked_first = reads(caplog)
+    assert asked_first == Counter([record_name(1), max(records)])
+    plan = make_plan(request.files, options, request.plan)
+    collector = Collector(url, pack_files(request.files), plan.ranges, request.settings)
+    collector.open()
+    collector._held.close()
+    assert reads(caplog) - asked_first == Counter(records.keys())
+
+
+def reads(caplog):
+    """How often which record was read."""
+    return Counter(re.findall(r"GET /lake/[^/ ]+/(ledger/[0-9]{10}) ", caplog.text))

@@ -5,6 +5,7 @@ import os
 import random
 import subprocess
 import sys
+import tracemalloc
 
 import pytest
 
@@ -92,3 +93,19 @@ def test_a_pipe_is_read_once(tmp_path, command_environment):
     os.close(read)
     assert done.returncode == 3
     assert b"entry 1 is neither" in done.stderr
+
+
+@pytest.mark.parametrize("first", [b'["a"]', b'{"url":"a"}\n', b'{"url":\n"a"}', b""])
+def test_white_space_before_the_first_value(first):
+    """As much as there may be takes no memory; lines and bytes are counted from the beginning all the same."""
+    document = b" \n" * (16 << 20) + first
+    tracemalloc.start()
+    try:
+        assert len(Restrictions.load(document, "url")) == bool(first)
+        assert tracemalloc.get_traced_memory()[1] < len(document) // 2
+    finally:
+        tracemalloc.stop()
+    with pytest.raises(RestrictionsError, match=r"\(line 4\)"):
+        Restrictions.load(b'\n \n{"url":"a"}\n{"a":1}\n', "url")
+    with pytest.raises(RestrictionsError, match=r"\(byte 19\)"):
+        Restrictions.load(b'\n\n {"url":"a",\n"a":b}\n', "url", format="object")

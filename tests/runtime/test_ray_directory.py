@@ -70,6 +70,15 @@ def test_the_next_start_removes_what_was_left(above, left):
     held.remove()
 
 
+def test_the_next_start_removes_what_ray_made_again(above):
+    """A worker that starts while the session ends makes its directories once more, and with a mode of its own."""
+    again = above / "lmr-abcdefgh" / "r" / "session" / "logs"
+    again.mkdir(0o755, parents=True)
+    again.parents[2].chmod(0o755)
+    RayDirectory().remove()
+    assert not list(above.iterdir())
+
+
 def test_it_removes_nothing_else(above, left, tmp_path):
     """Not what a link points at, not what has other files in it or another mode or owner, not files."""
     (above / "lmr-abcdefgh").symlink_to(left)

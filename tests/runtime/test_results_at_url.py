@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 
 from linkmatch_ray import MatchOptions
-from linkmatch_ray.core.outcome import Counts, Entry, Piece
+from linkmatch_ray.core.outcome import Counts, Entry, Piece, digest
 from linkmatch_ray.errors import DirectoryInUse, InputError, JobChanged, JobError, UsageError
 from linkmatch_ray.io import bucket, concatenation
 from linkmatch_ray.io.bring import bring
 from linkmatch_ray.io.input_file import InputFile, pack_files
 from linkmatch_ray.io.inputs import list_inputs
+from linkmatch_ray.io.ledger_log import LoggedLedger
 from linkmatch_ray.io.results import results_at
 from linkmatch_ray.io.status import status
 from linkmatch_ray.io.store import store_of
@@ -205,7 +206,7 @@ def test_two_writers(top, tmp_path):
     new = Collector(url, pack_files(files), ranges, settings)
     assert new.open().durable == frontier
     line = b'{"data":"late"}\n'
-    piece = Piece(*frontier, counts=Counts(1, 1), matched_bytes=len(line), indexes=1)
+    piece = Piece(*frontier, counts=Counts(1, 1), matched_bytes=len(line), matched_digest=digest(line), indexes=1)
     with pytest.raises(DirectoryInUse, match=rf"file://.*/out: another job writes here \(process {os.getpid()} on"):
         old.commit(PartBody([piece], [np.frombuffer(line, np.uint8)], []))
     with pytest.raises(JobError, match="earlier write failed"):
@@ -214,6 +215,27 @@ def test_two_writers(top, tmp_path):
     new.close()
     assert b"late" in contents(url)[0]["matched"], "the late one had written its object: it must not count"
     assert run(top, url, BOTH)
+    assert_as_in_a_directory(top, url)
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_another_job_begins_and_ends_before_the_first_record(top, tmp_path, monkeypatch, before):
+    """It is not overwritten, and its summary stays: a job begins behind the record that it has looked at, or not."""
+    url = f"file://{tmp_path}/out"
+    if before:
+        assert run(top, url, BOTH)
+    real, others = LoggedLedger.go_on, [lambda: run(top, url, BOTH)]
+
+    def go_on(ledger):
+        while others:
+            assert others.pop()()
+        real(ledger)
+
+    monkeypatch.setattr(LoggedLedger, "go_on", go_on)
+    settings = {"fingerprint": "f", "emit": "both", "provenance": "0", "job_id": "j"}
+    with pytest.raises(DirectoryInUse, match="another job writes here"):
+        Collector(url, pack_files([]), [], settings).open(overwrite=before)
+    assert status(results_at(url))["state"] == "complete"
     assert_as_in_a_directory(top, url)
 
 
@@ -248,7 +270,8 @@ def test_a_file_that_changed_is_rolled_back_within_an_object(tmp_path):
     collector.open()
 
     def piece(file, part, line, *, last):
-        return Piece(file, 0, part, last, counts=Counts(1, 1), matched_bytes=len(line), indexes=1)
+        sizes = {"matched_bytes": len(line), "matched_digest": digest(line)}
+        return Piece(file, 0, part, last, counts=Counts(1, 1), indexes=1, **sizes)
 
     lines = [b"a\n", b"gone\n"]
     body = PartBody(
