@@ -6,6 +6,7 @@
     ├── InputError            3   no input file, or a named one cannot be found
     │   └── RestrictionsError 3   the restrictions list cannot be read or has an invalid entry
     ├── ClusterError          5   Ray cannot be started or joined
+    │   └── Unreachable       5   nothing answers now; it may later
     └── JobError              1   the job stopped; what was committed is safe
         ├── DirectoryInUse    1   another job writes into the result directory
         ├── ResultsDamaged    1   a ledger or summary cannot be relied on, nor resumed
@@ -17,13 +18,8 @@ Every message reads `where: problem. Action.` and can be printed: words from out
 
 from __future__ import annotations
 
-from typing import Final
-
+from linkmatch_ray.exit_codes import EXIT_CLUSTER, EXIT_FAILED, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_USAGE
 from linkmatch_ray.words import printable, without_secrets
-
-EXIT_OK: Final = 0
-EXIT_FAILED: Final = 1
-EXIT_QUARANTINED: Final = 4
 
 
 class LinkmatchError(Exception):
@@ -38,7 +34,7 @@ class LinkmatchError(Exception):
 class UsageError(LinkmatchError):
     """Options that do not fit together, or a value that an option cannot take."""
 
-    exit_code = 2
+    exit_code = EXIT_USAGE
 
 
 class JobChanged(UsageError):  # noqa: N818 - says what happened
@@ -48,7 +44,7 @@ class JobChanged(UsageError):  # noqa: N818 - says what happened
 class InputError(LinkmatchError):
     """No input exists, or a named one cannot be found."""
 
-    exit_code = 3
+    exit_code = EXIT_INPUT
 
 
 class RestrictionsError(InputError):
@@ -58,7 +54,11 @@ class RestrictionsError(InputError):
 class ClusterError(LinkmatchError):
     """Ray could not be started or joined."""
 
-    exit_code = 5
+    exit_code = EXIT_CLUSTER
+
+
+class Unreachable(ClusterError):  # noqa: N818 - says what happened
+    """Nothing answers at the address now; it may later."""
 
 
 class JobError(LinkmatchError):
@@ -86,4 +86,4 @@ class ResultsGone(JobError):  # noqa: N818 - says what happened
 class Interrupted(JobError):  # noqa: N818 - says what happened
     """The job was interrupted (Ctrl-C, SIGTERM, `Job.cancel`)."""
 
-    exit_code = 130
+    exit_code = EXIT_INTERRUPTED

@@ -12,7 +12,6 @@ from linkmatch_ray.errors import InputError, JobChanged, LinkmatchError, Restric
 from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.results import results_at
 from linkmatch_ray.runtime.plan import PlanOptions
-from linkmatch_ray.runtime.session import Session
 from tests.runtime import whole
 
 LIST = Restrictions.load(b'["a"]')
@@ -89,10 +88,13 @@ def test_a_key_for_loaded_restrictions():
         submit("w", loaded, key="url")
 
 
-@pytest.mark.parametrize(("name", "wrong"), [("format", "csv"), ("format", None), ("at", 3), ("at", "")])
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [("restrictions_format", "csv"), ("restrictions_format", None), ("restrictions_at", 3), ("restrictions_at", "")],
+)
 def test_options_of_a_list(name, wrong):
     """A format that is not known was found from the content without a word."""
-    with pytest.raises((UsageError, TypeError), match=r"format=|key"):
+    with pytest.raises((UsageError, TypeError), match=r"restrictions_format=|key"):
         Restrictions.load("list.json", "url", **{name: wrong})
 
 
@@ -144,9 +146,15 @@ def test_data_of_several_kinds():
         (TypeError, {"workers": "2"}),
         (UsageError, {"max_quarantined": -1}),
         (TypeError, {"max_quarantined": 0.5}),
-        (UsageError, {"task_seconds": 0}),
-        (UsageError, {"task_seconds": float("nan")}),
-        (TypeError, {"task_seconds": "5"}),
+        (UsageError, {"task_timeout": 0}),
+        (UsageError, {"task_timeout": float("nan")}),
+        (TypeError, {"task_timeout": "5"}),
+        (TypeError, {"fail_fast": 1}),
+        (TypeError, {"no_such_option": 1}),
+        (UsageError, {"emit": "all"}),
+        (UsageError, {"restrictions_format": "csv"}),
+        (UsageError, {"address": "http://head:8265"}),
+        (UsageError, {"drop_missing": True}),
         (UsageError, {"job_id": ""}),
         (TypeError, {"job_id": 7}),
         (UsageError, {"output": ""}),
@@ -161,26 +169,21 @@ def test_data_of_several_kinds():
         (TypeError, {"one_file_per_task": {"w"}}),
         (TypeError, {"session": "auto"}),
         (TypeError, {"session": 0}),
-        (TypeError, {"tell": True}),
+        (TypeError, {"on_listing": True}),
     ],
 )
 def test_options_of_a_job(error, arguments):
     """Named, and nothing is begun."""
     (name,) = arguments
-    with pytest.raises(error, match=f"^{name}|--job-id|the result directory"):
+    with pytest.raises(error, match=f"^{name}|--job-id|--drop-missing|the result directory|no_such_option"):
         submit("w", LIST, **{"output": "out", **arguments})
     assert not os.path.exists("out")
 
 
-@pytest.mark.parametrize(
-    ("start_session", "found"),
-    [(lambda: Session("ray://head:10001"), "Ray Client"), (dict, "session: found a dict"), (len, "takes exactly one")],
-)
-def test_a_session_that_cannot_be_started(start_session, found):
-    """The job fails and says so: whoever waits for it would wait for ever."""
-    job = submit("w", LIST, output="out", session=start_session)
-    with pytest.raises(LinkmatchError, match=found):
-        job.result(10)
+def test_a_ray_that_cannot_be_joined():
+    """It is refused before there is a job."""
+    with pytest.raises(LinkmatchError, match="Ray Client"):
+        submit("w", LIST, output="out", address="ray://head:10001")
 
 
 @pytest.mark.parametrize("wrong", [{"start": "0"}, {"start": None}, {"start": 1.0}, {"limit": 2.5}, {"limit": True}])

@@ -8,17 +8,14 @@ import subprocess
 import orjson
 import pytest
 
-from linkmatch_ray import MatchOptions, Restrictions, errors
-from linkmatch_ray.cli.printer import Printer
-from linkmatch_ray.io.directory import Directory
+from linkmatch_ray import JobOptions, MatchOptions, Restrictions, errors
+from linkmatch_ray.cli.printer import Plain
 from linkmatch_ray.io.explain import explain
 from linkmatch_ray.io.hints import hints
 from linkmatch_ray.io.input_names import read_names
 from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.results import results_at
 from linkmatch_ray.io.store import store_of
-from linkmatch_ray.runtime.plan import PlanOptions
-from linkmatch_ray.runtime.request import Request
 from linkmatch_ray.runtime.shipping import on_cluster, ship
 from linkmatch_ray.words import SHOWN_MAX, command, printable, shown
 
@@ -69,7 +66,7 @@ def test_any_stream_takes_any_text(encoding):
     """What it has no letters for is escaped as in JSON, too."""
     value = {"\u202eé😀": "\x9b\x7f日本"}
     stream = io.TextIOWrapper(io.BytesIO(), encoding)
-    Printer(stream).writelines([orjson.dumps(value).decode(), "\n", "\ud800\udcff\x1b"])
+    Plain(stream).writelines([orjson.dumps(value).decode(), "\n", "\ud800\udcff\x1b"])
     stream.flush()
     first, second = stream.buffer.getvalue().decode(encoding).split("\n")
     assert json.loads(first) == value
@@ -79,7 +76,7 @@ def test_any_stream_takes_any_text(encoding):
 def test_colours_are_left_out():
     """Ray resets them at its end on a terminal; what else begins with an escape is shown."""
     stream = io.StringIO()
-    Printer(stream).write("\x1b[36ma\x1b[0m\x1b\x1b[1;2m[2J")
+    Plain(stream).write("\x1b[36ma\x1b[0m\x1b\x1b[1;2m[2J")
     assert stream.getvalue() == "a\\u001b[2J"
 
 
@@ -134,19 +131,9 @@ def test_words_that_must_be_text(word, tmp_path):
     for use in (
         lambda: Restrictions.load(b"[]", word),
         lambda: Restrictions.load(b"[]", f"a={word}"),
-        lambda: Restrictions.load(b'{"a":[]}', at=f"/{word}"),
+        lambda: Restrictions.load(b'{"a":[]}', restrictions_at=f"/{word}"),
         lambda: MatchOptions(records_at=f"/{word}"),
-        lambda: Request(
-            list_inputs([tmp_path]),
-            LIST,
-            Directory(tmp_path / "out"),
-            MatchOptions(),
-            PlanOptions(),
-            word,
-            False,
-            False,
-            False,
-        ),
+        lambda: JobOptions(job_id=word),
     ):
         with pytest.raises(errors.UsageError, match="not UTF-8"):
             use()

@@ -5,80 +5,80 @@ from __future__ import annotations
 import gc
 import sys
 from contextlib import ExitStack
-from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
-from linkmatch_ray._version import __version__
+import linkmatch_ray
 from linkmatch_ray.cli import options as o
-from linkmatch_ray.cli import printer
-from linkmatch_ray.cli.ending import reporting, with_all_printed
+from linkmatch_ray.cli import printer, signals
+from linkmatch_ray.cli.ending import abandon_ray, reporting, with_all_printed
 from linkmatch_ray.cli.help import help_
-from linkmatch_ray.cli.submission import Submission, result_directory
-from linkmatch_ray.errors import EXIT_FAILED, EXIT_OK, EXIT_QUARANTINED, ClusterError, InputError, UsageError
-from linkmatch_ray.runtime.address import is_jobs_api, is_ray_job, job_name
+from linkmatch_ray.cli.printer import Printer
+from linkmatch_ray.core.options import OUTPUT
+from linkmatch_ray.errors import ClusterError, UsageError
+from linkmatch_ray.exit_codes import EXIT_FAILED
+from linkmatch_ray.runtime.address import is_jobs_api
 from linkmatch_ray.words import shown
 
 GC_OBJECTS: Final = 100_000
 """Garbage is looked for this often. A list of many files is none, and takes half as long again at every 700."""
 
-FOREIGN_SHOWN: Final = 5
-"""How many things that are not the job's `verify` names."""
+_D: Final = o.DEFAULT
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"linkmatch-ray {__version__}")
+        print(f"linkmatch-ray {linkmatch_ray.__version__}")
         raise typer.Exit
 
 
 @app.callback()
-def linkmatch_ray(
+def main_options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Version of the program.")
     ] = False,
 ) -> None:
     """Every record whose key is on a list, from a great many JSON files: exactly once, in order, byte for byte."""
 
 
-@app.command(no_args_is_help=True)
+@app.command(cls=o.Command, no_args_is_help=True)
 def submit(
     context: typer.Context,
     restrictions: o.RestrictionsFile,
     inputs: o.Inputs = None,
+    files_from: o.FilesFrom = _D.files_from,
+    null: o.Null = _D.null,
+    format: o.Format = _D.format,
+    records_at: o.RecordsAt = _D.records_at,
+    max_record_bytes: o.MaxRecordBytes = _D.max_record_bytes,
+    max_inflation: o.MaxInflation = _D.max_inflation,
+    restrictions_at: o.RestrictionsAt = _D.restrictions_at,
+    restrictions_format: o.RestrictionsFormat = _D.restrictions_format,
     key: o.Keys = None,
-    output: o.Output = "linkmatch-results",
-    emit: o.Emit = o.EmitChoice.matched,
-    provenance: o.Provenance = False,
-    records_at: o.RecordsAt = None,
-    restrictions_at: o.RestrictionsAt = None,
-    format_: o.Format = o.FormatChoice.auto,
-    restrictions_format: o.RestrictionsFormat = o.RestrictionsFormatChoice.auto,
-    files_from: o.FilesFrom = None,
-    null: o.Null = False,
-    address: o.Address = None,
-    verify: o.Verify = "true",
-    no_wait: o.NoWait = False,
-    job_id: o.JobId = None,
-    overwrite: o.Overwrite = False,
-    incremental: o.Incremental = False,
-    drop_missing: o.DropMissing = False,
-    max_quarantined: o.MaxQuarantined = 0,
-    fail_fast: o.FailFast = False,
-    max_record_bytes: o.MaxRecordBytes = 64 << 20,
-    max_inflation: o.MaxInflation = 200,
-    workers: o.Workers = None,
-    task_seconds: o.TaskSeconds = 300,
-    one_file_per_task: o.OneFilePerTask = False,
+    output: o.Output = OUTPUT,
+    emit: o.Emit = _D.emit,
+    provenance: o.Provenance = _D.provenance,
+    overwrite: o.Overwrite = _D.overwrite,
+    incremental: o.Incremental = _D.incremental,
+    drop_missing: o.DropMissing = _D.drop_missing,
+    address: o.Address = _D.address,
+    tls_verify: o.TlsVerify = "true",
+    dashboard: o.Dashboard = _D.dashboard,
+    joinable: o.Joinable = False,
+    job_id: o.JobId = _D.job_id,
+    workers: o.Workers = _D.workers,
+    max_quarantined: o.MaxQuarantined = _D.max_quarantined,
+    fail_fast: o.FailFast = _D.fail_fast,
+    task_timeout: o.TaskTimeout = _D.task_timeout,
+    one_file_per_task: o.OneFilePerTask = _D.one_file_per_task,
     dry_run: o.DryRun = False,
+    no_wait: o.NoWait = False,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
-    dashboard: o.Dashboard = False,
-    joinable: o.Joinable = False,
+    verbose: o.Verbose = _D.verbose,
 ) -> None:
     """Match files against a list of restrictions.
 
@@ -95,95 +95,35 @@ def submit(
     2 usage, 3 bad input, 4 complete with quarantine entries, 5 no cluster, 130 and 143 interrupted.
     """
     with ExitStack() as at_end, reporting(verbose, resumable=output != "-" and not dry_run):
+        asked = o.Asked(inputs or [], restrictions, output, key or None, o.job_options(context.params))
+        out = Printer(as_json, quiet=quiet)
         if is_jobs_api(address):
             from linkmatch_ray.cli.remote import submit_as_job
 
-            submit_as_job(context)
+            code = submit_as_job(out, asked, dry_run=dry_run, no_wait=no_wait, quiet=quiet)
+            raise typer.Exit(code)
         if no_wait:
             raise UsageError("--no-wait: without a cluster at --address http://HEAD:8265 the job runs in this process.")
-        to_stdout = output == "-"
-        if to_stdout and emit is o.EmitChoice.both:
-            raise UsageError("-o - with --emit both: standard output takes one list. Name a directory with -o.")
-        from linkmatch_ray.io.input_names import read_names
+        from linkmatch_ray.cli import submission
 
-        names: list[Any] = list(inputs or [])
-        if files_from is not None:
-            if files_from == "-" and restrictions == "-":
-                raise UsageError("-r - and --files-from -: both read standard input. Give one of them a file.")
-            names += read_names(files_from, null=null)
-        if not names:
-            raise InputError("no input was given. Name files or directories, or --files-from.")
-        with result_directory(output) as directory:
-            request = Submission(
-                names=names,
-                directory=directory,
-                restrictions=restrictions,
-                keys=key or ["data"],
-                restrictions_at=restrictions_at,
-                restrictions_format=restrictions_format.value,
-                options={
-                    "emit": emit.value,
-                    "provenance": provenance,
-                    "records_at": records_at,
-                    "format": format_.value,
-                    "max_record_bytes": max_record_bytes,
-                    "max_inflation": max_inflation,
-                },
-                submit={
-                    "workers": workers,
-                    "job_id": job_id,
-                    "overwrite": overwrite,
-                    "incremental": incremental,
-                    "drop_missing": drop_missing,
-                    "one_file_per_task": one_file_per_task,
-                    "task_seconds": task_seconds,
-                    "max_quarantined": max_quarantined if fail_fast else None,
-                },
-                session={
-                    "address": address,
-                    "workers": workers,
-                    "dashboard": dashboard,
-                    "verbose": verbose,
-                    "name": job_name(output),
-                },
-                joinable=joinable,
-                at_end=at_end,
-            )
-            if dry_run:
-                request.print_plan(as_json=as_json)
-                return
-            summary = request.run(
-                show=not quiet and (not as_json or is_ray_job()),
-                copy=("unmatched.jsonl" if emit is o.EmitChoice.unmatched else "matched.jsonl") if to_stdout else None,
-            )
-            from linkmatch_ray.cli.output import print_summary
-            from linkmatch_ray.io.summary import placed_at
-
-            if to_stdout:
-                sys.stderr.write(Path(directory, "quarantine.jsonl").read_text("utf-8"))
-                summary = placed_at("-", summary)
-            print_summary(
-                summary,
-                as_json=as_json,
-                quiet=quiet,
-                file=sys.stderr if to_stdout else sys.stdout,
-                resumable=not to_stdout,
-            )
-        quarantined = summary["totals"]["entries"] > max_quarantined
-        raise typer.Exit(EXIT_QUARANTINED if quarantined else EXIT_OK)
+        if dry_run:
+            submission.print_plan(out, asked)
+            return
+        raise typer.Exit(submission.run(out, asked, quiet=quiet, joinable=joinable, at_end=at_end))
 
 
-@app.command(no_args_is_help=True)
+@app.command(cls=o.Command, no_args_is_help=True)
 def explain(
+    context: typer.Context,
     restrictions: o.RestrictionsFile,
     file: o.RecordFile = "-",
     index: o.RecordIndex = 0,
+    format: o.Format = _D.format,
+    records_at: o.RecordsAt = _D.records_at,
+    max_record_bytes: o.MaxRecordBytes = _D.max_record_bytes,
+    restrictions_at: o.RestrictionsAt = _D.restrictions_at,
+    restrictions_format: o.RestrictionsFormat = _D.restrictions_format,
     key: o.Keys = None,
-    records_at: o.RecordsAt = None,
-    restrictions_at: o.RestrictionsAt = None,
-    format_: o.Format = o.FormatChoice.auto,
-    restrictions_format: o.RestrictionsFormat = o.RestrictionsFormatChoice.auto,
-    max_record_bytes: o.MaxRecordBytes = 64 << 20,
     as_json: o.Json = False,
     verbose: o.Verbose = False,
 ) -> None:
@@ -201,82 +141,73 @@ def explain(
     with reporting(verbose):
         if file == "-" and restrictions == "-":
             raise UsageError("-r - and a record on standard input: both cannot be. Give one of them a file.")
-        from linkmatch_ray import MatchOptions, Restrictions
-        from linkmatch_ray.cli.output import print_explanation
-        from linkmatch_ray.io import explain as io
+        from linkmatch_ray.cli.output import explanation_lines
 
-        loaded = Restrictions.load(
-            restrictions,
-            key or ["data"],
-            at=restrictions_at,
-            format=restrictions_format.value,
+        loaded = linkmatch_ray.Restrictions.load(
+            restrictions, key or "data", restrictions_at=restrictions_at, restrictions_format=restrictions_format
         )
-        options = MatchOptions(records_at=records_at, format=format_.value, max_record_bytes=max_record_bytes)
-        if file == "-":
-            record = io.record_in(sys.stdin.buffer.read(), index, loaded, options)
-        else:
-            record = io.record_at(file, index, loaded, options)
-        print_explanation(io.explain(record, loaded), record, as_json=as_json)
+        found = linkmatch_ray.explain(
+            sys.stdin.buffer.read() if file == "-" else file,
+            loaded,
+            index=index,
+            options=o.job_options(context.params),
+        )
+        Printer(as_json).show(found.as_dict(), explanation_lines(found))
 
 
-@app.command()
+@app.command(cls=o.Command)
 def jobs(
     address: o.ControlAddress = None,
-    verify: o.Verify = "true",
+    tls_verify: o.TlsVerify = "true",
     as_json: o.Json = False,
     verbose: o.Verbose = False,
 ) -> None:
     """List the jobs that were submitted to a cluster, from this or another machine."""
     with reporting(verbose):
-        from linkmatch_ray.cli import control, remote
+        from linkmatch_ray.cli import control
 
-        control.print_jobs(remote.connect(address, verify), as_json=as_json)
+        control.print_jobs(Printer(as_json), address, tls_verify)
 
 
-@app.command(no_args_is_help=True)
+@app.command(cls=o.Command, no_args_is_help=True)
 def status(
     target: o.JobOrDirectory,
     address: o.ControlAddress = None,
-    verify: o.Verify = "true",
+    tls_verify: o.TlsVerify = "true",
     as_json: o.Json = False,
     verbose: o.Verbose = False,
 ) -> None:
     """Say how far a job is, in its result directory or by its id on a cluster. May be asked at any time."""
     with reporting(verbose):
-        if not _is_job(target, address):
-            from linkmatch_ray.cli.output import print_status
-            from linkmatch_ray.io.results import results_at
-            from linkmatch_ray.io.status import status as status_of
+        from linkmatch_ray.cli.output import status_lines
 
-            print_status(status_of(results_at(target)), target, as_json=as_json)
-            return
-        from linkmatch_ray.cli import control
-
-        control.print_job_status(target, address, verify, as_json=as_json, verbose=verbose)
+        found = linkmatch_ray.status(target, address=address, tls_verify=tls_verify, verbose=verbose)
+        Printer(as_json).show(found, status_lines(found, target))
 
 
-@app.command(no_args_is_help=True)
+@app.command(cls=o.Command, no_args_is_help=True)
 def logs(
     job: o.JobName,
     follow: o.Follow = False,
     address: o.ControlAddress = None,
-    verify: o.Verify = "true",
+    tls_verify: o.TlsVerify = "true",
+    as_json: o.Json = False,
     verbose: o.Verbose = False,
 ) -> None:
     """Print what a job on a cluster has printed."""
     with reporting(verbose):
-        from linkmatch_ray.cli import control, remote
+        from linkmatch_ray.cli import control
 
-        cluster = remote.connect(address, verify)
-        control.print_logs(cluster, cluster.find(job), follow=follow)
+        control.print_logs(Printer(as_json), job, address, tls_verify, follow=follow)
 
 
-@app.command(no_args_is_help=True)
+@app.command(cls=o.Command, no_args_is_help=True)
 def results(
     job: o.JobOrUrl,
     output: o.FetchedTo = None,
     address: o.ControlAddress = None,
-    verify: o.Verify = "true",
+    tls_verify: o.TlsVerify = "true",
+    as_json: o.Json = False,
     verbose: o.Verbose = False,
 ) -> None:
     """Say where the results of a job on a cluster are, or with -o bring them here, checked against their ledger.
@@ -286,54 +217,32 @@ def results(
     more from where it is.
     """
     with reporting(verbose):
-        from linkmatch_ray.cli import control, remote
+        from linkmatch_ray.cli import control
 
-        if "://" in job:
-            control.bring_from_url(job, output)
-            return
-        cluster = remote.connect(address, verify)
-        control.bring_results(cluster, cluster.find(job), output)
+        control.print_results(Printer(as_json), job, output, address, tls_verify)
 
 
-@app.command(no_args_is_help=True)
+@app.command(cls=o.Command, no_args_is_help=True)
 def cancel(
     target: o.JobOrDirectory,
     address: o.ControlAddress = None,
-    verify: o.Verify = "true",
+    tls_verify: o.TlsVerify = "true",
+    as_json: o.Json = False,
     verbose: o.Verbose = False,
 ) -> None:
     """Stop a running job, in its result directory or by its id on a cluster. It can be resumed."""
     with reporting(verbose):
-        if not _is_job(target, address):
-            from linkmatch_ray.io.results import results_at
-            from linkmatch_ray.io.trouble import told
-
-            results = results_at(target)
-            with told(results):
-                results.cancel()
-        else:
-            from linkmatch_ray.cli import control
-
-            control.cancel(target, address, verify, verbose=verbose)
-        print(f"{shown(target)}: stopped; what was committed is safe. To go on, give the same submit command again.")
+        linkmatch_ray.cancel(target, address=address, tls_verify=tls_verify, verbose=verbose)
+        said = f"{shown(target)}: stopped; what was committed is safe. To go on, give the same submit command again."
+        Printer(as_json).show({"target": target, "state": "stopped"}, [said])
 
 
-def _is_job(target: str, address: str | None) -> bool:
-    """Whether a command is about a job on a cluster, and not about a directory or URL."""
-    if "://" in target or Path(target).is_dir():
-        return False
-    if address is None:
-        raise InputError(
-            f"{shown(target)}: no such directory. Name the one that submit printed, or a job with --address."
-        )
-    return True
-
-
-@app.command()
+@app.command(cls=o.Command)
 def doctor(
     inputs: o.DoctorInputs = None,
     address: o.Address = None,
-    verify: o.Verify = "true",
+    tls_verify: o.TlsVerify = "true",
+    as_json: o.Json = False,
     verbose: o.Verbose = False,
 ) -> None:
     """Say whether jobs would run: on a cluster, or without --address on this machine. Exit code 5 if not.
@@ -344,35 +253,30 @@ def doctor(
     with reporting(verbose):
         from linkmatch_ray.cli import control
 
-        if not control.print_findings(inputs or [], address, verify, verbose=verbose):
+        if not control.print_findings(Printer(as_json), inputs or [], address, tls_verify, verbose=verbose):
             raise typer.Exit(ClusterError.exit_code)
 
 
-@app.command(no_args_is_help=True)
-def verify(directory: o.ResultDirectory, verbose: o.Verbose = False) -> None:
-    """Read a result directory anew, and say whether outputs, ledger, report and summary agree.
+@app.command(cls=o.Command, no_args_is_help=True)
+def verify(directory: o.ResultDirectory, as_json: o.Json = False, verbose: o.Verbose = False) -> None:
+    """Read a result directory again, and say whether outputs, ledger, report and summary agree.
 
     A flipped byte, a line that is gone or twice, a count that is off: each is named, and the exit code is 1. What
     others have put there is named too, and is no difference.
     """
     with reporting(verbose):
-        from linkmatch_ray.cli.output import plural, size
-        from linkmatch_ray.io.results import results_at
-        from linkmatch_ray.io.verify import Checked
-        from linkmatch_ray.io.verify import verify as problems_of
+        from linkmatch_ray.cli.output import verification_lines
 
-        checked, found = Checked(), 0
-        for problem in problems_of(results_at(directory), checked):
-            print(f"{shown(directory)}: {shown(problem)}")
-            found += 1
-        if foreign := checked.foreign:
-            names = ", ".join(map(shown, foreign[:FOREIGN_SHOWN]))
-            more = f" and {len(foreign) - FOREIGN_SHOWN:,} more" if len(foreign) > FOREIGN_SHOWN else ""
-            print(f"{shown(directory)}: not the job's, and left alone: {names}{more}")
-        if found:
-            print(f"{plural(found, 'difference')}: these results must not be relied on.")
+        found = linkmatch_ray.verify(directory)
+        value = {
+            "differences": found.differences,
+            "foreign": found.foreign,
+            "pieces": found.pieces,
+            "bytes": found.nbytes,
+        }
+        Printer(as_json).show(value, verification_lines(found, directory))
+        if found.differences:
             raise typer.Exit(EXIT_FAILED)
-        print(f"{shown(directory)}: {plural(checked.pieces, 'piece')}, {size(checked.nbytes)} of output: all agrees.")
 
 
 app.command("help")(help_)
@@ -382,5 +286,6 @@ def main() -> None:
     """Run the command."""
     gc.set_threshold(GC_OBJECTS)
     printer.install()
+    signals.at_the_last(abandon_ray)
     with with_all_printed():
         app(prog_name="linkmatch-ray")

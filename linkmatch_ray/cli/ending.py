@@ -12,11 +12,13 @@ from typing import Final
 
 import typer
 
+import linkmatch_ray
 from linkmatch_ray.cli import signals
-from linkmatch_ray.errors import EXIT_FAILED, Interrupted, JobError, LinkmatchError
+from linkmatch_ray.errors import JobError, LinkmatchError
+from linkmatch_ray.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_TERMINATED
 from linkmatch_ray.words import shown
 
-EXIT_TERMINATED: Final = 143
+_SESSION: Final = "linkmatch_ray.runtime.session"
 
 
 @contextmanager
@@ -34,6 +36,8 @@ def reporting(verbose: bool, *, resumable: bool = False) -> Iterator[None]:
         print_error(error, verbose=verbose)
         if isinstance(error, JobError) and error.is_resumable and resumable:
             print(f"What was committed is safe. To resume: {resume_command()}", file=sys.stderr)
+        if _SESSION in sys.modules and linkmatch_ray.Session.is_any_starting():
+            signals.end_at_once(error.exit_code)  # instead of waiting for a Ray that nobody needs
         raise typer.Exit(error.exit_code) from None
     except BrokenPipeError:
         raise
@@ -72,7 +76,13 @@ def print_lost(error: OSError, *, verbose: bool) -> None:
 
 
 def exit_code_of(stop: KeyboardInterrupt) -> int:
-    return EXIT_TERMINATED if isinstance(stop, signals.Terminated) else Interrupted.exit_code
+    return EXIT_TERMINATED if isinstance(stop, signals.Terminated) else EXIT_INTERRUPTED
+
+
+def abandon_ray() -> None:
+    """The program ends at once: end the Ray that it has started, and remove its files."""
+    if _SESSION in sys.modules:
+        linkmatch_ray.Session.abandon_all()
 
 
 def silence_stdout() -> None:

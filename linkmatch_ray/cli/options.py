@@ -1,41 +1,60 @@
-"""The options of the commands, each declared once. Imports nothing heavy: `--help` must answer at once."""
+"""The options of the commands, each declared once: its names, its help and its panel. The defaults are `JobOptions`'.
+
+Imports nothing heavy: `--help` must answer at once.
+"""
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import partial
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperCommand
 
-from linkmatch_ray.runtime.address import WORKERS_MAX
+from linkmatch_ray.core.options import WORKERS_MAX, JobOptions
+from linkmatch_ray.core.options import Emit as EmitChoice
+from linkmatch_ray.core.options import Format as FormatChoice
+from linkmatch_ray.core.options import RestrictionsFormat as RestrictionsFormatChoice
 from linkmatch_ray.words import is_text, shown
 
+PANELS: Final = ("Input", "List", "Matching", "Output", "Where it runs", "Job", "Display")
 
-class EmitChoice(StrEnum):
-    """Which of the two lists is written."""
-
-    matched = "matched"
-    unmatched = "unmatched"
-    both = "both"
+DEFAULT: Final = JobOptions()
 
 
-class FormatChoice(StrEnum):
-    """Layout of the input files."""
+class Command(TyperCommand):
+    """A command whose options are listed by panel."""
 
-    auto = "auto"
-    lines = "lines"
-    array = "array"
-    object = "object"
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the arguments, and the options of each panel below its name."""
+        sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], **{name: [] for name in PANELS}}
+        for parameter in self.get_params(ctx):
+            if record := parameter.get_help_record(ctx):
+                is_argument = parameter.param_type_name == "argument"
+                panel = "Arguments" if is_argument else getattr(parameter, "rich_help_panel", None) or PANELS[-1]
+                sections[panel].append(record)
+        for name, records in sections.items():
+            if records:
+                with formatter.section(name):
+                    formatter.write_dl(records)
 
 
-class RestrictionsFormatChoice(StrEnum):
-    """Layout of the restrictions."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What `submit` was asked for, as `linkmatch_ray.submit` takes it."""
 
-    auto = "auto"
-    lines = "lines"
-    array = "array"
-    object = "object"
-    text = "text"
+    inputs: list[str]
+    restrictions: str
+    output: str
+    key: list[str] | None
+    options: JobOptions
+
+
+def job_options(given: Mapping[str, Any]) -> JobOptions:
+    """The options of a job among what was given to a command, whose parameters have the same names."""
+    return JobOptions(**{each.name: given[each.name] for each in fields(JobOptions) if each.name in given})
 
 
 def _filled(value: list[str] | str | None) -> list[str] | str | None:
@@ -54,45 +73,84 @@ def _text(value: list[str] | str | None) -> list[str] | str | None:
     return value
 
 
+def _panel(name: str) -> Any:
+    assert name in PANELS
+    return partial(typer.Option, rich_help_panel=name)
+
+
+_input, _list, _matching, _output, _where, _job, _display = map(_panel, PANELS)
+_argument: Final = partial(typer.Argument, callback=_filled)
+
+# Arguments
+
 Inputs = Annotated[
     list[str] | None,
-    typer.Argument(
-        callback=_filled,
+    _argument(
         help="Files, directories (recursive), globs; URLs (s3, gs, az, http, https, file).",
         metavar="INPUTS...",
         show_default=False,
     ),
 ]
 DoctorInputs = Annotated[
-    list[str] | None,
-    typer.Argument(callback=_filled, help="Paths that every node should see.", metavar="INPUTS...", show_default=False),
+    list[str] | None, _argument(help="Paths that every node should see.", metavar="INPUTS...", show_default=False)
 ]
-RestrictionsFile = Annotated[
-    str,
-    typer.Option("-r", "--restrictions", callback=_filled, help="The list to look up against; - for standard input."),
-]
-RecordFile = Annotated[
-    str,
-    typer.Argument(callback=_filled, help="The file that has the record; - for the record itself on standard input."),
-]
+RecordFile = Annotated[str, _argument(help="The file that has the record; - for the record itself on standard input.")]
 RecordIndex = Annotated[
     int, typer.Argument(min=0, help="Which record of the file, from 0, as in --provenance and quarantine.jsonl.")
 ]
 JobOrDirectory = Annotated[
     str,
-    typer.Argument(
-        callback=_filled,
-        help="A result directory, or the URL of results; or with --address the id of a job.",
-        metavar="DIR|URL|JOB",
+    _argument(
+        help="A result directory, or the URL of results; or with --address the id of a job.", metavar="DIR|URL|JOB"
     ),
 ]
 ResultDirectory = Annotated[
-    str,
-    typer.Argument(callback=_filled, help="The result directory, or URL, that submit printed.", metavar="DIR|URL"),
+    str, _argument(help="The result directory, or URL, that submit printed.", metavar="DIR|URL")
 ]
+JobName = Annotated[str, _argument(help="The id of a job on the cluster, as submit and jobs print it.")]
+JobOrUrl = Annotated[str, _argument(help="The id of a job on the cluster, or the URL of results.", metavar="JOB|URL")]
+
+# Input
+
+FilesFrom = Annotated[
+    str | None,
+    _input("--files-from", callback=_filled, help="File of more inputs, one path a line; - for standard input."),
+]
+Null = Annotated[bool, _input("--null", help="NUL instead of a line break after each path of --files-from.")]
+Format = Annotated[FormatChoice, _input("--format", help="Layout of the inputs; auto: by the content.")]
+RecordsAt = Annotated[
+    str | None, _input("--records-at", callback=_text, help="JSON Pointer of an array inside a single document.")
+]
+MaxRecordBytes = Annotated[
+    int, _input("--max-record-bytes", min=1, help="Longest record, in bytes; a longer one is a quarantine entry.")
+]
+MaxInflation = Annotated[
+    int,
+    _input(
+        "--max-inflation",
+        min=1,
+        help="Maximum size after decompression, as a multiple of the file's size. 1 GiB is always allowed.",
+    ),
+]
+
+# List
+
+RestrictionsFile = Annotated[
+    str, _list("-r", "--restrictions", callback=_filled, help="The list to look up against; - for standard input.")
+]
+RestrictionsAt = Annotated[
+    str | None, _list("--restrictions-at", callback=_text, help="JSON Pointer of the array in the list's document.")
+]
+RestrictionsFormat = Annotated[
+    RestrictionsFormatChoice,
+    _list("--restrictions-format", help="Layout of the list; auto: by the content, text: a key a line."),
+]
+
+# Matching
+
 Keys = Annotated[
     list[str] | None,
-    typer.Option(
+    _matching(
         "-k",
         "--key",
         callback=_text,
@@ -101,40 +159,37 @@ Keys = Annotated[
         show_default=False,
     ),
 ]
+
+# Output
+
 Output = Annotated[
     str,
-    typer.Option(
+    _output(
         "-o",
         "--output",
         callback=_filled,
         help="Result directory, or a URL (s3:// gs:// az:// file://); - for standard output.",
     ),
 ]
-Emit = Annotated[EmitChoice, typer.Option("--emit", help="Which records are written.")]
-Provenance = Annotated[bool, typer.Option("--provenance", help="Write where each record came from and what it equals.")]
-RecordsAt = Annotated[
-    str | None,
-    typer.Option("--records-at", callback=_text, help="JSON Pointer of an array inside a single document."),
+FetchedTo = Annotated[
+    str | None, _output("-o", "--output", callback=_filled, help="New directory to bring the results into.")
 ]
-RestrictionsAt = Annotated[
-    str | None,
-    typer.Option("--restrictions-at", callback=_text, help="JSON Pointer of the array in the restrictions file."),
+Emit = Annotated[EmitChoice, _output("--emit", help="Records that are written.")]
+Provenance = Annotated[bool, _output("--provenance", help="Source and restrictions of each record, beside it.")]
+Overwrite = Annotated[bool, _output("--overwrite", help="Removal of what an earlier job left in the result directory.")]
+Incremental = Annotated[
+    bool,
+    _output("--incremental", help="Update of earlier results, by the files that are new or changed."),
 ]
-Format = Annotated[FormatChoice, typer.Option("--format", help="Layout of the inputs; found from the content.")]
-RestrictionsFormat = Annotated[
-    RestrictionsFormatChoice,
-    typer.Option("--restrictions-format", help="Layout of the restrictions; text: a key a line."),
+DropMissing = Annotated[
+    bool, _output("--drop-missing", help="With --incremental: removal of the results of files that are gone.")
 ]
-FilesFrom = Annotated[
-    str | None,
-    typer.Option(
-        "--files-from", callback=_filled, help="Read input paths from a file, one a line; - for standard input."
-    ),
-]
-Null = Annotated[bool, typer.Option("--null", help="Paths of --files-from end with NUL instead.")]
+
+# Where it runs
+
 Address = Annotated[
     str | None,
-    typer.Option(
+    _where(
         "--address",
         envvar="RAY_ADDRESS",
         callback=_text,
@@ -143,94 +198,63 @@ Address = Annotated[
 ]
 ControlAddress = Annotated[
     str | None,
-    typer.Option(
+    _where(
         "--address",
         envvar=["RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"],
         callback=_text,
         help="The cluster, as http://HEAD:8265 or auto.",
     ),
 ]
-Verify = Annotated[
+TlsVerify = Annotated[
     str,
-    typer.Option(
-        "--verify",
+    _where(
+        "--tls-verify",
         metavar="BOOL|PATH",
         callback=_filled,
-        help="Whether to check an https cluster's certificate, or a file or folder of trusted ones.",
+        help="Check of an https cluster's certificate, or a file or folder of trusted ones.",
     ),
 ]
-NoWait = Annotated[
-    bool, typer.Option("--no-wait", help="On a cluster: print the job's id and what to do next, and do not wait.")
-]
-JobName = Annotated[
-    str, typer.Argument(callback=_filled, help="The id of a job on the cluster, as submit and jobs print it.")
-]
-JobOrUrl = Annotated[
-    str,
-    typer.Argument(callback=_filled, help="The id of a job on the cluster, or the URL of results.", metavar="JOB|URL"),
-]
-Follow = Annotated[bool, typer.Option("-f", "--follow", help="Go on until the job is over.")]
-FetchedTo = Annotated[
-    str | None,
-    typer.Option("-o", "--output", callback=_filled, help="Bring the results into this new directory."),
-]
-JobId = Annotated[str | None, typer.Option("--job-id", callback=_text, help="Name of the job; made up if not given.")]
-Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="Throw away what an earlier job left in the result directory.")
-]
-Incremental = Annotated[
+Dashboard = Annotated[
     bool,
-    typer.Option("--incremental", help="Bring earlier results up to date: match only files that are new or changed."),
+    _where("--dashboard", help="Ray's dashboard, whose address is printed. On a terminal it stays until Ctrl-C."),
 ]
-DropMissing = Annotated[
-    bool, typer.Option("--drop-missing", help="With --incremental: remove the results of files that are gone.")
+Joinable = Annotated[
+    bool, _where("--joinable", help="Display of what other Ray programs need to read the job's progress and matches.")
 ]
-MaxQuarantined = Annotated[
-    int, typer.Option("--max-quarantined", min=0, help="Exit with 0 up to so many quarantine entries.")
-]
-FailFast = Annotated[
-    bool, typer.Option("--fail-fast", help="Stop (exit code 1) at more than --max-quarantined entries.")
-]
-MaxRecordBytes = Annotated[
-    int, typer.Option("--max-record-bytes", min=1, help="A longer record is a quarantine entry.")
-]
-MaxInflation = Annotated[
-    int,
-    typer.Option(
-        "--max-inflation", min=1, help="Compressed files may be so many times as long, and 1 GiB in any case."
-    ),
-]
-Workers = Annotated[
-    int | None,
-    typer.Option("--workers", min=1, max=WORKERS_MAX, help="Tasks at a time; as many as there are CPUs."),
-]
-TaskSeconds = Annotated[
+
+# Job
+
+JobId = Annotated[str | None, _job("--job-id", callback=_text, help="Name of the job; made up if not given.")]
+MaxQuarantined = Annotated[int, _job("--max-quarantined", min=0, help="Most quarantine entries for exit code 0.")]
+FailFast = Annotated[bool, _job("--fail-fast", help="End of the job (exit code 1) above --max-quarantined entries.")]
+TaskTimeout = Annotated[
     float,
-    typer.Option(
+    _job(
         "--task-timeout",
         min=1,
         metavar="SECONDS",
         help=(
-            "A task that gives nothing, and gets no byte of a server, for so long is tried again; after three times its"
-            " file is an entry."
+            "Longest time without output or a server's byte of a task, in seconds. It is then tried again; after three"
+            " times its file is an entry."
         ),
     ),
 ]
 OneFilePerTask = Annotated[
-    bool, typer.Option("--one-file-per-task", help="Never pack small files together, never cut large ones.")
+    bool, _job("--one-file-per-task", help="Small files never packed together, large ones never cut.")
+]
+Workers = Annotated[
+    int | None, _job("--workers", min=1, max=WORKERS_MAX, help="Concurrent tasks. Default: one per CPU.")
 ]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Print the plan and what is in some inputs, read for 2 s; do nothing.")
+    bool, _job("--dry-run", help="The plan and what is in some inputs, read for 2 seconds, instead of the job.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print the summary (or the plan) as JSON.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress, and no summary unless --json.")]
-Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show Ray's own messages, and tracebacks.")]
-Dashboard = Annotated[
-    bool,
-    typer.Option(
-        "--dashboard", help="Start the Ray dashboard, and print its address. On a terminal it stays until Ctrl-C."
-    ),
+NoWait = Annotated[
+    bool, _job("--no-wait", help="On a cluster: the job's id and what to do next, instead of waiting for its end.")
 ]
-Joinable = Annotated[
-    bool, typer.Option("--joinable", help="Print what other Ray programs need to read the job's progress and matches.")
-]
+Follow = Annotated[bool, _job("-f", "--follow", help="What the job prints, until it is over.")]
+
+# Display
+
+Json = Annotated[bool, _display("--json", help="JSON instead of text.")]
+Quiet = Annotated[bool, _display("-q", "--quiet", help="No progress, and no summary unless --json.")]
+Verbose = Annotated[bool, _display("-v", "--verbose", help="Ray's own messages, and tracebacks.")]

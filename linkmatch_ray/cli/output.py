@@ -1,4 +1,4 @@
-"""What the user sees: progress on a terminal, one summary, errors. Text and JSON come from the same place."""
+"""What the user sees: what commands have to say, in lines of text; errors; and progress while one waits."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final
 
-from linkmatch_ray.cli.printer import json_text, terminal
+from linkmatch_ray.cli.printer import terminal
 from linkmatch_ray.errors import LinkmatchError
 from linkmatch_ray.runtime.address import is_ray_job
 from linkmatch_ray.words import command, shown
@@ -20,12 +20,14 @@ from linkmatch_ray.words import plural as plural  # for the other modules of the
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
 
-    from linkmatch_ray.io.explain import Explanation
-    from linkmatch_ray.runtime.driver import Progress as JobProgress
-    from linkmatch_ray.runtime.preview import Preview
+    from linkmatch_ray import DryRun, Explanation, Preview, Verification
+    from linkmatch_ray import Progress as JobProgress
 
 RECORD_CHARACTERS_MAX: Final = 300
 """How much of a record is shown."""
+
+FOREIGN_SHOWN: Final = 5
+"""How many things that are not the job's `verify` names."""
 
 RATE_SECONDS_MIN: Final = 0.5
 RATE_BYTES_MIN: Final = 50_000_000
@@ -125,52 +127,88 @@ def bytes_of(row: dict[str, Any], name: str) -> bytes:
     return text.encode() if encoded is None else base64.b64decode(encoded)
 
 
-def print_summary(summary: dict[str, Any], *, as_json: bool, quiet: bool, file: TextIO, resumable: bool = True) -> None:
-    """One summary, as text or JSON."""
-    if as_json:
-        file.write(json_text(summary) + "\n")
-    elif not quiet:
-        for line in summary_lines(summary, resumable=resumable):
-            file.write(line + "\n")
-    file.flush()
-
-
-def print_explanation(explanation: Explanation, record: bytes, *, as_json: bool) -> None:
-    """Why a record matches or does not, as text or JSON."""
-    if as_json:
-        print(json_text(explanation.as_dict()))
-        return
-    print(f"record   {shown(record.strip(), RECORD_CHARACTERS_MAX)}")
+def explanation_lines(explanation: Explanation) -> Iterator[str]:
+    """Why a record matches or does not."""
+    yield f"record   {shown(explanation.record.strip(), RECORD_CHARACTERS_MAX)}"
     if explanation.key is not None:
-        print(f"key      {shown(explanation.key)}")
-    print(f"verdict  {explanation.verdict}: {explanation.why}")
+        yield f"key      {shown(explanation.key)}"
+    yield f"verdict  {explanation.verdict}: {explanation.why}"
     if explanation.restrictions:
         more = " …" if explanation.restrictions_total > len(explanation.restrictions) else ""
         entries = "entry" if explanation.restrictions_total == 1 else "entries"
-        print(f"         {entries} {', '.join(map(str, explanation.restrictions))}{more} of the list, counted from 0")
+        yield f"         {entries} {', '.join(map(str, explanation.restrictions))}{more} of the list, counted from 0"
     for miss in explanation.near:
-        print(
+        yield (
             f"nearly   {shown(miss['key'])} (entry {miss['index']}), which differs in"
             f" {' and '.join(miss['differs_in'])}"
         )
 
 
-def print_status(status: dict[str, Any], directory: str, *, as_json: bool) -> None:
-    """How far a job is, as text or JSON."""
-    if as_json:
-        print(json_text(status))
+def status_lines(status: dict[str, Any], target: str) -> Iterator[str]:
+    """How far a job is: by its results, its collector, or what it has printed on a cluster."""
+    if "submission_id" in status:
+        where = f"results in {shown(status['directory'])} on the cluster"
+        yield f"{shown(status['job_id'])}: {status['state']}, attempt {status['attempt']}, {where}"
+        if status["summary"] is not None:
+            yield from summary_lines(status["summary"])
+        elif status["said"]:
+            yield shown(status["said"])
         return
-    state = status["state"] + (f" by {shown(status['holder'])}" if status["holder"] else "")
-    print(f"{shown(directory)}: {state}" + (", bringing it up to date" if status["incremental"] else ""))
-    left = f", {size(status['bytes_left'])} left" if status["bytes_left"] else ""
+    holder = status.get("holder")
+    state = status["state"] + (f" by {shown(holder)}" if holder else "")
+    yield f"{shown(target)}: {state}" + (", bringing it up to date" if status.get("incremental") else "")
+    left = f", {size(status['bytes_left'])} left" if status.get("bytes_left") else ""
     so_far = "" if status["state"] == "complete" else " so far"
-    print(f"{number(status['files_done'])} of {plural(status['files'], 'file')} done{left}")
-    print(
+    yield f"{number(status['files_done'])} of {plural(status['files'], 'file')} done{left}"
+    yield (
         f"{number(status['matched'])} of {plural(status['records'], 'record')} matched{so_far},"
         f" {plural(status['entries'], 'entry')} in quarantine"
     )
     if status["state"] == "interrupted":
-        print("To go on, give the same submit command again.")
+        yield "To go on, give the same submit command again."
+
+
+def job_lines(jobs: list[dict[str, Any]]) -> Iterator[str]:
+    """The jobs of a cluster, a line each."""
+    width = max((len(shown(job["job_id"])) for job in jobs), default=0)
+    for job in jobs:
+        name = f"{shown(job['job_id']):<{width}}"
+        if "submission_id" not in job:
+            yield f"{name}  {job['state']:<8}  by a process that joined the cluster"
+            continue
+        began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(job["started"]))
+        yield f"{name}  {job['state']:<8}  {began}  {shown(job['directory'])}"
+
+
+def verification_lines(found: Verification, directory: str) -> Iterator[str]:
+    """What does not agree, what is not the job's, and how much was compared."""
+    where = shown(directory)
+    yield from (f"{where}: {shown(difference)}" for difference in found.differences)
+    if foreign := found.foreign:
+        names = ", ".join(map(shown, foreign[:FOREIGN_SHOWN]))
+        more = f" and {len(foreign) - FOREIGN_SHOWN:,} more" if len(foreign) > FOREIGN_SHOWN else ""
+        yield f"{where}: not the job's, and left alone: {names}{more}"
+    if found.differences:
+        yield f"{plural(len(found.differences), 'difference')}: these results must not be relied on."
+    else:
+        yield f"{where}: {plural(found.pieces, 'piece')}, {size(found.nbytes)} of output: all agrees."
+
+
+def plan_lines(plan: DryRun) -> Iterator[str]:
+    """What a job would do."""
+    left = f"; {plural(plan.left_out, 'file')} left out by name" if plan.left_out else ""
+    yield f"{plural(plan.files, 'file')}, {size(plan.nbytes)}, in {plural(len(plan), 'task')}{left}"
+    if plan.is_incremental:
+        gone = f"; the results of {plural(plan.files_dropped, 'file')} that are gone are removed"
+        yield f"{plural(plan.files_kept, 'file')} as before{gone if plan.files_dropped else ''}"
+
+
+def unit_line(row: dict[str, Any]) -> str:
+    """What one task would do."""
+    where = f" … {shown(bytes_of(row, 'last'))}" if "last" in row else ""
+    where += f" from byte {row['from']:,}" if "from" in row else ""
+    what = f"{plural(row['files'], 'file')}, {size(row['bytes'])}"
+    return f"unit {row['unit']}: {what}: {shown(bytes_of(row, 'first'))}{where}"
 
 
 def print_error(error: BaseException, *, verbose: bool) -> None:

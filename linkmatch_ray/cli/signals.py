@@ -7,7 +7,7 @@ so that a job stops in order. But the main thread may be in a call that does not
 import that waits for another thread), or at the interpreter's exit. So a thread of its own hears of the signal, by a
 pipe that Python writes to at once (`signal.set_wakeup_fd`), and ends the process if nothing else has.
 
-This is installed before all other imports, so it imports nothing of ours and nothing that takes time.
+This is installed before all other imports, so it imports nothing that takes time.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final, NoReturn
 
+from linkmatch_ray.exit_codes import EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED
+
 STOP_SECONDS: Final = 1.2
 """An orderly end may take this long."""
 
@@ -32,7 +34,7 @@ LAST_SECONDS: Final = 0.2
 _CLOSED_PIPE: Final = signal.SIGPIPE
 """Python ignores it; here it stands for a reader of standard output who is gone."""
 
-_EXIT_CODES: Final = {signal.SIGINT: 130, signal.SIGTERM: 143, _CLOSED_PIPE: 0}
+_EXIT_CODES: Final = {signal.SIGINT: EXIT_INTERRUPTED, signal.SIGTERM: EXIT_TERMINATED, _CLOSED_PIPE: EXIT_OK}
 
 _MESSAGE: Final = "linkmatch-ray: interrupted."
 
@@ -174,10 +176,23 @@ def end_if_told() -> None:
     """At the end of the program: after a signal nothing is waited for, such as threads or what libraries undo."""
     if _ending.told is None:
         return
+    _flush()
+    os._exit(_ending.exit_code(_ending.told))
+
+
+def end_at_once(code: int) -> None:
+    """End the program without waiting for anything, as after a signal; all has been said. Where another program has
+    called this one as a function, return."""
+    if _ending.pipe is not None:
+        _flush()
+        _ending.code = code
+        _ending.end(signal.SIGTERM)
+
+
+def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         with suppress(Exception):
             stream.flush()
-    os._exit(_ending.exit_code(_ending.told))
 
 
 def _write_to_stderr(message: str) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 
 from linkmatch_ray.core.careful import Damage, parse
 from linkmatch_ray.core.frames import back_over_white, skip_white
-from linkmatch_ray.core.outcome import Format, MatchOptions
+from linkmatch_ray.core.options import Format, MatchOptions
 from linkmatch_ray.core.window import held_max
 
 BOM: Final = b"\xef\xbb\xbf"

@@ -5,18 +5,19 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
 import numpy as np
 
-from linkmatch_ray.arguments import refuse_other_than, wrong_type
+from linkmatch_ray.arguments import wrong_type
 from linkmatch_ray.core.index import RestrictionIndex
 from linkmatch_ray.core.inflate import Plain, is_compressed, open_source
 from linkmatch_ray.core.judge import Judge
 from linkmatch_ray.core.keys import KeyPath
-from linkmatch_ray.core.outcome import Counts, Entry, MatchOptions, Outcome
+from linkmatch_ray.core.options import PART_BYTES_MAX, MatchKeywords, MatchOptions
+from linkmatch_ray.core.outcome import Counts, Entry, Outcome
 from linkmatch_ray.core.pack import LINES, OTHER, Pack, groups, match_arrays, match_lines
-from linkmatch_ray.core.parts import PART_BYTES_MAX, Part
+from linkmatch_ray.core.parts import Part
 from linkmatch_ray.core.stream import match_stream
 from linkmatch_ray.core.window import WINDOW_BYTES, Buffers, Source
 
@@ -99,22 +100,27 @@ class _Memory:
 
 
 def match_bytes(
-    data: bytes | bytearray | memoryview, restrictions: Restrictions, options: MatchOptions | None = None
+    data: bytes | bytearray | memoryview,
+    restrictions: Restrictions,
+    options: MatchOptions | None = None,
+    **more: Unpack[MatchKeywords],
 ) -> Outcome:
     """Match one input that is in memory: JSON Lines, an array or an object, plain or compressed.
 
     What cannot be read is in the outcome's `entries`; nothing is raised for it.
 
+    Args:
+        options, more: As `MatchOptions`, as one value or by name.
+
     Raises:
+        UsageError: an option is out of range, or none of the known ones.
         TypeError: an argument is of another type.
     """
     if not isinstance(data, (bytes, bytearray, memoryview)):
         raise wrong_type("data", data, "Give the input itself, as bytes: text.encode(), or Path(name).read_bytes().")
     if not isinstance(getattr(restrictions, "index", None), RestrictionIndex):
         raise wrong_type("restrictions", restrictions, "Load the list once with Restrictions.load, and give that.")
-    if options is not None:
-        refuse_other_than("options", options, MatchOptions, "Give MatchOptions(…), or leave it out.")
-    options, index = options or MatchOptions(), restrictions.index
+    options, index = MatchOptions.of(options, **more), restrictions.index
     window_bytes = min(WINDOW_BYTES, max(len(data), WINDOW_BYTES_MIN))
     matcher = Matcher(restrictions.paths, index, options, Buffers(window_bytes))
     matched: list[bytes] = []

@@ -4,29 +4,12 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass, field, fields
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import orjson
 import xxhash
-
-from linkmatch_ray.arguments import refuse_other_than, refuse_unless_one_of, refuse_unless_within
-from linkmatch_ray.core.keys import KeyPath
-from linkmatch_ray.errors import UsageError
-from linkmatch_ray.words import shown
-
-Emit = Literal["matched", "unmatched", "both"]
-Format = Literal["auto", "lines", "array", "object"]
-
-RECORD_BYTES_MAX: Final = 64 << 20
-"""Default limit of one record, in bytes; a longer one is a quarantine entry."""
-
-INFLATION_MAX: Final = 200
-"""JSON is seldom compressed to less than a fiftieth; gzip can do a thousandth, and zstd far less."""
-
-LIMIT_MAX: Final = 1 << 53
-"""Limits are kept as JSON, in which larger numbers are no longer exact to all who read it."""
 
 FAULT_PART: Final = 1 << 62
 """The part number of a fault: it comes after every part of its range, however many came before it."""
@@ -35,47 +18,6 @@ _Bytes = bytes  # within Entry, `bytes` is the name of a member
 
 ENTRY_TEXT_BYTES_MAX: Final = 200
 """How much of a damaged piece a quarantine entry shows, in bytes."""
-
-
-@dataclass(frozen=True, slots=True)
-class MatchOptions:
-    """How records are read and what is written of them; part of what makes a job the same job.
-
-    Attributes:
-        emit: Which of the two lists is written.
-        provenance: Write each record with where it came from and which restrictions it equals.
-        records_at: JSON Pointer of an array inside a single document, or None.
-        format: The layout of the input, where it is not to be found from the content.
-        max_record_bytes: A longer record is an entry.
-        max_inflation: How many times its own size a compressed input may decompress to, beyond the first GiB.
-        name: What `match_bytes` calls its input in provenance lines; files have their own.
-
-    Raises:
-        UsageError: a value is out of range, or none of the known ones.
-        TypeError: it is of another type.
-    """
-
-    emit: Emit = "matched"
-    provenance: bool = False
-    records_at: str | None = None
-    format: Format = "auto"
-    max_record_bytes: int = RECORD_BYTES_MAX
-    max_inflation: int = INFLATION_MAX
-    name: str = "<bytes>"
-
-    def __post_init__(self) -> None:
-        if self.records_at is not None:
-            KeyPath.parse(self.records_at)  # refuses what is none before anything begins
-        for name in ("max_record_bytes", "max_inflation"):
-            refuse_unless_within(name, getattr(self, name), 1, LIMIT_MAX)
-        for name, known in (("emit", Emit), ("format", Format)):
-            refuse_unless_one_of(name, getattr(self, name), get_args(known))
-        refuse_other_than("provenance", self.provenance, bool, "Give True or False.")
-        refuse_other_than("name", self.name, str, "Give a str.")
-        try:
-            self.name.encode("utf-8", "surrogateescape")
-        except UnicodeEncodeError:
-            raise UsageError(f"name={shown(self.name)}: not UTF-8. Give a name that is.") from None
 
 
 @dataclass(slots=True)

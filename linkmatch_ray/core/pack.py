@@ -32,7 +32,8 @@ from linkmatch_ray.core.frames import (
     trim,
 )
 from linkmatch_ray.core.judge import DAMAGED, MATCHED, MISSING, NOT_OBJECT, Judge, Judged
-from linkmatch_ray.core.outcome import SHARE_COLUMNS, Counts, MatchOptions, Piece, digest
+from linkmatch_ray.core.options import MatchOptions
+from linkmatch_ray.core.outcome import SHARE_COLUMNS, Counts, Piece, digest
 from linkmatch_ray.core.parts import Part
 
 OTHER, LINES, ARRAY = range(3)

@@ -13,13 +13,13 @@ from linkmatch_ray.core.emit import provenance_prefix, verbatim, with_provenance
 from linkmatch_ray.core.frames import NEWLINE, Int64s, positions, skip_white
 from linkmatch_ray.core.index import RestrictionIndex
 from linkmatch_ray.core.judge import DAMAGED, MATCHED, MISSING, NOT_OBJECT, Judged
-from linkmatch_ray.core.outcome import ENTRY_TEXT_BYTES_MAX, Counts, Entry, MatchOptions, Piece
+from linkmatch_ray.core.options import MatchOptions
+from linkmatch_ray.core.outcome import ENTRY_TEXT_BYTES_MAX, Counts, Entry, Piece
 from linkmatch_ray.core.window import LOW, Window
 
-PART_BYTES_MAX: Final = 64 << 20
 PART_ENTRIES_MAX: Final = 100_000
-"""A part ends with the first window that brings its input to this many bytes, or that has so many entries: they take
-a worker some seconds, and a file of another kind may have one for each of its lines."""
+"""A part ends with the first window that has so many entries, too: they take a worker some seconds, and a file of
+another kind may have one for each of its lines."""
 
 
 @dataclass(slots=True)

@@ -11,8 +11,8 @@ from linkmatch_ray.core.judge import Judge
 from linkmatch_ray.core.keys import KeyPath
 from linkmatch_ray.core.layout import HEAD_BYTES, LayoutFinder, text_start
 from linkmatch_ray.core.lines import Lines
-from linkmatch_ray.core.outcome import Format, MatchOptions
-from linkmatch_ray.core.parts import PART_BYTES_MAX, PART_ENTRIES_MAX, Part, PartWriter
+from linkmatch_ray.core.options import PART_BYTES_MAX, Format, MatchOptions
+from linkmatch_ray.core.parts import PART_ENTRIES_MAX, Part, PartWriter
 from linkmatch_ray.core.window import LOW, Buffers, Source, Window
 
 

@@ -13,7 +13,8 @@ from linkmatch_ray.core.inflate import is_compressed, open_source
 from linkmatch_ray.core.keys import MISSING, canonical, record_key
 from linkmatch_ray.core.matcher import Matcher
 from linkmatch_ray.core.near import near_misses
-from linkmatch_ray.core.outcome import Entry, MatchOptions
+from linkmatch_ray.core.options import MatchOptions
+from linkmatch_ray.core.outcome import Entry
 from linkmatch_ray.core.window import Source
 from linkmatch_ray.errors import InputError, UsageError
 from linkmatch_ray.io.inputs import list_inputs
@@ -40,6 +41,7 @@ class Explanation:
         restrictions: The first restrictions that it equals, by index.
         restrictions_total: How many it equals.
         near: Restrictions that it nearly equals, each as `{"index", "key", "differs_in"}`.
+        record: Its text, where it was looked for.
     """
 
     verdict: str
@@ -48,10 +50,11 @@ class Explanation:
     restrictions: tuple[int, ...] = ()
     restrictions_total: int = 0
     near: tuple[dict[str, Any], ...] = ()
+    record: bytes = b""
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
+        """For JSON; without the record."""
+        return {name: value for name, value in asdict(self).items() if name != "record"}
 
 
 def explain(record: bytes, restrictions: Restrictions) -> Explanation:

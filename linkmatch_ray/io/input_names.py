@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import sys
 from collections.abc import Iterable, Mapping
@@ -9,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from linkmatch_ray.arguments import wrong_type
 from linkmatch_ray.errors import InputError, UsageError
 from linkmatch_ray.io.paths import Name, path_in, path_of
-from linkmatch_ray.io.urls import SCHEMES, parse, refuse_secrets, scheme_of, without_query
+from linkmatch_ray.io.urls import SCHEMES, is_url, parse, refuse_secrets, scheme_of, without_query
 from linkmatch_ray.words import shown
 
 
@@ -62,3 +63,17 @@ def refuse_no_input(name: bytes) -> None:
         refuse_secrets(name)
         schemes = "://, ".join(SCHEMES)
         raise UsageError(f"{without_query(name)}: not supported. Expected a path, or file://, {schemes}://.")
+
+
+def refuse_missing(name: bytes) -> None:
+    """Refuses what `refuse_no_input` does, and a path to nothing. Opens no file, and asks no server.
+
+    Raises:
+        UsageError, InputError: it is one.
+    """
+    refuse_no_input(name)
+    if is_url(name):
+        return
+    name = path_in(name) if scheme_of(name) == "file" else name
+    if not os.path.lexists(name) and not glob.has_magic(os.fsdecode(name)):
+        raise InputError(f"{shown(name)}: no such file or directory. Check the path.")

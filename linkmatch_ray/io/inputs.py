@@ -14,7 +14,7 @@ from typing import Final
 
 from linkmatch_ray.errors import InputError
 from linkmatch_ray.io.input_file import InputFile, local_file
-from linkmatch_ray.io.input_names import names_in, refuse_no_input
+from linkmatch_ray.io.input_names import names_in, refuse_missing
 from linkmatch_ray.io.paths import Name, path_in
 from linkmatch_ray.io.urls import is_url, scheme_of
 from linkmatch_ray.words import plural, shown
@@ -102,18 +102,15 @@ def list_inputs(inputs: Name | Iterable[Name], tell: Callable[[int], None] | Non
 
 
 def _expand(name: bytes) -> list[bytes]:
-    refuse_no_input(name)
+    refuse_missing(name)
     if is_url(name):
         return [name]
     name = path_in(name) if scheme_of(name) == "file" else name
     if os.path.lexists(name):
         return [name]
-    if glob.has_magic(os.fsdecode(name)):
-        found = sorted(glob.glob(name, recursive=True, include_hidden=False))
-        if found:
-            return found
-        raise InputError(f"{shown(name)}: no file fits this pattern. Quote it, and check the folder.")
-    raise InputError(f"{shown(name)}: no such file or directory. Check the path.")
+    if found := sorted(glob.glob(name, recursive=True, include_hidden=False)):
+        return found
+    raise InputError(f"{shown(name)}: no file fits this pattern. Quote it, and check the folder.")
 
 
 def _walk(top: bytes, listing: Listing) -> Iterator[tuple[bytes, InputFile]]:

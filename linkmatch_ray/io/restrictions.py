@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NoReturn, get_args
+from typing import Any, Final, NoReturn, get_args
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from linkmatch_ray.core.inflate import open_source
 from linkmatch_ray.core.judge import locate, whole_elements
 from linkmatch_ray.core.keys import KeyPair, KeyPath, NumberText, canonical, record_key
 from linkmatch_ray.core.layout import BOM
+from linkmatch_ray.core.options import KEY, RestrictionsFormat
 from linkmatch_ray.core.window import fill
 from linkmatch_ray.errors import RestrictionsError, UsageError
 from linkmatch_ray.io.input_names import refuse_no_input
@@ -31,8 +32,6 @@ from linkmatch_ray.io.paths import path_in, path_of
 from linkmatch_ray.io.storage_errors import Changed
 from linkmatch_ray.io.urls import is_url, scheme_of
 from linkmatch_ray.words import shown
-
-RestrictionsFormat = Literal["auto", "lines", "array", "object", "text"]
 
 WINDOW_BYTES: Final = 4 << 20
 
@@ -72,18 +71,18 @@ class Restrictions:
     def load(
         cls,
         source: str | os.PathLike[str] | bytes,
-        key: str | Sequence[str] = "data",
+        key: str | Sequence[str] = KEY,
         *,
-        at: str | None = None,
-        format: RestrictionsFormat = "auto",
+        restrictions_at: str | None = None,
+        restrictions_format: RestrictionsFormat = "auto",
     ) -> Restrictions:
         """Load a list and build its index.
 
         Args:
             source: A path or URL, `-` for standard input, or the list itself as bytes. gzip and zstd are read too.
             key: `KEY` or `RECORD_KEY=RESTRICTION_KEY`; several make a composite key.
-            at: JSON Pointer of an array inside the document.
-            format: The layout, where it is not to be found from the content; `text` is a key a line.
+            restrictions_at: JSON Pointer of an array inside the document.
+            restrictions_format: The layout, where it is not to be found from the content; `text` is a key a line.
 
         Raises:
             RestrictionsError: the list cannot be read, or an entry is damaged or has no key; it names the entry.
@@ -91,9 +90,9 @@ class Restrictions:
             TypeError: an argument is of another type.
         """
         pairs = _pairs_of(key)
-        refuse_unless_one_of("format", format, get_args(RestrictionsFormat))
-        if at is not None:
-            KeyPath.parse(at)
+        refuse_unless_one_of("restrictions_format", restrictions_format, get_args(RestrictionsFormat))
+        if restrictions_at is not None:
+            KeyPath.parse(restrictions_at)
         if not isinstance(source, (str, bytes, os.PathLike)):
             raise wrong_type("restrictions", source, f"Give a path or URL, or {_AS_BYTES}.")
         name = "<bytes>" if isinstance(source, bytes) else os.fsdecode(source)
@@ -101,10 +100,10 @@ class Restrictions:
             raise UsageError("the restrictions: their name is empty. Name a file with -r.")
         where = shown(name)
         is_text = name.lower().removesuffix(".gz").removesuffix(".zst").endswith(".txt")
-        layout: RestrictionsFormat = "text" if is_text and format == "auto" else format
+        layout: RestrictionsFormat = "text" if is_text and restrictions_format == "auto" else restrictions_format
         try:
             with _open(source) as raw:
-                index = _Loader(raw, where, pairs, at, layout).index()
+                index = _Loader(raw, where, pairs, restrictions_at, layout).index()
         except Changed:
             raise RestrictionsError(f"{where}: was replaced while it was read. Run the same command again.") from None
         except OSError as error:

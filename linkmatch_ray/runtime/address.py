@@ -25,10 +25,13 @@ NAMESPACE: Final = "linkmatch"
 
 LOOPBACK: Final = ("127.0.0.1", "::1")
 
-CONNECT_SECONDS_MAX: Final = 10.0
+SUMMARY_MARK: Final = "linkmatch-summary: "
+"""Begins the line that holds the summary, as JSON, among what a job on a cluster prints: no name makes a line."""
 
-WORKERS_MAX: Final = 10_000
-"""One driver keeps some 600 cores busy (`scripts/scale.md`)."""
+MARK_VARIABLE: Final = "LINKMATCH_SUMMARY_LINE"
+"""Whoever submits a job to a cluster sets it for that job."""
+
+CONNECT_SECONDS_MAX: Final = 10.0
 
 
 def is_jobs_api(address: str | None) -> bool:
@@ -88,3 +91,8 @@ def job_name(output: str) -> str:
 def is_ray_job() -> bool:
     """Returns whether this process is the driver of a Ray job, started by the Jobs API."""
     return "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
+
+
+def marks_its_summary() -> bool:
+    """Whether the one who reads what this process prints looks for a line with the `SUMMARY_MARK`."""
+    return MARK_VARIABLE in os.environ

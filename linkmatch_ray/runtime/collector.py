@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from itertools import islice
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -30,7 +29,7 @@ from linkmatch_ray.io.earlier import Earlier, Origins
 from linkmatch_ray.io.input_file import unpack_files
 from linkmatch_ray.io.ledger import Frontier, Key
 from linkmatch_ray.io.ledger_rows import PieceRow, Span, outputs_of, row_of
-from linkmatch_ray.io.matches import matches, refuse_no_lines
+from linkmatch_ray.io.matches import matches
 from linkmatch_ray.io.report import count_hits, count_reasons, report_lines
 from linkmatch_ray.io.results import MATCHED, QUARANTINE, RESTRICTIONS, SUMMARY, UNMATCHED, Output, results_at
 from linkmatch_ray.io.trouble import told
@@ -39,8 +38,6 @@ from linkmatch_ray.words import shown
 
 COMMIT_BYTES: Final = 64 << 20
 """Pieces are made durable together, after this many bytes of output or some time (`Results.commit_seconds`)."""
-
-MATCHES_MAX: Final = 10_000
 
 Chunk: TypeAlias = memoryview | Staged
 """Output as it came: its bytes, or where a task has written them itself."""
@@ -432,17 +429,12 @@ class Collector:
         }
 
     def matches(self, start: int = 0, limit: int = 100) -> list[bytes]:
-        """Lines `start` to `start + limit` of the matched output, as far as files are complete and durable.
-
-        Raises:
-            TypeError: one of them is no integer.
-        """
-        refuse_no_lines(start, limit)
+        """A page of the matched output, as `io.matches.matches` gives it."""
         if self._state == "starting":
             return []
         with self._reading:
-            lines = matches(self._place, self._ledger, start)  # the file may be moved once the lock is let go
-        return list(islice(lines, max(0, min(limit, MATCHES_MAX))))
+            page = matches(self._place, self._ledger, start, limit)  # the file may be moved once the lock is let go
+        return list(page)
 
     def cancel(self) -> None:
         """Have the job stop; what was committed is safe and it can be resumed."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+import threading
 import time
 from contextlib import suppress
 from typing import Any, Final
@@ -29,6 +30,9 @@ ORPHAN_SECONDS: Final = 5.0
 """A collector whose driver was killed lives for 2 to 3 seconds; a newcomer waits longer for its name."""
 
 KEY_BYTES: Final = 32
+
+ASK_SECONDS_MAX: Final = 10.0
+"""Who reads waits no longer for an answer, so that a job's end need not."""
 
 COMMIT: Final = "commit"
 """The concurrency group of what writes. So it comes in order, and nobody who reads waits for it."""
@@ -61,7 +65,7 @@ class CollectorActor:
         return self._collector.progress()
 
     def matches(self, start: int = 0, limit: int = 100) -> list[bytes]:
-        """As `Collector.matches`."""
+        """As `Job.matches`."""
         return self._collector.matches(start, limit)
 
     def summary(self) -> dict[str, Any] | None:
@@ -112,6 +116,17 @@ class CollectorHandle:
 
     def __init__(self, actor: Any, key: bytes) -> None:
         self.actor, self._key = actor, key
+        self._asking, self._is_closed = threading.Lock(), False
+
+    def matches(self, start: int, limit: int) -> list[bytes]:
+        """As `Job.matches`; nothing if it has died, or once it is closed and Ray may be gone."""
+        import ray
+
+        with self._asking, suppress(ray.exceptions.RayError):
+            if not self._is_closed:
+                found: list[bytes] = ray.get(self.actor.matches.remote(start, limit), timeout=ASK_SECONDS_MAX)
+                return found
+        return []
 
     def open(self, *, overwrite: bool) -> Any:
         """Have it take the place."""
@@ -131,6 +146,8 @@ class CollectorHandle:
 
     def close(self, ray: Any, seconds_max: float) -> None:
         """Have what it took made durable, and the directory given back; then end it."""
+        with self._asking:
+            self._is_closed = True
         with suppress(ray.exceptions.RayError):
             ray.get(self._write("close"), timeout=seconds_max)
         ray.kill(self.actor)

@@ -75,9 +75,6 @@ TASK_OPTIONS: Final = {
 STRIKES_MAX: Final = 3
 """A file is given up as `worker_died` or `timed_out` when that has happened this often."""
 
-TASK_SECONDS_MAX: Final = 300.0
-"""A task that gives nothing for so long is given up, and tried elsewhere."""
-
 SETBACKS_MAX: Final = 5
 """The job fails when more collectors die, parts are lost or find no room, than this, without the frontier having
 moved."""

@@ -1,49 +1,42 @@
-"""Jobs: `submit` starts one and returns at once; a `Job` tells how far it is and what it found."""
+"""Jobs: a `Job` runs what was asked for, and tells how far it is and what it found."""
 
 from __future__ import annotations
 
+import asyncio
 import os
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import closing, suppress
 from dataclasses import fields
-from itertools import islice
 from typing import Any, Final
 
-from linkmatch_ray.arguments import refuse_other_than, refuse_unless_within, wrong_type
-from linkmatch_ray.core.outcome import LIMIT_MAX, Counts, MatchOptions
-from linkmatch_ray.core.parts import PART_BYTES_MAX
-from linkmatch_ray.errors import ClusterError, InputError, Interrupted, JobError, LinkmatchError, UsageError
+from linkmatch_ray.core.options import JobOptions
+from linkmatch_ray.core.outcome import Counts
+from linkmatch_ray.errors import ClusterError, InputError, Interrupted, JobError, LinkmatchError
 from linkmatch_ray.io.input_file import InputFile
-from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.io.matches import matches, refuse_no_lines
-from linkmatch_ray.io.paths import Name
-from linkmatch_ray.io.restrictions import Restrictions
-from linkmatch_ray.io.results import CANCEL_SECONDS, results_at
+from linkmatch_ray.io.matches import matches
+from linkmatch_ray.io.results import CANCEL_SECONDS
 from linkmatch_ray.io.trouble import told
-from linkmatch_ray.runtime.address import NAMESPACE, WORKERS_MAX, job_name
+from linkmatch_ray.runtime.address import NAMESPACE
 from linkmatch_ray.runtime.collector_actor import CollectorHandle, actor_name, start_collector
 from linkmatch_ray.runtime.driver import (
     NO_ROOM,
     NO_ROOM_ADVICE,
     NO_ROOM_FOUND,
-    TASK_SECONDS_MAX,
     Driver,
     Progress,
     brief,
 )
+from linkmatch_ray.runtime.following import Pages
 from linkmatch_ray.runtime.heartbeat import beat_seconds
 from linkmatch_ray.runtime.nodes import faults, sample, survey
 from linkmatch_ray.runtime.patience import holding, unless_stopped
-from linkmatch_ray.runtime.plan import UNIT_BYTES, Plan, PlanOptions, make_plan
+from linkmatch_ray.runtime.plan import Plan, make_plan
 from linkmatch_ray.runtime.request import Request
 from linkmatch_ray.runtime.session import Session
 from linkmatch_ray.runtime.tasks import TaskSettings
 from linkmatch_ray.words import plural, shown
-
-DEFAULT_OUTPUT: Final = "linkmatch-results"
 
 POLL_SECONDS: Final = 0.1
 
@@ -62,14 +55,12 @@ class Job:
     def __init__(
         self,
         request: Request,
-        workers: int | None,
-        task_seconds: float,
-        max_quarantined: int | None,
-        session: Session | Callable[[], Session] | None,
+        options: JobOptions,
+        session: Session | Callable[[], Session],
     ) -> None:
-        self._max_quarantined = max_quarantined
-        self._request, self._workers, self._given = request, workers, session
-        self._task_seconds = task_seconds
+        self._max_quarantined = options.max_quarantined if options.fail_fast else None
+        self._request, self._workers, self._given = request, options.workers, session
+        self._task_seconds = options.task_timeout
         self.id, self._results = request.job_id, request.results
         self.directory = self._results.place
         self._stop = threading.Event()
@@ -123,24 +114,59 @@ class Job:
         assert self._summary is not None
         return self._summary
 
+    def summary(self) -> dict[str, Any] | None:
+        """The summary, as in `summary.json`; None before it is complete. Waits for nothing."""
+        return self._summary if self._done.is_set() else None
+
     def matches(self, start: int = 0, limit: int = 100) -> list[bytes]:
-        """Lines `start` to `start + limit` of the matched output, as far as files are complete and durable.
+        """A page of the matched output, from line number `start` on: lines of files that are complete and durable.
 
-        Raises:
-            TypeError: one of them is no integer.
+        It has at most `limit` lines, 10,000 if that is less, and ends with the line that fills 64 MiB. So it has a line
+        unless there is none yet, and the next page begins at `start` and as many lines as this one has.
+
+        Guarantees: what a job has given stays: it is the same when asked for again, and in `matched.jsonl`.
         """
-        refuse_no_lines(start, limit)
-        if self._collector is not None and not self._done.is_set():
-            import ray
-
-            found: list[bytes] = ray.get(self._collector.actor.matches.remote(start, limit))
-            return found
+        if not self._done.is_set():
+            return [] if self._collector is None else self._collector.matches(start, limit)
         with told(self._results):
             ledger = self._results.ledger()
             if ledger is None:
                 return []
             with closing(ledger):
-                return list(islice(matches(self._results, ledger, start), min(max(0, limit), sys.maxsize)))
+                return list(matches(self._results, ledger, start, limit))
+
+    def follow(self) -> Iterator[bytes]:
+        """Give each matched record, as its line, when its file is complete and durable; ends with the job.
+
+        Guarantees: they come in the order of `matched.jsonl`, each once, and none is taken back. Memory does not grow
+        with their number.
+
+        Raises:
+            LinkmatchError: as `result`, where the job fails or is stopped.
+        """
+        pages = Pages(self)
+        while (page := pages.next()) is not None:
+            yield from page
+            if not page:
+                self._done.wait(POLL_SECONDS)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """As `follow`, for `async for`."""
+        pages = Pages(self)
+        while (page := await asyncio.to_thread(pages.next)) is not None:
+            for line in page:
+                yield line
+            if not page:
+                await asyncio.sleep(POLL_SECONDS)
+
+    def __await__(self) -> Generator[Any, None, dict[str, Any]]:
+        """As `result`."""
+        return self._ended().__await__()
+
+    async def _ended(self) -> dict[str, Any]:
+        while not self._done.is_set():
+            await asyncio.sleep(POLL_SECONDS)
+        return self.result()
 
     def cancel(self) -> None:
         """Stop it; what was committed is safe and the job can be resumed. `result` then raises `Interrupted`."""
@@ -212,11 +238,7 @@ class Job:
 
     def _session(self) -> Session:
         """The Ray that was given, or is started now."""
-        if isinstance(self._given, Session):
-            return self._given
-        session = Session(name=job_name(str(self._results))) if self._given is None else self._given()
-        refuse_other_than("session", session, Session, "Give what returns a Session.")
-        return session
+        return self._given if isinstance(self._given, Session) else self._given()
 
     def _plan(self) -> Plan:
         request = self._request
@@ -237,115 +259,6 @@ def _progress_at_the_end(summary: dict[str, Any], nbytes: int) -> Progress:
     totals = summary["totals"]
     counts = Counts(**{each.name: totals[each.name] for each in fields(Counts)})
     return Progress(totals["files"], totals["files"], nbytes, totals["input_bytes"], counts)
-
-
-def submit(
-    inputs: Name | Iterable[Name],
-    restrictions: Restrictions | str | os.PathLike[str] | bytes,
-    *,
-    output: Name = DEFAULT_OUTPUT,
-    key: str | Sequence[str] | None = None,
-    options: MatchOptions | None = None,
-    workers: int | None = None,
-    job_id: str | None = None,
-    overwrite: bool = False,
-    incremental: bool = False,
-    drop_missing: bool = False,
-    one_file_per_task: bool = False,
-    unit_bytes: int = UNIT_BYTES,
-    part_bytes: int = PART_BYTES_MAX,
-    task_seconds: float = TASK_SECONDS_MAX,
-    max_quarantined: int | None = None,
-    session: Session | Callable[[], Session] | None = None,
-    tell: Callable[[int], None] | None = None,
-) -> Job:
-    """Match many files on Ray; returns at once.
-
-    The same call again resumes a job that was interrupted, and of a complete one gives the summary.
-
-    Args:
-        inputs: A path, directory, glob or URL, or several of them.
-        restrictions: The list, loaded; or what `Restrictions.load` takes: a path or URL, or the list itself as bytes.
-        output: The result directory, or a URL (`s3:// gs:// az:// file://`).
-        key: `KEY` or `RECORD_KEY=RESTRICTION_KEY`, several make a composite key; `data` if not given. Restrictions that
-            are loaded have theirs.
-        workers: Tasks at a time; None for as many as Ray has CPUs.
-        overwrite: Throw away what an earlier job left in `output`.
-        incremental: Where `output` holds a job with other inputs, bring it to what a job on these would give: only
-            files that are new or changed, or could not be read, are matched. Until that is complete, what the
-            earlier job wrote stays as it is.
-        drop_missing: Remove the results of files that are gone.
-        unit_bytes, part_bytes: Input of one task, and of one part of its result, in bytes, about.
-        task_seconds: A task that gives nothing, and gets no byte of a server, for so long is tried elsewhere, and its
-            file given up after three times.
-        max_quarantined: With more entries than that the job stops, before it is complete; None for any number.
-        session: A Ray that is being started, or what starts one when it is needed; None to use the one of this
-            program, or else an own one.
-        tell: Called now and then, while the inputs are listed, with how many were found.
-
-    Raises:
-        InputError: there is no input file, or some are gone whose results are to be brought up to date.
-        JobChanged: `output` holds a job with other inputs, restrictions or options.
-        UsageError: `output` cannot be used, or a number is out of range.
-        RestrictionsError: the list cannot be loaded.
-        TypeError: an argument is of a type that it cannot be.
-    """
-    if options is not None:
-        refuse_other_than("options", options, MatchOptions, "Give MatchOptions(…), or leave it out.")
-    if workers is not None:
-        refuse_unless_within("workers", workers, 1, WORKERS_MAX)
-    if max_quarantined is not None:
-        refuse_unless_within("max_quarantined", max_quarantined, 0, LIMIT_MAX)
-    if job_id is not None:
-        refuse_other_than("job_id", job_id, str, "Give a name as a str, or leave it out.")
-    if not isinstance(task_seconds, (int, float)):
-        raise wrong_type("task_seconds", task_seconds, "Give a number of seconds.")
-    if not task_seconds > 0:
-        raise UsageError(f"task_seconds={task_seconds}: out of range. Give a number above 0.")
-    for name, flag in (
-        ("overwrite", overwrite),
-        ("incremental", incremental),
-        ("drop_missing", drop_missing),
-        ("one_file_per_task", one_file_per_task),
-    ):
-        refuse_other_than(name, flag, bool, "Give True or False.")
-    if not (session is None or isinstance(session, Session) or callable(session)):
-        raise wrong_type("session", session, "Give a Session, or what starts one, or leave it out.")
-    if not (tell is None or callable(tell)):
-        raise wrong_type("tell", tell, "Give a function of a number, or leave it out.")
-    results, restrictions = results_at(output), _loaded(restrictions, key)
-    listing = list_inputs(inputs, tell)
-    plan = PlanOptions(unit_bytes, part_bytes, one_file_per_task)
-    request = Request(
-        listing,
-        restrictions,
-        results,
-        options or MatchOptions(),
-        plan,
-        job_id,
-        overwrite,
-        incremental,
-        drop_missing,
-    )
-    return Job(request, workers, task_seconds, max_quarantined, session)
-
-
-def _loaded(
-    restrictions: Restrictions | str | os.PathLike[str] | bytes, key: str | Sequence[str] | None
-) -> Restrictions:
-    """The list, which may be loaded already.
-
-    Raises:
-        TypeError: it is, and so has its key; or it is no list.
-    """
-    if not isinstance(restrictions, Restrictions):
-        return Restrictions.load(restrictions, "data" if key is None else key)
-    if key is not None:
-        raise TypeError(
-            f"key: {restrictions!r} has its key. Give key to Restrictions.load, or the list's path instead of"
-            " what was loaded."
-        )
-    return restrictions
 
 
 def refuse_unfit(ray: Any, files: list[InputFile]) -> None:

@@ -12,19 +12,12 @@ from typing import Any, Final, NamedTuple
 from linkmatch_ray.arguments import refuse_unless_within
 from linkmatch_ray.core.inflate import is_compressed
 from linkmatch_ray.core.layout import layout_of
-from linkmatch_ray.core.outcome import LIMIT_MAX, MatchOptions
-from linkmatch_ray.core.parts import PART_BYTES_MAX
+from linkmatch_ray.core.options import LIMIT_MAX, PART_BYTES_MAX, UNIT_BYTES, UNIT_BYTES_MIN, MatchOptions
 from linkmatch_ray.io.earlier import Origins
 from linkmatch_ray.io.input_file import InputFile
 from linkmatch_ray.io.reader import open_input
 from linkmatch_ray.io.side_by_side import side_by_side
 from linkmatch_ray.io.storage_errors import Changed
-
-UNIT_BYTES: Final = 64 << 20
-"""How much one task reads, about. A task costs 2 ms of driver and raylet, and some 60 ms at 0.5 GB/s a core."""
-
-UNIT_BYTES_MIN: Final = 16
-"""A smaller one would be read for the sake of its neighbours only."""
 
 UNIT_FILES_MAX: Final = 8192
 """No more files than this in a unit: their rows in the ledger are committed together."""

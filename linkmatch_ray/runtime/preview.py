@@ -21,7 +21,8 @@ import numpy as np
 from linkmatch_ray.core.damage import Damage, DamageReason
 from linkmatch_ray.core.inflate import Raw, compression_of, open_source
 from linkmatch_ray.core.layout import layout_of, text_start
-from linkmatch_ray.core.outcome import Counts, MatchOptions
+from linkmatch_ray.core.options import MatchOptions
+from linkmatch_ray.core.outcome import Counts
 from linkmatch_ray.core.pack import Pack
 from linkmatch_ray.core.parts import Part
 from linkmatch_ray.core.window import Source, fill

@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from typing import IO, Any, Final
 from urllib.parse import urlsplit
 
-from linkmatch_ray.errors import ClusterError, InputError, JobError
+from linkmatch_ray.errors import ClusterError, InputError, JobError, Unreachable
+from linkmatch_ray.exit_codes import EXIT_QUARANTINED
 from linkmatch_ray.io.urls import scheme_of
 from linkmatch_ray.runtime.address import LOOPBACK, NAMESPACE, PACKAGE, no_address, refuse_unreachable
 from linkmatch_ray.runtime.cluster_token import let_in, token_remedy, token_to_lend
@@ -44,10 +45,6 @@ POLL_SECONDS: Final = 0.2
 
 TIMEOUT_SECONDS: Final = 30.0
 STREAM_BYTES: Final = 1 << 20
-
-
-class Unreachable(ClusterError):  # noqa: N818 - says what happened
-    """Nothing answers at the address now; it may later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +76,26 @@ class RemoteJob:
     def is_over(self) -> bool:
         """Whether it runs no more, well or not."""
         return self.state in ("STOPPED", "SUCCEEDED", "FAILED")
+
+    @property
+    def how(self) -> str:
+        """Ray's state in our words; with quarantine entries it is complete, though Ray calls exit code 4 a failure."""
+        if self.state == "FAILED" and self.exit_code == EXIT_QUARANTINED:
+            return "complete"
+        return {"SUCCEEDED": "complete", "STOPPED": "stopped"}.get(self.state, shown(self.state.lower()))
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "job_id": self.id,
+            "state": self.how,
+            "attempt": self.attempt,
+            "submission_id": self.submission_id,
+            "exit_code": self.exit_code,
+            "directory": self.directory,
+            "started": self.started,
+            "ended": self.ended,
+        }
 
 
 class Cluster:
@@ -376,13 +393,13 @@ def _answering(address: str) -> Iterator[None]:
         raise ClusterError(f"{where}: {_refusal(str(error))}. {token_remedy()}") from error
     except FileNotFoundError as error:  # of `verify`
         raise ClusterError(
-            f"{where}: {shown(error)} Name a file or directory of certificates with --verify."
+            f"{where}: {shown(error)} Name a file or directory of certificates with --tls-verify."
         ) from error
     except (requests.exceptions.RequestException, RpcError, ConnectionError, TimeoutError) as error:
         if _has(error, requests.exceptions.SSLError):
             raise ClusterError(
-                f"{where}: its certificate is not trusted. Name its authority's with --verify FILE, or trust any with"
-                " --verify false."
+                f"{where}: its certificate is not trusted. Name its authority's with --tls-verify FILE, or trust any"
+                " with --tls-verify false."
             ) from error
         if _has(error, requests.exceptions.HTTPError, ValueError) and not _has(error, ConnectionError):
             raise ClusterError(

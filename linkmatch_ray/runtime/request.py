@@ -16,7 +16,8 @@ import orjson
 import xxhash
 
 from linkmatch_ray._version import __version__
-from linkmatch_ray.core.outcome import Counts, MatchOptions, as_text
+from linkmatch_ray.core.options import JobOptions
+from linkmatch_ray.core.outcome import Counts, as_text
 from linkmatch_ray.errors import InputError, JobChanged, UsageError
 from linkmatch_ray.io.earlier import Origins, origins_of
 from linkmatch_ray.io.hints import hints
@@ -27,7 +28,7 @@ from linkmatch_ray.io.restrictions import Restrictions
 from linkmatch_ray.io.results import LEDGER, Results
 from linkmatch_ray.io.trouble import told
 from linkmatch_ray.runtime.plan import PlanOptions
-from linkmatch_ray.words import is_text, shown
+from linkmatch_ray.words import shown
 
 GONE_SHOWN: Final = 5
 """How many files that are gone a message names."""
@@ -55,28 +56,18 @@ class Request:
         listing: Listing,
         restrictions: Restrictions,
         results: Results,
-        options: MatchOptions,
-        plan: PlanOptions,
-        job_id: str | None,
-        overwrite: bool,
-        incremental: bool,
-        drop_missing: bool,
+        options: JobOptions,
     ) -> None:
-        if incremental and overwrite:
-            raise UsageError("--incremental and --overwrite: one keeps what is there, the other does not. Give one.")
-        if drop_missing and not incremental:
-            raise UsageError("--drop-missing: removes results that --incremental would keep. Give both.")
-        if incremental and not results.can_be_updated:
+        if options.incremental and not results.can_be_updated:
             raise UsageError(
                 f"{shown(results)}: --incremental needs a directory. Name another URL, or give --overwrite."
             )
-        if job_id is not None and not (job_id and is_text(job_id)):
-            raise UsageError(f"--job-id {shown(job_id)}: empty, or not UTF-8. Choose another.")
         self.files, self.left_out, self.moved = listing.files, listing.left_out, listing.moved
-        self.restrictions, self.options, self.plan = restrictions, options, plan
+        self.restrictions, self.options = restrictions, options.matching
+        self.plan = PlanOptions(options.unit_bytes, options.part_bytes, options.one_file_per_task)
         self.results = results
-        self.overwrite = overwrite
-        self.job_id = job_id or f"{time.strftime('%Y%m%d-%H%M%S')}-{token_hex(3)}"
+        self.overwrite = options.overwrite
+        self.job_id = options.job_id or f"{time.strftime('%Y%m%d-%H%M%S')}-{token_hex(3)}"
         self.finished: dict[str, Any] | None = None
         self.resumes = False
         self.origins: Origins | None = None
@@ -88,8 +79,8 @@ class Request:
         self.settings["fingerprint"] = xxhash.xxh3_128_hexdigest("\n".join(self.settings.values()).encode())
         with told(results):
             results.refuse_foreign()
-            if not overwrite:
-                self._compare(incremental, drop_missing)
+            if not options.overwrite:
+                self._compare(options.incremental, options.drop_missing)
         self.settings |= {
             "plan": orjson.dumps(asdict(self.plan)).decode(),
             "emit": options.emit,

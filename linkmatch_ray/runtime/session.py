@@ -25,7 +25,7 @@ from linkmatch_ray.runtime.address import (
     is_ray_job,
     refuse_unreachable,
 )
-from linkmatch_ray.runtime.auth_token import keep_token
+from linkmatch_ray.runtime.auth_token import keep_token, place_of_token
 from linkmatch_ray.runtime.cluster_token import let_in, token_remedy
 from linkmatch_ray.runtime.orphans import kill_descendants
 from linkmatch_ray.runtime.ray_directory import RayDirectory
@@ -39,7 +39,12 @@ VERSIONS: Final = 4
 
 
 class Session:
-    """Starts Ray in the background; `ready` waits for it. Use as a context manager, or `close` it.
+    """A Ray that is started in the background. Use as a context manager, or `close` it.
+
+        new -> begun -> starting -> ready -> closed
+
+    `begin` says that Ray is needed, or will be soon. A session that is closed, or given up by `leave`, before Ray
+    starts has cost nothing.
 
     Args:
         address: A cluster's address; None for an embedded Ray of this session's own.
@@ -73,9 +78,48 @@ class Session:
         self.dashboard_url: str | None = None
         self.variables: dict[str, str] = {}
         self._started, self._closing = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._start, name="start-ray", daemon=True)
-        self._thread.start()
-        atexit.register(self.close)  # for a program that ends without
+        self._now = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._beginning = threading.Lock()
+
+    def begin(self, after_seconds: float = 0.0) -> None:
+        """Have Ray started in the background, now or in a while; a later call may bring that forward."""
+        if not after_seconds:
+            self._now.set()
+        with self._beginning:
+            if self._thread is None and not self._closing.is_set():
+                self._thread = threading.Thread(
+                    target=self._start, args=(after_seconds,), name="start-ray", daemon=True
+                )
+                _begun.add(self)
+                self._thread.start()
+                atexit.register(self.close)  # for a program that ends without
+
+    @classmethod
+    def is_any_starting(cls) -> bool:
+        """Whether a Ray of this program is being started, or ended, now."""
+        return any(session.is_starting for session in list(_begun))
+
+    @classmethod
+    def abandon_all(cls) -> None:
+        """The process ends at once: end all that it has started, and remove the files of its Rays."""
+        begun = list(_begun)
+        if begun:
+            kill_descendants()
+        for session in begun:
+            if session._directory is not None:
+                session._directory.remove()
+
+    @property
+    def token_place(self) -> str | None:
+        """Where the token is that other programs need to join the same Ray; None if they need none."""
+        return str(place_of_token()) if ray_internals.AUTH_MODE in self.variables else None
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether something of Ray may be there, and not all."""
+        is_begun = self._thread is not None and self._thread.is_alive() and self._now.is_set()
+        return is_begun and (self._closing.is_set() or not self._started.is_set())
 
     def ready(self) -> Any:
         """Wait for Ray; returns the `ray` module.
@@ -84,6 +128,9 @@ class Session:
             ClusterError: it could not be started or joined.
             JobError: the machine has too little room to start it.
         """
+        self.begin()
+        if self._thread is None:
+            self._refuse_closed()
         self._started.wait()
         if isinstance(self._error, LinkmatchError):
             raise self._error
@@ -95,16 +142,16 @@ class Session:
 
     def close(self) -> None:
         """Shut down what this session started, or leave the cluster it joined; once no other session uses it."""
+        self.leave()
         atexit.unregister(self.close)
-        self._closing.set()
-        while self._thread.is_alive() and not _ours.others(self):
+        while self._thread is not None and self._thread.is_alive() and not _ours.others(self):
             self._thread.join(POLL_SECONDS)
 
-    def abandon(self) -> None:
-        """The process ends at once: end Ray's, and remove their files."""
-        kill_descendants()
-        if self._directory is not None:
-            self._directory.remove()
+    def leave(self) -> None:
+        """As `close`, but waits for nothing: a start that is under way is undone in the background, once it is over."""
+        with self._beginning:
+            self._closing.set()
+        self._now.set()
 
     def __enter__(self) -> Session:
         return self
@@ -112,11 +159,14 @@ class Session:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _start(self) -> None:
+    def _start(self, after_seconds: float) -> None:
         """Runs in a thread that lives as long as the session: Ray's processes are killed by the kernel when
         the *thread* that started them ends."""
+        self._now.wait(after_seconds)
         with ExitStack() as held:
             try:
+                self._refuse_closed()
+                self._now.set()
                 ours = self._init(held)
             except Exception as error:
                 self._error = error
@@ -127,11 +177,17 @@ class Session:
                 with _ours.left(self):
                     held.close()
         self._started.set()
+        _begun.discard(self)
+
+    def _refuse_closed(self) -> None:
+        if self._closing.is_set():
+            raise ClusterError("Ray: was not started, as its session is closed. Make another one.")
 
     def _init(self, held: ExitStack) -> bool:
         """Start or join Ray; False where this program has one already. What undoes it is put on `held`."""
         import ray
 
+        self._refuse_closed()
         with _ours.starting:  # the second of two sessions finds the first one's Ray
             if ray.is_initialized():
                 return _ours.use(self)
@@ -227,6 +283,9 @@ class _Ours:
 
 
 _ours = _Ours()
+
+_begun: set[Session] = set()
+"""Those whose thread lives."""
 
 
 def _shut_down(ray: Any) -> None:

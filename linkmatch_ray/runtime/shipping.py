@@ -21,7 +21,7 @@ from linkmatch_ray.io.input_names import refuse_no_input
 from linkmatch_ray.io.paths import path_of
 from linkmatch_ray.io.results import results_at
 from linkmatch_ray.io.urls import scheme_of
-from linkmatch_ray.runtime.address import PACKAGE
+from linkmatch_ray.runtime.address import MARK_VARIABLE, PACKAGE
 from linkmatch_ray.words import is_text, shown
 
 UPLOAD_BYTES_MAX: Final = 100_000_000
@@ -106,10 +106,10 @@ def job_id_for(job_id: str | None, directory: str) -> str:
     return job_id
 
 
-def entrypoint(arguments: list[str], directory: str, job_id: str, *, as_json: bool) -> str:
-    """Returns the shell command that runs the job on the cluster."""
-    where = ["--output", directory, "--address", "auto", "--job-id", job_id, *(["--json"] if as_json else [])]
-    return shlex.join(["python", "-m", "linkmatch_ray", "submit", *arguments, *where])
+def entrypoint(arguments: list[str], directory: str, job_id: str) -> str:
+    """The shell command that does on the cluster what was asked for here."""
+    where = ["--output", directory, "--address", "auto", "--job-id", job_id]
+    return f"{MARK_VARIABLE}=1 " + shlex.join(["python", "-m", "linkmatch_ray", "submit", *arguments, *where])
 
 
 def _copy_some(source: Any, target: Any, option: str) -> None:

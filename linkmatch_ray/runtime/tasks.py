@@ -16,7 +16,8 @@ from linkmatch_ray.core.index import RestrictionIndex
 from linkmatch_ray.core.inflate import Raw, is_compressed, open_source
 from linkmatch_ray.core.keys import KeyPath
 from linkmatch_ray.core.matcher import Matcher
-from linkmatch_ray.core.outcome import FAULT_PART, Counts, Entry, MatchOptions, Piece
+from linkmatch_ray.core.options import MatchOptions
+from linkmatch_ray.core.outcome import FAULT_PART, Counts, Entry, Piece
 from linkmatch_ray.core.pack import Pack
 from linkmatch_ray.core.parts import Part
 from linkmatch_ray.core.window import LOW, WINDOW_BYTES, WINDOW_BYTES_MIN, Buffers, Source

@@ -85,6 +85,38 @@ def test_the_exit_code_is_the_jobs_own(cluster, run, tmp_path):
     assert "/nowhere/d.jsonl: no such file or directory" in done.stderr
 
 
+SUBMITTED_FROM_PYTHON = """
+import sys
+import linkmatch_ray
+inputs, output, address = sys.argv[1:]
+job = linkmatch_ray.submit_remote(inputs, "r.txt", output=output, key="data", address=address, emit="both")
+summary = job.result()
+print(summary["totals"]["matched"], job.summary() == summary, job.exit_code(), summary["options"]["emit"])
+print(linkmatch_ray.status(job.id, address=address)["summary"] == summary)
+try:
+    linkmatch_ray.submit_remote(inputs, "[{", output=output + "2", address=address)
+except linkmatch_ray.errors.UsageError as error:
+    print(error)
+job = linkmatch_ray.submit_remote(inputs, inputs, output=output + "2", address=address, key="other")
+try:
+    job.result()
+except linkmatch_ray.errors.InputError as error:
+    print(error.exit_code)
+"""
+
+
+def test_a_job_from_python(cluster, environment, tmp_path):
+    """The same as the command, as values and errors."""
+    (tmp_path / "d.jsonl").write_text('{"id":1,"data":"a"}\n{"id":3,"data":"b"}\n')
+    (tmp_path / "r.txt").write_text("a\n")
+    command = [sys.executable, "-c", SUBMITTED_FROM_PYTHON, tmp_path / "d.jsonl", tmp_path / "out", cluster.url]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    first, status, refused, failed = done.stdout.splitlines()
+    assert (first, status, failed) == ("1 True 0 both", "True", "3")
+    assert "a relative path (--restrictions)" in refused
+
+
 def test_watched_cancelled_resumed_fetched(cluster, run, large, last, environment, tmp_path):
     """A job that nobody waits for: seen from elsewhere, its results so far fetched, stopped, and completed by the same
     command as a second attempt."""
@@ -257,9 +289,9 @@ def test_certificates(cluster, run, tmp_path):
     address = f"https://127.0.0.1:{proxy.port}"
     refused = run("jobs", address=address)
     assert refused.returncode == 5
-    assert "certificate is not trusted. Name its authority's with --verify FILE" in refused.stderr
+    assert "certificate is not trusted. Name its authority's with --tls-verify FILE" in refused.stderr
     for verify in ("certificate", "false"):
-        done = run("jobs", "--verify", verify, address=address)
+        done = run("jobs", "--tls-verify", verify, address=address)
         assert done.returncode == 0, done.stderr
     proxy.close()
 

@@ -177,7 +177,7 @@ def test_a_place_for_no_results_is_refused_before_ray_starts(name, message, more
 @pytest.mark.parametrize("arguments", [
     ("", "-r", "r.txt"), ("d.jsonl", "-r", ""), ("d.jsonl", "-r", "r.txt", "-o", ""),
     *(("d.jsonl", "-r", "r.txt", option, "") for option in (
-        "-k", "--job-id", "--files-from", "--records-at", "--restrictions-at", "--address", "--verify")),
+        "-k", "--job-id", "--files-from", "--records-at", "--restrictions-at", "--address", "--tls-verify")),
 ])  # fmt: skip
 def test_an_empty_value_is_a_usage_error(arguments, run, small):
     """As a shell makes of a variable that is not set."""

@@ -14,9 +14,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from linkmatch_ray.cli import control
+from linkmatch_ray import commands
 from linkmatch_ray.cli.app import main
 from linkmatch_ray.runtime.nodes import Node, faults
+from linkmatch_ray.runtime.remote import RemoteJob
+from linkmatch_ray.words import is_text
 
 FORGED = "linkmatch-ray: forged"
 
@@ -231,33 +233,23 @@ def test_options_that_are_text(program, option):
     assert "Traceback" not in error
 
 
-def test_jobs_of_a_cluster(capsys, word, monkeypatch):
+def test_jobs_of_a_cluster(program, word, monkeypatch):
     """What others have submitted there, and what their jobs have printed."""
     name = json.loads(member_of(word))
-    job = SimpleNamespace(
-        id=name, attempt=1, submission_id=name, state=name, exit_code=1, directory=name, node=None, started=0.0,
-        ended=None, message=name, error_type=None,
-    )  # fmt: skip
-    monkeypatch.setattr(sys, "argv", ["linkmatch-ray", "--version"])
+    job = RemoteJob(name, 1, name, name, 1, name, None, 0.0, None, name, None)
     log = name.replace(FORGED, "said") + "\n"  # whose lines are its own
-    cluster = SimpleNamespace(jobs=lambda: [job], driven=lambda: [name], logs=lambda _: log)
-    monkeypatch.setattr(sys, "stdout", sys.stdout)
-    monkeypatch.setattr(sys, "stderr", sys.stderr)
-    with pytest.raises(SystemExit):
-        main()
-    capsys.readouterr()
-    for show in (
-        lambda: control.print_jobs(cluster, as_json=False),
-        lambda: control.print_remote_status(cluster, job, as_json=False),
-        lambda: control.bring_results(cluster, job, None),
-        lambda: control.print_logs(cluster, job, follow=False),
-    ):
-        show()
-        assert_harmless(capsys.readouterr().out.encode())
-    control.print_jobs(cluster, as_json=True)
-    assert json.loads(assert_harmless(capsys.readouterr().out.encode()))[0]["job_id"] == name
-    control.print_remote_status(cluster, job, as_json=True)
-    assert json.loads(assert_harmless(capsys.readouterr().out.encode()))["directory"] == name
+    cluster = SimpleNamespace(jobs=lambda: [job], driven=lambda: [name], logs=lambda _: log, find=lambda _: job)
+    monkeypatch.setattr(commands, "_connect", lambda *_: cluster)
+    for command in (("jobs",), ("status", "x"), ("results", name), ("logs", "x")):
+        if command[-1] == name and not is_text(name):
+            continue
+        code, out, error = program(*command, "--address", "http://h")
+        assert (code, error) == (0, ""), command
+        assert out
+    assert json.loads(program("jobs", "--json", "--address", "http://h")[1])[0]["job_id"] == name
+    assert json.loads(program("status", "x", "--json", "--address", "http://h")[1])["directory"] == name
+    lines = program("logs", "x", "--json", "--address", "http://h")[1].splitlines()
+    assert "\n".join(json.loads(line)["line"] for line in lines) == log.removesuffix("\n")
 
 
 def test_nodes_of_a_cluster(word):
@@ -287,9 +279,9 @@ def test_a_terminal_without_letters(command_environment, tmp_path):
 def test_an_error_that_nobody_caught(command_environment):
     """Its traceback goes through the printer, too."""
     code = (
-        "import sys; from linkmatch_ray.cli import app, options\n"
+        "import sys, linkmatch_ray; from linkmatch_ray.cli import app\n"
         "def fail(*_, **__): raise ValueError('a\\x1b\\u202e')\n"
-        "app._is_job = fail\n"
+        "linkmatch_ray.status = fail\n"
         "sys.argv = ['linkmatch-ray', 'status', 'x']\n"
         "app.main()"
     )

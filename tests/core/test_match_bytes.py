@@ -132,7 +132,7 @@ def test_text_restrictions_are_one_key_a_line(texts):
     listed = "".join(text + next(ends) for text in texts).encode()
     lines = b"".join(json.dumps({"data": text}).encode() + b"\n" for text in [*texts, "not listed\n", ' "'])
     expected = oracle.match(lines, listed, text=True)
-    assert_agrees(match_bytes(lines, Restrictions.load(listed, format="text"), MatchOptions()), expected)
+    assert_agrees(match_bytes(lines, Restrictions.load(listed, restrictions_format="text"), MatchOptions()), expected)
 
 
 # ---- the contract's Equality section, one line an example

@@ -17,7 +17,7 @@ import pytest
 import zstandard
 
 from linkmatch_ray import MatchOptions
-from linkmatch_ray.cli.output import print_status, summary_lines
+from linkmatch_ray.cli.output import status_lines, summary_lines
 from linkmatch_ray.core.outcome import HIT_PAIR_BYTES, SHARE_COLUMNS, Counts
 from linkmatch_ray.errors import InputError, JobChanged, JobError, LinkmatchError
 from linkmatch_ray.io import ledger_rows
@@ -129,7 +129,7 @@ def look(job):
     """`status`, `verify` and `cancel`; returns whether `verify` finds nothing."""
 
     def told():
-        print_status(status(results_at(job.out)), "out", as_json=False)
+        print(*status_lines(status(results_at(job.out)), "out"), sep="\n")
 
     with contextlib.redirect_stdout(io.StringIO()):
         ended(told)

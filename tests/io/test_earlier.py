@@ -2,14 +2,13 @@
 
 import pytest
 
-from linkmatch_ray import MatchOptions
+from linkmatch_ray import JobOptions
 from linkmatch_ray.core.outcome import Piece
 from linkmatch_ray.errors import JobChanged
 from linkmatch_ray.io.input_file import InputFile, object_file, pack_files
 from linkmatch_ray.io.inputs import Listing
 from linkmatch_ray.io.results import results_at
 from linkmatch_ray.runtime.collector import Collector
-from linkmatch_ray.runtime.plan import PlanOptions
 from linkmatch_ray.runtime.request import Request
 from linkmatch_ray.runtime.tasks import PartBody
 from tests.runtime.jobs import DETAILS, LIST
@@ -21,8 +20,7 @@ def named(name, size=9, mtime_ns=5, etag='"a"'):
 
 
 def requested(out, files, incremental):
-    options, plan = MatchOptions(), PlanOptions()
-    return Request(Listing(files), LIST, results_at(out), options, plan, None, False, incremental, False)
+    return Request(Listing(files), LIST, results_at(out), JobOptions(incremental=incremental))
 
 
 def kept(tmp_path, before, today):

@@ -166,14 +166,14 @@ def test_numbers_of_who_asks(tmp_path):
     results = results_at(tmp_path / "out")
     with closing(results.ledger()) as ledger:
         for start in (-1, 1 << 53, 1 << 63, 10**30):
-            assert list(matches(results, ledger, start)) == []
+            assert list(matches(results, ledger, start, 10)) == []
     for name in ("unit_bytes", "part_bytes"):
         for number in (-(1 << 70), 0, 1 << 63, 10**30):
             with pytest.raises(UsageError, match=f"{name}={number}: out of range"):
                 PlanOptions(**{name: number})
     for seconds in (-1.0, 0.0, float("nan")):
-        with pytest.raises(UsageError, match=r"task_seconds=.*: out of range"):
-            linkmatch_ray.submit([tmp_path / "a.jsonl"], LIST, task_seconds=seconds)
+        with pytest.raises(UsageError, match=r"task_timeout=.*: out of range"):
+            linkmatch_ray.submit([tmp_path / "a.jsonl"], LIST, task_timeout=seconds)
 
 
 def test_totals_of_many_petabytes():

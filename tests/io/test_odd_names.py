@@ -171,7 +171,7 @@ def test_a_key_with_a_nul(s3_at):
 def test_lists_from_keys(bucket):
     """`-r` reads the very key."""
     for key, content in bucket.items():
-        restrictions = Restrictions.load(os.fsdecode(b"s3://lake/" + key), format="lines")
+        restrictions = Restrictions.load(os.fsdecode(b"s3://lake/" + key), restrictions_format="lines")
         assert match_bytes(content, restrictions).matched == content, key
 
 
@@ -269,7 +269,7 @@ def test_urls_are_read_as_given(tmp_path):
             server.requests.clear()
             url = b"http://" + server.host.encode() + path
             assert contents(url) == {url: content}, path
-            restrictions = Restrictions.load(os.fsdecode(url), format="lines")
+            restrictions = Restrictions.load(os.fsdecode(url), restrictions_format="lines")
             assert match_bytes(content, restrictions).matched == content, path
             assert set(server.targets) == {target}, path
             assert {request.headers["host"] for request in server.requests} == {server.host}

@@ -108,4 +108,4 @@ def test_white_space_before_the_first_value(first):
     with pytest.raises(RestrictionsError, match=r"\(line 4\)"):
         Restrictions.load(b'\n \n{"url":"a"}\n{"a":1}\n', "url")
     with pytest.raises(RestrictionsError, match=r"\(byte 19\)"):
-        Restrictions.load(b'\n\n {"url":"a",\n"a":b}\n', "url", format="object")
+        Restrictions.load(b'\n\n {"url":"a",\n"a":b}\n', "url", restrictions_format="object")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from linkmatch_ray.core.index import RestrictionIndex
-from linkmatch_ray.core.outcome import MatchOptions
+from linkmatch_ray.core.options import MatchOptions
 from linkmatch_ray.io.directory import Directory
 from linkmatch_ray.io.earlier import Origins, origins_of
 from linkmatch_ray.io.input_file import pack_files

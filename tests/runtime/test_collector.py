@@ -256,5 +256,5 @@ def test_what_an_interrupted_job_has_of_an_incomplete_file_is_not_given(make, tm
     first.commit(part((0, 0, 0, True, b"first\n"), (1, 0, 0, True, b"second\n")))
     first.close()
     with contextlib.closing(Ledger(tmp_path / "out" / "ledger.sqlite")) as ledger:
-        assert list(matches(results_at(tmp_path / "out"), ledger, 0)) == [b"first\n"]
+        assert list(matches(results_at(tmp_path / "out"), ledger, 0, 10)) == [b"first\n"]
     assert make(ranges=(1, 2)).flush().settled.matched == len(b"first\n")

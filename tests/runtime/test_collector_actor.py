@@ -2,7 +2,7 @@
 
 import pytest
 
-from linkmatch_ray.core.outcome import MatchOptions
+from linkmatch_ray.core.options import MatchOptions
 from linkmatch_ray.runtime.collector_actor import CollectorActor
 from tests.runtime.jobs import LIST, offers, write
 

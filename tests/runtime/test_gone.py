@@ -6,10 +6,11 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 
 import pytest
 
-from linkmatch_ray import MatchOptions
+from linkmatch_ray import JobOptions, MatchOptions
 from linkmatch_ray.errors import ResultsGone
 from linkmatch_ray.io.input_file import pack_files
 from linkmatch_ray.io.inputs import list_inputs
@@ -25,6 +26,11 @@ SMALL = PlanOptions(unit_bytes=300, part_bytes=100)
 STARTED_SECONDS_MAX = 90
 
 
+def how(incremental):
+    """Options of a job in small units."""
+    return JobOptions.of(BOTH, incremental=incremental, **asdict(SMALL))
+
+
 @pytest.fixture
 def top(tmp_path):
     """Some files."""
@@ -38,7 +44,7 @@ def drive(top, output, at=None, do=None, *, incremental=False):
     """A job on the plain collector, on whose way something is done: before the step `at`, from 0 (it is open) on, or
     from -1 (all is committed) back. Each step is a part that is committed, durably."""
     results = results_at(output)
-    request = Request(list_inputs(top / "in"), LIST, results, BOTH, SMALL, None, False, incremental, False)
+    request = Request(list_inputs(top / "in"), LIST, results, how(incremental))
     plan = make_plan(request.files, BOTH, request.plan, request.origins)
     collector = Collector(str(results), pack_files(request.files), plan.ranges, request.settings, request.origins)
     try:
@@ -175,7 +181,7 @@ def test_an_incremental_job_before_it_begins(top):
     out = top / "out"
     drive(top, out)
     (top / "in/7.jsonl").write_bytes(b'{"data":"b"}\n')
-    request = Request(list_inputs(top / "in"), LIST, results_at(out), BOTH, SMALL, None, False, True, False)
+    request = Request(list_inputs(top / "in"), LIST, results_at(out), how(True))
     shutil.rmtree(out)
     plan = make_plan(request.files, BOTH, request.plan, request.origins)
     with pytest.raises(ResultsGone):

@@ -109,7 +109,7 @@ def test_limits_count_time_without_a_byte(tmp_path):
     """An object that takes more than twice the time of a task is read; one that falls silent is given up."""
     with serving(Slow) as port:
         urls = [f"http://127.0.0.1:{port}/{name}.jsonl" for name in ("slow", "silent")]
-        job = submit(urls, LIST, output=tmp_path / "out", task_seconds=TASK_SECONDS, workers=2, one_file_per_task=True)
+        job = submit(urls, LIST, output=tmp_path / "out", task_timeout=TASK_SECONDS, workers=2, one_file_per_task=True)
         try:
             summary = job.result(60)
         finally:

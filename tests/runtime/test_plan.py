@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linkmatch_ray import MatchOptions
+from linkmatch_ray.core.options import UNIT_BYTES
 from linkmatch_ray.io.earlier import NOWHERE, Origins
 from linkmatch_ray.io.input_file import InputFile
 from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.ledger import Key
 from linkmatch_ray.runtime import plan as plans
-from linkmatch_ray.runtime.plan import UNIT_BYTES, Plan, PlanOptions, Unit, make_plan
+from linkmatch_ray.runtime.plan import Plan, PlanOptions, Unit, make_plan
 
 PETABYTE = 1 << 50
 MEMORY_BYTES_MAX = 20 << 20

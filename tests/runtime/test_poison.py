@@ -31,7 +31,7 @@ job = submit(
     output=sys.argv[2],
     workers=2,
     part_bytes=int(sys.argv[3]),
-    task_seconds=1.5,
+    task_timeout=1.5,
     one_file_per_task=len(sys.argv) > 4,
 )
 job.result(120)

@@ -45,6 +45,9 @@ def test_while_ray_starts(tmp_path):
         def __init__(self):
             self.joins = False
 
+        def begin(self, after_seconds=0.0):
+            pass
+
         def ready(self):
             threading.Event().wait()
 

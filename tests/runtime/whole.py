@@ -1,7 +1,9 @@
 """What `submit` does, without Ray: the request, the collector, the tasks in this process. Returns the summary."""
 
 import time
+from dataclasses import asdict
 
+from linkmatch_ray import JobOptions
 from linkmatch_ray.io.input_file import pack_files
 from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.results import results_at
@@ -15,9 +17,8 @@ from tests.runtime.jobs import LIST
 def submit(top, output, options, plan, *, incremental=False, overwrite=False, stop_after=None):
     """Match what is in `top`; `stop_after` so many parts it is left as a kill would leave it, and gives None."""
     started, began = time.localtime(), time.monotonic()
-    request = Request(
-        list_inputs([top]), LIST, results_at(output), options, plan, None, overwrite, incremental, incremental
-    )
+    how = {"overwrite": overwrite, "incremental": incremental, "drop_missing": incremental, **asdict(plan)}
+    request = Request(list_inputs([top]), LIST, results_at(output), JobOptions.of(options, **how))
     if request.finished is not None:
         return request.finished
     plan = make_plan(request.files, options, request.plan, request.origins)

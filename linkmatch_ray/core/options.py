@@ -1,0 +1,220 @@
+"""Every option of a job and its default, once. The command line, `submit` and the parts of a job take them from here.
+
+Loads no NumPy, so that the command line may ask it for `--help`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Final, Literal, Self, TypedDict, get_args
+
+from linkmatch_ray.arguments import refuse_other_than, refuse_unless_one_of, refuse_unless_within, wrong_type
+from linkmatch_ray.core.keys import KeyPath
+from linkmatch_ray.errors import UsageError
+from linkmatch_ray.words import is_text, shown
+
+Emit = Literal["matched", "unmatched", "both"]
+Format = Literal["auto", "lines", "array", "object"]
+RestrictionsFormat = Literal["auto", "lines", "array", "object", "text"]
+
+KEY: Final = "data"
+"""The member that is compared if no key is given."""
+
+OUTPUT: Final = "linkmatch-results"
+"""The result directory if none is given."""
+
+LIMIT_MAX: Final = 1 << 53
+"""Limits are kept as JSON, in which larger numbers are no longer exact to all who read it."""
+
+WORKERS_MAX: Final = 10_000
+"""One driver keeps some 600 cores busy (`scripts/scale.md`)."""
+
+UNIT_BYTES: Final = 64 << 20
+"""How much one task reads, about. A task costs 2 ms of driver and raylet, and some 60 ms at 0.5 GB/s a core."""
+
+UNIT_BYTES_MIN: Final = 16
+"""A smaller one would be read for the sake of its neighbours only."""
+
+PART_BYTES_MAX: Final = 64 << 20
+"""A part of a result ends with the first window that brings its input to this many bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class MatchOptions:
+    """How records are read and what is written of them; part of what makes a job the same job.
+
+    Attributes:
+        emit: Which of the two lists is written: `matched`, `unmatched` or `both`.
+        provenance: Write each record with where it came from and which restrictions it equals.
+        records_at: JSON Pointer of an array inside a single document, or None.
+        format: The layout of the input, where it is not to be found from the content.
+        max_record_bytes: Longest record, in bytes; a longer one is a quarantine entry.
+        max_inflation: Longest content of a compressed input, as a multiple of its size. 1 GiB is always allowed: JSON
+            is seldom compressed to less than a fiftieth; gzip can do a thousandth, and zstd far less.
+        name: What `match_bytes` calls its input in provenance lines; files have their own.
+
+    Raises:
+        UsageError: a value is out of range, or none of the known ones.
+        TypeError: it is of another type.
+    """
+
+    emit: Emit = "matched"
+    provenance: bool = False
+    records_at: str | None = None
+    format: Format = "auto"
+    max_record_bytes: int = 64 << 20
+    max_inflation: int = 200
+    name: str = "<bytes>"
+
+    def __post_init__(self) -> None:
+        if self.records_at is not None:
+            KeyPath.parse(self.records_at)  # refuses what is none before anything begins
+        for name in ("max_record_bytes", "max_inflation"):
+            refuse_unless_within(name, getattr(self, name), 1, LIMIT_MAX)
+        for name, known in (("emit", Emit), ("format", Format)):
+            refuse_unless_one_of(name, getattr(self, name), get_args(known))
+        refuse_other_than("provenance", self.provenance, bool, "Give True or False.")
+        refuse_other_than("name", self.name, str, "Give a str.")
+        try:
+            self.name.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            raise UsageError(f"name={shown(self.name)}: not UTF-8. Give a name that is.") from None
+
+    @classmethod
+    def of(cls, options: MatchOptions | None = None, **more: Any) -> Self:
+        """Gives options of this class: those of `options`, and over them `more` by name.
+
+        Raises:
+            TypeError: `options` is something else, or there is no option of a name in `more`.
+            UsageError: as the class.
+        """
+        if options is None:
+            return cls(**more)
+        refuse_other_than("options", options, MatchOptions, "Give MatchOptions(…), or leave it out.")
+        given = {each.name: getattr(options, each.name) for each in fields(cls) if hasattr(options, each.name)}
+        return cls(**(given | more))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOptions(MatchOptions):
+    """Every option of a job but its inputs, its list, its key and its output.
+
+    Attributes:
+        files_from: A file that names more inputs, one a line; `-` for standard input.
+        null: Names in `files_from` end with NUL instead.
+        restrictions_at: JSON Pointer of the array in the list's document, or None.
+        restrictions_format: The layout of the list, where it is not to be found from the content; `text` is a key a
+            line.
+        overwrite: Throw away what an earlier job left in the output.
+        incremental: Where the output holds a job with other inputs, bring it to what a job on these would give: only
+            files that are new or changed, or could not be read, are matched. Until that is complete, what the
+            earlier job wrote stays as it is.
+        drop_missing: With `incremental`: remove the results of files that are gone.
+        job_id: The job's name; None to have one made up.
+        max_quarantined: Most quarantine entries of a job that is well. A command with more ends with exit code 4.
+        fail_fast: Stop the job, before it is complete, at more than `max_quarantined` entries.
+        task_timeout: Seconds that a task may give nothing and get no byte of a server. It is then tried elsewhere, and
+            its file given up after three times.
+        one_file_per_task: Never pack small files together, never cut large ones.
+        workers: Tasks at a time; None for as many as Ray has CPUs.
+        unit_bytes, part_bytes: Input of one task, and of one part of its result, in bytes, about.
+        address: A Ray to join (`HOST:6379`, `auto`); None for the one of this program, or else an embedded one. With
+            the Jobs API of a cluster (`http://HEAD:8265`) see `submit_remote`.
+        tls_verify: Whether to check an https cluster's certificate, or a file or folder of trusted ones.
+        dashboard: Start the embedded Ray's dashboard.
+        verbose: Let Ray's own messages through.
+
+    Raises:
+        UsageError: a value is out of range, none of the known ones, or does not fit another.
+        TypeError: it is of another type.
+    """
+
+    files_from: str | None = None
+    null: bool = False
+    restrictions_at: str | None = None
+    restrictions_format: RestrictionsFormat = "auto"
+    overwrite: bool = False
+    incremental: bool = False
+    drop_missing: bool = False
+    job_id: str | None = None
+    max_quarantined: int = 0
+    fail_fast: bool = False
+    task_timeout: float = 300.0
+    one_file_per_task: bool = False
+    workers: int | None = None
+    unit_bytes: int = UNIT_BYTES
+    part_bytes: int = PART_BYTES_MAX
+    address: str | None = None
+    tls_verify: bool | str = True
+    dashboard: bool = False
+    verbose: bool = False
+
+    def __post_init__(self) -> None:
+        MatchOptions.__post_init__(self)
+        if self.restrictions_at is not None:
+            KeyPath.parse(self.restrictions_at)
+        refuse_unless_one_of("restrictions_format", self.restrictions_format, get_args(RestrictionsFormat))
+        if self.workers is not None:
+            refuse_unless_within("workers", self.workers, 1, WORKERS_MAX)
+        refuse_unless_within("unit_bytes", self.unit_bytes, UNIT_BYTES_MIN, LIMIT_MAX)
+        refuse_unless_within("part_bytes", self.part_bytes, 1, LIMIT_MAX)
+        refuse_unless_within("max_quarantined", self.max_quarantined, 0, LIMIT_MAX)
+        if isinstance(self.task_timeout, bool) or not isinstance(self.task_timeout, (int, float)):
+            raise wrong_type("task_timeout", self.task_timeout, "Give a number of seconds.")
+        if not self.task_timeout > 0:
+            raise UsageError(f"task_timeout={self.task_timeout}: out of range. Give a number above 0.")
+        for name in _FLAGS:
+            refuse_other_than(name, getattr(self, name), bool, "Give True or False.")
+        for name in ("job_id", "files_from", "address"):
+            if getattr(self, name) is not None:
+                refuse_other_than(name, getattr(self, name), str, "Give a str, or leave it out.")
+        if self.job_id is not None and not (self.job_id and is_text(self.job_id)):
+            raise UsageError(f"--job-id {shown(self.job_id)}: empty, or not UTF-8. Choose another.")
+        if self.incremental and self.overwrite:
+            raise UsageError("--incremental and --overwrite: one keeps what is there, the other does not. Give one.")
+        if self.drop_missing and not self.incremental:
+            raise UsageError("--drop-missing: removes results that --incremental would keep. Give both.")
+
+    @property
+    def matching(self) -> MatchOptions:
+        """Those of matching alone."""
+        return MatchOptions.of(self)
+
+
+_FLAGS: Final = [each.name for each in fields(JobOptions) if each.type == "bool"]
+
+
+class MatchKeywords(TypedDict, total=False):
+    """`MatchOptions` as keyword arguments."""
+
+    emit: Emit
+    provenance: bool
+    records_at: str | None
+    format: Format
+    max_record_bytes: int
+    max_inflation: int
+    name: str
+
+
+class JobKeywords(MatchKeywords, total=False):
+    """`JobOptions` as keyword arguments."""
+
+    files_from: str | None
+    null: bool
+    restrictions_at: str | None
+    restrictions_format: RestrictionsFormat
+    overwrite: bool
+    incremental: bool
+    drop_missing: bool
+    job_id: str | None
+    max_quarantined: int
+    fail_fast: bool
+    task_timeout: float
+    one_file_per_task: bool
+    workers: int | None
+    unit_bytes: int
+    part_bytes: int
+    address: str | None
+    tls_verify: bool | str
+    dashboard: bool
+    verbose: bool
