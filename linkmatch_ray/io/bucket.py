@@ -19,6 +19,7 @@ from linkmatch_ray.io.concatenation import Concatenation, ConcatenationReader, T
 from linkmatch_ray.io.input_file import InputFile
 from linkmatch_ray.io.ledger import Ledger
 from linkmatch_ray.io.ledger_log import LoggedLedger, Writer, new_writer, records_at, settings_at
+from linkmatch_ray.io.names import LEDGER, OUTPUTS, RESTRICTIONS, SUMMARY
 from linkmatch_ray.io.object_names import (
     CANCEL,
     LOCK,
@@ -30,17 +31,9 @@ from linkmatch_ray.io.object_names import (
     part_of,
     record_name,
 )
-from linkmatch_ray.io.results import (
-    LEDGER,
-    OUTPUTS,
-    RESTRICTIONS,
-    SUMMARY,
-    Output,
-    Results,
-    gone,
-    in_use,
-)
+from linkmatch_ray.io.results import Output, Results
 from linkmatch_ray.io.side_by_side import Pool
+from linkmatch_ray.io.storage_errors import gone, in_use
 from linkmatch_ray.io.store import store_of
 from linkmatch_ray.io.summary import placed_at, read_summary
 from linkmatch_ray.words import shown

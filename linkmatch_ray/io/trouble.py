@@ -10,7 +10,7 @@ from typing import Final
 
 from linkmatch_ray.errors import JobError, UsageError
 from linkmatch_ray.io.input_file import InputFile
-from linkmatch_ray.io.results import LEDGER
+from linkmatch_ray.io.names import LEDGER
 from linkmatch_ray.words import shown
 
 _ROOM: Final = "Make room there, or raise the quota."

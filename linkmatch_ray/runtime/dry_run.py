@@ -9,7 +9,7 @@ from typing import Any
 
 from linkmatch_ray.core.options import JobOptions
 from linkmatch_ray.core.outcome import as_text
-from linkmatch_ray.io.inputs import Listing
+from linkmatch_ray.io.input_file import Listing
 from linkmatch_ray.io.restrictions import Restrictions
 from linkmatch_ray.io.sniff import cuttable
 from linkmatch_ray.runtime.address import is_embedded

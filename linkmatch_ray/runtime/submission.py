@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, Unpack
 from linkmatch_ray.arguments import refuse_other_than, wrong_type
 from linkmatch_ray.core.options import OUTPUT, JobKeywords, JobOptions, MatchOptions
 from linkmatch_ray.errors import InputError, UsageError
+from linkmatch_ray.io.input_file import Listing
 from linkmatch_ray.io.input_names import names_in, read_names, refuse_missing, refuse_no_input
-from linkmatch_ray.io.inputs import Listing, list_inputs
+from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.paths import Name, path_of
-from linkmatch_ray.io.results import results_at
+from linkmatch_ray.io.places import results_at
 from linkmatch_ray.io.trouble import told
 from linkmatch_ray.runtime.address import is_jobs_api, job_name
 from linkmatch_ray.runtime.session import Session

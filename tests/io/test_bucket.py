@@ -14,7 +14,7 @@ from linkmatch_ray.io import bucket
 from linkmatch_ray.io.input_file import pack_files
 from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.object_names import LOCK, record_name
-from linkmatch_ray.io.results import results_at
+from linkmatch_ray.io.places import results_at
 from linkmatch_ray.io.sniff import cuttable
 from linkmatch_ray.io.store import store_of
 from linkmatch_ray.io.stores import store_at

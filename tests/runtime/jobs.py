@@ -8,7 +8,7 @@ from linkmatch_ray import Restrictions
 from linkmatch_ray.io.earlier import origins_of
 from linkmatch_ray.io.input_file import inputs_digest, pack_files
 from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.io.results import results_at
+from linkmatch_ray.io.places import results_at
 from linkmatch_ray.io.sniff import cuttable
 from linkmatch_ray.runtime.collector import Collector
 from linkmatch_ray.runtime.plan import PlanOptions, make_plan

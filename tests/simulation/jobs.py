@@ -18,8 +18,8 @@ from linkmatch_ray.io.directory import Directory
 from linkmatch_ray.io.input_file import pack_files
 from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.ledger import Key
+from linkmatch_ray.io.places import results_at
 from linkmatch_ray.io.reader import changed_entry, fault_entry
-from linkmatch_ray.io.results import results_at
 from linkmatch_ray.io.verify import Checked, verify
 from linkmatch_ray.runtime.collector import Collector
 from linkmatch_ray.runtime.plan import PlanOptions, Unit, make_plan
