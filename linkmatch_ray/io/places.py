@@ -5,19 +5,18 @@ from __future__ import annotations
 import os
 
 from linkmatch_ray.errors import UsageError
-from linkmatch_ray.io.directory import Directory
 from linkmatch_ray.io.paths import Name, path_of
 from linkmatch_ray.io.results import Results
-from linkmatch_ray.io.store import is_store
 
 
 def results_at(output: Name) -> Results:
-    """The place that the user names.
+    """Returns the place that the user names.
 
     Raises:
-        UsageError: it is a URL where results cannot be.
-        InputError: nothing can have this name.
+        UsageError: It is a URL where results cannot be.
+        InputError: Nothing can have this name.
     """
+    from linkmatch_ray.io.store import is_store  # a mistake in a name is told before clients of stores are loaded
 
     output = os.fsdecode(path_of(output, "output"))
     if not output:
@@ -26,5 +25,6 @@ def results_at(output: Name) -> Results:
         from linkmatch_ray.io.bucket import Bucket
 
         return Bucket(output)
+    from linkmatch_ray.io.directory import Directory
 
     return Directory(output)
