@@ -72,7 +72,7 @@ def _read(files: list[InputFile], place: int, buffer: bytearray, objects: SmallO
         except Changed:
             return count, changed_entry(file)
         except OSError as error:
-            blame_the_machine(file, error)
+            blame_the_machine(file.name, error)
             return count, unreadable_entry(file, error.strerror or shown(error))
         view[after] = NEWLINE
         end = after + 1

@@ -212,7 +212,7 @@ class Work:
         except Changed:
             yield _fault(unit.first, unit.range, changed_entry(file))
         except OSError as error:
-            blame_the_machine(file, error)
+            blame_the_machine(file.name, error)
             yield _fault(unit.first, unit.range, unreadable_entry(file, error.strerror or shown(error)))
 
     def _source(self, raw: Raw, file: InputFile, start: int) -> Source:
