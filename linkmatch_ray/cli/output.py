@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from linkmatch_ray.cli.printer import terminal
 from linkmatch_ray.errors import LinkmatchError
-from linkmatch_ray.runtime.address import is_ray_job
+from linkmatch_ray.runtime.session.address import is_ray_job
 from linkmatch_ray.words import command, shown
 from linkmatch_ray.words import plural as plural  # for the other modules of the command line
 

@@ -12,10 +12,10 @@ import zstandard
 
 from linkmatch_ray import MatchOptions, Restrictions, match_bytes
 from linkmatch_ray.cli.output import duration
-from linkmatch_ray.io.input_file import InputFile
-from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.runtime import preview as module
-from linkmatch_ray.runtime.preview import FILES_MAX, Preview, preview
+from linkmatch_ray.io.inputs.file import InputFile
+from linkmatch_ray.io.inputs.listing import list_inputs
+from linkmatch_ray.runtime.jobs import preview as module
+from linkmatch_ray.runtime.jobs.preview import FILES_MAX, Preview, preview
 from tests.conftest import REPO
 from tests.silent import LARGE, silent
 
