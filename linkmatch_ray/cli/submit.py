@@ -53,6 +53,7 @@ def print_plan(out: Printer, asked: Asked) -> None:
     found = plan.preview()
     if out.as_json:
         of = {"of_files": plan.files, "of_bytes": plan.nbytes, "cores": plan.cores}
+        of["files_not_looked_at"] = plan.files_not_looked_at
         out.row({"preview": found.as_dict() | of}, "")
     else:
         out.show(None, preview_lines(found, plan.files, plan.nbytes, plan.keys, plan.cores))

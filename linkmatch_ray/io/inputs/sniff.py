@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import wait
 from typing import Final
 
 from linkmatch_ray.core.codecs import compression_of
@@ -10,7 +11,7 @@ from linkmatch_ray.core.options import MatchOptions
 from linkmatch_ray.io.inputs.file import InputFile
 from linkmatch_ray.io.inputs.reader import open_input
 from linkmatch_ray.io.storage.errors import Changed
-from linkmatch_ray.io.storage.side_by_side import side_by_side
+from linkmatch_ray.io.storage.side_by_side import Pool
 
 AT_ONCE: Final = 16
 """So many files are looked at at a time: each may be far away."""
@@ -24,9 +25,20 @@ def cuttable(files: list[InputFile], options: MatchOptions, larger_than: int) ->
 
     One that cannot be read is none of them; the task that reads it says why.
     """
+    cut, _ = cuttable_within(None, files, options, larger_than)
+    return cut
+
+
+def cuttable_within(
+    seconds_max: float | None, files: list[InputFile], options: MatchOptions, larger_than: int
+) -> tuple[set[int], int]:
+    """Finds the same for as long as `seconds_max`; returns also how many of the large files it could not look at."""
     large = [number for number, file in enumerate(files) if file.size > larger_than]
-    found = side_by_side(lambda number: _can_be_cut(files[number], options), large, AT_ONCE)
-    return {number for number, can_be_cut in zip(large, found, strict=True) if can_be_cut}
+    pool = Pool(AT_ONCE)
+    looks = [pool.submit(_can_be_cut, files[number], options) for number in large]
+    done, others = wait(looks, seconds_max)
+    pool.close()
+    return {number for number, look in zip(large, looks, strict=True) if look in done and look.result()}, len(others)
 
 
 def _can_be_cut(file: InputFile, options: MatchOptions) -> bool:

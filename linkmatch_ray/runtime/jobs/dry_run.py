@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from linkmatch_ray.core.options import JobOptions
 from linkmatch_ray.core.outcome import as_text
 from linkmatch_ray.io.inputs.file import Listing
-from linkmatch_ray.io.inputs.sniff import cuttable
+from linkmatch_ray.io.inputs.sniff import cuttable_within
 from linkmatch_ray.io.restrictions.restrictions import Restrictions
 from linkmatch_ray.runtime.jobs.plan import Plan, PlanOptions, make_plan
 from linkmatch_ray.runtime.jobs.preview import Preview, preview
 from linkmatch_ray.runtime.jobs.request import Request
 from linkmatch_ray.runtime.session.address import is_embedded
+
+LOOK_SECONDS: Final = 2.0
+"""Time for a look at the beginnings of large files, which say whether a file can be cut."""
 
 
 class DryRun:
@@ -60,10 +63,18 @@ class DryRun:
         """Whether earlier results are brought up to date."""
         return self._origins is not None
 
+    @property
+    def files_not_looked_at(self) -> int:
+        """Large files whose beginning did not come in `LOOK_SECONDS`: the plan has one task for each."""
+        return self._looked[1]
+
+    @cached_property
+    def _looked(self) -> tuple[set[int], int]:
+        return cuttable_within(LOOK_SECONDS, self._files, self._options, self._plan_options.whole_bytes)
+
     @cached_property
     def _plan(self) -> Plan:
-        cut = cuttable(self._files, self._options, self._plan_options.whole_bytes)
-        return make_plan(self._files, cut, self._plan_options, self._origins)
+        return make_plan(self._files, self._looked[0], self._plan_options, self._origins)
 
     def units(self) -> Iterator[dict[str, Any]]:
         """What each task would do, for JSON: `unit bytes files first`, and `last` or `from to` where they apply."""
