@@ -13,7 +13,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from linkmatch_ray.core.careful import Damage, judge, too_long
+from linkmatch_ray.core.careful import judge, too_long
+from linkmatch_ray.core.damage import Damage
 from linkmatch_ray.core.frames import Elements, Int64s, Lines, frame_elements, frame_lines
 from linkmatch_ray.core.index import NOT_FOUND, RestrictionIndex
 from linkmatch_ray.core.keys import KeyPath, array_index

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
-from linkmatch_ray.core.careful import Damage, parse
+from linkmatch_ray.core.careful import parse
+from linkmatch_ray.core.damage import Damage
 from linkmatch_ray.core.inflate import open_source
 from linkmatch_ray.core.keys import MISSING, canonical, record_key
 from linkmatch_ray.core.matcher import Matcher
