@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
-from linkmatch_ray.core.damage import Damage as Damage  # for the modules that read with it
+from linkmatch_ray.core.damage import Damage
 from linkmatch_ray.core.keys import KeyPath, NumberText, record_key
 
 DEPTH_MAX: Final = 500

@@ -13,7 +13,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from linkmatch_ray.core.exact import Damage, judge, too_long
+from linkmatch_ray.core.damage import Damage
+from linkmatch_ray.core.exact import judge, too_long
 from linkmatch_ray.core.index import NOT_FOUND, RestrictionIndex
 from linkmatch_ray.core.keys import KeyPath, array_index
 from linkmatch_ray.core.scan import ABSENT_HASH, Scan, Scanner

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from linkmatch_ray.core.exact import Damage
+from linkmatch_ray.core.damage import Damage
 from linkmatch_ray.core.structure import UInt8s, back_over_white
 
 WINDOW_BYTES: Final = 8 << 20

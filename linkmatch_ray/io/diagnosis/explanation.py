@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from linkmatch_ray.core.codecs import open_source
-from linkmatch_ray.core.exact import Damage, parse
+from linkmatch_ray.core.damage import Damage
+from linkmatch_ray.core.exact import parse
 from linkmatch_ray.core.keys import MISSING, canonical, record_key
 from linkmatch_ray.core.matcher import Matcher
 from linkmatch_ray.core.near_misses import near_misses
