@@ -151,7 +151,7 @@ class _Bucket:
         with self._store.get(key) as answer:
             content = answer.read()
         if len(content) != size:
-            raise Unavailable(f"the answer is of {len(content):,} bytes, the object of {size:,}")
+            raise Unavailable(f"the answer has {len(content):,} bytes, the object {size:,}")
         return content
 
     def copy(self, source: str, name: str) -> None:
