@@ -27,14 +27,15 @@ def make_directory(directory: Path) -> None:
         sync_directory(each.parent)
 
 
-def write_whole(
-    path: Path, temporary: Path, write: Callable[[Any], Any], give_name: Callable[[Path, Path], None] = os.replace
-) -> None:
+def write_whole(path: Path, temporary: Path, write: Callable[[Any], Any], *, new: bool = False) -> None:
     """Write a file that is there wholly or not at all, also after a power cut.
 
     Args:
         temporary: Its name in the same directory, until it is whole.
-        give_name: With `os.link` it must not be there.
+        new: It must not be there yet.
+
+    Raises:
+        FileExistsError: it is there, and must not be.
     """
     opened = open_new(temporary)
     try:
@@ -42,7 +43,7 @@ def write_whole(
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        give_name(temporary, path)
+        (os.link if new else os.replace)(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
     sync_directory(path.parent)

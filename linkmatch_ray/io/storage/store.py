@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, BinaryIO, Final, Protocol
+from typing import BinaryIO, Final, Protocol
 
 from linkmatch_ray.errors import UsageError
 from linkmatch_ray.io.object_names import is_ours
@@ -179,12 +179,12 @@ class _Folder:
         self._top = top
 
     def put(self, name: str, content: bytes | BinaryIO) -> None:
-        self._write(name, content, os.replace)
+        self._write(name, content, new=False)
 
     def create(self, name: str, content: bytes) -> None:
-        self._write(name, content, os.link)
+        self._write(name, content, new=True)
 
-    def _write(self, name: str, content: bytes | BinaryIO, give_name: Any) -> None:
+    def _write(self, name: str, content: bytes | BinaryIO, *, new: bool) -> None:
         def write(file: BinaryIO) -> None:
             if isinstance(content, bytes):
                 file.write(content)
@@ -193,7 +193,7 @@ class _Folder:
                 shutil.copyfileobj(content, file)
 
         path = self._path_of(name)
-        write_whole(path, path.with_name(f".{path.name}.{token_hex(4)}.unfinished"), write, give_name)
+        write_whole(path, path.with_name(f".{path.name}.{token_hex(4)}.unfinished"), write, new=new)
 
     def _path_of(self, name: str) -> Path:
         """Where to write; the folder is made."""
