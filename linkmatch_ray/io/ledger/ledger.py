@@ -110,7 +110,7 @@ _DIGEST: Final = "settings_digest"
 """The setting that says what the others were when the job was begun."""
 
 _STEPS: Final = 1_000_000
-_STEPS_A_BYTE: Final = 10
+_STEPS_A_BYTE: Final = 20
 """SQLite's steps in one statement, for each byte of the ledger: where its pages lead back to themselves, a statement
 would never end. What we ask takes a third."""
 
