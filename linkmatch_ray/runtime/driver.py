@@ -29,12 +29,13 @@ from ray.exceptions import (
 from linkmatch_ray.core.outcome import Counts
 from linkmatch_ray.errors import Interrupted, JobError, LinkmatchError
 from linkmatch_ray.io.input_file import InputFile, pack_files
+from linkmatch_ray.runtime.actions import Action, Cancel, Cause, Fail, Flush, Offer, Open, Start
 from linkmatch_ray.runtime.collector_actor import CollectorHandle
 from linkmatch_ray.runtime.orphans import die_with_parent
 from linkmatch_ray.runtime.plan import Plan
 from linkmatch_ray.runtime.progress import Progress
 from linkmatch_ray.runtime.room import check_disk
-from linkmatch_ray.runtime.scheduler import Action, Cancel, Cause, Fail, Flush, Offer, Open, Scheduler, Start
+from linkmatch_ray.runtime.scheduler import Scheduler
 from linkmatch_ray.runtime.tasks import Started, TaskSettings, match_unit
 from linkmatch_ray.words import shown
 

@@ -7,30 +7,21 @@ import pytest
 
 from linkmatch_ray.core.outcome import FAULT_PART, Counts
 from linkmatch_ray.io.input_file import InputFile
-from linkmatch_ray.io.ledger import Ends, Key
+from linkmatch_ray.io.ledger import Key
 from linkmatch_ray.runtime import scheduler
-from linkmatch_ray.runtime.collector import Receipt
+from linkmatch_ray.runtime.actions import Cancel, Cause, Fail, Flush, Offer, Open, Start
+from linkmatch_ray.runtime.collector import Ends, Receipt
 from linkmatch_ray.runtime.plan import Unit
 from linkmatch_ray.runtime.scheduler import (
-    MOVES,
     QUEUED_UNITS,
     SETBACKS_MAX,
     STALLED_SECONDS,
     STRIKES_MAX,
     UNITS_BEHIND_MAX,
-    AdmittedUnit,
-    Cancel,
-    Cause,
-    Fail,
-    Flush,
-    Move,
-    Offer,
-    Open,
     Scheduler,
-    Start,
-    State,
 )
 from linkmatch_ray.runtime.tasks import PartHeader, Started
+from linkmatch_ray.runtime.unit_states import MOVES, AdmittedUnit, Move, State
 
 TASK_SECONDS = 10.0
 SOON = 1.0
