@@ -299,6 +299,7 @@ class Scheduler:
                 unit.heard = now
                 # It waits for a CPU that may never be free again, or its process stopped before its first word came.
                 if self._is_cpu_lost(now) or cpu_is_free:
+                    unit.unbegun += 1
                     actions += self._cancel(unit, now, is_stalled=True)
             else:
                 actions += self._cancel(unit, now, is_stalled=True)
@@ -309,7 +310,9 @@ class Scheduler:
         return actions
 
     def _is_overdue(self, unit: AdmittedUnit, now: float) -> bool:
-        return now - unit.heard > self._task_seconds
+        """A process may need long to start, on a machine that has much to do: each time it gets twice as long."""
+        times = 1 << unit.unbegun if unit.started is None else 1
+        return now - unit.heard > self._task_seconds * times
 
     def released(self, task: int) -> None:
         """A task that was cancelled is gone, and its CPU free."""

@@ -62,6 +62,7 @@ class AdmittedUnit:
         parts, offered: What has come, and how many of these were offered to the collector.
         received, whole: The last piece that came of it, and whether that was its range's last.
         heard: When its task last gave something.
+        unbegun: How many of its tasks were given up before their first word.
     """
 
     unit: Unit
@@ -74,6 +75,7 @@ class AdmittedUnit:
     received: Key | None = None
     whole: bool = True
     heard: float = 0.0
+    unbegun: int = 0
 
     def move(self, move: Move) -> None:
         """Change the state as `MOVES` says."""

@@ -396,6 +396,18 @@ def test_who_waits_for_a_cpu_is_not_silent():
     assert job.scheduler._window[0].strikes == 0
 
 
+def test_a_process_may_need_long_to_start():
+    """Each time it has twice as long, so that one day it has begun."""
+    job = Job(one_each(1))
+    job.opened()
+    for tries, task in enumerate(range(1, 6)):
+        seconds = TASK_SECONDS * 2**tries
+        assert job.scheduler.give_up_stalled(seconds, cpu_is_free=True) == []
+        assert job.scheduler.give_up_stalled(seconds + 0.1, cpu_is_free=True) == [Cancel(task)]
+        job.scheduler.released(task)
+        job.turn()
+
+
 def test_a_process_that_cannot_be_killed_has_a_cpu():
     """Until it is gone others are counted without one."""
     job = Job(one_each(1))
