@@ -16,7 +16,7 @@ from linkmatch_ray.core.options import KEY, MatchKeywords, MatchOptions, Restric
 from linkmatch_ray.errors import InputError, UsageError
 from linkmatch_ray.io.input_names import names_in, refuse_no_input
 from linkmatch_ray.io.paths import Name, path_of
-from linkmatch_ray.io.results import results_at
+from linkmatch_ray.io.places import results_at
 from linkmatch_ray.io.trouble import told
 from linkmatch_ray.io.urls import scheme_of, without_query
 from linkmatch_ray.runtime.address import is_jobs_api

@@ -43,9 +43,13 @@ def shown_code(text):
     return commands + [span.replace("\\|", "|") for span in _SPAN.findall(without_blocks(text))]
 
 
-def first_columns(text, heading):
-    """The first cells of the table whose first heading is this one; spans of code in them."""
+def rows(text, heading):
+    """The cells of each row of the table whose first heading is this one."""
     table = re.search(rf"^\| {re.escape(heading)} \|.*\n\|[-| :]+\|\n((?:\|.*\n)+)", text + "\n", re.MULTILINE)
     assert table is not None, heading
-    rows = [re.split(r"(?<!\\)\|", row)[1] for row in table[1].splitlines()]
-    return [span.replace("\\|", "|") for row in rows for span in _SPAN.findall(row)]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:-1]] for row in table[1].splitlines()]
+
+
+def first_columns(text, heading):
+    """The spans of code in the first cell of each row of that table."""
+    return [span.replace("\\|", "|") for row in rows(text, heading) for span in _SPAN.findall(row[0])]

@@ -10,7 +10,7 @@ import pytest
 from linkmatch_ray import MatchOptions, Restrictions, match_bytes, submit
 from linkmatch_ray.errors import InputError, JobChanged, LinkmatchError, RestrictionsError, UsageError
 from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.io.results import results_at
+from linkmatch_ray.io.places import results_at
 from linkmatch_ray.runtime.plan import PlanOptions
 from tests.runtime import whole
 
@@ -86,6 +86,8 @@ def test_a_key_for_loaded_restrictions():
     loaded = Restrictions.load("list.json", "url")
     with pytest.raises(TypeError, match=r"^key: <Restrictions list\.json: 2 entries, key 'url'> has its key\. Give"):
         submit("w", loaded, key="url")
+    with pytest.raises(TypeError, match=r"^restrictions_at: <Restrictions .* has its restrictions_at\. Give"):
+        submit("w", loaded, restrictions_at="/a")
 
 
 @pytest.mark.parametrize(

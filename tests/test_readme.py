@@ -17,7 +17,7 @@ from linkmatch_ray.cli.app import app
 from linkmatch_ray.cli.help import DOCS, TOPICS, about_topic
 from linkmatch_ray.core.damage import REASONS
 from tests.conftest import REPO
-from tests.readme import PAGES, blocks, first_columns, shown_code, without_blocks
+from tests.readme import PAGES, blocks, first_columns, rows, shown_code, without_blocks
 
 README_BYTES_MAX = 8_192
 SENTENCE_WORDS_MAX = 25
@@ -126,13 +126,21 @@ def test_every_command_and_option_is_documented(command):
     assert OPTIONS[command] - {option for code in codes for option in options_in(code)} == set()
 
 
-def test_the_tables_of_options_have_no_others():
-    """Each row has one option, with its short form."""
-    tables = [page for page in TOPICS if "| option |" in PAGES[page]]
-    assert len(tables) > 3
-    for page in tables:
-        for span in first_columns(PAGES[page], "option"):
-            assert span.split()[0] in OF_ANY, page
+@pytest.mark.parametrize("page", [page for page in TOPICS if "| option |" in PAGES[page]])
+def test_the_tables_of_options_have_their_defaults(page):
+    """Each row has one option, in all its forms, with the default that it has in a command."""
+    for first, _, default in rows(PAGES[page], "option"):
+        forms = [form.split()[0] for form in re.findall("`([^`]+)`", first)]
+        known = [each for command in COMMANDS.values() for each in command.params if set(forms) <= set(each.opts)]
+        assert known, first
+        assert any(each.default in (None, False) or as_written(each.default) == default.split()[0] for each in known), (
+            first
+        )
+
+
+def as_written(default):
+    value = getattr(default, "value", default)
+    return f"`{value}`" if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 # Python
@@ -144,10 +152,12 @@ def test_the_tables_for_python_have_all_names():
     assert sorted(first_columns(text, "name")) == list(linkmatch_ray.__all__)
     for heading, callable_ in (
         ("argument of `submit`", linkmatch_ray.submit),
-        ("argument of `MatchOptions`", linkmatch_ray.MatchOptions),
+        ("option by name", linkmatch_ray.JobOptions),
         ("argument of `Restrictions.load`", linkmatch_ray.Restrictions.load),
     ):
-        assert first_columns(text, heading) == list(inspect.signature(callable_).parameters)
+        assert first_columns(text, heading) == [
+            name for name, each in inspect.signature(callable_).parameters.items() if each.kind is not each.VAR_KEYWORD
+        ]
     members = {span.partition("(")[0] for span in first_columns(text, "of a `Job`")}
     assert members == {"id", "directory", *(name for name in vars(linkmatch_ray.Job) if name[0] != "_")}
 

@@ -14,7 +14,7 @@ from linkmatch_ray.io.explain import explain
 from linkmatch_ray.io.hints import hints
 from linkmatch_ray.io.input_names import read_names
 from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.io.results import results_at
+from linkmatch_ray.io.places import results_at
 from linkmatch_ray.io.store import store_of
 from linkmatch_ray.runtime.shipping import on_cluster, ship
 from linkmatch_ray.words import SHOWN_MAX, command, printable, shown

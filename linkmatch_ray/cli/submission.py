@@ -122,7 +122,7 @@ class _Run:
         finally:
             if _stays(session):
                 self._at_end.push(partial(_stay, session))
-            elif session.is_starting:  # what was asked for cannot be done, and nobody waits for that Ray
+            elif job is None or session.is_starting:  # nothing was begun, and nobody waits for that Ray
                 session.leave()
             else:
                 session.close()

@@ -12,33 +12,47 @@ from typing import Final
 
 import numpy as np
 
-from linkmatch_ray.core.careful import WHITE_SPACE, Damage, far_white, parse, too_long
+from linkmatch_ray.core.careful import WHITE_SPACE, far_white, parse, too_long
+from linkmatch_ray.core.damage import Damage
+from linkmatch_ray.core.detection import Beginning
 from linkmatch_ray.core.frames import OPEN_BRACKET, Structure, back_over_white, frame_elements, skip_white
-from linkmatch_ray.core.judge import Judge, Judged, locate, whole_elements
+from linkmatch_ray.core.judge import Judged, locate, whole_elements
 from linkmatch_ray.core.keys import KeyPath
 from linkmatch_ray.core.overlong import FindEnd, is_overlong, mark_far_white, skip_overlong
-from linkmatch_ray.core.parts import PartWriter
 from linkmatch_ray.core.window import LOW, Window, held_max
+from linkmatch_ray.core.writer import Reading, Writer
 
 _CUT_TRIES_MAX: Final = 3
 
-_WRONG_BRACKET: Final = Damage("invalid_json", "} where the array may go on with , or end with ]")
-_TRUNCATED: Final = Damage("truncated", "the array ends inside an element or without its ]")
+NO_ARRAY: Final = Damage("invalid_json", "not an array")
+WRONG_BRACKET: Final = Damage("invalid_json", "} where the array may go on with , or end with ]")
+TRUNCATED: Final = Damage("truncated", "the array ends inside an element or without its ]")
+TRAILING: Final = Damage("trailing_data", "something follows the array")
 
 
-class Array:
+def looks_like_array(beginning: Beginning) -> bool:
+    """Says whether a text is an array, by its first byte."""
+    return beginning.first_byte == OPEN_BRACKET
+
+
+def walk_array(of: Reading) -> Iterator[None]:
+    """Reads all elements of an array; stops after each window, where a part may end."""
+    return _Array(of).walk()
+
+
+class _Array:
     """The elements of an array that reaches to the end of the file; its `[` is in the window."""
 
-    def __init__(self, window: Window, writer: PartWriter, judge: Judge, max_bytes: int) -> None:
-        self._window, self._writer, self._judge = window, writer, judge
-        self._max_bytes = max_bytes
+    def __init__(self, of: Reading) -> None:
+        self._window, self._writer, self._judge = of.window, of.writer, of.judge
+        self._max_bytes = of.max_bytes
         self._first = True  # nothing of the array was dropped yet: it may be empty
 
     def walk(self) -> Iterator[None]:
         """Judge all elements; stops after each window, where a part may end."""
         window, writer = self._window, self._writer
         if window.buffer[LOW] != OPEN_BRACKET:
-            writer.rest(Damage("invalid_json", "not an array"), LOW)
+            writer.rest(NO_ARRAY, LOW)
             return
         window.drop(LOW + 1)
         while True:
@@ -82,13 +96,13 @@ class Array:
                     return None
         if mismatch:
             start = int(starts[-1]) if len(starts) else framed.close
-            self._writer.rest(_WRONG_BRACKET, start)
+            self._writer.rest(WRONG_BRACKET, start)
             return None
         if framed.close >= 0:
             self._close(framed.close)
             return None
         if window.ended:
-            self._writer.rest(window.corrupt or _TRUNCATED, framed.rest)
+            self._writer.rest(window.corrupt or TRUNCATED, framed.rest)
             return None
         return framed.rest if len(starts) else LOW
 
@@ -125,7 +139,7 @@ class Array:
     def _skip_element(self) -> bool:
         """Pass over an element that is too long to be held; False where the file is done with."""
         window = self._window
-        if not skip_overlong(window, self._writer, self._max_bytes, _element_end(), _TRUNCATED, _WRONG_BRACKET):
+        if not skip_overlong(window, self._writer, self._max_bytes, _element_end(), TRUNCATED, WRONG_BRACKET):
             return False
         if window.buffer[LOW : LOW + 1] == b",":
             window.drop(LOW + 1)
@@ -139,7 +153,7 @@ class Array:
         while True:
             rest = skip_white(window.buffer, at, window.end)
             if rest < window.end:
-                self._writer.rest(Damage("trailing_data", "something follows the array"), rest)
+                self._writer.rest(TRAILING, rest)
                 return
             if window.ended:
                 if window.corrupt is not None:
@@ -161,8 +175,9 @@ def _element_end() -> FindEnd:
     return find_end
 
 
-def walk_document(window: Window, writer: PartWriter, judge: Judge, max_bytes: int, path: KeyPath) -> None:
-    """`--records-at`: an array inside the one JSON document that the file is."""
+def walk_document(of: Reading, path: KeyPath) -> None:
+    """Reads an array inside the one JSON document that the file is (`--records-at`)."""
+    window, writer, max_bytes = of.window, of.writer, of.max_bytes
     if not window.fill_up_to(max_bytes):
         writer.rest(_too_long(window, max_bytes), LOW)
         return
@@ -177,19 +192,21 @@ def walk_document(window: Window, writer: PartWriter, judge: Judge, max_bytes: i
         return
     starts, ends = whole_elements(frame_elements(window.data, low, window.end), first=True)
     if len(starts):
-        for judged in judge.framed(buffer, starts, ends):
+        for judged in of.judge.framed(buffer, starts, ends):
             write_elements(judged, writer)
 
 
-def walk_object(window: Window, writer: PartWriter, judge: Judge, max_bytes: int) -> None:
-    """The whole file is one record."""
+def walk_object(of: Reading) -> Iterator[None]:
+    """Reads a file that is one record; stops nowhere."""
+    yield from ()
+    window, writer, max_bytes = of.window, of.writer, of.max_bytes
     if not window.fill_up_to(max_bytes):
         writer.rest(_too_long(window, max_bytes), LOW)
         return
     start = skip_white(window.buffer, LOW, window.end)
     end = back_over_white(window.buffer, start, window.end)
     if start < end:
-        for judged in judge.framed(window.buffer, np.array([start]), np.array([end])):
+        for judged in of.judge.framed(window.buffer, np.array([start]), np.array([end])):
             if not write_elements(judged, writer):
                 return
     if window.corrupt is not None:
@@ -201,7 +218,7 @@ def _too_long(window: Window, max_bytes: int) -> Damage:
     return too_long(max_bytes) if length > max_bytes else far_white()
 
 
-def write_elements(judged: Judged, writer: PartWriter) -> bool:
+def write_elements(judged: Judged, writer: Writer) -> bool:
     """Write down elements as far as the first damaged one, and from there on the rest of the file as one entry;
     returns whether there was none."""
     for place, damage in sorted(judged.damages.items()):

@@ -93,6 +93,12 @@ def positions(data: UInt8s, low: int, high: int, byte: int) -> Int64s:
     return np.concatenate(parts) if parts else np.empty(0, np.int64)
 
 
+def count(data: UInt8s, low: int, high: int, byte: int) -> int:
+    """Counts a byte, however frequent it is, without room for its positions."""
+    starts = range(low, high, BLOCK_BYTES)
+    return sum(int(np.count_nonzero(data[start : min(start + BLOCK_BYTES, high)] == byte)) for start in starts)
+
+
 def set_bytes(mask: Bools, length: int) -> Int64s:
     """Positions of the true bytes among the first `length` of a mask whose size is a multiple of eight.
 

@@ -15,7 +15,6 @@ import zstandard
 from isal import isal_zlib
 
 from linkmatch_ray.core.damage import Damage, DamageReason
-from linkmatch_ray.core.window import Source
 
 GZIP_MAGIC: Final = b"\x1f\x8b"
 ZSTD_MAGICS: Final = (b"\x28\xb5\x2f\xfd", *(bytes([n]) + b"\x2a\x4d\x18" for n in range(0x50, 0x60)))
@@ -143,40 +142,66 @@ _ZSTD: Final = _Codec(
 )
 
 
-def is_compressed(head: bytes) -> bool:
-    """Whether content that begins so is gzip or zstd."""
-    return head.startswith((GZIP_MAGIC, *ZSTD_MAGICS))
+CODECS: Final = (_GZIP, _ZSTD)
+"""A row for each kind of compressed data."""
+
+MAGIC_BYTES: Final = max(len(magic) for codec in CODECS for magic in codec.magics)
 
 
 def compression_of(head: bytes) -> str | None:
     """How content that begins so is compressed: `gzip`, `zstd` or not at all."""
-    return next((codec.name for codec in (_GZIP, _ZSTD) if head.startswith(codec.magics)), None)
+    codec = _codec_of(head)
+    return None if codec is None else codec.name
 
 
-def open_source(raw: Raw, head: bytes, size: int = 0, max_inflation: int | None = None) -> Source:
-    """A source of the decompressed content of `raw`, which begins with `head` and is at its start.
+def _codec_of(head: bytes) -> _Codec | None:
+    return next((codec for codec in CODECS if head.startswith(codec.magics)), None)
+
+
+def open_source(raw: Raw, size: int = 0, max_inflation: int | None = None) -> Plain | Inflating:
+    """Reads the head of `raw`, which is at its start, and returns a source of its content, decompressed if need be.
 
     Args:
         size: Bytes in `raw`.
         max_inflation: How many times as long the content may be, if it is longer than `INFLATED_BYTES_MIN`;
             `Damage` is raised where it is longer still. None for no limit.
     """
+    head = read_wholly(raw, MAGIC_BYTES)
+    codec = _codec_of(head)
+    if codec is None:
+        return Plain(raw, head)
     limit = None if max_inflation is None else max(INFLATED_BYTES_MIN, size * max_inflation)
-    for codec in (_GZIP, _ZSTD):
-        if head.startswith(codec.magics):
-            return _Inflating(raw, codec, limit)
-    return Plain(raw)
+    return Inflating(raw, head, codec, limit)
+
+
+def read_wholly(raw: Raw, size: int) -> bytes:
+    """Reads as many bytes as that, or all that are left, however reads come in."""
+    data = raw.read(size) or b""
+    while data and len(data) < size and (more := raw.read(size - len(data))):
+        data += more
+    return data
 
 
 class Plain:
-    """Content as it is."""
+    """Content as it is.
 
-    def __init__(self, raw: Readable) -> None:
-        self._raw = raw
+    Args:
+        head: What was read of it already.
+
+    Attributes:
+        compression: None.
+    """
+
+    compression: Final = None
+
+    def __init__(self, raw: Readable, head: bytes = b"") -> None:
+        self._raw, self._head = raw, head
 
     def readinto(self, view: memoryview) -> int:
         """As `Source.readinto`."""
-        filled = 0
+        filled = min(len(view), len(self._head))
+        if filled:
+            view[:filled], self._head = self._head[:filled], self._head[filled:]
         while filled < len(view):
             count = self._raw.readinto(view[filled:])
             if not count:
@@ -185,11 +210,16 @@ class Plain:
         return filled
 
 
-class _Inflating:
-    """Fills views with decompressed content, and raises what is wrong with it after all that came before."""
+class Inflating:
+    """Fills views with decompressed content, and raises what is wrong with it after all that came before.
 
-    def __init__(self, raw: Raw, codec: _Codec, limit: int | None) -> None:
-        self._raw, self._codec, self._limit = raw, codec, limit
+    Attributes:
+        compression: How it is compressed.
+    """
+
+    def __init__(self, raw: Raw, head: bytes, codec: _Codec, limit: int | None) -> None:
+        self.compression = codec.name
+        self._raw, self._head, self._codec, self._limit = raw, head, codec, limit
         self._new_decoder = codec.decoders()
         self._input, self._at = b"", 0  # what was read last, and how much of it is done with
         self._read = 0  # all that was read
@@ -311,14 +341,13 @@ class _Inflating:
     def _pieces(self) -> Iterator[bytes]:
         """The member, and what follows it, in pieces of one length; the first one has its header."""
         self._raw.seek(self._member)
+        self._head = b""
         wanted = max(self._codec.input_bytes, self._header)
         while piece := self._read_wholly(wanted):
             yield piece
             wanted = self._codec.input_bytes
 
     def _read_wholly(self, size: int) -> bytes:
-        """As many bytes as that, or all that are left: what is salvaged must not depend on how reads come in."""
-        data = self._raw.read(size) or b""
-        while data and len(data) < size and (more := self._raw.read(size - len(data))):
-            data += more
-        return data
+        """The next bytes, in pieces of one length: what is salvaged must not depend on how reads come in."""
+        head, self._head = self._head, b""
+        return head + read_wholly(self._raw, size - len(head))

@@ -53,7 +53,30 @@ class Judged:
         return not all(damage.is_local for damage in self.damages.values())
 
 
-class Judge:
+class Framer:
+    """Finds where records lie and gives no verdicts, for a writer that reads each record itself."""
+
+    def lines(self, buffer: bytearray, low: int, high: int) -> list[Judged]:
+        """Verdicts for whole lines."""
+        lines = frame_lines(np.frombuffer(buffer, np.uint8), low, high)
+        return [unjudged(lines.starts, lines.ends, lines.numbers, lines.newlines)]
+
+    def plain(self, buffer: bytearray, low: int, high: int, *, elements: bool) -> Judged | None:
+        """Verdicts for a window that is plainly valid throughout, or None."""
+        return None
+
+    def framed(self, buffer: bytearray, starts: Int64s, ends: Int64s) -> list[Judged]:
+        """Verdicts for elements that were framed by structure; stops after the first damaged one."""
+        return [unjudged(starts, ends)]
+
+
+def unjudged(starts: Int64s, ends: Int64s, numbers: Int64s | None = None, newlines: int = 0) -> Judged:
+    """Records without a verdict; the arguments are as in `Judged`."""
+    kinds, found = np.zeros(len(starts), np.int8), np.full(len(starts), NOT_FOUND, np.int64)
+    return Judged(starts, ends, numbers, kinds, found, newlines=newlines)
+
+
+class Judge(Framer):
     """Gives verdicts for one set of keys, one index and one limit. Not to be shared between threads."""
 
     def __init__(self, paths: tuple[KeyPath, ...], index: RestrictionIndex, max_record_bytes: int) -> None:
@@ -63,7 +86,6 @@ class Judge:
         self._scanner = Scanner(paths, index)
 
     def lines(self, buffer: bytearray, low: int, high: int) -> list[Judged]:
-        """Verdicts for whole lines."""
         return self._lines(buffer, frame_lines(np.frombuffer(buffer, np.uint8), low, high), low, high)
 
     def _lines(self, buffer: bytearray, lines: Lines, low: int, high: int) -> list[Judged]:
@@ -79,13 +101,11 @@ class Judge:
         return [self._verdicts(buffer, scan)]
 
     def plain(self, buffer: bytearray, low: int, high: int, *, elements: bool) -> Judged | None:
-        """Verdicts for a window that is plainly valid throughout, or None."""
         lines = None if elements else frame_lines(np.frombuffer(buffer, np.uint8), low, high)
         scan = self._scanner.scan(buffer, low, high, lines)
         return None if scan is None else self._verdicts(buffer, scan)
 
     def framed(self, buffer: bytearray, starts: Int64s, ends: Int64s) -> list[Judged]:
-        """Verdicts for elements that were framed by structure; stops after the first damaged one."""
         low, high = int(starts[0]), int(ends[-1])
         judged = self.plain(buffer, low, high, elements=True) if (starts < ends).all() else None
         if judged is not None and len(judged.starts) == len(starts):

@@ -5,21 +5,43 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from linkmatch_ray.core.judge import Judge
+from linkmatch_ray.core.detection import Beginning, is_object, is_value
 from linkmatch_ray.core.overlong import is_overlong, mark_far_white, skip_overlong
-from linkmatch_ray.core.parts import PartWriter
 from linkmatch_ray.core.window import LOW, Window, held_max
+from linkmatch_ray.core.writer import Reading
 
 TAIL_BYTES: Final = 1 << 16
 """How far past the end of a range is read at once to find the end of its last line."""
 
 
-class Lines:
-    """The lines that begin before `stop`; all, where it is None."""
+def looks_like_lines(beginning: Beginning) -> bool | None:
+    """Says whether a text is lines: its first line is whole, or no document fits.
 
-    def __init__(self, window: Window, writer: PartWriter, judge: Judge, max_bytes: int, stop: int | None) -> None:
-        self._window, self._writer, self._judge = window, writer, judge
-        self._max_bytes, self._stop = max_bytes, stop
+    Returns:
+        None if more of it must be seen.
+    """
+    line = beginning.new_first_line()
+    if line is not None and is_value(line):
+        return True
+    if beginning.is_long:
+        return True
+    if beginning.is_far:  # white space behind what may be a line, or else a document
+        text = beginning.text()
+        return b"\n" not in text and is_value(text)
+    return not is_object(beginning.text()) if beginning.is_all else None
+
+
+def walk_lines(of: Reading) -> Iterator[None]:
+    """Reads all lines; stops after each window, where a part may end."""
+    return Lines(of).walk()
+
+
+class Lines:
+    """The lines of an input that begin before `stop`."""
+
+    def __init__(self, of: Reading) -> None:
+        self._window, self._writer, self._judge = of.window, of.writer, of.judge
+        self._max_bytes, self._stop = of.max_bytes, of.stop
 
     def skip_begun(self) -> bool:
         """Pass over the line that began before the range; the window starts one byte before it. Returns whether
@@ -29,7 +51,6 @@ class Lines:
             self._fill()
             newline = _newline(window)
             window.drop(newline + 1 if newline >= 0 else window.end)
-        self._writer.begin()
         return newline >= 0
 
     def walk(self) -> Iterator[None]:

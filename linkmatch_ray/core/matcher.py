@@ -3,26 +3,24 @@ by itself."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final, Unpack
+from typing import Any, Final, Unpack
 
 import numpy as np
 
 from linkmatch_ray.arguments import wrong_type
 from linkmatch_ray.core.index import RestrictionIndex
-from linkmatch_ray.core.inflate import Plain, is_compressed, open_source
+from linkmatch_ray.core.inflate import open_source
 from linkmatch_ray.core.judge import Judge
 from linkmatch_ray.core.keys import KeyPath
+from linkmatch_ray.core.layouts import Layout
 from linkmatch_ray.core.options import PART_BYTES_MAX, MatchKeywords, MatchOptions
 from linkmatch_ray.core.outcome import Counts, Entry, Outcome
-from linkmatch_ray.core.pack import LINES, OTHER, Pack, groups, match_arrays, match_lines
+from linkmatch_ray.core.pack import Pack, groups, match_joined
 from linkmatch_ray.core.parts import Part
+from linkmatch_ray.core.restriction_list import RestrictionList
 from linkmatch_ray.core.stream import match_stream
 from linkmatch_ray.core.window import WINDOW_BYTES, Buffers, Source
-
-if TYPE_CHECKING:
-    from linkmatch_ray.io.restrictions import Restrictions
 
 WINDOW_BYTES_MIN: Final = 1 << 12
 """`match_bytes` takes a buffer no larger than its input needs, but no smaller than this."""
@@ -59,49 +57,53 @@ class Matcher:
 
     def pack(self, buffer: bytearray, pack: Pack, paths: list[bytes]) -> Iterator[Part]:
         """Match many small files that lie in one buffer; `paths` are theirs, in order."""
-        for shape, group in groups(buffer, pack, self._options):
+        for layout, group in groups(buffer, pack, self._options):
             low = group.file - pack.file
-            yield from self._group(buffer, shape, group, paths[low : low + len(group)])
+            yield from self._group(buffer, layout, group, paths[low : low + len(group)])
 
-    def _group(self, buffer: bytearray, shape: int, pack: Pack, paths: list[bytes]) -> Iterator[Part]:
-        if shape != OTHER and len(pack) > 1:
-            match = match_lines if shape == LINES else match_arrays
-            part = match(buffer, pack, self._judge, self._options)
+    def _group(self, buffer: bytearray, layout: Layout | None, pack: Pack, paths: list[bytes]) -> Iterator[Part]:
+        if layout is not None and len(pack) > 1:
+            part = match_joined(buffer, layout, pack, self._judge, self._options)
             if part is not None:
                 yield part
                 return
             middle = len(pack) // 2
-            yield from self._group(buffer, shape, pack.slice(0, middle), paths[:middle])
-            yield from self._group(buffer, shape, pack.slice(middle, len(pack)), paths[middle:])
+            yield from self._group(buffer, layout, pack.slice(0, middle), paths[:middle])
+            yield from self._group(buffer, layout, pack.slice(middle, len(pack)), paths[middle:])
             return
         spans = zip(pack.starts.tolist(), pack.ends.tolist(), paths, strict=True)
         for file, (start, end, path) in enumerate(spans, pack.file):
             yield from self.stream(_source(memoryview(buffer)[start:end], self._options), path, file=file)
 
 
-def _source(data: bytes | bytearray | memoryview, options: MatchOptions) -> Source:
-    head = bytes(data[:4])
-    if is_compressed(head):
-        return open_source(io.BytesIO(data), head, len(data), options.max_inflation)
-    return Plain(_Memory(data))
-
-
 class _Memory:
     """A raw stream over bytes that are not copied first."""
 
     def __init__(self, data: bytes | bytearray | memoryview) -> None:
-        self._rest = memoryview(data)
+        self._data, self._at = memoryview(data), 0
 
     def readinto(self, view: memoryview) -> int:
-        count = min(len(view), len(self._rest))
-        view[:count] = self._rest[:count]
-        self._rest = self._rest[count:]
-        return count
+        data = self._data[self._at : self._at + len(view)]
+        view[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+    def read(self, size: int) -> bytes:
+        data = bytes(self._data[self._at : self._at + size])
+        self._at += len(data)
+        return data
+
+    def seek(self, offset: int) -> None:
+        self._at = offset
+
+
+def _source(data: bytes | bytearray | memoryview, options: MatchOptions) -> Source:
+    return open_source(_Memory(data), len(data), options.max_inflation)
 
 
 def match_bytes(
     data: bytes | bytearray | memoryview,
-    restrictions: Restrictions,
+    restrictions: RestrictionList,
     options: MatchOptions | None = None,
     **more: Unpack[MatchKeywords],
 ) -> Outcome:

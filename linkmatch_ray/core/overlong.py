@@ -7,19 +7,20 @@ from typing import TypeAlias
 
 import numpy as np
 
-from linkmatch_ray.core.careful import Damage, far_white, too_long
+from linkmatch_ray.core.careful import far_white, too_long
+from linkmatch_ray.core.damage import Damage
 from linkmatch_ray.core.frames import CLOSE_BRACE, back_over_white, skip_white
 from linkmatch_ray.core.index import NOT_FOUND
 from linkmatch_ray.core.judge import DAMAGED, Judged
 from linkmatch_ray.core.outcome import ENTRY_TEXT_BYTES_MAX, Entry
-from linkmatch_ray.core.parts import PartWriter
 from linkmatch_ray.core.window import LOW, Window, held_max
+from linkmatch_ray.core.writer import Writer
 
 FindEnd: TypeAlias = Callable[[Window], int]
 """Gives the position in a window of what ends the record, or -1; asked for one window after another."""
 
 
-def is_overlong(window: Window, writer: PartWriter, max_bytes: int, find_end: FindEnd) -> bool:
+def is_overlong(window: Window, writer: Writer, max_bytes: int, find_end: FindEnd) -> bool:
     """Whether the record that the window begins with is too long to be held, with the white space behind it.
 
     White space before it is dropped, so that it is not held either.
@@ -54,7 +55,7 @@ def mark_far_white(judged: Judged, window: Window, max_bytes: int) -> None:
 
 def skip_overlong(
     window: Window,
-    writer: PartWriter,
+    writer: Writer,
     max_bytes: int,
     find_end: FindEnd,
     unended: Damage | None = None,

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,6 @@ from linkmatch_ray.core.frames import (
     CLOSE_BRACKET,
     COMMA,
     NEWLINE,
-    OPEN_BRACE,
     OPEN_BRACKET,
     RETURN,
     SPACE,
@@ -32,12 +31,13 @@ from linkmatch_ray.core.frames import (
     trim,
 )
 from linkmatch_ray.core.judge import DAMAGED, MATCHED, MISSING, NOT_OBJECT, Judge, Judged
+from linkmatch_ray.core.layouts import ARRAY, LINES, Layout
 from linkmatch_ray.core.options import MatchOptions
 from linkmatch_ray.core.outcome import SHARE_COLUMNS, Counts, Piece, digest
 from linkmatch_ray.core.parts import Part
 
-OTHER, LINES, ARRAY = range(3)
-"""What a file looks like from both of its ends; only a guess, which the scan confirms."""
+_JOINED: Final = (LINES, ARRAY)
+_OTHER: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +61,16 @@ class Pack:
         return Pack(self.file + low, self.starts[low:high], self.ends[low:high])
 
 
-def groups(buffer: bytearray, pack: Pack, options: MatchOptions) -> Iterator[tuple[int, Pack]]:
-    """Neighbours that may be joined, with their shape."""
+def groups(buffer: bytearray, pack: Pack, options: MatchOptions) -> Iterator[tuple[Layout | None, Pack]]:
+    """Neighbours that may be joined, with their layout as it looks from both of their ends, which the scan confirms."""
     if options.provenance or options.records_at is not None or options.format != "auto":
-        yield OTHER, pack
+        yield None, pack
         return
     shapes = _shapes(buffer, pack)
     borders = [0, *(np.flatnonzero(np.diff(shapes)) + 1).tolist(), len(pack)]
     for low, high in pairwise(borders):
         if low < high:
-            yield int(shapes[low]), pack.slice(low, high)
+            yield None if shapes[low] == _OTHER else _JOINED[shapes[low]], pack.slice(low, high)
 
 
 def _shapes(buffer: bytearray, pack: Pack) -> npt.NDArray[np.int8]:
@@ -78,26 +78,32 @@ def _shapes(buffer: bytearray, pack: Pack) -> npt.NDArray[np.int8]:
     starts, ends = trim(data, pack.starts, pack.ends)
     first, last = data[starts], data[np.maximum(ends, 1) - 1]
     some = ends - starts > 1
-    shapes = np.full(len(pack), OTHER, np.int8)
-    shapes[some & (first == OPEN_BRACE) & (last == CLOSE_BRACE)] = LINES
-    arrays = np.flatnonzero(some & (first == OPEN_BRACKET) & (last == CLOSE_BRACKET))
+    shapes = np.full(len(pack), _OTHER, np.int8)
+    for shape, layout in enumerate(_JOINED):
+        shapes[some & (first == layout.ends[0]) & (last == layout.ends[1])] = shape
+    arrays = np.flatnonzero(shapes == _JOINED.index(ARRAY))
     inside, outside = trim(data, starts[arrays] + 1, ends[arrays] - 1)
-    shapes[arrays[inside < outside]] = ARRAY
-    lines = np.flatnonzero(shapes == LINES)
+    shapes[arrays[inside >= outside]] = _OTHER
+    lines = np.flatnonzero(shapes == _JOINED.index(LINES))
     for place, start, end in zip(lines.tolist(), starts[lines].tolist(), ends[lines].tolist(), strict=True):
         newline = buffer.find(b"\n", start, end)
         if newline >= 0 and buffer[newline - 1] not in (CLOSE_BRACE, RETURN):  # an object over several lines
-            shapes[place] = OTHER
+            shapes[place] = _OTHER
     return shapes
 
 
-def match_lines(buffer: bytearray, pack: Pack, judge: Judge, options: MatchOptions) -> Part | None:
+def match_joined(buffer: bytearray, layout: Layout, pack: Pack, judge: Judge, options: MatchOptions) -> Part | None:
+    """Match files of one layout as if they were one; None where each is to be matched by itself."""
+    return (_match_lines if layout is LINES else _match_arrays)(buffer, pack, judge, options)
+
+
+def _match_lines(buffer: bytearray, pack: Pack, judge: Judge, options: MatchOptions) -> Part | None:
     """Files of lines; the newline after each file is the joint."""
     judged = judge.plain(buffer, int(pack.starts[0]), int(pack.ends[-1]), elements=False)
     return None if judged is None else _share_out(buffer, pack, judged, options)
 
 
-def match_arrays(buffer: bytearray, pack: Pack, judge: Judge, options: MatchOptions) -> Part | None:
+def _match_arrays(buffer: bytearray, pack: Pack, judge: Judge, options: MatchOptions) -> Part | None:
     """Files of one array each; `]` before a joint becomes a comma, `[` after it a space."""
     data = np.frombuffer(buffer, np.uint8)
     opens, ends = trim(data, pack.starts, pack.ends)

@@ -11,10 +11,10 @@ from typing import BinaryIO, Final, NamedTuple
 
 from linkmatch_ray.errors import InputError, JobError, UsageError
 from linkmatch_ray.io.directory import Directory
-from linkmatch_ray.io.inputs import MARKER
 from linkmatch_ray.io.ledger import Ledger
+from linkmatch_ray.io.names import LEDGER, MARKER, RESTRICTIONS, SUMMARY
 from linkmatch_ray.io.ours import open_new, open_ours
-from linkmatch_ray.io.results import LEDGER, RESTRICTIONS, SUMMARY, Results
+from linkmatch_ray.io.results import Results
 from linkmatch_ray.io.trouble import told
 from linkmatch_ray.io.verify import Checked, verify
 from linkmatch_ray.words import shown

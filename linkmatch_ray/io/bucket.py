@@ -19,6 +19,7 @@ from linkmatch_ray.io.concatenation import Concatenation, ConcatenationReader, T
 from linkmatch_ray.io.input_file import InputFile
 from linkmatch_ray.io.ledger import Ledger
 from linkmatch_ray.io.ledger_log import LoggedLedger, Writer, new_writer, records_at, settings_at
+from linkmatch_ray.io.names import LEDGER, OUTPUTS, RESTRICTIONS, SUMMARY
 from linkmatch_ray.io.object_names import (
     CANCEL,
     LOCK,
@@ -30,17 +31,9 @@ from linkmatch_ray.io.object_names import (
     part_of,
     record_name,
 )
-from linkmatch_ray.io.results import (
-    LEDGER,
-    OUTPUTS,
-    RESTRICTIONS,
-    SUMMARY,
-    Output,
-    Results,
-    gone,
-    in_use,
-)
+from linkmatch_ray.io.results import Output, Results
 from linkmatch_ray.io.side_by_side import Pool
+from linkmatch_ray.io.storage_errors import gone, in_use
 from linkmatch_ray.io.store import store_of
 from linkmatch_ray.io.summary import placed_at, read_summary
 from linkmatch_ray.words import shown
@@ -283,6 +276,7 @@ class Bucket(Results):
             if not is_wanted(ledger.settings()):
                 return None
             self._go_on(ledger)
+            self._clear_others(ledger)
         return ledger
 
     def begin(
@@ -294,6 +288,7 @@ class Bucket(Results):
             self._go_on(ledger)
             self.clear()
             ledger.begin_job(settings, outputs, files, ranges)
+            self._clear_others(ledger)
         return ledger
 
     def _ledger_as_found(self) -> LoggedLedger:
@@ -305,6 +300,11 @@ class Bucket(Results):
         number = ledger.number
         ledger.go_on()
         self._number = number
+
+    def _clear_others(self, ledger: LoggedLedger) -> None:
+        """Remove what an earlier job has in outputs that this one does not write."""
+        for name in set(OUTPUTS) - set(ledger.outputs()):
+            self.output(name).truncate(0)
 
     def output(self, name: str) -> Output:
         """As `Results`."""

@@ -17,19 +17,11 @@ import msgspec
 from linkmatch_ray.errors import JobError, UsageError
 from linkmatch_ray.io.durable import make_directory, sync_directory, write_whole
 from linkmatch_ray.io.input_file import InputFile
-from linkmatch_ray.io.inputs import MARKER
 from linkmatch_ray.io.ledger import Ledger
+from linkmatch_ray.io.names import LEDGER, MARKER, OUTPUTS, RESTRICTIONS, SUMMARY
 from linkmatch_ray.io.ours import is_there, open_new, open_ours
-from linkmatch_ray.io.results import (
-    LEDGER,
-    OUTPUTS,
-    RESTRICTIONS,
-    SUMMARY,
-    Output,
-    Results,
-    gone,
-    in_use,
-)
+from linkmatch_ray.io.results import Output, Results
+from linkmatch_ray.io.storage_errors import gone, in_use
 from linkmatch_ray.io.summary import SUMMARY_BYTES_MAX, placed_at, read_summary
 from linkmatch_ray.words import shown
 

@@ -21,7 +21,9 @@ from linkmatch_ray.errors import DirectoryInUse, JobError
 from linkmatch_ray.io.input_file import InputFile
 from linkmatch_ray.io.ledger import Key, Ledger
 from linkmatch_ray.io.ledger_rows import PieceRow
-from linkmatch_ray.io.results import MATCHED, QUARANTINE, UNMATCHED, Results, gone
+from linkmatch_ray.io.names import MATCHED, QUARANTINE, UNMATCHED
+from linkmatch_ray.io.results import Results
+from linkmatch_ray.io.storage_errors import gone
 from linkmatch_ray.words import shown
 
 NOWHERE: Final = -1

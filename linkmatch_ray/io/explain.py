@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from linkmatch_ray.core.careful import Damage, parse
-from linkmatch_ray.core.inflate import is_compressed, open_source
+from linkmatch_ray.core.inflate import open_source
 from linkmatch_ray.core.keys import MISSING, canonical, record_key
 from linkmatch_ray.core.matcher import Matcher
 from linkmatch_ray.core.near import near_misses
@@ -109,16 +109,14 @@ def record_at(path: str, index: int, restrictions: Restrictions, options: MatchO
         if file.fault is not None:
             raise InputError(f"{shown(path)}: {file.fault}. Name a readable file.")
         with open_input(file) as raw:
-            head = raw.head()
-            source = open_source(raw, head if is_compressed(head) else b"", file.size, options.max_inflation)
-            return _record(source, path, index, restrictions, options)
+            return _record(open_source(raw, file.size, options.max_inflation), path, index, restrictions, options)
     except OSError as error:
         raise InputError(f"{shown(path)}: {error.strerror or shown(error)}. Name a readable file.") from None
 
 
 def record_in(content: bytes, index: int, restrictions: Restrictions, options: MatchOptions) -> bytes:
     """The same of content in memory, such as what came on standard input."""
-    source = open_source(io.BytesIO(content), content[:4], len(content), options.max_inflation)
+    source = open_source(io.BytesIO(content), len(content), options.max_inflation)
     return _record(source, "standard input", index, restrictions, options)
 
 

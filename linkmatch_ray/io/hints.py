@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -9,16 +10,20 @@ from typing import Any, Final
 
 import numpy as np
 
-from linkmatch_ray.core.careful import Damage, parse
-from linkmatch_ray.core.frames import frame_elements, frame_lines, skip_white
-from linkmatch_ray.core.inflate import open_source
-from linkmatch_ray.core.judge import whole_elements
+from linkmatch_ray.core.careful import parse
+from linkmatch_ray.core.damage import Damage
+from linkmatch_ray.core.inflate import Plain, open_source
+from linkmatch_ray.core.judge import Framer, Judged
 from linkmatch_ray.core.keys import MISSING, NumberText, canonical
-from linkmatch_ray.core.layout import BOM
+from linkmatch_ray.core.layouts import walk
 from linkmatch_ray.core.near import near_misses
+from linkmatch_ray.core.options import MatchOptions
+from linkmatch_ray.core.outcome import Entry
+from linkmatch_ray.core.restriction_list import RestrictionList
+from linkmatch_ray.core.window import Buffers, Window
+from linkmatch_ray.core.writer import Reading, Writer
 from linkmatch_ray.io.input_file import InputFile
 from linkmatch_ray.io.reader import open_input
-from linkmatch_ray.io.restrictions import Restrictions
 from linkmatch_ray.io.storage_errors import Changed
 from linkmatch_ray.words import shown
 
@@ -32,19 +37,33 @@ NEAR_MAX: Final = 20
 
 
 def hints(
-    files: Iterable[InputFile], restrictions: Restrictions, records: int, matched: int, missing: int
+    files: Iterable[InputFile],
+    restrictions: RestrictionList,
+    records: int,
+    matched: int,
+    missing: int,
+    options: MatchOptions | None = None,
 ) -> list[str]:
-    """What to tell the user where nothing matched, or most records lack the key; nothing otherwise."""
-    return hints_from(_beginnings(files), restrictions, records, matched, missing)
+    """What to tell the user where nothing matched, or most records lack the key; nothing otherwise.
+
+    Args:
+        options: How the records were read.
+    """
+    return hints_from(_beginnings(files), restrictions, records, matched, missing, options)
 
 
 def hints_from(
-    beginnings: Iterable[bytes], restrictions: Restrictions, records: int, matched: int, missing: int
+    beginnings: Iterable[bytes],
+    restrictions: RestrictionList,
+    records: int,
+    matched: int,
+    missing: int,
+    options: MatchOptions | None = None,
 ) -> list[str]:
     """The same, from the beginnings of some files' content; none is looked at if there is nothing to tell."""
     if not records or (matched and missing * 2 <= records):
         return []
-    sample = list(_sample(beginnings))
+    sample = list(_sample(beginnings, options or MatchOptions()))
     objects = [record for record in sample if isinstance(record, dict)]
     if not objects:
         return []
@@ -67,7 +86,7 @@ def hints_from(
     return found
 
 
-def _type_hints(objects: list[dict[str, Any]], restrictions: Restrictions) -> Iterator[str]:
+def _type_hints(objects: list[dict[str, Any]], restrictions: RestrictionList) -> Iterator[str]:
     """Where the keys of the records are of other types than those of the restrictions."""
     if len(restrictions.pairs) != 1 or not len(restrictions):
         return
@@ -110,13 +129,13 @@ def _kind(value: Any) -> str:
     return names[type(value)]
 
 
-def _sample(beginnings: Iterable[bytes]) -> Iterator[Any]:
+def _sample(beginnings: Iterable[bytes], options: MatchOptions) -> Iterator[Any]:
     """Up to `RECORDS_MAX` parsed records."""
     left = RECORDS_MAX
     for beginning in beginnings:
         if left <= 0:
             return
-        for text in _records_in(beginning)[:left]:
+        for text in _records_in(beginning, options)[:left]:
             try:
                 yield parse(text)
             except Damage:
@@ -130,20 +149,31 @@ def _beginnings(files: Iterable[InputFile]) -> Iterator[bytes]:
         buffer = bytearray(FILE_BYTES_MAX)
         try:
             with open_input(file, FILE_BYTES_MAX) as raw:
-                size = open_source(raw, raw.head()).readinto(memoryview(buffer))
+                size = open_source(raw).readinto(memoryview(buffer))
         except (Changed, OSError, Damage):
             continue
         yield bytes(buffer[:size])
 
 
-def _records_in(beginning: bytes) -> list[bytes]:
+def _records_in(beginning: bytes, options: MatchOptions) -> list[bytes]:
     """The whole records, and perhaps what there is of the last."""
-    buffer, end = bytearray(beginning + b"\0"), len(beginning)
-    data = np.frombuffer(buffer, np.uint8)
-    first = skip_white(buffer, len(BOM) if buffer.startswith(BOM) else 0, end)
-    if buffer[first : first + 1] == b"[":
-        starts, ends = whole_elements(frame_elements(data, first + 1, end), first=True)
-    else:
-        lines = frame_lines(data, first, end)
-        starts, ends = lines.starts, lines.ends
-    return [bytes(buffer[start:end]) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+    window = Window(Plain(io.BytesIO(beginning)), Buffers(len(beginning)))
+    records = _Records(window)
+    for _ in walk(Reading(window, records, Framer(), options.max_record_bytes), options):
+        pass
+    return records.texts
+
+
+class _Records(Writer):
+    """Keeps the records of an input, and nothing else."""
+
+    def __init__(self, window: Window) -> None:
+        super().__init__(window)
+        self.texts: list[bytes] = []
+
+    def records(self, judged: Judged, line: int) -> None:
+        view = memoryview(self._window.buffer)
+        self.texts += [bytes(view[a:b]) for a, b in zip(judged.starts.tolist(), judged.ends.tolist(), strict=True)]
+
+    def add(self, entry: Entry) -> None:
+        pass

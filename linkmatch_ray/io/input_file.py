@@ -1,10 +1,12 @@
-"""A file of the plan: what it was when the plan was made."""
+"""A file of the plan: what it was when the plan was made; and all of them."""
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import msgspec
@@ -14,6 +16,9 @@ from linkmatch_ray.io.fingerprint import in_64_bits
 
 SIZE_MAX: Final = 1 << 50
 """A longer file is an entry. No disk or store holds one; but a sparse file, or a header, may say so."""
+
+TELL_SECONDS: Final = 0.2
+"""How often a listing tells how far it is."""
 
 
 class InputFile(NamedTuple):
@@ -92,3 +97,28 @@ def _of_a_size(file: InputFile) -> InputFile:
     found = "larger than any file can be" if file.size > 0 else "smaller than any file can be"
     fault = f"{file.size:,} bytes: {found} (0 to {SIZE_MAX:,})"
     return InputFile(file.name, file.path, -1, -1, -1, fault)
+
+
+@dataclass(slots=True)
+class Listing:
+    """All inputs of a job, in order, each once; and how many files were left out by their name.
+
+    Attributes:
+        found: Files found so far, some of them perhaps twice.
+        tell, tell_next: Called with that, now and then; and when next.
+        moved: For each URL that redirects to another host, that host.
+    """
+
+    files: list[InputFile] = field(default_factory=list)
+    left_out: int = 0
+    found: int = 0
+    tell: Callable[[int], None] | None = None
+    tell_next: float = 0.0
+    moved: dict[bytes, str] = field(default_factory=dict)
+
+    def count(self, more: int = 1) -> None:
+        """Further files were found."""
+        self.found += more
+        if self.tell is not None and (now := time.monotonic()) >= self.tell_next:
+            self.tell_next = now + TELL_SECONDS
+            self.tell(self.found)

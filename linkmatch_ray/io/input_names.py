@@ -6,12 +6,18 @@ import glob
 import os
 import sys
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from linkmatch_ray.arguments import wrong_type
 from linkmatch_ray.errors import InputError, UsageError
 from linkmatch_ray.io.paths import Name, path_in, path_of
 from linkmatch_ray.io.urls import SCHEMES, is_url, parse, refuse_secrets, scheme_of, without_query
 from linkmatch_ray.words import shown
+
+SUFFIXES: Final = tuple(
+    layout + compression for layout in (b".json", b".jsonl", b".ndjson") for compression in (b"", b".gz", b".zst")
+)
+"""Which files of a directory are read; by name, any case. A file named itself is read whatever its name."""
 
 
 def names_in(inputs: Name | Iterable[Name]) -> list[bytes]:

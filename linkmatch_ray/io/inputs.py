@@ -7,56 +7,19 @@ from __future__ import annotations
 
 import glob
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Final
 
 from linkmatch_ray.errors import InputError
-from linkmatch_ray.io.input_file import InputFile, local_file
-from linkmatch_ray.io.input_names import names_in, refuse_missing
+from linkmatch_ray.io.input_file import InputFile, Listing, local_file
+from linkmatch_ray.io.input_names import SUFFIXES, names_in, refuse_missing
+from linkmatch_ray.io.names import MARKER
 from linkmatch_ray.io.paths import Name, path_in
 from linkmatch_ray.io.urls import is_url, scheme_of
 from linkmatch_ray.words import plural, shown
 
-SUFFIXES: Final = tuple(
-    layout + compression for layout in (b".json", b".jsonl", b".ndjson") for compression in (b"", b".gz", b".zst")
-)
-"""Which files of a directory are read; by name, any case. A file named itself is read whatever its name."""
-
 NAMES_SHOWN: Final = 5
 """How many inputs a message names."""
-
-TELL_SECONDS: Final = 0.2
-"""How often a listing tells how far it is."""
-
-MARKER: Final = b"linkmatch.lock"
-"""The file by which a result directory is known, and left out when it lies among the inputs."""
-
-
-@dataclass(slots=True)
-class Listing:
-    """All inputs of a job, in order, each once; and how many files were left out by their name.
-
-    Attributes:
-        found: Files found so far, some of them perhaps twice.
-        tell, tell_next: Called with that, now and then; and when next.
-        moved: For each URL that redirects to another host, that host.
-    """
-
-    files: list[InputFile] = field(default_factory=list)
-    left_out: int = 0
-    found: int = 0
-    tell: Callable[[int], None] | None = None
-    tell_next: float = 0.0
-    moved: dict[bytes, str] = field(default_factory=dict)
-
-    def count(self, more: int = 1) -> None:
-        """Further files were found."""
-        self.found += more
-        if self.tell is not None and (now := time.monotonic()) >= self.tell_next:
-            self.tell_next = now + TELL_SECONDS
-            self.tell(self.found)
 
 
 def list_inputs(inputs: Name | Iterable[Name], tell: Callable[[int], None] | None = None) -> Listing:
@@ -77,7 +40,7 @@ def list_inputs(inputs: Name | Iterable[Name], tell: Callable[[int], None] | Non
         for path in _expand(name):
             before = listing.found
             if is_url(path):
-                from linkmatch_ray.io.object_listing import list_url
+                from linkmatch_ray.io.object_listing import list_url  # loads an HTTP client
 
                 files = list_url(path, listing)
             elif os.path.isdir(path):

@@ -38,8 +38,8 @@ from linkmatch_ray.core.outcome import Counts, Piece
 from linkmatch_ray.io.input_file import InputFile
 from linkmatch_ray.io.ledger_check import NUMBER_MAX, check_schema, damaged, wrong_rows
 from linkmatch_ray.io.ledger_rows import PieceRow, Span, piece_of, shares_of
+from linkmatch_ray.io.names import MATCHED
 from linkmatch_ray.io.ours import is_there, may_write, open_ours
-from linkmatch_ray.io.results import MATCHED
 
 T = TypeVar("T")
 

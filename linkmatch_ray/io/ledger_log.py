@@ -24,8 +24,9 @@ from linkmatch_ray.io.input_file import InputFile
 from linkmatch_ray.io.ledger import SCHEMA_VERSION, Frontier, Key, Ledger, Settings
 from linkmatch_ray.io.ledger_check import damaged, other_version
 from linkmatch_ray.io.ledger_rows import PieceRow
+from linkmatch_ray.io.names import LEDGER
 from linkmatch_ray.io.object_names import RECORDS, record_name, record_number
-from linkmatch_ray.io.results import LEDGER, in_use
+from linkmatch_ray.io.storage_errors import in_use
 from linkmatch_ray.io.store import Store, get_all
 from linkmatch_ray.words import shown
 

@@ -17,7 +17,7 @@ import xxhash
 
 from linkmatch_ray.core.outcome import HIT_PAIR_BYTES, SHARE_COLUMNS, Counts, Piece
 from linkmatch_ray.io.ledger_check import NUMBER_MAX
-from linkmatch_ray.io.results import MATCHED, QUARANTINE, UNMATCHED
+from linkmatch_ray.io.names import MATCHED, QUARANTINE, UNMATCHED
 
 _Bytes = bytes  # within Span, `bytes` is the name of a member
 _encode = msgspec.msgpack.Encoder().encode

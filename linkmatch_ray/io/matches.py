@@ -10,7 +10,8 @@ from typing import BinaryIO, Final
 
 from linkmatch_ray.arguments import refuse_other_than
 from linkmatch_ray.io.ledger import Ledger
-from linkmatch_ray.io.results import MATCHED, Results
+from linkmatch_ray.io.names import MATCHED
+from linkmatch_ray.io.results import Results
 
 LINES_MAX: Final = 10_000
 LINES_BYTES: Final = 64 << 20

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import Final
 
 from linkmatch_ray.errors import InputError
-from linkmatch_ray.io.input_file import InputFile, object_file
-from linkmatch_ray.io.inputs import MARKER, SUFFIXES, Listing
+from linkmatch_ray.io.input_file import InputFile, Listing, object_file
+from linkmatch_ray.io.input_names import SUFFIXES
+from linkmatch_ray.io.names import MARKER
 from linkmatch_ray.io.object_store import Meta, ObjectStore, again
 from linkmatch_ray.io.store_listing import list_below
 from linkmatch_ray.io.stores import store_at

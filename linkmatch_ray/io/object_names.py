@@ -10,8 +10,7 @@ import re
 from secrets import token_hex
 from typing import Final, NamedTuple
 
-from linkmatch_ray.io.inputs import MARKER
-from linkmatch_ray.io.results import LEDGER, OUTPUTS, RESTRICTIONS, SUMMARY
+from linkmatch_ray.io.names import LEDGER, MARKER, OUTPUTS, RESTRICTIONS, SUMMARY
 
 LOCK: Final = MARKER.decode()
 CANCEL: Final = "linkmatch.cancel"

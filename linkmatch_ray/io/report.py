@@ -12,7 +12,7 @@ import orjson
 from linkmatch_ray.core.index import Int64s, RestrictionIndex
 from linkmatch_ray.errors import JobError
 from linkmatch_ray.io.ledger import Ledger
-from linkmatch_ray.io.results import QUARANTINE
+from linkmatch_ray.io.names import QUARANTINE
 
 _ROWS: Final = 1 << 16
 

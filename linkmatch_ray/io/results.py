@@ -1,29 +1,19 @@
-"""Where the results of a job are: in a directory, or at a URL. What both have in common, and their names."""
+"""The place of a job's results, a directory or a URL: what both have in common."""
 
 from __future__ import annotations
 
-import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
 
-from linkmatch_ray.errors import DirectoryInUse, InputError, JobError, ResultsGone, UsageError
-from linkmatch_ray.io.paths import Name, path_of
+from linkmatch_ray.errors import InputError, JobError
 from linkmatch_ray.words import shown
 
 if TYPE_CHECKING:
     from linkmatch_ray.io.input_file import InputFile
     from linkmatch_ray.io.ledger import Ledger
-
-MATCHED: Final = "matched.jsonl"
-UNMATCHED: Final = "unmatched.jsonl"
-QUARANTINE: Final = "quarantine.jsonl"
-RESTRICTIONS: Final = "restrictions.jsonl"
-OUTPUTS: Final = (MATCHED, UNMATCHED, QUARANTINE)
-LEDGER: Final = "ledger.sqlite"
-SUMMARY: Final = "summary.json"
 
 CANCEL_SECONDS: Final = 30.0
 """A job that is told to stop does so within seconds; this long is waited for it."""
@@ -230,40 +220,3 @@ class Results(ABC):
     @abstractmethod
     def finish(self, ledger: Ledger) -> None:
         """All is committed: complete what is there but for the summary."""
-
-
-def in_use(where: object, by: str) -> DirectoryInUse:
-    """The error that says who writes to a place."""
-    return DirectoryInUse(
-        f"{shown(where)}: another job writes here ({shown(by)}). Wait for it to end, or name another directory with -o."
-    )
-
-
-def gone(what: object, where: object, *, replaced: bool = False) -> ResultsGone:
-    """The error that says what of the results in a place is gone."""
-    how = "was replaced by another" if replaced else "is gone: it was deleted or moved away"
-    return ResultsGone(
-        f"{shown(what)}: {how} while the job ran. Nothing in {shown(where)} can be resumed. Remove what is left there,"
-        " and give the same command again to start anew; or if it was moved, move it back, and the command goes on."
-    )
-
-
-def results_at(output: Name) -> Results:
-    """The place that the user names.
-
-    Raises:
-        UsageError: it is a URL where results cannot be.
-        InputError: nothing can have this name.
-    """
-    from linkmatch_ray.io.store import is_store
-
-    output = os.fsdecode(path_of(output, "output"))
-    if not output:
-        raise UsageError("the result directory: its name is empty. Name one with -o.")
-    if is_store(output):
-        from linkmatch_ray.io.bucket import Bucket
-
-        return Bucket(output)
-    from linkmatch_ray.io.directory import Directory
-
-    return Directory(output)

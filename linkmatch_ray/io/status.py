@@ -9,7 +9,8 @@ from typing import Any
 
 from linkmatch_ray.errors import InputError
 from linkmatch_ray.io.ledger import Ledger
-from linkmatch_ray.io.results import MATCHED, UNMATCHED, Results
+from linkmatch_ray.io.names import MATCHED, UNMATCHED
+from linkmatch_ray.io.results import Results
 from linkmatch_ray.io.trouble import told
 from linkmatch_ray.words import shown
 

@@ -1,6 +1,9 @@
-"""What is found when a file or object is read, and is no failure of the storage."""
+"""What is found where files and objects are kept, and is no failure of the storage."""
 
 from __future__ import annotations
+
+from linkmatch_ray.errors import DirectoryInUse, ResultsGone
+from linkmatch_ray.words import shown
 
 
 class Changed(Exception):  # noqa: N818 - an outcome of reading, not a failure
@@ -9,3 +12,19 @@ class Changed(Exception):  # noqa: N818 - an outcome of reading, not a failure
 
 class NoRanges(Exception):  # noqa: N818 - says what is found
     """A server gives objects only as a whole, as simple web servers do."""
+
+
+def in_use(where: object, by: str) -> DirectoryInUse:
+    """The error that says who writes to a place."""
+    return DirectoryInUse(
+        f"{shown(where)}: another job writes here ({shown(by)}). Wait for it to end, or name another directory with -o."
+    )
+
+
+def gone(what: object, where: object, *, replaced: bool = False) -> ResultsGone:
+    """The error that says what of the results in a place is gone."""
+    how = "was replaced by another" if replaced else "is gone: it was deleted or moved away"
+    return ResultsGone(
+        f"{shown(what)}: {how} while the job ran. Nothing in {shown(where)} can be resumed. Remove what is left there,"
+        " and give the same command again to start anew; or if it was moved, move it back, and the command goes on."
+    )

@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from linkmatch_ray.errors import JobError, UsageError
-from linkmatch_ray.io.input_file import InputFile
-from linkmatch_ray.io.results import LEDGER
+from linkmatch_ray.io.names import LEDGER
 from linkmatch_ray.words import shown
 
 _ROOM: Final = "Make room there, or raise the quota."
@@ -67,7 +66,7 @@ def told(where: object) -> Iterator[None]:
         raise JobError(f"{shown(where)}/{LEDGER}: {found}. {advice}") from error
 
 
-def blame_the_machine(file: InputFile, error: OSError) -> None:
+def blame_the_machine(name: bytes, error: OSError) -> None:
     """Where an input cannot be read, but not because of itself: no entry must say that it is unreadable.
 
     Raises:
@@ -75,4 +74,4 @@ def blame_the_machine(file: InputFile, error: OSError) -> None:
     """
     if error.errno in _OF_THE_MACHINE:
         advice = _ADVICE.get(error.errno, "Have fewer programs run, or use fewer --workers.")
-        raise JobError(f"{shown(file.name)}: {error.strerror}. {advice}") from error
+        raise JobError(f"{shown(name)}: {error.strerror}. {advice}") from error

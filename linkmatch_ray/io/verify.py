@@ -26,8 +26,9 @@ from linkmatch_ray.io.input_file import InputFile, inputs_digest
 from linkmatch_ray.io.ledger import Frontier, Key, Ledger
 from linkmatch_ray.io.ledger_check import NUMBER_MAX
 from linkmatch_ray.io.ledger_rows import PieceRow, Span, outputs_of
+from linkmatch_ray.io.names import OUTPUTS, QUARANTINE, RESTRICTIONS, SUMMARY
 from linkmatch_ray.io.report import count_hits, report_lines
-from linkmatch_ray.io.results import OUTPUTS, QUARANTINE, RESTRICTIONS, SUMMARY, Results
+from linkmatch_ray.io.results import Results
 from linkmatch_ray.io.trouble import told
 from linkmatch_ray.words import plural, shown
 

@@ -30,8 +30,10 @@ from linkmatch_ray.io.input_file import unpack_files
 from linkmatch_ray.io.ledger import Frontier, Key
 from linkmatch_ray.io.ledger_rows import PieceRow, Span, outputs_of, row_of
 from linkmatch_ray.io.matches import matches
+from linkmatch_ray.io.names import MATCHED, QUARANTINE, RESTRICTIONS, SUMMARY, UNMATCHED
+from linkmatch_ray.io.places import results_at
 from linkmatch_ray.io.report import count_hits, count_reasons, report_lines
-from linkmatch_ray.io.results import MATCHED, QUARANTINE, RESTRICTIONS, SUMMARY, UNMATCHED, Output, results_at
+from linkmatch_ray.io.results import Output
 from linkmatch_ray.io.trouble import told
 from linkmatch_ray.runtime.tasks import PartBody
 from linkmatch_ray.words import shown

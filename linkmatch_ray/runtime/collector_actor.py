@@ -17,7 +17,8 @@ from typing import Any, Final
 
 from linkmatch_ray.errors import DirectoryInUse
 from linkmatch_ray.io.input_file import InputFile, pack_files
-from linkmatch_ray.io.results import Results, in_use
+from linkmatch_ray.io.results import Results
+from linkmatch_ray.io.storage_errors import in_use
 from linkmatch_ray.runtime.address import NAMESPACE
 from linkmatch_ray.runtime.collector import Collector, Receipt
 from linkmatch_ray.runtime.orphans import die_with_parent

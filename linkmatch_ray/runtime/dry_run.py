@@ -9,8 +9,9 @@ from typing import Any
 
 from linkmatch_ray.core.options import JobOptions
 from linkmatch_ray.core.outcome import as_text
-from linkmatch_ray.io.inputs import Listing
+from linkmatch_ray.io.input_file import Listing
 from linkmatch_ray.io.restrictions import Restrictions
+from linkmatch_ray.io.sniff import cuttable
 from linkmatch_ray.runtime.address import is_embedded
 from linkmatch_ray.runtime.plan import Plan, PlanOptions, make_plan
 from linkmatch_ray.runtime.preview import Preview, preview
@@ -61,7 +62,8 @@ class DryRun:
 
     @cached_property
     def _plan(self) -> Plan:
-        return make_plan(self._files, self._options, self._plan_options, self._origins)
+        cut = cuttable(self._files, self._options, self._plan_options.whole_bytes)
+        return make_plan(self._files, cut, self._plan_options, self._origins)
 
     def units(self) -> Iterator[dict[str, Any]]:
         """What each task would do, for JSON: `unit bytes files first`, and `last` or `from to` where they apply."""

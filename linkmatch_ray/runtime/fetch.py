@@ -9,8 +9,8 @@ from typing import Final
 from linkmatch_ray.errors import InputError
 from linkmatch_ray.io.bring import Fetched, check, ends_of, make, refuse_filled
 from linkmatch_ray.io.ledger import Ledger
+from linkmatch_ray.io.names import LEDGER, OUTPUTS, RESTRICTIONS, SUMMARY
 from linkmatch_ray.io.ours import open_new
-from linkmatch_ray.io.results import LEDGER, OUTPUTS, RESTRICTIONS, SUMMARY
 from linkmatch_ray.io.trouble import told
 from linkmatch_ray.runtime.remote import Cluster, RemoteJob
 from linkmatch_ray.words import shown

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from linkmatch_ray.io.matches import LINES_MAX
+from linkmatch_ray.runtime.progress import Progress
 
-if TYPE_CHECKING:
-    from linkmatch_ray.runtime.job import Job
+
+class Followed(Protocol):
+    """What of a job is asked for its pages."""
+
+    def wait(self, timeout: float | None = None) -> bool: ...
+    def result(self) -> dict[str, Any]: ...
+    def progress(self) -> Progress: ...
+    def matches(self, start: int, limit: int) -> list[bytes]: ...
 
 
 class Pages:
@@ -16,7 +23,7 @@ class Pages:
     The collector is asked only if the driver knows that there is more: it looks through all of its ledger.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Followed) -> None:
         self._job, self._start, self._looked_at = job, 0, -1
 
     def next(self) -> list[bytes] | None:

@@ -17,6 +17,7 @@ from linkmatch_ray.errors import ClusterError, InputError, Interrupted, JobError
 from linkmatch_ray.io.input_file import InputFile
 from linkmatch_ray.io.matches import matches
 from linkmatch_ray.io.results import CANCEL_SECONDS
+from linkmatch_ray.io.sniff import cuttable
 from linkmatch_ray.io.trouble import told
 from linkmatch_ray.runtime.address import NAMESPACE
 from linkmatch_ray.runtime.collector_actor import CollectorHandle, actor_name, start_collector
@@ -240,7 +241,8 @@ class Job:
         if not request.overwrite:
             with told(self._results):
                 self._results.prepare()
-        return make_plan(request.files, request.options, request.plan, request.origins)
+        cut = cuttable(request.files, request.options, request.plan.whole_bytes)
+        return make_plan(request.files, cut, request.plan, request.origins)
 
     def _is_to_stop(self) -> bool:
         """Whether someone wants it to; what was asked before the collector had the place was meant for another job."""

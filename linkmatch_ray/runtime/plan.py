@@ -1,4 +1,4 @@
-"""The plan: which task does what. A pure function of the files' sizes and, for large ones, their first bytes.
+"""The plan: which task does what. A pure function of the files' sizes, and of which of them can be cut.
 
 A job that resumes makes the same plan again.
 """
@@ -10,26 +10,12 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from linkmatch_ray.arguments import refuse_unless_within
-from linkmatch_ray.core.inflate import is_compressed
-from linkmatch_ray.core.layout import layout_of
-from linkmatch_ray.core.options import LIMIT_MAX, PART_BYTES_MAX, UNIT_BYTES, UNIT_BYTES_MIN, MatchOptions
+from linkmatch_ray.core.options import LIMIT_MAX, PART_BYTES_MAX, UNIT_BYTES, UNIT_BYTES_MIN
 from linkmatch_ray.io.earlier import Origins
 from linkmatch_ray.io.input_file import InputFile
-from linkmatch_ray.io.reader import open_input
-from linkmatch_ray.io.side_by_side import side_by_side
-from linkmatch_ray.io.storage_errors import Changed
 
 UNIT_FILES_MAX: Final = 8192
 """No more files than this in a unit: their rows in the ledger are committed together."""
-
-SMALL_FILE_BYTES: Final = 1 << 20
-"""Files up to this size are packed together."""
-
-SNIFFS: Final = 16
-"""So many large files are looked at at a time."""
-
-SNIFF_BYTES: Final = 1 << 20
-"""A large file is cut into ranges only if its first record is a line no longer than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +35,11 @@ class PlanOptions:
     def __post_init__(self) -> None:
         for name, low in (("unit_bytes", UNIT_BYTES_MIN), ("part_bytes", 1)):
             refuse_unless_within(name, getattr(self, name), low, LIMIT_MAX)
+
+    @property
+    def whole_bytes(self) -> int:
+        """Files up to this size are read as a whole, also if they can be cut."""
+        return LIMIT_MAX if self.one_file_per_task else self.unit_bytes
 
 
 class Unit(NamedTuple):
@@ -164,28 +155,10 @@ class Plan:
             yield _Row(first, len(self._files), nbytes)
 
 
-def make_plan(files: list[InputFile], options: MatchOptions, how: PlanOptions, origins: Origins | None = None) -> Plan:
-    """Cut the files into units, in their order; without those whose results an earlier job has."""
-    cut = set() if how.one_file_per_task else _cuttable(files, options, how.unit_bytes)
+def make_plan(files: list[InputFile], cut: set[int], how: PlanOptions, origins: Origins | None = None) -> Plan:
+    """Cuts the files into units, in their order; without those whose results an earlier job has.
+
+    Args:
+        cut: The places of those that can be read in ranges.
+    """
     return Plan(files, cut, how, origins)
-
-
-def _cuttable(files: list[InputFile], options: MatchOptions, unit_bytes: int) -> set[int]:
-    """Which of the large files can be cut at newlines. Looked at several at a time: each may be far away."""
-    large = [number for number, file in enumerate(files) if file.size > unit_bytes]
-    found = side_by_side(lambda number: _is_lines(files[number], options), large, SNIFFS)
-    return {number for number, is_lines in zip(large, found, strict=True) if is_lines}
-
-
-def _is_lines(file: InputFile, options: MatchOptions) -> bool:
-    """Whether a file can be cut at newlines: plain, and lines to who reads it."""
-    if options.records_at is not None:
-        return False
-    try:
-        with open_input(file, SNIFF_BYTES) as opened:
-            head = opened.head(SNIFF_BYTES)
-            if not opened.has_ranges:
-                return False
-    except (OSError, Changed):
-        return False  # the task that reads it says so
-    return not is_compressed(head) and layout_of(head, options) == "lines"

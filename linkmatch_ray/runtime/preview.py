@@ -19,8 +19,9 @@ from typing import Any, Final, cast
 import numpy as np
 
 from linkmatch_ray.core.damage import Damage, DamageReason
-from linkmatch_ray.core.inflate import Raw, compression_of, open_source
-from linkmatch_ray.core.layout import layout_of, text_start
+from linkmatch_ray.core.detection import text_start
+from linkmatch_ray.core.inflate import Raw, open_source
+from linkmatch_ray.core.layouts import OBJECT, layout_of
 from linkmatch_ray.core.options import MatchOptions
 from linkmatch_ray.core.outcome import Counts
 from linkmatch_ray.core.pack import Pack
@@ -29,9 +30,10 @@ from linkmatch_ray.core.window import Source, fill
 from linkmatch_ray.io.hints import FILES_MAX as HINT_FILES_MAX
 from linkmatch_ray.io.hints import hints_from
 from linkmatch_ray.io.input_file import InputFile
+from linkmatch_ray.io.packing import SMALL_FILE_BYTES, Packs
 from linkmatch_ray.io.restrictions import Restrictions
 from linkmatch_ray.io.side_by_side import Pool
-from linkmatch_ray.runtime.plan import SMALL_FILE_BYTES, PlanOptions, Unit
+from linkmatch_ray.runtime.plan import PlanOptions, Unit
 from linkmatch_ray.runtime.tasks import TaskSettings, Work
 
 FILES_MAX: Final = 100
@@ -141,9 +143,8 @@ def preview(files: list[InputFile], restrictions: Restrictions, options: MatchOp
     for done in looking:
         if done.done() and not done.cancelled():
             done.result()
-    found.hints = hints_from(
-        beginnings, restrictions, found.counts.records, found.counts.matched, found.counts.missing_key
-    )
+    counts = found.counts
+    found.hints = hints_from(beginnings, restrictions, counts.records, counts.matched, counts.missing_key, options)
     return found
 
 
@@ -183,9 +184,8 @@ class _Tally:
             found.bytes_read += bytes_read
             found.cpu_seconds += cpu_seconds
 
-    def note(self, head: bytes, content: bytes, *, is_all: bool) -> None:
-        """An input that is looked at: the first bytes of it as stored, and the beginning of its content."""
-        compression = compression_of(head)
+    def note(self, compression: str | None, content: bytes, *, is_all: bool) -> None:
+        """An input that is looked at: how it is compressed, and the beginning of its content."""
         shape = _layout(content, self._options, is_all=is_all) + (f", {compression}" if compression else "")
         with self._lock:
             if self._is_closed:
@@ -210,8 +210,8 @@ def _layout(content: bytes, options: MatchOptions, *, is_all: bool) -> str:
         return "not UTF-8"
     if not content.strip():
         return "blank"
-    found = layout_of(content, options, ended=is_all) if options.records_at is None else None
-    return found or "document"
+    found = layout_of(content, options, is_all=is_all) if options.records_at is None else None
+    return "document" if found is None else found.name
 
 
 class _Enough(Exception):  # noqa: N818 - an outcome of reading, not a failure
@@ -249,20 +249,25 @@ class _Look(Work):
             assert self._beginning is not None
             add(Part(), self._beginning.bytes_read)
 
-    def _pack(self, first: int, files: list[InputFile]) -> Pack:
-        pack = super()._pack(first, files)
-        for start, end in zip(pack.starts.tolist(), pack.ends.tolist(), strict=True):
-            stored, content = bytes(self._buffer[start:end]), memoryview(bytearray(HEAD_BYTES))
-            size, _ = fill(open_source(io.BytesIO(stored), stored[:4]), content)
-            self._tally.note(stored[:4], bytes(content[:size]), is_all=size < HEAD_BYTES)
-        return pack
+    def _packs(self, first: int, files: list[InputFile]) -> Packs:
+        for found in super()._packs(first, files):
+            if isinstance(found, Pack):
+                self._note(found)
+            yield found
 
-    def _source(self, raw: Raw, head: bytes, file: InputFile) -> Source:
+    def _note(self, pack: Pack) -> None:
+        for start, end in zip(pack.starts.tolist(), pack.ends.tolist(), strict=True):
+            source = open_source(io.BytesIO(bytes(self._buffer[start:end])))
+            content = memoryview(bytearray(HEAD_BYTES))
+            size, _ = fill(source, content)
+            self._tally.note(source.compression, bytes(content[:size]), is_all=size < HEAD_BYTES)
+
+    def _source(self, raw: Raw, file: InputFile, start: int) -> _Beginning:
         counted = _Counted(raw)
-        source = super()._source(counted, head, file)
+        source = open_source(counted, file.size, self._settings.options.max_inflation)
 
         def note(content: bytes, is_all: bool) -> None:
-            self._tally.note(head, content, is_all=is_all)
+            self._tally.note(source.compression, content, is_all=is_all)
 
         self._beginning = _Beginning(source, counted, self._settings.options, self._until, note)
         return self._beginning
@@ -315,7 +320,7 @@ class _Beginning:
             _Enough: at the end within what may be a document.
         """
         if self._size >= FILE_BYTES_MAX or (self._size and time.monotonic() > self._until):
-            if self._options.records_at or layout_of(bytes(self._content), self._options) in (None, "object"):
+            if self._options.records_at or layout_of(bytes(self._content), self._options) in (None, OBJECT):
                 raise _Enough
             raise Damage(_CUT, "")
         count = self._source.readinto(view[: FILE_BYTES_MAX - self._size])

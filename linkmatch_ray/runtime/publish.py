@@ -20,8 +20,8 @@ from typing import Final
 
 from linkmatch_ray.errors import LinkmatchError
 from linkmatch_ray.io.directory import Directory
+from linkmatch_ray.io.names import LEDGER, MATCHED, QUARANTINE, RESTRICTIONS, SUMMARY, UNMATCHED
 from linkmatch_ray.io.ours import is_there
-from linkmatch_ray.io.results import LEDGER, MATCHED, QUARANTINE, RESTRICTIONS, SUMMARY, UNMATCHED
 from linkmatch_ray.io.trouble import told
 
 FILES: Final = (MATCHED, UNMATCHED, QUARANTINE, RESTRICTIONS, SUMMARY)

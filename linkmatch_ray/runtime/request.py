@@ -21,11 +21,11 @@ from linkmatch_ray.core.outcome import Counts, as_text
 from linkmatch_ray.errors import InputError, JobChanged, UsageError
 from linkmatch_ray.io.earlier import Origins, origins_of
 from linkmatch_ray.io.hints import hints
-from linkmatch_ray.io.input_file import inputs_digest
-from linkmatch_ray.io.inputs import Listing
+from linkmatch_ray.io.input_file import Listing, inputs_digest
 from linkmatch_ray.io.ledger_check import damaged
+from linkmatch_ray.io.names import LEDGER
 from linkmatch_ray.io.restrictions import Restrictions
-from linkmatch_ray.io.results import LEDGER, Results
+from linkmatch_ray.io.results import Results
 from linkmatch_ray.io.trouble import told
 from linkmatch_ray.runtime.plan import PlanOptions
 from linkmatch_ray.words import shown
@@ -168,7 +168,7 @@ class Request:
                 "python": platform.python_version(),
             },
             "hints": [
-                *hints(self.files, self.restrictions, counts.records, counts.matched, counts.missing_key),
+                *hints(self.files, self.restrictions, counts.records, counts.matched, counts.missing_key, self.options),
                 *self._where_from(),
             ],
         }

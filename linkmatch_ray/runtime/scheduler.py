@@ -20,8 +20,8 @@ from typing import Any, Final
 from linkmatch_ray.core.outcome import FAULT_PART, Counts, Piece
 from linkmatch_ray.io.input_file import InputFile
 from linkmatch_ray.io.ledger import Key
+from linkmatch_ray.io.names import QUARANTINE
 from linkmatch_ray.io.reader import fault_entry
-from linkmatch_ray.io.results import QUARANTINE
 from linkmatch_ray.runtime.actions import Action, Cancel, Cause, Fail, Flush, Offer, Open, Start
 from linkmatch_ray.runtime.collector import Receipt
 from linkmatch_ray.runtime.plan import Plan, Unit

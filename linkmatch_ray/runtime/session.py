@@ -314,7 +314,7 @@ def _refuse_unreachable(address: str) -> None:
 
 def _why(address: str | None, error: Exception) -> str:
     """Why Ray could not be started or joined, and what to do."""
-    said = str(error)
+    said = str(error).rstrip(". \n")
     if address is None:
         return f"an embedded Ray: {said}. See --verbose for what Ray says."
     where = _named(address)

@@ -19,7 +19,7 @@ from linkmatch_ray.errors import InputError, UsageError
 from linkmatch_ray.io.directory import Directory
 from linkmatch_ray.io.input_names import refuse_no_input
 from linkmatch_ray.io.paths import path_of
-from linkmatch_ray.io.results import results_at
+from linkmatch_ray.io.places import results_at
 from linkmatch_ray.io.urls import scheme_of
 from linkmatch_ray.runtime.address import MARK_VARIABLE, PACKAGE
 from linkmatch_ray.words import is_text, shown

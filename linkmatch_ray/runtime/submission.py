@@ -11,15 +11,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Final, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, Unpack
 
 from linkmatch_ray.arguments import refuse_other_than, wrong_type
-from linkmatch_ray.core.options import KEY, OUTPUT, JobKeywords, JobOptions, MatchOptions
+from linkmatch_ray.core.options import OUTPUT, JobKeywords, JobOptions, MatchOptions
 from linkmatch_ray.errors import InputError, UsageError
+from linkmatch_ray.io.input_file import Listing
 from linkmatch_ray.io.input_names import names_in, read_names, refuse_missing, refuse_no_input
-from linkmatch_ray.io.inputs import Listing, list_inputs
+from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.paths import Name, path_of
-from linkmatch_ray.io.results import results_at
+from linkmatch_ray.io.places import results_at
 from linkmatch_ray.io.trouble import told
 from linkmatch_ray.runtime.address import is_jobs_api, job_name
 from linkmatch_ray.runtime.session import Session
@@ -186,17 +187,17 @@ class _Asked:
     def _loaded(self) -> Restrictions:
         from linkmatch_ray.io.restrictions import Restrictions
 
+        how: dict[str, Any] = {
+            "key": self._key,
+            "restrictions_at": self.options.restrictions_at,
+            "restrictions_format": self.options.restrictions_format,
+        }
+        given = {name: value for name, value in how.items() if value not in (None, "auto")}
         if not isinstance(self._restrictions, Restrictions):
-            how = self.options
-            return Restrictions.load(
-                self._restrictions,
-                KEY if self._key is None else self._key,
-                restrictions_at=how.restrictions_at,
-                restrictions_format=how.restrictions_format,
-            )
-        if self._key is not None:
+            return Restrictions.load(self._restrictions, **given)
+        for name in given:
             raise TypeError(
-                f"key: {self._restrictions!r} has its key. Give key to Restrictions.load, or the list's path instead of"
-                " what was loaded."
+                f"{name}: {self._restrictions!r} has its {name}. Give {name} to Restrictions.load, or the list's path"
+                " instead of what was loaded."
             )
         return self._restrictions

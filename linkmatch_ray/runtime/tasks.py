@@ -6,14 +6,13 @@ import gc
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from linkmatch_ray.core.index import RestrictionIndex
-from linkmatch_ray.core.inflate import Raw, is_compressed, open_source
+from linkmatch_ray.core.inflate import Plain, Raw, open_source
 from linkmatch_ray.core.keys import KeyPath
 from linkmatch_ray.core.matcher import Matcher
 from linkmatch_ray.core.options import MatchOptions
@@ -24,13 +23,13 @@ from linkmatch_ray.core.window import LOW, WINDOW_BYTES, WINDOW_BYTES_MIN, Buffe
 from linkmatch_ray.io.concatenation import STAGED_BYTES_MIN, Staged, stage
 from linkmatch_ray.io.input_file import InputFile, unpack_files
 from linkmatch_ray.io.ledger import Key
-from linkmatch_ray.io.object_reader import SmallObjects
-from linkmatch_ray.io.reader import changed_entry, open_input, read_small, unreadable_entry
+from linkmatch_ray.io.packing import Packs, packs
+from linkmatch_ray.io.reader import changed_entry, open_input, unreadable_entry
 from linkmatch_ray.io.storage_errors import Changed
 from linkmatch_ray.io.trouble import blame_the_machine, told
 from linkmatch_ray.io.urls import is_url
 from linkmatch_ray.runtime.heartbeat import BEAT_SECONDS_MAX, with_heartbeat
-from linkmatch_ray.runtime.plan import SMALL_FILE_BYTES, PlanOptions, Unit
+from linkmatch_ray.runtime.plan import PlanOptions, Unit
 from linkmatch_ray.words import shown
 
 
@@ -177,54 +176,25 @@ class Work:
             if len(files) == 1:
                 yield from self._one(unit, files[0])
                 return
-            with closing(SmallObjects(filter(_is_small_object, files))) as self._objects:
-                yield from self._several(unit, files)
+            yield from self._several(unit, files)
 
     def _several(self, unit: Unit, files: list[InputFile]) -> Iterator[Part]:
-        place = 0
-        while place < len(files):
-            count, fault = self._read_small(files, place)
-            first = unit.first + place
-            if count:
-                pack = self._pack(first, files[place : place + count])
-                names = [file.name for file in files[place : place + count]]
-                yield from self._matcher.pack(self._buffer, pack, names)
-                place += count
-            if fault is not None:
-                yield _fault(first + count, 0, fault)
-                place += 1
-            elif not count:
-                yield from self._one(Unit(first, first + 1, files[place].size), files[place])
-                place += 1
-
-    def _read_small(self, files: list[InputFile], place: int) -> tuple[int, Entry | None]:
-        """Read small files into the buffer, a newline after each, while there is room; returns how many, and the
-        fault of the one that could not be read."""
-        view, end = memoryview(self._buffer), LOW
-        room = len(view) - LOW
-        for count, file in enumerate(islice(files, place, None)):
-            after = end + file.size
-            if file.size > SMALL_FILE_BYTES or after >= room or file.fault is not None:
-                return count, None
-            try:
-                if is_url(file.path):
-                    self._objects.read(file, view[end:after])
+        with closing(self._packs(unit.first, files)) as packs_:
+            for found in packs_:
+                if isinstance(found, Pack):
+                    low = found.file - unit.first
+                    names = [file.name for file in files[low : low + len(found)]]
+                    yield from self._matcher.pack(self._buffer, found, names)
+                    continue
+                number, fault = found
+                file = files[number - unit.first]
+                if fault is not None:
+                    yield _fault(number, 0, fault)
                 else:
-                    read_small(file, view[end:after])
-            except Changed:
-                return count, changed_entry(file)
-            except OSError as error:
-                blame_the_machine(file, error)
-                return count, unreadable_entry(file, error.strerror or shown(error))
-            view[after] = 0x0A
-            end = after + 1
-        return len(files) - place, None
+                    yield from self._one(Unit(number, number + 1, file.size), file)
 
-    def _pack(self, first: int, files: list[InputFile]) -> Pack:
-        """Where `_read_small` has put the files."""
-        sizes = np.array([file.size for file in files], np.int64)
-        ends = LOW + np.cumsum(sizes) + np.arange(len(files))
-        return Pack(first, ends - sizes, ends)
+    def _packs(self, first: int, files: list[InputFile]) -> Packs:
+        return packs(first, files, self._buffer)
 
     def _one(self, unit: Unit, file: InputFile) -> Iterator[Part]:
         """A file, or a range of one, by itself; a fault found late stands for all of it."""
@@ -233,11 +203,7 @@ class Work:
             return
         try:
             with open_input(file, unit.end) as raw:
-                head = b"" if unit.start else raw.head()
-                if unit.start:
-                    raw.seek(unit.start - 1)
-                head = head if is_compressed(head) else b""
-                source = self._source(raw, head, file)
+                source = self._source(raw, file, unit.start)
                 where = {"file": unit.first, "range_": unit.range, "start": unit.start, "stop": unit.end}
                 for part in self._matcher.stream(source, file.name, **where):
                     if part.pieces[-1].last:
@@ -246,16 +212,15 @@ class Work:
         except Changed:
             yield _fault(unit.first, unit.range, changed_entry(file))
         except OSError as error:
-            blame_the_machine(file, error)
+            blame_the_machine(file.name, error)
             yield _fault(unit.first, unit.range, unreadable_entry(file, error.strerror or shown(error)))
 
-    def _source(self, raw: Raw, head: bytes, file: InputFile) -> Source:
-        """The content of a file, which is compressed if there is a `head`."""
-        return open_source(raw, head, file.size, self._settings.options.max_inflation)
-
-
-def _is_small_object(file: InputFile) -> bool:
-    return is_url(file.path) and file.size <= SMALL_FILE_BYTES and file.fault is None
+    def _source(self, raw: Raw, file: InputFile, start: int) -> Source:
+        """The content of a file; or of a range of it, from the byte before it."""
+        if start:
+            raw.seek(start - 1)
+            return Plain(raw)
+        return open_source(raw, file.size, self._settings.options.max_inflation)
 
 
 def _fault(file: int, range_: int, entry: Entry) -> Part:

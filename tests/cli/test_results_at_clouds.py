@@ -9,7 +9,7 @@ import pytest
 
 from linkmatch_ray import MatchOptions
 from linkmatch_ray.io import bucket, concatenation
-from linkmatch_ray.io.results import results_at
+from linkmatch_ray.io.places import results_at
 from linkmatch_ray.io.stores import store_at
 from linkmatch_ray.io.verify import Checked, verify
 from linkmatch_ray.runtime import tasks

@@ -131,7 +131,7 @@ def test_little_is_held_of_what_inflates_most():
     """No call gives more than a bounded number of bytes, however much the data inflates."""
     for kind, codec in (("gzip", inflate._GZIP), ("zstd", inflate._ZSTD)):
         bomb = compressed(kind, bytes(300 << 20))
-        source = inflate.open_source(io.BytesIO(bomb), bomb[:4])
+        source = inflate.open_source(io.BytesIO(bomb))
         largest = 0
         view = memoryview(bytearray(1 << 20))
         while source.readinto(view):

@@ -10,7 +10,7 @@ from linkmatch_ray.core.inflate import Plain
 from linkmatch_ray.core.matcher import Matcher
 from linkmatch_ray.core.outcome import Counts
 from linkmatch_ray.core.window import LOW, Buffers, Window
-from linkmatch_ray.io import restrictions
+from linkmatch_ray.io import loader
 
 HOSTILE = (b'"', b"\\", b"[", b"{", b"}", b"]", b",", b"\n", b" ", b"\\u00", b'"data":1,', b"\xff")
 """What lies behind the bytes that were read, in a buffer that was used before."""
@@ -57,10 +57,9 @@ class Borders:
             put(lines, "TAIL_BYTES", self.tail)
             put(matcher, "WINDOW_BYTES_MIN", self.window)
             put(matcher, "WINDOW_BYTES", self.window)
-            put(restrictions, "WINDOW_BYTES", self.listed)
+            put(loader, "WINDOW_BYTES", self.listed)
             if self.compressed is not None:
-                for name in ("_GZIP", "_ZSTD"):
-                    put(inflate, name, replace(getattr(inflate, name), input_bytes=self.compressed))
+                put(inflate, "CODECS", tuple(replace(row, input_bytes=self.compressed) for row in inflate.CODECS))
             if self.poison is not None:
                 put(Window, "fill", _poisoned(Window.fill, self.poison))
                 put(Window, "drop", _poisoned(Window.drop, self.poison))

@@ -11,6 +11,7 @@ from linkmatch_ray.io.directory import Directory
 from linkmatch_ray.io.hints import hints
 from linkmatch_ray.io.input_file import inputs_digest, pack_files
 from linkmatch_ray.io.inputs import list_inputs
+from linkmatch_ray.io.sniff import cuttable
 from linkmatch_ray.io.verify import Checked, verify
 from linkmatch_ray.runtime.collector import Collector
 from linkmatch_ray.runtime.plan import PlanOptions, make_plan
@@ -76,7 +77,7 @@ def cuts(rng):
 def run(job, output, plan_options, rng):
     """Run it; returns the bytes of its outputs and the summary. Its results agree with themselves."""
     files = list_inputs([job.top]).files
-    plan = make_plan(files, job.options, plan_options)
+    plan = make_plan(files, cuttable(files, job.options, plan_options.whole_bytes), plan_options)
     settings = {
         "fingerprint": inputs_digest(files),
         "restrictions": job.restrictions.index.content_hash,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from linkmatch_ray import MatchOptions, Restrictions, match_bytes
 from linkmatch_ray.core import inflate
-from linkmatch_ray.core.layout import layout_of
+from linkmatch_ray.core.layouts import LINES, layout_of
 from linkmatch_ray.errors import RestrictionsError
 from linkmatch_ray.runtime.plan import PlanOptions
 from tests import oracle
@@ -28,7 +28,7 @@ def straddle(seed):
     kind = rng.choice(("plain", "plain", "gzip", "zstd"))
     data = made.data if kind == "plain" else straddling.compress(made.data, kind, rng)
     straddling.assert_gives(made, data, borders)
-    if layout_of(made.data, straddling.OPTIONS) == "lines":  # else it would not be cut
+    if layout_of(made.data, straddling.OPTIONS) is LINES:  # else it would not be cut
         unit = rng.randint(16, 200)
         with borders.drawn():
             matched, unmatched, counts, entries = matched_in_ranges(

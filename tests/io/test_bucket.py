@@ -4,16 +4,18 @@ And how often the ledger there is read."""
 import logging
 import re
 from collections import Counter
+from dataclasses import asdict
 
 import pytest
 
-from linkmatch_ray import MatchOptions
+from linkmatch_ray import JobOptions, MatchOptions
 from linkmatch_ray.errors import JobError, UsageError
 from linkmatch_ray.io import bucket
 from linkmatch_ray.io.input_file import pack_files
 from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.object_names import LOCK, record_name
-from linkmatch_ray.io.results import results_at
+from linkmatch_ray.io.places import results_at
+from linkmatch_ray.io.sniff import cuttable
 from linkmatch_ray.io.store import store_of
 from linkmatch_ray.io.stores import store_at
 from linkmatch_ray.io.trouble import told
@@ -121,11 +123,12 @@ def test_a_start_reads_the_journal_once(url, tmp_path, caplog, monkeypatch):
     assert len(records) > 6
     caplog.set_level(logging.INFO, logger="werkzeug")  # the endpoint notes each request
     caplog.clear()
-    request = Request(list_inputs([tmp_path / "in"]), LIST, results_at(url), options, PLAN, None, False, False, False)
+    how = JobOptions.of(options, **asdict(PLAN))
+    request = Request(list_inputs([tmp_path / "in"]), LIST, results_at(url), how)
     assert request.resumes
     asked_first = reads(caplog)
     assert asked_first == Counter([record_name(1), max(records)])
-    plan = make_plan(request.files, options, request.plan)
+    plan = make_plan(request.files, cuttable(request.files, options, request.plan.whole_bytes), request.plan)
     collector = Collector(url, pack_files(request.files), plan.ranges, request.settings)
     collector.open()
     collector._held.close()

@@ -25,7 +25,7 @@ from linkmatch_ray.io.bring import bring
 from linkmatch_ray.io.directory import Directory, Lock
 from linkmatch_ray.io.ledger import SCHEMA_VERSION, Ledger
 from linkmatch_ray.io.ledger_rows import PieceRow, Span
-from linkmatch_ray.io.results import results_at
+from linkmatch_ray.io.places import results_at
 from linkmatch_ray.io.status import status
 from linkmatch_ray.io.verify import Checked, verify
 from linkmatch_ray.runtime.plan import PlanOptions

@@ -5,9 +5,8 @@ import pytest
 from linkmatch_ray import JobOptions
 from linkmatch_ray.core.outcome import Piece
 from linkmatch_ray.errors import JobChanged
-from linkmatch_ray.io.input_file import InputFile, object_file, pack_files
-from linkmatch_ray.io.inputs import Listing
-from linkmatch_ray.io.results import results_at
+from linkmatch_ray.io.input_file import InputFile, Listing, object_file, pack_files
+from linkmatch_ray.io.places import results_at
 from linkmatch_ray.runtime.collector import Collector
 from linkmatch_ray.runtime.request import Request
 from linkmatch_ray.runtime.tasks import PartBody

@@ -16,8 +16,8 @@ from linkmatch_ray.io.input_file import SIZE_MAX, local_file, object_file, pack_
 from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.ledger import Ledger
 from linkmatch_ray.io.matches import matches
+from linkmatch_ray.io.places import results_at
 from linkmatch_ray.io.reader import open_input
-from linkmatch_ray.io.results import results_at
 from linkmatch_ray.io.summary import read_summary
 from linkmatch_ray.io.verify import Checked, verify
 from linkmatch_ray.runtime.plan import PlanOptions

@@ -20,6 +20,7 @@ from linkmatch_ray.io import object_reader, object_store
 from linkmatch_ray.io import s3 as s3_dialect
 from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.object_reader import ObjectReader, SmallObjects
+from linkmatch_ray.io.sniff import cuttable
 from linkmatch_ray.io.storage_errors import Changed
 from linkmatch_ray.io.stores import store_at
 from linkmatch_ray.runtime.plan import PlanOptions, make_plan
@@ -137,7 +138,7 @@ def test_damaged_compression(endpoint, monkeypatch):
         wanted = match_bytes(bytes(data), restrictions, MatchOptions())
         with ObjectReader(file) as reader:
             matcher = Matcher(restrictions.paths, restrictions.index, MatchOptions())
-            parts = list(matcher.stream(open_source(reader, reader.head(), file.size), b""))
+            parts = list(matcher.stream(open_source(reader, file.size), b""))
         assert b"".join(line for part in parts for line in part.matched) == wanted.matched
         assert [entry for part in parts for piece in part.pieces for entry in piece.entries] == list(wanted.entries)
         assert wanted.matched
@@ -194,7 +195,7 @@ def test_a_server_without_ranges(tmp_path, command_environment):
         with ObjectReader(file) as reader:
             reader.seek(file.size - 5)
             assert reader.read() == LINES[-5:]
-        plan = make_plan([file], MatchOptions(), PlanOptions(unit_bytes=1 << 20))
+        plan = make_plan([file], cuttable([file], MatchOptions(), 1 << 20), PlanOptions(unit_bytes=1 << 20))
         assert [unit.end for unit in plan.units()] == [None]
         (tmp_path / "list.json").write_bytes(OBJECTS["list.json"])
         code, stdout, stderr = submit(

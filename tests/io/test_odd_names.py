@@ -16,8 +16,8 @@ import pytest
 from linkmatch_ray import MatchOptions, Restrictions, match_bytes
 from linkmatch_ray.errors import InputError, LinkmatchError, UsageError
 from linkmatch_ray.io.inputs import list_inputs
+from linkmatch_ray.io.places import results_at
 from linkmatch_ray.io.reader import open_input
-from linkmatch_ray.io.results import results_at
 from linkmatch_ray.io.store import store_of
 from linkmatch_ray.io.verify import Checked, verify
 from linkmatch_ray.runtime.plan import PlanOptions

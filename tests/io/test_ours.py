@@ -16,7 +16,7 @@ from linkmatch_ray.io import directory, ours
 from linkmatch_ray.io.bring import bring
 from linkmatch_ray.io.directory import Directory, adopt_next, write_atomically
 from linkmatch_ray.io.ledger import Ledger
-from linkmatch_ray.io.results import results_at
+from linkmatch_ray.io.places import results_at
 from linkmatch_ray.io.status import status
 from linkmatch_ray.io.verify import Checked, verify
 from linkmatch_ray.runtime import publish

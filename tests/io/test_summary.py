@@ -10,7 +10,7 @@ import pytest
 
 from linkmatch_ray import MatchOptions
 from linkmatch_ray.io.bring import bring
-from linkmatch_ray.io.results import results_at
+from linkmatch_ray.io.places import results_at
 from linkmatch_ray.runtime.plan import PlanOptions
 from tests.runtime.whole import submit
 

@@ -6,7 +6,7 @@ import pytest
 
 from linkmatch_ray.errors import JobError, UsageError
 from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.io.results import results_at
+from linkmatch_ray.io.places import results_at
 from linkmatch_ray.io.urls import Url, is_url, parse, planned, scheme_of
 from linkmatch_ray.words import shown, without_secrets
 

@@ -10,7 +10,7 @@ import sys
 
 from linkmatch_ray import Restrictions, submit
 from linkmatch_ray.errors import JobError
-from linkmatch_ray.io.results import results_at
+from linkmatch_ray.io.places import results_at
 
 
 def fail(name):

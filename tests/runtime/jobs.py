@@ -8,7 +8,8 @@ from linkmatch_ray import Restrictions
 from linkmatch_ray.io.earlier import origins_of
 from linkmatch_ray.io.input_file import inputs_digest, pack_files
 from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.io.results import results_at
+from linkmatch_ray.io.places import results_at
+from linkmatch_ray.io.sniff import cuttable
 from linkmatch_ray.runtime.collector import Collector
 from linkmatch_ray.runtime.plan import PlanOptions, make_plan
 from linkmatch_ray.runtime.tasks import TaskSettings, match_unit
@@ -70,7 +71,7 @@ def run(top, output, options, *, incremental=False, stop_after=None, die=None):
         ledger = results_at(output).ledger()
         origins = origins_of(files, ledger)
         ledger.close()
-    plan = make_plan(files, options, PLAN, origins)
+    plan = make_plan(files, cuttable(files, options, PLAN.whole_bytes), PLAN, origins)
     collector = Collector(str(output), pack_files(files), plan.ranges, settings, origins)
     try:
         return finish(collector, files, plan, options, stop_after)
@@ -94,7 +95,7 @@ def offers(top, output, options):
     """All that a collector is given for a job: its arguments, and the parts in order."""
     files = list_inputs([top]).files
     results_at(output).prepare()
-    plan = make_plan(files, options, PLAN)
+    plan = make_plan(files, cuttable(files, options, PLAN.whole_bytes), PLAN)
     task = TaskSettings(LIST.paths, options, PLAN, results_at(output).staging())
     bodies = [
         body

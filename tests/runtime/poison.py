@@ -8,9 +8,10 @@ from pathlib import Path
 
 def setup():
     """For `worker_process_setup_hook`: there is no such switch in the product."""
+    from linkmatch_ray.io import packing
     from linkmatch_ray.runtime import tasks
 
-    open_input, read_small = tasks.open_input, tasks.read_small
+    open_input, read_small = tasks.open_input, packing.read_small
 
     def suffer(file):
         path = Path(os.fsdecode(file.path))
@@ -32,4 +33,4 @@ def setup():
         suffer(file)
         read_small(file, view)
 
-    tasks.open_input, tasks.read_small = poisoned_open, poisoned_read_small
+    tasks.open_input, packing.read_small = poisoned_open, poisoned_read_small

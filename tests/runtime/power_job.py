@@ -14,6 +14,7 @@ from linkmatch_ray.io.input_file import pack_files
 from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.ledger import Key, Ledger
 from linkmatch_ray.io.restrictions import Restrictions
+from linkmatch_ray.io.sniff import cuttable
 from linkmatch_ray.runtime import collector
 from linkmatch_ray.runtime.plan import PlanOptions, make_plan
 from linkmatch_ray.runtime.tasks import PartBody, TaskSettings, match_unit
@@ -45,8 +46,8 @@ def make_job(folder, emit):
     files = list_inputs([folder]).files
     restrictions = Restrictions.load(b'["yes", "never"]', "data")
     options, plan = MatchOptions(emit=emit, provenance=True), PlanOptions(unit_bytes=2000, part_bytes=700)
-    made, parts = make_plan(files, options, plan), []
-    for unit in make_plan(files, options, plan).units():
+    made, parts = make_plan(files, cuttable(files, options, plan.whole_bytes), plan), []
+    for unit in make_plan(files, cuttable(files, options, plan.whole_bytes), plan).units():
         packed = pack_files(files[unit.first : unit.stop])
         for each in match_unit(unit, packed, restrictions.index, TaskSettings(restrictions.paths, options, plan)):
             if isinstance(each, PartBody):
@@ -70,7 +71,7 @@ def make_update(folder, earlier):
     ledger.close()
     restrictions = Restrictions.load(b'["yes", "never"]', "data")
     options, plan = MatchOptions(emit=settings["emit"], provenance=True), PlanOptions(unit_bytes=2000, part_bytes=700)
-    made, parts = make_plan(files, options, plan, origins), []
+    made, parts = make_plan(files, cuttable(files, options, plan.whole_bytes), plan, origins), []
     for unit in made.units():
         packed = pack_files(files[unit.first : unit.stop])
         parts += match_unit(unit, packed, restrictions.index, TaskSettings(restrictions.paths, options, plan))

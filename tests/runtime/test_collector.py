@@ -15,8 +15,8 @@ from linkmatch_ray.io import directory
 from linkmatch_ray.io.input_file import InputFile, pack_files
 from linkmatch_ray.io.ledger import Key, Ledger
 from linkmatch_ray.io.matches import matches
+from linkmatch_ray.io.places import results_at
 from linkmatch_ray.io.restrictions import Restrictions
-from linkmatch_ray.io.results import results_at
 from linkmatch_ray.runtime.collector import Collector
 from linkmatch_ray.runtime.tasks import PartBody
 

@@ -10,6 +10,7 @@ from linkmatch_ray import MatchOptions, Restrictions, submit
 from linkmatch_ray.core.outcome import FAULT_PART
 from linkmatch_ray.io.input_file import pack_files
 from linkmatch_ray.io.inputs import list_inputs
+from linkmatch_ray.io.sniff import cuttable
 from linkmatch_ray.runtime.collector import Collector
 from linkmatch_ray.runtime.plan import PlanOptions, Unit, make_plan
 from linkmatch_ray.runtime.tasks import PartHeader, TaskSettings, match_unit
@@ -74,7 +75,7 @@ def matched_parts(paths, options=None, between=None, plan=None):
     bodies = []
     if between is not None:
         between(0)
-    for unit in make_plan(files, options, plan).units():
+    for unit in make_plan(files, cuttable(files, options, plan.whole_bytes), plan).units():
         packed = pack_files(files[unit.first : unit.stop])
         for each in match_unit(unit, packed, RESTRICTIONS.index, settings):
             if isinstance(each, PartHeader):

@@ -16,7 +16,7 @@ from linkmatch_ray.errors import InputError, JobError, UsageError
 from linkmatch_ray.io import bucket
 from linkmatch_ray.io.bring import bring
 from linkmatch_ray.io.object_names import Part, is_ours, part_name, part_of
-from linkmatch_ray.io.results import results_at
+from linkmatch_ray.io.places import results_at
 from linkmatch_ray.io.status import status
 from linkmatch_ray.io.store import store_of
 from linkmatch_ray.io.stores import store_at

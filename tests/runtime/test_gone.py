@@ -14,7 +14,8 @@ from linkmatch_ray import JobOptions, MatchOptions
 from linkmatch_ray.errors import ResultsGone
 from linkmatch_ray.io.input_file import pack_files
 from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.io.results import results_at
+from linkmatch_ray.io.places import results_at
+from linkmatch_ray.io.sniff import cuttable
 from linkmatch_ray.runtime.collector import Collector
 from linkmatch_ray.runtime.plan import PlanOptions, make_plan
 from linkmatch_ray.runtime.request import Request
@@ -45,7 +46,9 @@ def drive(top, output, at=None, do=None, *, incremental=False):
     from -1 (all is committed) back. Each step is a part that is committed, durably."""
     results = results_at(output)
     request = Request(list_inputs(top / "in"), LIST, results, how(incremental))
-    plan = make_plan(request.files, BOTH, request.plan, request.origins)
+    plan = make_plan(
+        request.files, cuttable(request.files, BOTH, request.plan.whole_bytes), request.plan, request.origins
+    )
     collector = Collector(str(results), pack_files(request.files), plan.ranges, request.settings, request.origins)
     try:
         receipt = collector.open()
@@ -183,7 +186,9 @@ def test_an_incremental_job_before_it_begins(top):
     (top / "in/7.jsonl").write_bytes(b'{"data":"b"}\n')
     request = Request(list_inputs(top / "in"), LIST, results_at(out), how(True))
     shutil.rmtree(out)
-    plan = make_plan(request.files, BOTH, request.plan, request.origins)
+    plan = make_plan(
+        request.files, cuttable(request.files, BOTH, request.plan.whole_bytes), request.plan, request.origins
+    )
     with pytest.raises(ResultsGone):
         Collector(str(out), pack_files(request.files), plan.ranges, request.settings, request.origins).open()
 

@@ -16,7 +16,7 @@ from linkmatch_ray.io.earlier import origins_of
 from linkmatch_ray.io.input_file import pack_files
 from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.ledger import Ledger
-from linkmatch_ray.io.results import results_at
+from linkmatch_ray.io.places import results_at
 from linkmatch_ray.io.verify import Checked, verify
 from linkmatch_ray.runtime.collector import Collector
 from tests.runtime.jobs import LIST, NAMES, OUTPUTS, PLAN, run, write

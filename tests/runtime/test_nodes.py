@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from linkmatch_ray.io.results import results_at
+from linkmatch_ray.io.places import results_at
 from linkmatch_ray.io.verify import Checked, verify
 
 pytestmark = pytest.mark.slow

@@ -14,6 +14,7 @@ from linkmatch_ray.io.earlier import NOWHERE, Origins
 from linkmatch_ray.io.input_file import InputFile
 from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.ledger import Key
+from linkmatch_ray.io.sniff import cuttable
 from linkmatch_ray.runtime import plan as plans
 from linkmatch_ray.runtime.plan import Plan, PlanOptions, Unit, make_plan
 
@@ -97,7 +98,7 @@ def test_a_petabyte(sparse_file):
     files = list_inputs([sparse_file(PETABYTE, b'{"data":"a"}\n')]).files
     tracemalloc.start()
     try:
-        plan = make_plan(files, MatchOptions(), PlanOptions())
+        plan = make_plan(files, cuttable(files, MatchOptions(), UNIT_BYTES), PlanOptions())
         count = PETABYTE // UNIT_BYTES
         assert (len(plan), plan.nbytes, plan.ranges) == (count, PETABYTE, [count])
         assert [unit.range for unit in islice(plan.units(), 3)] == [0, 1, 2]

@@ -13,7 +13,7 @@ import pytest
 
 from linkmatch_ray.io.directory import adopt_next
 from linkmatch_ray.io.ledger import Key
-from linkmatch_ray.io.results import results_at
+from linkmatch_ray.io.places import results_at
 from linkmatch_ray.io.verify import Checked, verify
 from tests.conftest import REPO
 from tests.runtime.power import Disk, can_trace, trace

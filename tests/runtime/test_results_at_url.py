@@ -20,7 +20,7 @@ from linkmatch_ray.io.bring import bring
 from linkmatch_ray.io.input_file import InputFile, pack_files
 from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.ledger_log import LoggedLedger
-from linkmatch_ray.io.results import results_at
+from linkmatch_ray.io.places import results_at
 from linkmatch_ray.io.status import status
 from linkmatch_ray.io.store import store_of
 from linkmatch_ray.io.verify import Checked, verify

@@ -9,7 +9,7 @@ from linkmatch_ray import submit
 from linkmatch_ray.errors import DirectoryInUse, Interrupted
 from linkmatch_ray.io import bucket
 from linkmatch_ray.io.directory import Directory, Lock
-from linkmatch_ray.io.results import results_at
+from linkmatch_ray.io.places import results_at
 from linkmatch_ray.runtime.progress import Progress
 from linkmatch_ray.runtime.session import Session
 from tests.runtime.jobs import LIST

@@ -6,7 +6,8 @@ from dataclasses import asdict
 from linkmatch_ray import JobOptions
 from linkmatch_ray.io.input_file import pack_files
 from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.io.results import results_at
+from linkmatch_ray.io.places import results_at
+from linkmatch_ray.io.sniff import cuttable
 from linkmatch_ray.runtime.collector import Collector
 from linkmatch_ray.runtime.plan import make_plan
 from linkmatch_ray.runtime.request import Request
@@ -21,7 +22,9 @@ def submit(top, output, options, plan, *, incremental=False, overwrite=False, st
     request = Request(list_inputs([top]), LIST, results_at(output), JobOptions.of(options, **how))
     if request.finished is not None:
         return request.finished
-    plan = make_plan(request.files, options, request.plan, request.origins)
+    plan = make_plan(
+        request.files, cuttable(request.files, options, request.plan.whole_bytes), request.plan, request.origins
+    )
     arguments = (str(output), pack_files(request.files), plan.ranges, request.settings, request.origins)
     collector = Collector(*arguments)
     try:

@@ -1,0 +1,37 @@
+"""`RestrictionList`: the list that records are looked up against, as matching needs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from linkmatch_ray.core.index import RestrictionIndex
+from linkmatch_ray.core.keys import KeyPair, KeyPath
+from linkmatch_ray.words import shown
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class RestrictionList:
+    """A loaded list.
+
+    Attributes:
+        index: The list as an index.
+        pairs: Which members are compared.
+        name: Where it was loaded from, for messages.
+    """
+
+    index: RestrictionIndex
+    pairs: tuple[KeyPair, ...]
+    name: str
+
+    def __len__(self) -> int:
+        return self.index.restrictions
+
+    def __repr__(self) -> str:
+        keys = [str(pair) for pair in self.pairs]
+        key = repr(keys[0] if len(keys) == 1 else keys)
+        return f"<Restrictions {shown(self.name)}: {self.index.restrictions:,} entries, key {shown(key)}>"
+
+    @property
+    def paths(self) -> tuple[KeyPath, ...]:
+        """Where the keys are in a record."""
+        return tuple(pair.record for pair in self.pairs)

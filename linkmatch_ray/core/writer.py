@@ -1,0 +1,131 @@
+"""Who follows a walk through an input: counts records and lines, and is given the records, and what is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from linkmatch_ray.core.damage import Damage
+from linkmatch_ray.core.frames import NEWLINE, count, skip_white
+from linkmatch_ray.core.judge import Framer, Judged
+from linkmatch_ray.core.outcome import ENTRY_TEXT_BYTES_MAX, Entry
+from linkmatch_ray.core.window import LOW, Window
+
+
+class Writer:
+    """Follows the windows of one input; what becomes of its records is for subclasses to say.
+
+    Attributes:
+        index: How many elements or non-blank lines came before the window.
+        line: Physical line of the window's start, from 1.
+        needs_lines: The line of elements is to be known.
+    """
+
+    needs_lines = False
+
+    def __init__(self, window: Window) -> None:
+        self._window = window
+        self.index, self.line = 0, 1
+        self._known = LOW, 1  # a place in the window, and its line
+
+    def records(self, judged: Judged, line: int) -> None:
+        """Takes records of the window, the first of them on the physical line `line`, or that much before it."""
+        raise NotImplementedError
+
+    def add(self, entry: Entry) -> None:
+        """Takes an entry."""
+        raise NotImplementedError
+
+    def lines(self, judged: Judged) -> None:
+        """Takes whole lines of the window, those before them written down already."""
+        assert judged.numbers is not None
+        for place, damage in judged.damages.items():
+            start, end = int(judged.starts[place]), int(judged.ends[place])
+            self.entry(damage, start, end, index=self.index + place, line=self.line + int(judged.numbers[place]))
+        self.records(judged, self.line)
+        self.index += len(judged.starts)
+        self.line += judged.newlines
+
+    def elements(self, judged: Judged) -> None:
+        """Takes whole elements of the window, behind those before, and none of them damaged but locally."""
+        line = self._line_at(int(judged.starts[0])) if self.needs_lines and len(judged.starts) else self.line
+        for place, damage in sorted(judged.damages.items()):
+            start, end = int(judged.starts[place]), int(judged.ends[place])
+            self.entry(damage, start, end, index=self.index + place, line=self._line_at(start))
+        self.records(judged, line)
+        self.index += len(judged.starts)
+
+    def count_lines(self, upto: int) -> None:
+        """Counts the newlines in the window before the position `upto`."""
+        if self._window.buffer.find(b"\n", LOW, upto) >= 0:
+            self.line += count(self._window.data, LOW, upto, NEWLINE)
+
+    def pass_over(self, upto: int) -> None:
+        """Forgets the window before the position `upto`, and counts its lines."""
+        self.count_lines(upto)
+        self._window.drop(upto)
+        self._known = LOW, self.line
+
+    def skip_white(self, stop: int | None = None) -> bool:
+        """Passes over white space, however much, but over no line that begins at `stop` or behind it; returns whether
+        anything follows in the lines before."""
+        window = self._window
+        while True:
+            first = skip_white(window.buffer, LOW, window.end)
+            if stop is not None:
+                newline = window.buffer.find(b"\n", max(LOW, LOW + stop - 1 - window.offset), first)
+                if newline >= 0:
+                    self.pass_over(newline + 1)
+                    return False
+            self.pass_over(first)
+            if window.held or window.ended:
+                return bool(window.held)
+            window.fill()
+
+    def entry(self, damage: Damage, start: int, end: int, *, index: int, line: int) -> None:
+        """Adds an entry for `start..end` of the window."""
+        text = self._window.text(start, min(end - start, ENTRY_TEXT_BYTES_MAX))
+        self.add(Entry(index, line, self._offset_of(start), end - start, damage.reason, damage.message, text))
+
+    def rest(self, damage: Damage, start: int) -> None:
+        """Adds one entry for everything from `start` in the window to the end of the file, which is read through."""
+        window = self._window
+        text, offset, index = window.text(start, ENTRY_TEXT_BYTES_MAX), self._offset_of(start), self.index
+        self.count_lines(start)
+        line = self.line
+        while not window.ended:
+            window.drop(window.end)
+            window.fill()
+            # The window may have ended before the text; how much is shown must not depend on that.
+            text += window.text(LOW, ENTRY_TEXT_BYTES_MAX - len(text))
+        size = window.offset + window.held - offset
+        self.add(Entry(index, line, offset, size, damage.reason, damage.message, text))
+        self.index += 1
+        window.drop(window.end)
+
+    def _line_at(self, place: int) -> int:
+        """The physical line of a place in the window, behind the one asked for before: no byte is looked at twice."""
+        known, line = self._known
+        self._known = place, line + self._window.buffer.count(b"\n", known, place)
+        return self._known[1]
+
+    def _offset_of(self, place: int) -> int:
+        return self._window.offset + place - LOW
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One input that is being read.
+
+    Attributes:
+        window: What is held of it.
+        writer: Who is given its records.
+        judge: Who finds them in the window.
+        max_bytes: A longer record is an entry.
+        stop: Records that begin at this byte or behind it are another's; None for all.
+    """
+
+    window: Window
+    writer: Writer
+    judge: Framer
+    max_bytes: int
+    stop: int | None = None
