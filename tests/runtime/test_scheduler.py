@@ -7,29 +7,20 @@ import pytest
 
 from linkmatch_ray.core.outcome import FAULT_PART, Counts
 from linkmatch_ray.io.inputs.file import InputFile
-from linkmatch_ray.io.ledger.ledger import Ends, Key
+from linkmatch_ray.io.ledger.ledger import Key
 from linkmatch_ray.runtime.jobs import scheduler
-from linkmatch_ray.runtime.jobs.collector import Receipt
+from linkmatch_ray.runtime.jobs.actions import Cancel, Cause, Fail, Flush, Offer, Open, Start
+from linkmatch_ray.runtime.jobs.collector import Ends, Receipt
 from linkmatch_ray.runtime.jobs.plan import Unit
 from linkmatch_ray.runtime.jobs.scheduler import (
-    MOVES,
     QUEUED_UNITS,
     SETBACKS_MAX,
     STALLED_SECONDS,
     STRIKES_MAX,
     UNITS_BEHIND_MAX,
-    AdmittedUnit,
-    Cancel,
-    Cause,
-    Fail,
-    Flush,
-    Move,
-    Offer,
-    Open,
     Scheduler,
-    Start,
-    State,
 )
+from linkmatch_ray.runtime.jobs.unit_states import MOVES, AdmittedUnit, Move, State
 from linkmatch_ray.runtime.jobs.worker import PartHeader, Started
 
 TASK_SECONDS = 10.0
@@ -403,6 +394,18 @@ def test_who_waits_for_a_cpu_is_not_silent():
     cancelled = job.scheduler.give_up_stalled(2 * LATE, cpu_is_free=True)
     assert cancelled[0] == Cancel(1)
     assert job.scheduler._window[0].strikes == 0
+
+
+def test_a_process_may_need_long_to_start():
+    """Each time it has twice as long, so that one day it has begun."""
+    job = Job(one_each(1))
+    job.opened()
+    for tries, task in enumerate(range(1, 6)):
+        seconds = TASK_SECONDS * 2**tries
+        assert job.scheduler.give_up_stalled(seconds, cpu_is_free=True) == []
+        assert job.scheduler.give_up_stalled(seconds + 0.1, cpu_is_free=True) == [Cancel(task)]
+        job.scheduler.released(task)
+        job.turn()
 
 
 def test_a_process_that_cannot_be_killed_has_a_cpu():

@@ -4,11 +4,13 @@ from contextlib import contextmanager
 from unittest import mock
 
 from linkmatch_ray.runtime.jobs import scheduler
-from linkmatch_ray.runtime.jobs.scheduler import Cause, Scheduler
+from linkmatch_ray.runtime.jobs.actions import Cause
+from linkmatch_ray.runtime.jobs.scheduler import Scheduler
+from linkmatch_ray.runtime.jobs.unit_states import State
 
 
 def _hears_no_frontier(self, unit):
-    return unit.state is scheduler.State.RUNNING and self._held_bytes < scheduler.RESULT_BYTES_MAX
+    return unit.state is State.RUNNING and self._held_bytes < scheduler.RESULT_BYTES_MAX
 
 
 def _lets_go_of_what_is_taken(self, now):

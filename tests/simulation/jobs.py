@@ -17,6 +17,7 @@ from linkmatch_ray.core.outcome import FAULT_PART, Counts, Piece
 from linkmatch_ray.io.inputs.file import pack_files
 from linkmatch_ray.io.inputs.listing import list_inputs
 from linkmatch_ray.io.inputs.reader import changed_entry, fault_entry
+from linkmatch_ray.io.inputs.sniff import cuttable
 from linkmatch_ray.io.ledger.ledger import Key
 from linkmatch_ray.io.results.directory import Directory
 from linkmatch_ray.io.results.places import results_at
@@ -76,7 +77,8 @@ class Job:
 
     def planned(self, request):
         """Its plan."""
-        return make_plan(request.files, self.options, request.plan, request.origins)
+        cut = cuttable(request.files, self.options, request.plan.whole_bytes)
+        return make_plan(request.files, cut, request.plan, request.origins)
 
     def prepare(self, output):
         """Make what is there before it begins."""

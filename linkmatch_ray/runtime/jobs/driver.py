@@ -29,10 +29,11 @@ from ray.exceptions import (
 from linkmatch_ray.core.outcome import Counts
 from linkmatch_ray.errors import Interrupted, JobError, LinkmatchError
 from linkmatch_ray.io.inputs.file import InputFile, pack_files
+from linkmatch_ray.runtime.jobs.actions import Action, Cancel, Cause, Fail, Flush, Offer, Open, Start
 from linkmatch_ray.runtime.jobs.collector_actor import CollectorHandle
 from linkmatch_ray.runtime.jobs.plan import Plan
 from linkmatch_ray.runtime.jobs.progress import Progress
-from linkmatch_ray.runtime.jobs.scheduler import Action, Cancel, Cause, Fail, Flush, Offer, Open, Scheduler, Start
+from linkmatch_ray.runtime.jobs.scheduler import Scheduler
 from linkmatch_ray.runtime.jobs.worker import Started, TaskSettings, match_unit
 from linkmatch_ray.runtime.session.parent_death import die_with_parent
 from linkmatch_ray.runtime.session.preflight import check_disk

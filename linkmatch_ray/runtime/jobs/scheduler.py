@@ -1,7 +1,7 @@
 """The scheduler: all decisions of a job's driver. It knows no Ray, no files and no clock.
 
 The driver tells it what has happened, and when (`now`, in seconds); it returns what is to be done, as actions in their
-order. `MOVES` has the states of a unit.
+order. `unit_states.py` has the states of a unit.
 
 It is the reorder buffer. It holds every part until the collector has said that it is durable, and after any error
 offers again from there; the collector passes over what it has. So nothing is lost with the actor, and there is one
@@ -15,18 +15,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from enum import Enum
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final
 
 from linkmatch_ray.core.outcome import FAULT_PART, Counts, Piece
 from linkmatch_ray.io.inputs.file import InputFile
 from linkmatch_ray.io.inputs.reader import fault_entry
 from linkmatch_ray.io.ledger.ledger import Key
 from linkmatch_ray.io.names import QUARANTINE
+from linkmatch_ray.runtime.jobs.actions import Action, Cancel, Cause, Fail, Flush, Offer, Open, Start
 from linkmatch_ray.runtime.jobs.collector import Receipt
 from linkmatch_ray.runtime.jobs.plan import Plan, Unit
 from linkmatch_ray.runtime.jobs.progress import Progress
+from linkmatch_ray.runtime.jobs.unit_states import AdmittedUnit, Move, ReceivedPart, State
 from linkmatch_ray.runtime.jobs.worker import PartBody, PartHeader, Started
 from linkmatch_ray.words import plural, shown
 
@@ -55,137 +55,6 @@ one of them makes way."""
 
 NO_ROOM_FOUND: Final = "Ray has no room: its object store is full, and so is the disk that it spills to"
 NO_ROOM_ADVICE: Final = "Make room where Ray keeps its files (RAY_TMPDIR, or else /tmp), or set RAY_TMPDIR."
-
-
-class State(Enum):
-    """Where a unit is."""
-
-    WAITING = "no task works at it"
-    RUNNING = "a task works at it"
-    ENDED = "all its parts have come"
-    RETIRED = "all its parts are durable"
-
-
-class Move(Enum):
-    """What can happen to a unit."""
-
-    START = "a task was submitted"
-    END = "its task has given all"
-    LOSE = "its worker died or gave nothing for long (a strike), or it was cancelled (none)"
-    SPLIT = "after a strike its files are units of their own"
-    GIVE_UP = "after its last strike one entry stands for its file"
-    RETIRE = "nothing of it is needed any more"
-
-
-MOVES: Final = {
-    (State.WAITING, Move.START): State.RUNNING,
-    (State.RUNNING, Move.END): State.ENDED,
-    (State.RUNNING, Move.LOSE): State.WAITING,
-    (State.WAITING, Move.SPLIT): State.ENDED,
-    (State.WAITING, Move.GIVE_UP): State.ENDED,
-    (State.ENDED, Move.RETIRE): State.RETIRED,
-    # It was cancelled: its file was given up as a whole meanwhile, or all is done again.
-    (State.WAITING, Move.RETIRE): State.RETIRED,
-}
-"""Where each move leads. All others are impossible."""
-
-
-class Cause(Enum):
-    """Why a task has ended without giving all; the value says whether that is a strike against its unit."""
-
-    DIED = ("its worker died, or was killed for want of memory", True)
-    FAILED = ("an error that nobody expects", True)
-    LOST = ("it was cancelled, or went with its node or with an object", False)
-    NO_ROOM = ("Ray found no room for its results", False)
-
-    @property
-    def is_strike(self) -> bool:
-        """Whether the unit may be to blame."""
-        return self.value[1]
-
-
-# Actions
-
-
-class Start(NamedTuple):
-    """Submit a task for a unit.
-
-    Attributes:
-        cpus: That Ray counts for it.
-        avoid: A node on which it should not run, if there is another.
-    """
-
-    task: int
-    unit: Unit
-    cpus: int = 1
-    avoid: str | None = None
-
-
-class Cancel(NamedTuple):
-    """End a task by force, listen to it no more, and tell (`released`) once it is gone."""
-
-    task: int
-
-
-class Open(NamedTuple):
-    """Start a collector and have it opened; `again` once one was."""
-
-    again: bool
-
-
-class Offer(NamedTuple):
-    """Have the collector commit these bodies."""
-
-    bodies: list[Any]
-
-
-class Flush(NamedTuple):
-    """Have the collector make durable what it took."""
-
-
-class Fail(NamedTuple):
-    """End the job with a `JobError`; `is_setback` if want of disk may be behind it."""
-
-    message: str
-    is_setback: bool = False
-
-
-Action: TypeAlias = Start | Cancel | Open | Offer | Flush | Fail
-
-
-class ReceivedPart(NamedTuple):
-    """A part that has come and is not durable yet; `body` is a reference, or the part itself."""
-
-    header: PartHeader
-    body: Any
-
-
-@dataclass(slots=True, eq=False)
-class AdmittedUnit:
-    """A unit, or what is left of one, that was admitted.
-
-    Attributes:
-        task: The number of its task while it is running.
-        started: Where that runs, or where the last one ran; None before its first word.
-        parts, offered: What has come, and how many of these were offered to the collector.
-        received, whole: The last piece that came of it, and whether that was its range's last.
-        heard: When its task last gave something.
-    """
-
-    unit: Unit
-    state: State = State.WAITING
-    strikes: int = 0
-    task: int = -1
-    started: Started | None = None
-    parts: deque[ReceivedPart] = field(default_factory=deque)
-    offered: int = 0
-    received: Key | None = None
-    whole: bool = True
-    heard: float = 0.0
-
-    def move(self, move: Move) -> None:
-        """Change the state as `MOVES` says."""
-        self.state = MOVES[self.state, move]
 
 
 class Scheduler:
@@ -430,6 +299,7 @@ class Scheduler:
                 unit.heard = now
                 # It waits for a CPU that may never be free again, or its process stopped before its first word came.
                 if self._is_cpu_lost(now) or cpu_is_free:
+                    unit.unbegun += 1
                     actions += self._cancel(unit, now, is_stalled=True)
             else:
                 actions += self._cancel(unit, now, is_stalled=True)
@@ -440,7 +310,9 @@ class Scheduler:
         return actions
 
     def _is_overdue(self, unit: AdmittedUnit, now: float) -> bool:
-        return now - unit.heard > self._task_seconds
+        """A process may need long to start, on a machine that has much to do: each time it gets twice as long."""
+        times = 1 << unit.unbegun if unit.started is None else 1
+        return now - unit.heard > self._task_seconds * times
 
     def released(self, task: int) -> None:
         """A task that was cancelled is gone, and its CPU free."""
