@@ -20,6 +20,7 @@ from linkmatch_ray.io.inputs import list_inputs
 from linkmatch_ray.io.ledger import Key
 from linkmatch_ray.io.places import results_at
 from linkmatch_ray.io.reader import changed_entry, fault_entry
+from linkmatch_ray.io.sniff import cuttable
 from linkmatch_ray.io.verify import Checked, verify
 from linkmatch_ray.runtime.collector import Collector
 from linkmatch_ray.runtime.plan import PlanOptions, Unit, make_plan
@@ -76,7 +77,8 @@ class Job:
 
     def planned(self, request):
         """Its plan."""
-        return make_plan(request.files, self.options, request.plan, request.origins)
+        cut = cuttable(request.files, self.options, request.plan.whole_bytes)
+        return make_plan(request.files, cut, request.plan, request.origins)
 
     def prepare(self, output):
         """Make what is there before it begins."""
