@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from linkmatch_ray.core.matcher import match_bytes
     from linkmatch_ray.core.options import JobOptions, MatchOptions
     from linkmatch_ray.core.outcome import Counts, Entry, Outcome
-    from linkmatch_ray.io.bring import Fetched
-    from linkmatch_ray.io.explain import Explanation
-    from linkmatch_ray.io.restrictions import Restrictions
-    from linkmatch_ray.runtime.cluster_job import ClusterJob, submit_remote
-    from linkmatch_ray.runtime.doctor import Finding
-    from linkmatch_ray.runtime.dry_run import DryRun
-    from linkmatch_ray.runtime.job import Job
-    from linkmatch_ray.runtime.preview import Preview
-    from linkmatch_ray.runtime.progress import Progress
-    from linkmatch_ray.runtime.session import Session
-    from linkmatch_ray.runtime.submission import dry_run, submit
+    from linkmatch_ray.io.diagnosis.explanation import Explanation
+    from linkmatch_ray.io.restrictions.restrictions import Restrictions
+    from linkmatch_ray.io.results.download import Fetched
+    from linkmatch_ray.runtime.cluster.cluster_job import ClusterJob, submit_remote
+    from linkmatch_ray.runtime.cluster.doctor import Finding
+    from linkmatch_ray.runtime.jobs.dry_run import DryRun
+    from linkmatch_ray.runtime.jobs.job import Job
+    from linkmatch_ray.runtime.jobs.preview import Preview
+    from linkmatch_ray.runtime.jobs.progress import Progress
+    from linkmatch_ray.runtime.jobs.submission import dry_run, submit
+    from linkmatch_ray.runtime.session.session import Session
 
 # Each name loads its module when it is first asked for: `--help` answers without NumPy, and only `Job` and what
 # starts a job or asks a cluster load Ray, which takes a third of a second.
@@ -36,17 +36,17 @@ _NAMES = {
     "core.matcher": ("match_bytes",),
     "core.options": ("JobOptions", "MatchOptions"),
     "core.outcome": ("Counts", "Entry", "Outcome"),
-    "io.bring": ("Fetched",),
-    "io.explain": ("Explanation",),
-    "io.restrictions": ("Restrictions",),
-    "runtime.cluster_job": ("ClusterJob", "submit_remote"),
-    "runtime.doctor": ("Finding",),
-    "runtime.dry_run": ("DryRun",),
-    "runtime.job": ("Job",),
-    "runtime.preview": ("Preview",),
-    "runtime.progress": ("Progress",),
-    "runtime.session": ("Session",),
-    "runtime.submission": ("dry_run", "submit"),
+    "io.results.download": ("Fetched",),
+    "io.diagnosis.explanation": ("Explanation",),
+    "io.restrictions.restrictions": ("Restrictions",),
+    "runtime.cluster.cluster_job": ("ClusterJob", "submit_remote"),
+    "runtime.cluster.doctor": ("Finding",),
+    "runtime.jobs.dry_run": ("DryRun",),
+    "runtime.jobs.job": ("Job",),
+    "runtime.jobs.preview": ("Preview",),
+    "runtime.jobs.progress": ("Progress",),
+    "runtime.session.session": ("Session",),
+    "runtime.jobs.submission": ("dry_run", "submit"),
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}
 

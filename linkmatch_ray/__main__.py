@@ -9,7 +9,7 @@ def main() -> None:
     """Entry point of the console script."""
     signals.install()
     from linkmatch_ray.errors import ClusterError
-    from linkmatch_ray.runtime.packages import how_to_install, missing
+    from linkmatch_ray.runtime.cluster.requirements import how_to_install, missing
     from linkmatch_ray.words import shown
 
     if lacking := missing():

@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from linkmatch_ray.core.options import KEY, MatchKeywords, MatchOptions, RestrictionsFormat
 from linkmatch_ray.errors import InputError, UsageError
-from linkmatch_ray.io.input_names import names_in, refuse_no_input
-from linkmatch_ray.io.paths import Name, path_of
-from linkmatch_ray.io.places import results_at
-from linkmatch_ray.io.trouble import told
-from linkmatch_ray.io.urls import scheme_of, without_query
-from linkmatch_ray.runtime.address import is_jobs_api
+from linkmatch_ray.io.inputs.names import names_in, refuse_no_input
+from linkmatch_ray.io.results.places import results_at
+from linkmatch_ray.io.storage.paths import Name, path_of
+from linkmatch_ray.io.storage.system_errors import told
+from linkmatch_ray.io.storage.urls import scheme_of, without_query
+from linkmatch_ray.runtime.session.address import is_jobs_api
 from linkmatch_ray.words import shown
 
 if TYPE_CHECKING:
-    from linkmatch_ray.io.bring import Fetched
-    from linkmatch_ray.io.explain import Explanation
-    from linkmatch_ray.io.restrictions import Restrictions
-    from linkmatch_ray.runtime.doctor import Finding
-    from linkmatch_ray.runtime.remote import Cluster
-    from linkmatch_ray.runtime.session import Session
+    from linkmatch_ray.io.diagnosis.explanation import Explanation
+    from linkmatch_ray.io.restrictions.restrictions import Restrictions
+    from linkmatch_ray.io.results.download import Fetched
+    from linkmatch_ray.runtime.cluster.doctor import Finding
+    from linkmatch_ray.runtime.cluster.jobs_api import Cluster
+    from linkmatch_ray.runtime.session.session import Session
 
 # One record
 
@@ -58,8 +58,8 @@ def explain(
         UsageError: an option is out of range, or `record` is not one file.
         TypeError: an argument is of another type.
     """
-    from linkmatch_ray.io import explain as io
-    from linkmatch_ray.io.restrictions import Restrictions
+    from linkmatch_ray.io.diagnosis import explanation as io
+    from linkmatch_ray.io.restrictions.restrictions import Restrictions
 
     if not isinstance(restrictions, Restrictions):
         restrictions = Restrictions.load(
@@ -102,8 +102,8 @@ def verify(directory: Name) -> Verification:
         InputError: there are no results.
         JobError: they cannot be read.
     """
-    from linkmatch_ray.io.verify import Checked
-    from linkmatch_ray.io.verify import verify as differences_in
+    from linkmatch_ray.io.results.verification import Checked
+    from linkmatch_ray.io.results.verification import verify as differences_in
 
     checked = Checked()
     differences = list(differences_in(results_at(directory), checked))
@@ -132,17 +132,17 @@ def status(
         JobError: the results cannot be read.
     """
     if (job := _job_in(target, address)) is None:
-        from linkmatch_ray.io.status import status as status_of
+        from linkmatch_ray.io.results.status import status as status_of
 
         return status_of(results_at(target))
-    from linkmatch_ray.runtime.cluster_job import status_on
+    from linkmatch_ray.runtime.cluster.cluster_job import status_on
 
     cluster = _connect(address, tls_verify)
     try:
         found = cluster.find(job)
     except InputError as unknown:
         with _joined(cluster, job, address, verbose, unknown) as session:
-            from linkmatch_ray.runtime.job import progress
+            from linkmatch_ray.runtime.jobs.job import progress
 
             return progress(job, session)
     return status_on(cluster, found)
@@ -169,7 +169,7 @@ def cancel(target: Name, *, address: str | None = None, tls_verify: bool | str =
         found = cluster.find(job)
     except InputError as unknown:
         with _joined(cluster, job, address, verbose, unknown) as session:
-            from linkmatch_ray.runtime.job import cancel as cancel_collector
+            from linkmatch_ray.runtime.jobs.job import cancel as cancel_collector
 
             cancel_collector(job, session)
         return
@@ -201,11 +201,11 @@ def results(job: str, output: Name, *, address: str | None = None, tls_verify: b
         cluster = _connect(address, tls_verify)
         found = cluster.find(job)
         if "://" not in found.directory:
-            from linkmatch_ray.runtime.fetch import fetch
+            from linkmatch_ray.runtime.cluster.download import fetch
 
             return fetch(cluster, found, _here(output))
         there = found.directory
-    from linkmatch_ray.io.bring import bring
+    from linkmatch_ray.io.results.download import bring
 
     return bring(results_at(there), _here(output))
 
@@ -299,7 +299,7 @@ def doctor(
     for path in paths:
         refuse_no_input(path)
     where = None if not is_jobs_api(address) else _connect(address, tls_verify)
-    from linkmatch_ray.runtime.doctor import examine
+    from linkmatch_ray.runtime.cluster.doctor import examine
 
     names = list(map(os.fsdecode, paths))
     if where is not None:
@@ -309,13 +309,13 @@ def doctor(
 
 
 def _session(address: str | None, verbose: bool) -> Session:
-    from linkmatch_ray.runtime.session import Session
+    from linkmatch_ray.runtime.session.session import Session
 
     return Session(address, verbose=verbose)
 
 
 def _connect(address: str | None, tls_verify: bool | str) -> Cluster:
-    from linkmatch_ray.runtime.cluster_job import connect
+    from linkmatch_ray.runtime.cluster.cluster_job import connect
 
     return connect(address, tls_verify)
 

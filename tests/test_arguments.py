@@ -9,9 +9,9 @@ import pytest
 
 from linkmatch_ray import MatchOptions, Restrictions, match_bytes, submit
 from linkmatch_ray.errors import InputError, JobChanged, LinkmatchError, RestrictionsError, UsageError
-from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.io.places import results_at
-from linkmatch_ray.runtime.plan import PlanOptions
+from linkmatch_ray.io.inputs.listing import list_inputs
+from linkmatch_ray.io.results.places import results_at
+from linkmatch_ray.runtime.jobs.plan import PlanOptions
 from tests.runtime import whole
 
 LIST = Restrictions.load(b'["a"]')

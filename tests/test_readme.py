@@ -190,12 +190,12 @@ def test_every_topic_is_there_and_in_the_readme():
 
 @pytest.mark.parametrize("page", ALL)
 def test_what_is_linked_or_named_is_there(page):
-    """Links within the repository, and programs of `scripts`."""
+    """Links within the repository, its files and the programs of `scripts`."""
     folder = DOCS if page in TOPICS else REPO
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", ALL[page]):
         assert (folder / target).exists(), target
-    for script in re.findall(r"\bscripts/[\w.-]*\w", ALL[page]):
-        assert (REPO / script).exists(), script
+    for name in re.findall(r"\b(?:scripts|tests|linkmatch_ray)/[\w./-]*\w", ALL[page]):
+        assert (REPO / name).exists(), name
 
 
 @pytest.mark.parametrize("page", ALL)

@@ -10,13 +10,13 @@ import pytest
 
 from linkmatch_ray import JobOptions, MatchOptions, Restrictions, errors
 from linkmatch_ray.cli.printer import Plain
-from linkmatch_ray.io.explain import explain
-from linkmatch_ray.io.hints import hints
-from linkmatch_ray.io.input_names import read_names
-from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.io.places import results_at
-from linkmatch_ray.io.store import store_of
-from linkmatch_ray.runtime.shipping import on_cluster, ship
+from linkmatch_ray.io.diagnosis.explanation import explain
+from linkmatch_ray.io.diagnosis.hints import hints
+from linkmatch_ray.io.inputs.listing import list_inputs
+from linkmatch_ray.io.inputs.names import read_names
+from linkmatch_ray.io.results.places import results_at
+from linkmatch_ray.io.storage.store import store_of
+from linkmatch_ray.runtime.cluster.upload import on_cluster, ship
 from linkmatch_ray.words import SHOWN_MAX, command, printable, shown
 
 LIST = Restrictions.load(b'["a"]')

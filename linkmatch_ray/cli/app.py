@@ -12,13 +12,13 @@ import typer
 import linkmatch_ray
 from linkmatch_ray.cli import options as o
 from linkmatch_ray.cli import printer, signals
-from linkmatch_ray.cli.ending import abandon_ray, reporting, with_all_printed
+from linkmatch_ray.cli.exits import abandon_ray, reporting, with_all_printed
 from linkmatch_ray.cli.help import help_
 from linkmatch_ray.cli.printer import Printer
 from linkmatch_ray.core.options import OUTPUT
 from linkmatch_ray.errors import ClusterError, UsageError
 from linkmatch_ray.exit_codes import EXIT_FAILED
-from linkmatch_ray.runtime.address import is_jobs_api
+from linkmatch_ray.runtime.session.address import is_jobs_api
 from linkmatch_ray.words import shown
 
 GC_OBJECTS: Final = 100_000
@@ -98,18 +98,18 @@ def submit(
         asked = o.Asked(inputs or [], restrictions, output, key or None, o.job_options(context.params))
         out = Printer(as_json, quiet=quiet)
         if is_jobs_api(address):
-            from linkmatch_ray.cli.remote import submit_as_job
+            from linkmatch_ray.cli.submit_remote import submit_as_job
 
             code = submit_as_job(out, asked, dry_run=dry_run, no_wait=no_wait, quiet=quiet)
             raise typer.Exit(code)
         if no_wait:
             raise UsageError("--no-wait: without a cluster at --address http://HEAD:8265 the job runs in this process.")
-        from linkmatch_ray.cli import submission
+        from linkmatch_ray.cli import submit
 
         if dry_run:
-            submission.print_plan(out, asked)
+            submit.print_plan(out, asked)
             return
-        raise typer.Exit(submission.run(out, asked, quiet=quiet, joinable=joinable, at_end=at_end))
+        raise typer.Exit(submit.run(out, asked, quiet=quiet, joinable=joinable, at_end=at_end))
 
 
 @app.command(cls=o.Command, no_args_is_help=True)
@@ -164,9 +164,9 @@ def jobs(
 ) -> None:
     """List the jobs that were submitted to a cluster, from this or another machine."""
     with reporting(verbose):
-        from linkmatch_ray.cli import control
+        from linkmatch_ray.cli import jobs
 
-        control.print_jobs(Printer(as_json), address, tls_verify)
+        jobs.print_jobs(Printer(as_json), address, tls_verify)
 
 
 @app.command(cls=o.Command, no_args_is_help=True)
@@ -196,9 +196,9 @@ def logs(
 ) -> None:
     """Print what a job on a cluster has printed."""
     with reporting(verbose):
-        from linkmatch_ray.cli import control
+        from linkmatch_ray.cli import jobs
 
-        control.print_logs(Printer(as_json), job, address, tls_verify, follow=follow)
+        jobs.print_logs(Printer(as_json), job, address, tls_verify, follow=follow)
 
 
 @app.command(cls=o.Command, no_args_is_help=True)
@@ -217,9 +217,9 @@ def results(
     more from where it is.
     """
     with reporting(verbose):
-        from linkmatch_ray.cli import control
+        from linkmatch_ray.cli import jobs
 
-        control.print_results(Printer(as_json), job, output, address, tls_verify)
+        jobs.print_results(Printer(as_json), job, output, address, tls_verify)
 
 
 @app.command(cls=o.Command, no_args_is_help=True)
@@ -251,9 +251,9 @@ def doctor(
     disk and object store, and whether every node sees the INPUTS.
     """
     with reporting(verbose):
-        from linkmatch_ray.cli import control
+        from linkmatch_ray.cli import jobs
 
-        if not control.print_findings(Printer(as_json), inputs or [], address, tls_verify, verbose=verbose):
+        if not jobs.print_findings(Printer(as_json), inputs or [], address, tls_verify, verbose=verbose):
             raise typer.Exit(ClusterError.exit_code)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from linkmatch_ray.cli.ending import reporting
+from linkmatch_ray.cli.exits import reporting
 from linkmatch_ray.cli.printer import json_text
 from linkmatch_ray.errors import UsageError
 from linkmatch_ray.words import shown

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from linkmatch_ray.cli.printer import terminal
 from linkmatch_ray.errors import LinkmatchError
-from linkmatch_ray.runtime.address import is_ray_job
+from linkmatch_ray.runtime.session.address import is_ray_job
 from linkmatch_ray.words import command, shown
 from linkmatch_ray.words import plural as plural  # for the other modules of the command line
 
@@ -198,6 +198,9 @@ def plan_lines(plan: DryRun) -> Iterator[str]:
     """What a job would do."""
     left = f"; {plural(plan.left_out, 'file')} left out by name" if plan.left_out else ""
     yield f"{plural(plan.files, 'file')}, {size(plan.nbytes)}, in {plural(len(plan), 'task')}{left}"
+    if plan.files_not_looked_at:
+        late = plural(plan.files_not_looked_at, "large file")
+        yield f"{late} gave no byte in time: each is counted as one task"
     if plan.is_incremental:
         gone = f"; the results of {plural(plan.files_dropped, 'file')} that are gone are removed"
         yield f"{plural(plan.files_kept, 'file')} as before{gone if plan.files_dropped else ''}"

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from linkmatch_ray.core.careful import minify
-from linkmatch_ray.core.frames import NEWLINE, RETURN, Int64s, positions
+from linkmatch_ray.core.exact import minify
 from linkmatch_ray.core.index import RestrictionIndex
-from linkmatch_ray.core.judge import Judged
 from linkmatch_ray.core.outcome import as_text
+from linkmatch_ray.core.structure import NEWLINE, RETURN, Int64s, positions
+from linkmatch_ray.core.verdicts import Judged
 
 PROVENANCE_RESTRICTIONS_MAX: Final = 10
 """How many restrictions a provenance line lists; `restrictions_total` has the true number."""

@@ -9,17 +9,17 @@ from typing import Any, Final, Unpack
 import numpy as np
 
 from linkmatch_ray.arguments import wrong_type
+from linkmatch_ray.core.codecs import open_source
 from linkmatch_ray.core.index import RestrictionIndex
-from linkmatch_ray.core.inflate import open_source
-from linkmatch_ray.core.judge import Judge
 from linkmatch_ray.core.keys import KeyPath
-from linkmatch_ray.core.layouts import Layout
+from linkmatch_ray.core.layouts.table import Layout
 from linkmatch_ray.core.options import PART_BYTES_MAX, MatchKeywords, MatchOptions
 from linkmatch_ray.core.outcome import Counts, Entry, Outcome
 from linkmatch_ray.core.pack import Pack, groups, match_joined
 from linkmatch_ray.core.parts import Part
 from linkmatch_ray.core.restriction_list import RestrictionList
 from linkmatch_ray.core.stream import match_stream
+from linkmatch_ray.core.verdicts import Judge
 from linkmatch_ray.core.window import WINDOW_BYTES, Buffers, Source
 
 WINDOW_BYTES_MIN: Final = 1 << 12

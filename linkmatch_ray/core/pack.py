@@ -18,7 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from linkmatch_ray.core.emit import spanning_lines, verbatim
-from linkmatch_ray.core.frames import (
+from linkmatch_ray.core.layouts.table import ARRAY, LINES, Layout
+from linkmatch_ray.core.options import MatchOptions
+from linkmatch_ray.core.outcome import SHARE_COLUMNS, Counts, Piece, digest
+from linkmatch_ray.core.parts import Part
+from linkmatch_ray.core.structure import (
     CLOSE_BRACE,
     CLOSE_BRACKET,
     COMMA,
@@ -30,11 +34,7 @@ from linkmatch_ray.core.frames import (
     UInt8s,
     trim,
 )
-from linkmatch_ray.core.judge import DAMAGED, MATCHED, MISSING, NOT_OBJECT, Judge, Judged
-from linkmatch_ray.core.layouts import ARRAY, LINES, Layout
-from linkmatch_ray.core.options import MatchOptions
-from linkmatch_ray.core.outcome import SHARE_COLUMNS, Counts, Piece, digest
-from linkmatch_ray.core.parts import Part
+from linkmatch_ray.core.verdicts import DAMAGED, MATCHED, MISSING, NOT_OBJECT, Judge, Judged
 
 _JOINED: Final = (LINES, ARRAY)
 _OTHER: Final = -1

@@ -9,11 +9,11 @@ import numpy as np
 import xxhash
 
 from linkmatch_ray.core.emit import provenance_prefix, verbatim, with_provenance
-from linkmatch_ray.core.frames import Int64s
 from linkmatch_ray.core.index import RestrictionIndex
-from linkmatch_ray.core.judge import DAMAGED, MATCHED, MISSING, NOT_OBJECT, Judged
 from linkmatch_ray.core.options import MatchOptions
 from linkmatch_ray.core.outcome import Counts, Entry, Piece
+from linkmatch_ray.core.structure import Int64s
+from linkmatch_ray.core.verdicts import DAMAGED, MATCHED, MISSING, NOT_OBJECT, Judged
 from linkmatch_ray.core.window import LOW, Window
 from linkmatch_ray.core.writer import Writer
 

@@ -27,8 +27,10 @@ import numpy.typing as npt
 import orjson
 import stringzilla
 
-from linkmatch_ray.core.careful import DEPTH_MAX
-from linkmatch_ray.core.frames import (
+from linkmatch_ray.core.exact import DEPTH_MAX
+from linkmatch_ray.core.index import RestrictionIndex, UInt64s, hash_bytes, hash_key
+from linkmatch_ray.core.keys import MISSING, KeyPath
+from linkmatch_ray.core.structure import (
     BACKSLASH,
     BLOCK_BYTES,
     CLOSE_BRACE,
@@ -45,8 +47,6 @@ from linkmatch_ray.core.frames import (
     positions,
     set_bytes,
 )
-from linkmatch_ray.core.index import RestrictionIndex, UInt64s, hash_bytes, hash_key
-from linkmatch_ray.core.keys import MISSING, KeyPath
 
 _ABSENT: Final = f"linkmatch: no such member {token_hex(16)}"
 """Stands for a missing key in simdjson's answers. 128 random bits: no input can contain it."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from linkmatch_ray.core.index import RestrictionIndex
-from linkmatch_ray.core.judge import Judge
-from linkmatch_ray.core.layouts import walk
-from linkmatch_ray.core.lines import Lines
+from linkmatch_ray.core.layouts.lines import Lines
+from linkmatch_ray.core.layouts.table import walk
 from linkmatch_ray.core.options import PART_BYTES_MAX, MatchOptions
 from linkmatch_ray.core.parts import PART_ENTRIES_MAX, Part, PartWriter
+from linkmatch_ray.core.verdicts import Judge
 from linkmatch_ray.core.window import Buffers, Source, Window
 from linkmatch_ray.core.writer import Reading
 

@@ -9,8 +9,8 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from linkmatch_ray.core.careful import Damage
-from linkmatch_ray.core.frames import UInt8s, back_over_white
+from linkmatch_ray.core.damage import Damage
+from linkmatch_ray.core.structure import UInt8s, back_over_white
 
 WINDOW_BYTES: Final = 8 << 20
 """How much is read and scanned at a time. Less, and the parser's set-up shows; more, and caches are left."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from linkmatch_ray.core.damage import Damage
-from linkmatch_ray.core.frames import NEWLINE, count, skip_white
-from linkmatch_ray.core.judge import Framer, Judged
 from linkmatch_ray.core.outcome import ENTRY_TEXT_BYTES_MAX, Entry
+from linkmatch_ray.core.structure import NEWLINE, count, skip_white
+from linkmatch_ray.core.verdicts import Framer, Judged
 from linkmatch_ray.core.window import LOW, Window
 
 

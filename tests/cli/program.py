@@ -8,7 +8,7 @@ import sys
 from contextlib import contextmanager
 from unittest import mock
 
-from linkmatch_ray.cli import ending
+from linkmatch_ray.cli import exits
 from linkmatch_ray.cli.app import main
 
 
@@ -37,7 +37,7 @@ def program(*arguments, stdin=b""):
         mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin))),
         mock.patch.object(sys, "stdout", out),
         mock.patch.object(sys, "stderr", error),
-        mock.patch.object(ending, "silence_stdout"),  # there is no descriptor behind it
+        mock.patch.object(exits, "silence_stdout"),  # there is no descriptor behind it
     ):
         try:
             main()

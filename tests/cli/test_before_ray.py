@@ -102,13 +102,13 @@ def start(self, ray, held):
     over.wait()
 
 session.Session._init_ray = start
-listed = linkmatch_ray.io.restrictions.Restrictions.load
+listed = linkmatch_ray.io.restrictions.restrictions.Restrictions.load
 
 def slow(*arguments, **options):
     begun.wait()
     return listed(*arguments, **options)
 
-linkmatch_ray.io.restrictions.Restrictions.load = slow
+linkmatch_ray.io.restrictions.restrictions.Restrictions.load = slow
 """
 
 
@@ -116,7 +116,7 @@ def test_a_python_program_is_answered_while_a_ray_starts(command_environment, tm
     """One that never comes up: the error does not wait for it."""
     (tmp_path / "a.jsonl").write_bytes(RECORD)
     code = (
-        "import linkmatch_ray.io.restrictions\n"
+        "import linkmatch_ray.io.restrictions.restrictions\n"
         + STARTING
         + "try: linkmatch_ray.submit('a.jsonl', b'[{}]')\n"
         + "except linkmatch_ray.errors.RestrictionsError as error: print(error, begun.is_set())\n"
@@ -132,7 +132,7 @@ def test_a_python_program_is_answered_while_a_ray_starts(command_environment, tm
 def test_a_complete_job_starts_nothing(run, tmp_path):
     """Its summary comes from its directory."""
     from linkmatch_ray import MatchOptions
-    from linkmatch_ray.runtime.plan import PlanOptions
+    from linkmatch_ray.runtime.jobs.plan import PlanOptions
     from tests.runtime import whole
 
     whole.submit(tmp_path / "a.jsonl", tmp_path / "out", MatchOptions(), PlanOptions())

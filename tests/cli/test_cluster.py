@@ -214,7 +214,7 @@ def test_a_job_that_a_process_drives(cluster, environment, run, large, last, tmp
 
 EMBEDDED_THEN_JOINED = """
 import sys
-from linkmatch_ray.runtime.session import Session
+from linkmatch_ray.runtime.session.session import Session
 for address in (None, sys.argv[1]):
     with Session(address) as session:
         print(session.ready().get_runtime_context().gcs_address)
@@ -260,7 +260,7 @@ def test_a_token_that_the_user_has(place, cluster, run, tmp_path):
 JOINED_FOR_A_WHILE = """
 import os, sys
 from linkmatch_ray.runtime import ray_internals
-from linkmatch_ray.runtime.session import Session
+from linkmatch_ray.runtime.session.session import Session
 with Session(sys.argv[1]) as session:
     ray = session.ready()
     assert "RAY_AUTH_MODE" not in os.environ

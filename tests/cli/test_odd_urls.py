@@ -6,8 +6,8 @@ from http.server import BaseHTTPRequestHandler
 
 import pytest
 
-from linkmatch_ray.io import object_store
-from linkmatch_ray.io.stores import store_at
+from linkmatch_ray.io.storage import object_store
+from linkmatch_ray.io.storage.stores import store_at
 from tests.cli.program import program
 from tests.io.objects import CREDENTIALS, serving
 

@@ -14,7 +14,7 @@ from linkmatch_ray import JobOptions, MatchOptions
 from linkmatch_ray.cli import app
 from linkmatch_ray.cli.options import PANELS, job_options
 from linkmatch_ray.core.options import JobKeywords, MatchKeywords
-from linkmatch_ray.runtime.cluster_job import _as_typed
+from linkmatch_ray.runtime.cluster.cluster_job import _as_typed
 
 COMMANDS = typer.main.get_command(app.app).commands
 
@@ -102,7 +102,7 @@ SURFACE = {
     "linkmatch_ray.exit_codes": None,
     "linkmatch_ray.words": None,  # words from outside, made fit to be shown
     "linkmatch_ray.core.options": None,
-    "linkmatch_ray.runtime.address": None,  # what an address means; loads no Ray
+    "linkmatch_ray.runtime.session.address": None,  # what an address means; loads no Ray
 }
 """What the command line may use of the package: modules, and of the package itself its public names."""
 

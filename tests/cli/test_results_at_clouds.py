@@ -8,11 +8,11 @@ import sys
 import pytest
 
 from linkmatch_ray import MatchOptions
-from linkmatch_ray.io import bucket, concatenation
-from linkmatch_ray.io.places import results_at
-from linkmatch_ray.io.stores import store_at
-from linkmatch_ray.io.verify import Checked, verify
-from linkmatch_ray.runtime import tasks
+from linkmatch_ray.io.results import bucket, segments
+from linkmatch_ray.io.results.places import results_at
+from linkmatch_ray.io.results.verification import Checked, verify
+from linkmatch_ray.io.storage.stores import store_at
+from linkmatch_ray.runtime.jobs import worker
 from tests.io.clouds import ACCOUNTS, azurite, fake_gcs, make_container
 from tests.runtime.jobs import NAMES, OUTPUTS, PLAN, write
 from tests.runtime.whole import submit
@@ -95,8 +95,8 @@ def test_a_job(cloud, corpus, command_environment, tmp_path):
 def test_a_job_that_is_resumed(cloud, corpus, tmp_path, monkeypatch):
     """Left in the middle, with parts that tasks wrote, parts that the collector wrote, and copies; then completed."""
     monkeypatch.setattr(bucket.Bucket, "commit_seconds", 0.0)
-    monkeypatch.setattr(tasks, "STAGED_BYTES_MIN", 60)
-    monkeypatch.setattr(concatenation, "OBJECT_BYTES", 150)
+    monkeypatch.setattr(worker, "STAGED_BYTES_MIN", 60)
+    monkeypatch.setattr(segments, "OBJECT_BYTES", 150)
     url = f"{cloud[0]}/left"
     assert submit(f"{cloud[0]}/in", url, BOTH, PLAN, stop_after=7) is None
     summary = submit(f"{cloud[0]}/in", url, BOTH, PLAN)

@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from linkmatch_ray.io.store import store_of
-from linkmatch_ray.io.stores import store_at
+from linkmatch_ray.io.storage.store import store_of
+from linkmatch_ray.io.storage.stores import store_at
 from tests.io.objects import CREDENTIALS, s3, unreliable
 
 pytestmark = pytest.mark.slow

@@ -6,8 +6,8 @@ import pytest
 
 from linkmatch_ray.cli.output import resume_command
 from linkmatch_ray.errors import LinkmatchError, UsageError
-from linkmatch_ray.io.urls import refuse_secrets
-from linkmatch_ray.runtime.remote import Cluster
+from linkmatch_ray.io.storage.urls import refuse_secrets
+from linkmatch_ray.runtime.cluster.jobs_api import Cluster
 from linkmatch_ray.words import command, shown, without_secrets
 from tests.cli.program import program
 

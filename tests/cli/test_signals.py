@@ -218,7 +218,7 @@ def test_a_ray_that_comes_and_goes(start):
     """It puts its own action in the place of SIGTERM's, and the system's when it is shut down."""
     program = """
         import os, signal
-        from linkmatch_ray.runtime.session import Session
+        from linkmatch_ray.runtime.session.session import Session
         signal.signal(signal.SIGTERM, lambda *_: print("told", flush=True))
         with Session(None) as session:
             session.ready()

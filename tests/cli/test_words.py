@@ -16,8 +16,8 @@ import pytest
 
 from linkmatch_ray import commands
 from linkmatch_ray.cli.app import main
-from linkmatch_ray.runtime.nodes import Node, faults
-from linkmatch_ray.runtime.remote import RemoteJob
+from linkmatch_ray.runtime.cluster.jobs_api import RemoteJob
+from linkmatch_ray.runtime.cluster.nodes import Node, faults
 from linkmatch_ray.words import is_text
 
 FORGED = "linkmatch-ray: forged"

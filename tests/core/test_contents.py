@@ -6,7 +6,7 @@ import io
 import pytest
 
 from linkmatch_ray import MatchOptions, Restrictions, match_bytes
-from linkmatch_ray.core.inflate import Plain
+from linkmatch_ray.core.codecs import Plain
 from linkmatch_ray.core.matcher import Matcher
 
 GOOD = b'{"data":"a"}'

@@ -5,8 +5,8 @@ import gzip
 import pytest
 
 from linkmatch_ray import MatchOptions, Restrictions, match_bytes
-from linkmatch_ray.core.detection import text_start
-from linkmatch_ray.core.layouts import layout_of
+from linkmatch_ray.core.layouts.detection import text_start
+from linkmatch_ray.core.layouts.table import layout_of
 from linkmatch_ray.core.outcome import Counts
 from linkmatch_ray.core.window import WHITE_BYTES_MAX
 from linkmatch_ray.errors import UsageError

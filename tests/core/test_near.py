@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linkmatch_ray import Restrictions
-from linkmatch_ray.core import near
-from linkmatch_ray.core.careful import parse
+from linkmatch_ray.core import near_misses
+from linkmatch_ray.core.exact import parse
 from linkmatch_ray.core.keys import canonical
 
 
 def misses(listed, key, **how):
     restrictions = Restrictions.load(json.dumps([{"data": value} for value in listed]).encode())
-    found = near.near_misses(restrictions.index, canonical(parse(json.dumps(key).encode())), **how)
+    found = near_misses.near_misses(restrictions.index, canonical(parse(json.dumps(key).encode())), **how)
     return [(json.loads(miss.key), set(miss.differences)) for miss in found]
 
 
@@ -52,7 +52,7 @@ def test_what_differs_is_named(key, listed, differences):
 @pytest.mark.parametrize(("key", "listed", "differences"), ASCII)
 def test_a_long_list_gives_the_same(key, listed, differences):
     """In one that is searched for a run of letters, or for the same text as another type."""
-    with patch.object(near, "ALL_KEYS_MAX", 0):
+    with patch.object(near_misses, "ALL_KEYS_MAX", 0):
         assert (listed, differences) in misses(["other", 5, "unrelated text", listed], key)
 
 
@@ -80,7 +80,7 @@ def test_a_long_list_is_searched_quickly():
     """A hundred thousand keys: only those with the same run of letters are read."""
     keys = [f"https://example.org/{random.Random(n).getrandbits(64):x}" for n in range(100_000)]
     restrictions = Restrictions.load(json.dumps(keys).encode())
-    with patch.object(near, "parse", wraps=parse) as read:
-        found = near.near_misses(restrictions.index, canonical(keys[777].upper()))
+    with patch.object(near_misses, "parse", wraps=parse) as read:
+        found = near_misses.near_misses(restrictions.index, canonical(keys[777].upper()))
     assert [json.loads(miss.key) for miss in found] == [keys[777]]
     assert read.call_count < 100

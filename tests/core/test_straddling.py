@@ -5,7 +5,7 @@ import random
 import pytest
 
 from linkmatch_ray import MatchOptions, Restrictions, match_bytes
-from linkmatch_ray.core.frames import BLOCK_BYTES
+from linkmatch_ray.core.structure import BLOCK_BYTES
 from linkmatch_ray.core.window import WINDOW_BYTES
 from tests.fuzz import run, straddle
 from tests.fuzz.borders import HOSTILE, Borders, matched_in_ranges

@@ -5,12 +5,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from unittest import mock
 
-from linkmatch_ray.core import frames, inflate, judge, lines, matcher, scan
-from linkmatch_ray.core.inflate import Plain
+from linkmatch_ray.core import codecs, matcher, scan, structure, verdicts
+from linkmatch_ray.core.codecs import Plain
+from linkmatch_ray.core.layouts import lines
 from linkmatch_ray.core.matcher import Matcher
 from linkmatch_ray.core.outcome import Counts
 from linkmatch_ray.core.window import LOW, Buffers, Window
-from linkmatch_ray.io import loader
+from linkmatch_ray.io.restrictions import loader
 
 HOSTILE = (b'"', b"\\", b"[", b"{", b"}", b"]", b",", b"\n", b" ", b"\\u00", b'"data":1,', b"\xff")
 """What lies behind the bytes that were read, in a buffer that was used before."""
@@ -51,15 +52,15 @@ class Borders:
                 if value is not None:
                     patches.enter_context(mock.patch.object(module, name, value))
 
-            for module in (frames, scan):
+            for module in (structure, scan):
                 put(module, "BLOCK_BYTES", self.block)
-            put(judge, "CAREFUL_BYTES", self.careful)
+            put(verdicts, "CAREFUL_BYTES", self.careful)
             put(lines, "TAIL_BYTES", self.tail)
             put(matcher, "WINDOW_BYTES_MIN", self.window)
             put(matcher, "WINDOW_BYTES", self.window)
             put(loader, "WINDOW_BYTES", self.listed)
             if self.compressed is not None:
-                put(inflate, "CODECS", tuple(replace(row, input_bytes=self.compressed) for row in inflate.CODECS))
+                put(codecs, "CODECS", tuple(replace(row, input_bytes=self.compressed) for row in codecs.CODECS))
             if self.poison is not None:
                 put(Window, "fill", _poisoned(Window.fill, self.poison))
                 put(Window, "drop", _poisoned(Window.drop, self.poison))

@@ -7,15 +7,15 @@ from functools import cached_property
 import orjson
 
 from linkmatch_ray import MatchOptions, Restrictions
-from linkmatch_ray.io.directory import Directory
-from linkmatch_ray.io.hints import hints
-from linkmatch_ray.io.input_file import inputs_digest, pack_files
-from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.io.sniff import cuttable
-from linkmatch_ray.io.verify import Checked, verify
-from linkmatch_ray.runtime.collector import Collector
-from linkmatch_ray.runtime.plan import PlanOptions, make_plan
-from linkmatch_ray.runtime.tasks import TaskSettings, match_unit
+from linkmatch_ray.io.diagnosis.hints import hints
+from linkmatch_ray.io.inputs.file import inputs_digest, pack_files
+from linkmatch_ray.io.inputs.listing import list_inputs
+from linkmatch_ray.io.inputs.sniff import cuttable
+from linkmatch_ray.io.results.directory import Directory
+from linkmatch_ray.io.results.verification import Checked, verify
+from linkmatch_ray.runtime.jobs.collector import Collector
+from linkmatch_ray.runtime.jobs.plan import PlanOptions, make_plan
+from linkmatch_ray.runtime.jobs.worker import TaskSettings, match_unit
 from tests.fuzz import bytes_
 from tests.runtime.jobs import DETAILS
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from linkmatch_ray import MatchOptions, Restrictions, match_bytes
-from linkmatch_ray.core import inflate
-from linkmatch_ray.core.layouts import LINES, layout_of
+from linkmatch_ray.core import codecs
+from linkmatch_ray.core.layouts.table import LINES, layout_of
 from linkmatch_ray.errors import RestrictionsError
-from linkmatch_ray.runtime.plan import PlanOptions
+from linkmatch_ray.runtime.jobs.plan import PlanOptions
 from tests import oracle
 from tests.fuzz import bytes_
 from tests.fuzz import jobs as whole
@@ -108,7 +108,7 @@ def jobs(seed):
 def _assert_as_the_oracle(job, got):
     """Where the oracle knows what is right: whole files that are not compressed, with the usual options."""
     files = list(whole.files_of(job))
-    magics = (inflate.GZIP_MAGIC, *inflate.ZSTD_MAGICS)
+    magics = (codecs.GZIP_MAGIC, *codecs.ZSTD_MAGICS)
     plain = job.options == replace(MatchOptions(), emit=job.options.emit)
     if not plain or any(data.startswith(magics) for _, data in files):
         return

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from linkmatch_ray.io.azure_access import Access
-from linkmatch_ray.io.transport import ask
+from linkmatch_ray.io.storage.azure_access import Access
+from linkmatch_ray.io.storage.transport import ask
 
 REPO = Path(__file__).resolve().parent.parent.parent
 ACCOUNTS = {"lakes": "a2V5IG9mIGxha2Vz", "rivers": "a2V5IG9mIHJpdmVycw=="}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from linkmatch_ray.io.stores import store_at
+from linkmatch_ray.io.storage.stores import store_at
 from tests.io.hostile import SILENCE
 from tests.io.objects import CREDENTIALS
 
@@ -10,9 +10,9 @@ from tests.io.objects import CREDENTIALS
 @pytest.fixture
 def impatient(monkeypatch):
     """Limits of time, and waits before another try, that a test can wait for."""
-    monkeypatch.setattr("linkmatch_ray.io.transport.SILENCE_SECONDS", SILENCE)
-    monkeypatch.setattr("linkmatch_ray.io.transport.CONNECT_SECONDS", 2.0)
-    monkeypatch.setattr("linkmatch_ray.io.object_store.WAIT_SECONDS", 0.001)
+    monkeypatch.setattr("linkmatch_ray.io.storage.transport.SILENCE_SECONDS", SILENCE)
+    monkeypatch.setattr("linkmatch_ray.io.storage.transport.CONNECT_SECONDS", 2.0)
+    monkeypatch.setattr("linkmatch_ray.io.storage.object_store.WAIT_SECONDS", 0.001)
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from threading import Event, Thread
 from typing import NamedTuple
 
 from linkmatch_ray.errors import LinkmatchError
-from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.io.reader import open_input
-from linkmatch_ray.io.storage_errors import Changed
+from linkmatch_ray.io.inputs.listing import list_inputs
+from linkmatch_ray.io.inputs.reader import open_input
+from linkmatch_ray.io.storage.errors import Changed
 
 SILENCE = 0.3
 """Seconds without a byte after which the fixture `impatient` has a server given up."""

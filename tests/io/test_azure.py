@@ -17,14 +17,14 @@ from urllib.parse import quote
 import pytest
 
 from linkmatch_ray.errors import InputError
-from linkmatch_ray.io import azure, azure_access
-from linkmatch_ray.io.azure_access import Access, string_to_sign
-from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.io.object_reader import ObjectReader
-from linkmatch_ray.io.object_store import Meta
-from linkmatch_ray.io.storage_errors import Changed
-from linkmatch_ray.io.stores import store_at
-from linkmatch_ray.io.transport import Unavailable, ask, in_target
+from linkmatch_ray.io.inputs.listing import list_inputs
+from linkmatch_ray.io.inputs.object_reader import ObjectReader
+from linkmatch_ray.io.storage import azure, azure_access
+from linkmatch_ray.io.storage.azure_access import Access, string_to_sign
+from linkmatch_ray.io.storage.errors import Changed
+from linkmatch_ray.io.storage.object_store import Meta
+from linkmatch_ray.io.storage.stores import store_at
+from linkmatch_ray.io.storage.transport import Unavailable, ask, in_target
 from tests.io.clouds import ACCOUNTS, ODD, REPO, azurite, make_container
 from tests.io.objects import answering
 
@@ -385,7 +385,7 @@ def test_a_library_that_talks(bare, tmp_path):
         "        raise AzureError\n"
     )
     program = (
-        "from linkmatch_ray.io.azure_access import Access\n"
+        "from linkmatch_ray.io.storage.azure_access import Access\n"
         "try: Access('lakes').signed('GET', '/c', {}, {}, 0)\n"
         "except OSError as error: print(error.strerror)"
     )

@@ -10,18 +10,18 @@ import pytest
 
 from linkmatch_ray import JobOptions, MatchOptions
 from linkmatch_ray.errors import JobError, UsageError
-from linkmatch_ray.io import bucket
-from linkmatch_ray.io.input_file import pack_files
-from linkmatch_ray.io.inputs import list_inputs
+from linkmatch_ray.io.inputs.file import pack_files
+from linkmatch_ray.io.inputs.listing import list_inputs
+from linkmatch_ray.io.inputs.sniff import cuttable
 from linkmatch_ray.io.object_names import LOCK, record_name
-from linkmatch_ray.io.places import results_at
-from linkmatch_ray.io.sniff import cuttable
-from linkmatch_ray.io.store import store_of
-from linkmatch_ray.io.stores import store_at
-from linkmatch_ray.io.trouble import told
-from linkmatch_ray.runtime.collector import Collector
-from linkmatch_ray.runtime.plan import make_plan
-from linkmatch_ray.runtime.request import Request
+from linkmatch_ray.io.results import bucket
+from linkmatch_ray.io.results.places import results_at
+from linkmatch_ray.io.storage.store import store_of
+from linkmatch_ray.io.storage.stores import store_at
+from linkmatch_ray.io.storage.system_errors import told
+from linkmatch_ray.runtime.jobs.collector import Collector
+from linkmatch_ray.runtime.jobs.plan import make_plan
+from linkmatch_ray.runtime.jobs.request import Request
 from tests.io.objects import CREDENTIALS, altering_creates, s3
 from tests.runtime.jobs import LIST, NAMES, PLAN, write
 from tests.runtime.whole import submit

@@ -20,15 +20,15 @@ from linkmatch_ray import MatchOptions
 from linkmatch_ray.cli.output import status_lines, summary_lines
 from linkmatch_ray.core.outcome import HIT_PAIR_BYTES, SHARE_COLUMNS, Counts
 from linkmatch_ray.errors import InputError, JobChanged, JobError, LinkmatchError
-from linkmatch_ray.io import ledger_rows
-from linkmatch_ray.io.bring import bring
-from linkmatch_ray.io.directory import Directory, Lock
-from linkmatch_ray.io.ledger import SCHEMA_VERSION, Ledger
-from linkmatch_ray.io.ledger_rows import PieceRow, Span
-from linkmatch_ray.io.places import results_at
-from linkmatch_ray.io.status import status
-from linkmatch_ray.io.verify import Checked, verify
-from linkmatch_ray.runtime.plan import PlanOptions
+from linkmatch_ray.io.ledger import rows
+from linkmatch_ray.io.ledger.ledger import SCHEMA_VERSION, Ledger
+from linkmatch_ray.io.ledger.rows import PieceRow, Span
+from linkmatch_ray.io.results.directory import Directory, Lock
+from linkmatch_ray.io.results.download import bring
+from linkmatch_ray.io.results.places import results_at
+from linkmatch_ray.io.results.status import status
+from linkmatch_ray.io.results.verification import Checked, verify
+from linkmatch_ray.runtime.jobs.plan import PlanOptions
 from tests.runtime.jobs import NAMES, OUTPUTS, write
 from tests.runtime.whole import submit
 
@@ -299,7 +299,7 @@ def seal(path):
             spans = ledger.execute(
                 "SELECT output, start, bytes, digest FROM spans WHERE (file, range, part) = (?, ?, ?)", columns[:3]
             )
-            digest = (ledger_rows._digest_of(tuple(columns), tuple(Span(*span) for span in spans)), *columns[:3])
+            digest = (rows._digest_of(tuple(columns), tuple(Span(*span) for span in spans)), *columns[:3])
             ledger.execute("UPDATE pieces SET digest = ? WHERE (file, range, part) = (?, ?, ?)", digest)
 
 

@@ -5,11 +5,11 @@ import pytest
 from linkmatch_ray import JobOptions
 from linkmatch_ray.core.outcome import Piece
 from linkmatch_ray.errors import JobChanged
-from linkmatch_ray.io.input_file import InputFile, Listing, object_file, pack_files
-from linkmatch_ray.io.places import results_at
-from linkmatch_ray.runtime.collector import Collector
-from linkmatch_ray.runtime.request import Request
-from linkmatch_ray.runtime.tasks import PartBody
+from linkmatch_ray.io.inputs.file import InputFile, Listing, object_file, pack_files
+from linkmatch_ray.io.results.places import results_at
+from linkmatch_ray.runtime.jobs.collector import Collector
+from linkmatch_ray.runtime.jobs.request import Request
+from linkmatch_ray.runtime.jobs.worker import PartBody
 from tests.runtime.jobs import DETAILS, LIST
 
 

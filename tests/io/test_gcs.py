@@ -11,13 +11,13 @@ from itertools import count
 import pytest
 
 from linkmatch_ray.errors import InputError
-from linkmatch_ray.io import gcs
-from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.io.object_reader import ObjectReader
-from linkmatch_ray.io.object_store import Meta
-from linkmatch_ray.io.storage_errors import Changed
-from linkmatch_ray.io.stores import store_at
-from linkmatch_ray.io.transport import Unavailable
+from linkmatch_ray.io.inputs.listing import list_inputs
+from linkmatch_ray.io.inputs.object_reader import ObjectReader
+from linkmatch_ray.io.storage import gcs
+from linkmatch_ray.io.storage.errors import Changed
+from linkmatch_ray.io.storage.object_store import Meta
+from linkmatch_ray.io.storage.stores import store_at
+from linkmatch_ray.io.storage.transport import Unavailable
 from tests.io.clouds import ODD, fake_gcs
 from tests.io.objects import answering
 

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from linkmatch_ray import Restrictions
-from linkmatch_ray.io.hints import hints
-from linkmatch_ray.io.inputs import list_inputs
+from linkmatch_ray.io.diagnosis.hints import hints
+from linkmatch_ray.io.inputs.listing import list_inputs
 
 
 @pytest.mark.parametrize(

@@ -12,15 +12,15 @@ import pytest
 import linkmatch_ray
 from linkmatch_ray import MatchOptions
 from linkmatch_ray.errors import UsageError
-from linkmatch_ray.io.input_file import SIZE_MAX, local_file, object_file, pack_files, unpack_files
-from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.io.ledger import Ledger
-from linkmatch_ray.io.matches import matches
-from linkmatch_ray.io.places import results_at
-from linkmatch_ray.io.reader import open_input
-from linkmatch_ray.io.summary import read_summary
-from linkmatch_ray.io.verify import Checked, verify
-from linkmatch_ray.runtime.plan import PlanOptions
+from linkmatch_ray.io.inputs.file import SIZE_MAX, local_file, object_file, pack_files, unpack_files
+from linkmatch_ray.io.inputs.listing import list_inputs
+from linkmatch_ray.io.inputs.reader import open_input
+from linkmatch_ray.io.ledger.ledger import Ledger
+from linkmatch_ray.io.results.matches import matches
+from linkmatch_ray.io.results.places import results_at
+from linkmatch_ray.io.results.summary import read_summary
+from linkmatch_ray.io.results.verification import Checked, verify
+from linkmatch_ray.runtime.jobs.plan import PlanOptions
 from tests.io.objects import serving
 from tests.runtime.jobs import DETAILS, LIST
 from tests.runtime.whole import submit

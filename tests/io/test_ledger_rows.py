@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from linkmatch_ray.core.outcome import SHARE_COLUMNS, Counts, Piece
 from linkmatch_ray.errors import JobChanged, JobError
-from linkmatch_ray.io.input_file import InputFile
-from linkmatch_ray.io.ledger import Frontier, Key, Ledger
-from linkmatch_ray.io.ledger_rows import Span, outputs_of, piece_of, row_of
+from linkmatch_ray.io.inputs.file import InputFile
+from linkmatch_ray.io.ledger.ledger import Frontier, Key, Ledger
+from linkmatch_ray.io.ledger.rows import Span, outputs_of, piece_of, row_of
 
 NUMBERS = st.integers(0, 1 << 40)
 SIZES = st.just(0) | st.integers(1, 1 << 30)

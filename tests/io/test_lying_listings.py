@@ -12,8 +12,8 @@ import pytest
 
 from linkmatch_ray import MatchOptions
 from linkmatch_ray.errors import LinkmatchError
-from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.runtime.plan import PlanOptions
+from linkmatch_ray.io.inputs.listing import list_inputs
+from linkmatch_ray.runtime.jobs.plan import PlanOptions
 from tests.io.hostile import AGAIN, CLOSE, HOLD, answer, ended, serving
 from tests.io.hostile_s3 import Bucket, page
 from tests.runtime import whole

@@ -13,17 +13,18 @@ from pathlib import Path
 import pytest
 
 from linkmatch_ray import MatchOptions, Restrictions, match_bytes
-from linkmatch_ray.core.inflate import open_source
+from linkmatch_ray.core.codecs import open_source
 from linkmatch_ray.core.matcher import Matcher
 from linkmatch_ray.errors import InputError, RestrictionsError, UsageError
-from linkmatch_ray.io import object_reader, object_store
-from linkmatch_ray.io import s3 as s3_dialect
-from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.io.object_reader import ObjectReader, SmallObjects
-from linkmatch_ray.io.sniff import cuttable
-from linkmatch_ray.io.storage_errors import Changed
-from linkmatch_ray.io.stores import store_at
-from linkmatch_ray.runtime.plan import PlanOptions, make_plan
+from linkmatch_ray.io.inputs import object_reader
+from linkmatch_ray.io.inputs.listing import list_inputs
+from linkmatch_ray.io.inputs.object_reader import ObjectReader, SmallObjects
+from linkmatch_ray.io.inputs.sniff import cuttable
+from linkmatch_ray.io.storage import object_store
+from linkmatch_ray.io.storage import s3 as s3_dialect
+from linkmatch_ray.io.storage.errors import Changed
+from linkmatch_ray.io.storage.stores import store_at
+from linkmatch_ray.runtime.jobs.plan import PlanOptions, make_plan
 from tests.io.objects import CREDENTIALS, s3, serving, unreliable
 
 BUCKET = "lake"

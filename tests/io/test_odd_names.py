@@ -15,12 +15,12 @@ import pytest
 
 from linkmatch_ray import MatchOptions, Restrictions, match_bytes
 from linkmatch_ray.errors import InputError, LinkmatchError, UsageError
-from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.io.places import results_at
-from linkmatch_ray.io.reader import open_input
-from linkmatch_ray.io.store import store_of
-from linkmatch_ray.io.verify import Checked, verify
-from linkmatch_ray.runtime.plan import PlanOptions
+from linkmatch_ray.io.inputs.listing import list_inputs
+from linkmatch_ray.io.inputs.reader import open_input
+from linkmatch_ray.io.results.places import results_at
+from linkmatch_ray.io.results.verification import Checked, verify
+from linkmatch_ray.io.storage.store import store_of
+from linkmatch_ray.runtime.jobs.plan import PlanOptions
 from tests.io.hostile import answer, file, serving
 from tests.io.hostile_s3 import Bucket
 from tests.io.objects import CREDENTIALS

@@ -12,14 +12,15 @@ import pytest
 
 from linkmatch_ray import MatchOptions
 from linkmatch_ray.errors import InputError, JobError
-from linkmatch_ray.io import directory, ours
-from linkmatch_ray.io.bring import bring
-from linkmatch_ray.io.directory import Directory, adopt_next, write_atomically
-from linkmatch_ray.io.ledger import Ledger
-from linkmatch_ray.io.places import results_at
-from linkmatch_ray.io.status import status
-from linkmatch_ray.io.verify import Checked, verify
-from linkmatch_ray.runtime import publish
+from linkmatch_ray.io.ledger.ledger import Ledger
+from linkmatch_ray.io.results import directory
+from linkmatch_ray.io.results.directory import Directory, adopt_next, write_atomically
+from linkmatch_ray.io.results.download import bring
+from linkmatch_ray.io.results.places import results_at
+from linkmatch_ray.io.results.status import status
+from linkmatch_ray.io.results.verification import Checked, verify
+from linkmatch_ray.io.storage import ours
+from linkmatch_ray.runtime.cluster import file_server
 from tests.runtime.jobs import NAMES, PLAN, run, write
 from tests.runtime.whole import submit
 
@@ -291,7 +292,7 @@ def test_what_is_fetched(top, tmp_path, victims, monkeypatch):
     for name in ("linkmatch.lock", *OURS):
         copy = tmp_path / f"copy-{name}"
         copy.mkdir()
-        monkeypatch.setattr("linkmatch_ray.io.bring.refuse_filled", lambda _: None)
+        monkeypatch.setattr("linkmatch_ray.io.results.download.refuse_filled", lambda _: None)
         (copy / name).symlink_to(victims / "precious")
         with pytest.raises(JobError, match=rf"{name}: is a symbolic link"):
             bring(results_at(f"file://{tmp_path}/out"), copy)
@@ -305,7 +306,7 @@ def test_what_is_published(top, tmp_path, victims, monkeypatch, capsys):
     for name in ("matched.jsonl", "ledger.sqlite"):
         kept = (out / name).read_bytes()
         plant(out / name, "a symbolic link", victims)
-        publish.main(out)
+        file_server.main(out)
         assert f"{name}: is a symbolic link" in capsys.readouterr().out
         (out / name).unlink()
         (out / name).write_bytes(kept)

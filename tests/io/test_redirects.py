@@ -8,9 +8,9 @@ import pytest
 
 from linkmatch_ray import MatchOptions
 from linkmatch_ray.errors import LinkmatchError
-from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.io.reader import open_input
-from linkmatch_ray.runtime.plan import PlanOptions
+from linkmatch_ray.io.inputs.listing import list_inputs
+from linkmatch_ray.io.inputs.reader import open_input
+from linkmatch_ray.runtime.jobs.plan import PlanOptions
 from tests.io.hostile import answer, ended, file, given, serving
 from tests.io.hostile_s3 import Bucket
 from tests.io.objects import CREDENTIALS
@@ -162,7 +162,7 @@ def secure(tmp_path, monkeypatch):
 
 
 def forget_contexts():
-    from linkmatch_ray.io import transport
+    from linkmatch_ray.io.storage import transport
 
     transport._tls.cache_clear()
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from linkmatch_ray.io.side_by_side import Pool, side_by_side
+from linkmatch_ray.io.storage.side_by_side import Pool, side_by_side
 
 AT_ONCE = 4
 
@@ -78,7 +78,7 @@ def test_a_call_that_never_returns_holds_no_program() -> None:
     """A program with one ends, where a `ThreadPoolExecutor` would wait for it at the interpreter's exit."""
     program = """
 import threading
-from linkmatch_ray.io.side_by_side import side_by_side
+from linkmatch_ray.io.storage.side_by_side import side_by_side
 begun = threading.Barrier(3)
 def never(item):
     if item:

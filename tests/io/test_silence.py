@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from linkmatch_ray.io.inputs import list_inputs
+from linkmatch_ray.io.inputs.listing import list_inputs
 from tests.io.hostile import CLOSE, HOLD, SILENCE, answer, ended, file, given, part, serving, span_of
 from tests.io.hostile_s3 import Bucket
 

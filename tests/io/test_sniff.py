@@ -5,10 +5,10 @@ import gzip
 import pytest
 
 from linkmatch_ray import MatchOptions
-from linkmatch_ray.core.layouts import LAYOUTS
-from linkmatch_ray.io import sniff
-from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.io.sniff import cuttable
+from linkmatch_ray.core.layouts.table import LAYOUTS
+from linkmatch_ray.io.inputs import sniff
+from linkmatch_ray.io.inputs.listing import list_inputs
+from linkmatch_ray.io.inputs.sniff import cuttable
 
 LINES = b'{"data":1}\n' * 20
 CONTENTS = {

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from linkmatch_ray.io.store import store_of
+from linkmatch_ray.io.storage.store import store_of
 from tests.io.hostile import CLOSE, answer, serving
 from tests.io.hostile_s3 import Bucket
 
@@ -76,8 +76,8 @@ class InParts(Bucket):
 
 @pytest.fixture
 def parts(monkeypatch):
-    monkeypatch.setattr("linkmatch_ray.io.s3.UPLOAD_BYTES", 1000)
-    monkeypatch.setattr("linkmatch_ray.io.object_store.WAIT_SECONDS", 0.001)
+    monkeypatch.setattr("linkmatch_ray.io.storage.s3.UPLOAD_BYTES", 1000)
+    monkeypatch.setattr("linkmatch_ray.io.storage.object_store.WAIT_SECONDS", 0.001)
 
 
 @pytest.mark.parametrize("step", ["begin", "part", "complete"])

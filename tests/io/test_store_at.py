@@ -5,10 +5,10 @@ from threading import Lock
 
 import pytest
 
-from linkmatch_ray.io import s3
-from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.io.object_reader import SmallObjects
-from linkmatch_ray.io.stores import store_at
+from linkmatch_ray.io.inputs.listing import list_inputs
+from linkmatch_ray.io.inputs.object_reader import SmallObjects
+from linkmatch_ray.io.storage import s3
+from linkmatch_ray.io.storage.stores import store_at
 from tests.io.hostile import answer, serving
 from tests.io.hostile_s3 import Bucket
 from tests.io.objects import CREDENTIALS
@@ -27,7 +27,7 @@ def machine(monkeypatch, s3_at, tmp_path):
         monkeypatch.delenv(name, raising=False)
     for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
         monkeypatch.setenv(name, str(tmp_path / "none"))
-    monkeypatch.setattr("linkmatch_ray.io.object_store.WAIT_SECONDS", 0.001)
+    monkeypatch.setattr("linkmatch_ray.io.storage.object_store.WAIT_SECONDS", 0.001)
     left = [0]
 
     def script(request):

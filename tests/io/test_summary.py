@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from linkmatch_ray import MatchOptions
-from linkmatch_ray.io.bring import bring
-from linkmatch_ray.io.places import results_at
-from linkmatch_ray.runtime.plan import PlanOptions
+from linkmatch_ray.io.results.download import bring
+from linkmatch_ray.io.results.places import results_at
+from linkmatch_ray.runtime.jobs.plan import PlanOptions
 from tests.runtime.whole import submit
 
 LIST = b'["a", "b", {"data": 1}]'  # as in `whole`

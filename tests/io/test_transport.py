@@ -16,9 +16,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from linkmatch_ray.io import transport
-from linkmatch_ray.io.side_by_side import side_by_side
-from linkmatch_ray.io.transport import Unavailable, ask, endpoint_of, in_target
+from linkmatch_ray.io.storage import transport
+from linkmatch_ray.io.storage.side_by_side import side_by_side
+from linkmatch_ray.io.storage.transport import Unavailable, ask, endpoint_of, in_target
 from tests.io import hostile
 from tests.io.hostile import answer
 from tests.io.objects import serving

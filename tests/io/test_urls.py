@@ -5,9 +5,9 @@ import os
 import pytest
 
 from linkmatch_ray.errors import JobError, UsageError
-from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.io.places import results_at
-from linkmatch_ray.io.urls import Url, is_url, parse, planned, scheme_of
+from linkmatch_ray.io.inputs.listing import list_inputs
+from linkmatch_ray.io.results.places import results_at
+from linkmatch_ray.io.storage.urls import Url, is_url, parse, planned, scheme_of
 from linkmatch_ray.words import shown, without_secrets
 
 SECRET = "hunter2"

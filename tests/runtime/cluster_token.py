@@ -12,8 +12,8 @@ import pytest
 import ray
 
 from linkmatch_ray.errors import ClusterError
-from linkmatch_ray.runtime import cluster_token, ray_internals
-from linkmatch_ray.runtime.remote import OVERRIDE, Cluster
+from linkmatch_ray.runtime.cluster.jobs_api import OVERRIDE, Cluster
+from linkmatch_ray.runtime.session import cluster_token, ray_internals
 
 TOKEN = "a-token-of-this-user-0123456789abcdef"
 VARIABLES = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_JOB_HEADERS", OVERRIDE)
@@ -121,7 +121,7 @@ def test_another_host_that_is_led_to_gets_none():
 
 def test_that_it_could_be_read_is_said(monkeypatch):
     """Over http to another machine; here one that is called so."""
-    monkeypatch.setattr("linkmatch_ray.runtime.remote.LOOPBACK", ())
+    monkeypatch.setattr("linkmatch_ray.runtime.cluster.jobs_api.LOOPBACK", ())
     with http(asks) as (url, _):
         assert connect(url).token_was_readable
     with http(lambda _: (200, None)) as (url, _):

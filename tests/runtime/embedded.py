@@ -10,7 +10,7 @@ import sys
 
 from linkmatch_ray import Restrictions, submit
 from linkmatch_ray.errors import JobError
-from linkmatch_ray.io.places import results_at
+from linkmatch_ray.io.results.places import results_at
 
 
 def fail(name):
@@ -22,11 +22,11 @@ def main():
     os.umask(0)
     if "ray-before" in sys.argv:
         importlib.import_module("ray")
-    from linkmatch_ray.runtime.session import Session  # which has Ray imported, but not before its thread
+    from linkmatch_ray.runtime.session.session import Session  # which has Ray imported, but not before its thread
 
     session = Session(dashboard="dashboard" in sys.argv, verbose="verbose" in sys.argv)
     ray = session.ready()
-    from linkmatch_ray.runtime.collector_actor import start_collector
+    from linkmatch_ray.runtime.jobs.collector_actor import start_collector
 
     matched = None
     if "job" in sys.argv:

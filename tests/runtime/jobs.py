@@ -5,14 +5,14 @@ import os
 import random
 
 from linkmatch_ray import Restrictions
-from linkmatch_ray.io.earlier import origins_of
-from linkmatch_ray.io.input_file import inputs_digest, pack_files
-from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.io.places import results_at
-from linkmatch_ray.io.sniff import cuttable
-from linkmatch_ray.runtime.collector import Collector
-from linkmatch_ray.runtime.plan import PlanOptions, make_plan
-from linkmatch_ray.runtime.tasks import TaskSettings, match_unit
+from linkmatch_ray.io.inputs.file import inputs_digest, pack_files
+from linkmatch_ray.io.inputs.listing import list_inputs
+from linkmatch_ray.io.inputs.sniff import cuttable
+from linkmatch_ray.io.results.places import results_at
+from linkmatch_ray.io.results.reuse import origins_of
+from linkmatch_ray.runtime.jobs.collector import Collector
+from linkmatch_ray.runtime.jobs.plan import PlanOptions, make_plan
+from linkmatch_ray.runtime.jobs.worker import TaskSettings, match_unit
 
 LIST = Restrictions.load(b'["a", "b", {"data": 1}]')
 PLAN = PlanOptions(unit_bytes=300, part_bytes=100)

@@ -31,12 +31,12 @@ def files_left(count):
 
 def no_files():
     """For `worker_process_setup_hook`: who opens an input has no file left."""
-    from linkmatch_ray.runtime import tasks
+    from linkmatch_ray.runtime.jobs import worker
 
-    open_input = tasks.open_input
+    open_input = worker.open_input
 
     def poor_open(file, stop):
         with files_left(0):
             return open_input(file, stop)
 
-    tasks.open_input = poor_open
+    worker.open_input = poor_open

@@ -8,10 +8,10 @@ from pathlib import Path
 
 def setup():
     """For `worker_process_setup_hook`: there is no such switch in the product."""
-    from linkmatch_ray.io import packing
-    from linkmatch_ray.runtime import tasks
+    from linkmatch_ray.io.inputs import packing
+    from linkmatch_ray.runtime.jobs import worker
 
-    open_input, read_small = tasks.open_input, packing.read_small
+    open_input, read_small = worker.open_input, packing.read_small
 
     def suffer(file):
         path = Path(os.fsdecode(file.path))
@@ -33,4 +33,4 @@ def setup():
         suffer(file)
         read_small(file, view)
 
-    tasks.open_input, packing.read_small = poisoned_open, poisoned_read_small
+    worker.open_input, packing.read_small = poisoned_open, poisoned_read_small

@@ -8,16 +8,16 @@ from typing import NamedTuple
 
 from linkmatch_ray.core.index import RestrictionIndex
 from linkmatch_ray.core.options import MatchOptions
-from linkmatch_ray.io.directory import Directory
-from linkmatch_ray.io.earlier import Origins, origins_of
-from linkmatch_ray.io.input_file import pack_files
-from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.io.ledger import Key, Ledger
-from linkmatch_ray.io.restrictions import Restrictions
-from linkmatch_ray.io.sniff import cuttable
-from linkmatch_ray.runtime import collector
-from linkmatch_ray.runtime.plan import PlanOptions, make_plan
-from linkmatch_ray.runtime.tasks import PartBody, TaskSettings, match_unit
+from linkmatch_ray.io.inputs.file import pack_files
+from linkmatch_ray.io.inputs.listing import list_inputs
+from linkmatch_ray.io.inputs.sniff import cuttable
+from linkmatch_ray.io.ledger.ledger import Key, Ledger
+from linkmatch_ray.io.restrictions.restrictions import Restrictions
+from linkmatch_ray.io.results.directory import Directory
+from linkmatch_ray.io.results.reuse import Origins, origins_of
+from linkmatch_ray.runtime.jobs import collector
+from linkmatch_ray.runtime.jobs.plan import PlanOptions, make_plan
+from linkmatch_ray.runtime.jobs.worker import PartBody, TaskSettings, match_unit
 from tests.runtime.jobs import DETAILS
 
 COMPLETE = Key(1 << 62, 0, 0)

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from linkmatch_ray.errors import ClusterError
-from linkmatch_ray.runtime.auth_token import keep_token
+from linkmatch_ray.runtime.session.auth_token import keep_token
 
 pytestmark = pytest.mark.slow
 
@@ -130,7 +130,7 @@ def test_no_token_is_warned_of(home, monkeypatch, caplog):
 
 def test_many_starts_make_one_token(home):
     """They find the same, whoever is first."""
-    code = "from pathlib import Path; from linkmatch_ray.runtime.auth_token import keep_token; keep_token();"
+    code = "from pathlib import Path; from linkmatch_ray.runtime.session.auth_token import keep_token; keep_token();"
     code += "print(Path('~/.ray/auth_token').expanduser().read_text())"
     started = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(8)]
     said = {process.communicate(timeout=60)[0] for process in started}

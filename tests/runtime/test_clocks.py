@@ -6,9 +6,9 @@ from itertools import count
 import pytest
 
 from linkmatch_ray import MatchOptions
-from linkmatch_ray.io.places import results_at
-from linkmatch_ray.io.verify import Checked, verify
-from linkmatch_ray.runtime.plan import PlanOptions
+from linkmatch_ray.io.results.places import results_at
+from linkmatch_ray.io.results.verification import Checked, verify
+from linkmatch_ray.runtime.jobs.plan import PlanOptions
 from tests.runtime.jobs import NAMES, write
 from tests.runtime.whole import submit
 

@@ -8,17 +8,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from linkmatch_ray.cli.submission import _Copier
+from linkmatch_ray.cli.submit import _Copier
 from linkmatch_ray.core.outcome import FAULT_PART, Counts, Entry, Piece, digest
 from linkmatch_ray.errors import DirectoryInUse, JobChanged, UsageError
-from linkmatch_ray.io import directory
-from linkmatch_ray.io.input_file import InputFile, pack_files
-from linkmatch_ray.io.ledger import Key, Ledger
-from linkmatch_ray.io.matches import matches
-from linkmatch_ray.io.places import results_at
-from linkmatch_ray.io.restrictions import Restrictions
-from linkmatch_ray.runtime.collector import Collector
-from linkmatch_ray.runtime.tasks import PartBody
+from linkmatch_ray.io.inputs.file import InputFile, pack_files
+from linkmatch_ray.io.ledger.ledger import Key, Ledger
+from linkmatch_ray.io.restrictions.restrictions import Restrictions
+from linkmatch_ray.io.results import directory
+from linkmatch_ray.io.results.matches import matches
+from linkmatch_ray.io.results.places import results_at
+from linkmatch_ray.runtime.jobs.collector import Collector
+from linkmatch_ray.runtime.jobs.worker import PartBody
 
 SETTINGS = {"fingerprint": "f", "provenance": "0", "emit": "both"}
 

@@ -3,7 +3,7 @@
 import pytest
 
 from linkmatch_ray.core.options import MatchOptions
-from linkmatch_ray.runtime.collector_actor import CollectorActor
+from linkmatch_ray.runtime.jobs.collector_actor import CollectorActor
 from tests.runtime.jobs import LIST, offers, write
 
 WRITING = ("open", "commit", "flush", "finish", "close")

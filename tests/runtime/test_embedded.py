@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from linkmatch_ray.runtime.ray_directory import LONGEST_SOCKET_OF_DASHBOARD, SOCKET_BYTES_MAX
-from linkmatch_ray.runtime.ray_internals import LOOPBACK_VARIABLE
+from linkmatch_ray.runtime.session.ray_directory import LONGEST_SOCKET_OF_DASHBOARD, SOCKET_BYTES_MAX
+from linkmatch_ray.runtime.session.ray_internals import LOOPBACK_VARIABLE
 from tests.conftest import REPO
 from tests.processes import descendants
 
@@ -246,7 +246,7 @@ def test_a_program_that_joins(held):
 
 def test_a_session_that_cannot_join(held):
     """Without the variable it is told which it lacks, where Ray would wait for ever."""
-    code = "import sys; from linkmatch_ray.runtime.session import Session; Session(sys.argv[1]).ready()"
+    code = "import sys; from linkmatch_ray.runtime.session.session import Session; Session(sys.argv[1]).ready()"
     done = held.run(code, held.said["address"], RAY_AUTH_MODE="token")
     assert f"set {LOOPBACK_VARIABLE}=0" in done.stderr
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 
 from linkmatch_ray import MatchOptions
-from linkmatch_ray.runtime.fetch import fetch
+from linkmatch_ray.runtime.cluster.download import fetch
 from tests.runtime.jobs import PLAN, write
 from tests.runtime.whole import submit
 

@@ -8,12 +8,12 @@ import pytest
 
 from linkmatch_ray import MatchOptions, Restrictions, submit
 from linkmatch_ray.core.outcome import FAULT_PART
-from linkmatch_ray.io.input_file import pack_files
-from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.io.sniff import cuttable
-from linkmatch_ray.runtime.collector import Collector
-from linkmatch_ray.runtime.plan import PlanOptions, Unit, make_plan
-from linkmatch_ray.runtime.tasks import PartHeader, TaskSettings, match_unit
+from linkmatch_ray.io.inputs.file import pack_files
+from linkmatch_ray.io.inputs.listing import list_inputs
+from linkmatch_ray.io.inputs.sniff import cuttable
+from linkmatch_ray.runtime.jobs.collector import Collector
+from linkmatch_ray.runtime.jobs.plan import PlanOptions, Unit, make_plan
+from linkmatch_ray.runtime.jobs.worker import PartHeader, TaskSettings, match_unit
 
 GOOD = b'{"data":"a"}\n'
 RESTRICTIONS = Restrictions.load(b'["a"]')

@@ -13,14 +13,14 @@ from moto.s3.models import s3_backends
 
 from linkmatch_ray import MatchOptions
 from linkmatch_ray.errors import InputError, JobError, UsageError
-from linkmatch_ray.io import bucket
-from linkmatch_ray.io.bring import bring
 from linkmatch_ray.io.object_names import Part, is_ours, part_name, part_of
-from linkmatch_ray.io.places import results_at
-from linkmatch_ray.io.status import status
-from linkmatch_ray.io.store import store_of
-from linkmatch_ray.io.stores import store_at
-from linkmatch_ray.io.verify import Checked, verify
+from linkmatch_ray.io.results import bucket
+from linkmatch_ray.io.results.download import bring
+from linkmatch_ray.io.results.places import results_at
+from linkmatch_ray.io.results.status import status
+from linkmatch_ray.io.results.verification import Checked, verify
+from linkmatch_ray.io.storage.store import store_of
+from linkmatch_ray.io.storage.stores import store_at
 from tests.io.objects import CREDENTIALS, s3
 from tests.runtime.jobs import NAMES, OUTPUTS, PLAN, write
 from tests.runtime.whole import submit

@@ -8,13 +8,13 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 
 from linkmatch_ray import MatchOptions, submit
-from linkmatch_ray.io.input_file import pack_files
-from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.io.traffic import traffic
-from linkmatch_ray.runtime import tasks
-from linkmatch_ray.runtime.heartbeat import with_heartbeat
-from linkmatch_ray.runtime.plan import PlanOptions, Unit
-from linkmatch_ray.runtime.tasks import TaskSettings, match_unit
+from linkmatch_ray.io.inputs.file import pack_files
+from linkmatch_ray.io.inputs.listing import list_inputs
+from linkmatch_ray.io.storage.traffic import traffic
+from linkmatch_ray.runtime.jobs import worker
+from linkmatch_ray.runtime.jobs.heartbeat import with_heartbeat
+from linkmatch_ray.runtime.jobs.plan import PlanOptions, Unit
+from linkmatch_ray.runtime.jobs.worker import TaskSettings, match_unit
 from tests.io.objects import serving
 from tests.runtime.jobs import LIST
 
@@ -70,7 +70,7 @@ def test_what_goes_wrong_is_raised_in_its_place():
 
 def test_local_files_are_read_on_the_thread_that_asks(tmp_path, monkeypatch):
     """No other is started, which would cost time."""
-    monkeypatch.setattr(tasks, "with_heartbeat", None)
+    monkeypatch.setattr(worker, "with_heartbeat", None)
     (tmp_path / "a.json").write_bytes(b'"a"')
     files = list_inputs([tmp_path]).files
     settings = TaskSettings(LIST.paths, MatchOptions(), PlanOptions())

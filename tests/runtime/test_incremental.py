@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from linkmatch_ray import MatchOptions, submit
 from linkmatch_ray.errors import DirectoryInUse, InputError, JobChanged, JobError, UsageError
-from linkmatch_ray.io.directory import adopt_next
-from linkmatch_ray.io.earlier import origins_of
-from linkmatch_ray.io.input_file import pack_files
-from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.io.ledger import Ledger
-from linkmatch_ray.io.places import results_at
-from linkmatch_ray.io.verify import Checked, verify
-from linkmatch_ray.runtime.collector import Collector
+from linkmatch_ray.io.inputs.file import pack_files
+from linkmatch_ray.io.inputs.listing import list_inputs
+from linkmatch_ray.io.ledger.ledger import Ledger
+from linkmatch_ray.io.results.directory import adopt_next
+from linkmatch_ray.io.results.places import results_at
+from linkmatch_ray.io.results.reuse import origins_of
+from linkmatch_ray.io.results.verification import Checked, verify
+from linkmatch_ray.runtime.jobs.collector import Collector
 from tests.runtime.jobs import LIST, NAMES, OUTPUTS, PLAN, run, write
 from tests.runtime.whole import submit as submit_without_ray
 

@@ -7,8 +7,8 @@ import pytest
 
 from linkmatch_ray import MatchOptions, submit
 from linkmatch_ray.errors import Interrupted
-from linkmatch_ray.io import matches
-from linkmatch_ray.runtime.plan import PlanOptions
+from linkmatch_ray.io.results import matches
+from linkmatch_ray.runtime.jobs.plan import PlanOptions
 from tests.runtime import whole
 from tests.runtime.jobs import LIST
 

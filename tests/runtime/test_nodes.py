@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from linkmatch_ray.io.places import results_at
-from linkmatch_ray.io.verify import Checked, verify
+from linkmatch_ray.io.results.places import results_at
+from linkmatch_ray.io.results.verification import Checked, verify
 
 pytestmark = pytest.mark.slow
 

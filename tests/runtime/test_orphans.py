@@ -9,7 +9,7 @@ pytestmark = pytest.mark.slow
 
 PROGRAM = """
 import subprocess, sys
-from linkmatch_ray.runtime.orphans import kill_descendants
+from linkmatch_ray.runtime.session.parent_death import kill_descendants
 child = subprocess.Popen(["sh", "-c", "(echo ready; cat) <&3 & wait"], stdin=3, pass_fds=[3], stdout=subprocess.PIPE)
 assert child.stdout.readline() == b"ready\\n"
 kill_descendants()

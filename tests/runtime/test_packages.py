@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from linkmatch_ray.runtime.packages import REQUIRED, missing
+from linkmatch_ray.runtime.cluster.requirements import REQUIRED, missing
 from tests.conftest import REPO
 
 pytestmark = pytest.mark.slow

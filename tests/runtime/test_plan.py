@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from linkmatch_ray import MatchOptions
 from linkmatch_ray.core.options import UNIT_BYTES
-from linkmatch_ray.io.earlier import NOWHERE, Origins
-from linkmatch_ray.io.input_file import InputFile
-from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.io.ledger import Key
-from linkmatch_ray.io.sniff import cuttable
-from linkmatch_ray.runtime import plan as plans
-from linkmatch_ray.runtime.plan import Plan, PlanOptions, Unit, make_plan
+from linkmatch_ray.io.inputs.file import InputFile
+from linkmatch_ray.io.inputs.listing import list_inputs
+from linkmatch_ray.io.inputs.sniff import cuttable
+from linkmatch_ray.io.ledger.ledger import Key
+from linkmatch_ray.io.results.reuse import NOWHERE, Origins
+from linkmatch_ray.runtime.jobs import plan as plans
+from linkmatch_ray.runtime.jobs.plan import Plan, PlanOptions, Unit, make_plan
 
 PETABYTE = 1 << 50
 MEMORY_BYTES_MAX = 20 << 20

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from linkmatch_ray.io.directory import adopt_next
-from linkmatch_ray.io.ledger import Key
-from linkmatch_ray.io.places import results_at
-from linkmatch_ray.io.verify import Checked, verify
+from linkmatch_ray.io.ledger.ledger import Key
+from linkmatch_ray.io.results.directory import adopt_next
+from linkmatch_ray.io.results.places import results_at
+from linkmatch_ray.io.results.verification import Checked, verify
 from tests.conftest import REPO
 from tests.runtime.power import Disk, can_trace, trace
 from tests.runtime.power_job import COMPLETE, make_job, make_update, run

@@ -10,12 +10,13 @@ import time
 import pytest
 import zstandard
 
-from linkmatch_ray import MatchOptions, Restrictions, match_bytes
+from linkmatch_ray import MatchOptions, Restrictions, dry_run, match_bytes
 from linkmatch_ray.cli.output import duration
-from linkmatch_ray.io.input_file import InputFile
-from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.runtime import preview as module
-from linkmatch_ray.runtime.preview import FILES_MAX, Preview, preview
+from linkmatch_ray.io.inputs.file import InputFile
+from linkmatch_ray.io.inputs.listing import list_inputs
+from linkmatch_ray.runtime.jobs import dry_run as dry_runs
+from linkmatch_ray.runtime.jobs import preview as module
+from linkmatch_ray.runtime.jobs.preview import FILES_MAX, Preview, preview
 from tests.conftest import REPO
 from tests.silent import LARGE, silent
 
@@ -160,6 +161,19 @@ def test_it_ends_in_time_whatever_a_server_does(tmp_path, monkeypatch):
     assert found.seconds <= 0.7
     assert found.seconds_about is None
     assert found.counts.records in (0, len(RECORDS))  # eight that wait may be before it
+
+
+def test_a_dry_run_ends_in_time_too(monkeypatch):
+    """The plan is made though nobody knows whether a large file can be cut, and says so."""
+    monkeypatch.setattr(dry_runs, "LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(module, "READ_SECONDS", 0.2)
+    with silent(LARGE) as (port, asked):
+        began = time.monotonic()
+        found = dry_run(f"http://127.0.0.1:{port}/a.jsonl", LIST)
+        assert (len(found), found.files_not_looked_at, found.nbytes) == (1, 1, 100_000_000)
+        assert found.preview().bytes_read == 0
+        assert time.monotonic() - began < 10  # a server is given up after 30 s
+        assert asked.is_set()
 
 
 def test_time_is_shared(tmp_path, monkeypatch):

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from linkmatch_ray.errors import ClusterError
-from linkmatch_ray.runtime.ray_directory import LONGEST_SOCKET, LONGEST_SOCKET_OF_DASHBOARD, RayDirectory, place
+from linkmatch_ray.runtime.session.ray_directory import LONGEST_SOCKET, LONGEST_SOCKET_OF_DASHBOARD, RayDirectory, place
 
 HOLD = """
 import sys
-from linkmatch_ray.runtime.ray_directory import RayDirectory
+from linkmatch_ray.runtime.session.ray_directory import RayDirectory
 directory = RayDirectory()
 print(directory.path, flush=True)
 sys.stdin.read()

@@ -12,7 +12,7 @@ from ray.dashboard.subprocesses.module import SubprocessModule
 from ray.dashboard.utils import get_all_modules
 from ray.job_config import JobConfig
 
-from linkmatch_ray.runtime import ray_directory, ray_internals
+from linkmatch_ray.runtime.session import ray_directory, ray_internals
 
 
 def test_the_names_are_there():

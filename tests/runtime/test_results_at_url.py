@@ -15,18 +15,18 @@ import pytest
 from linkmatch_ray import MatchOptions
 from linkmatch_ray.core.outcome import Counts, Entry, Piece, digest
 from linkmatch_ray.errors import DirectoryInUse, InputError, JobChanged, JobError, UsageError
-from linkmatch_ray.io import bucket, concatenation
-from linkmatch_ray.io.bring import bring
-from linkmatch_ray.io.input_file import InputFile, pack_files
-from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.io.ledger_log import LoggedLedger
-from linkmatch_ray.io.places import results_at
-from linkmatch_ray.io.status import status
-from linkmatch_ray.io.store import store_of
-from linkmatch_ray.io.verify import Checked, verify
-from linkmatch_ray.runtime import tasks
-from linkmatch_ray.runtime.collector import Collector
-from linkmatch_ray.runtime.tasks import PartBody
+from linkmatch_ray.io.inputs.file import InputFile, pack_files
+from linkmatch_ray.io.inputs.listing import list_inputs
+from linkmatch_ray.io.ledger.journal import LoggedLedger
+from linkmatch_ray.io.results import bucket, segments
+from linkmatch_ray.io.results.download import bring
+from linkmatch_ray.io.results.places import results_at
+from linkmatch_ray.io.results.status import status
+from linkmatch_ray.io.results.verification import Checked, verify
+from linkmatch_ray.io.storage.store import store_of
+from linkmatch_ray.runtime.jobs import worker
+from linkmatch_ray.runtime.jobs.collector import Collector
+from linkmatch_ray.runtime.jobs.worker import PartBody
 from tests.runtime.jobs import DETAILS, LIST, NAMES, OUTPUTS, offers, run, write
 
 BOTH = MatchOptions(emit="both")
@@ -51,11 +51,11 @@ def tmp_path(tmp_path):
 
 @pytest.fixture(autouse=True)
 def small_steps(monkeypatch):
-    """Every call commits; some parts are written by tasks, some pass through the collector; a dead writer is seen as
+    """Every call commits; some parts are written by worker, some pass through the collector; a dead writer is seen as
     such at once."""
     monkeypatch.setattr(bucket.Bucket, "commit_seconds", 0.0)
-    monkeypatch.setattr(tasks, "STAGED_BYTES_MIN", 60)
-    monkeypatch.setattr(concatenation, "OBJECT_BYTES", 150)
+    monkeypatch.setattr(worker, "STAGED_BYTES_MIN", 60)
+    monkeypatch.setattr(segments, "OBJECT_BYTES", 150)
     monkeypatch.setattr(bucket, "LIVES_SECONDS", 0.0)
 
 
@@ -124,7 +124,7 @@ class Dying:
 
 def dies_after(patched, requests):
     steps = chain(range(requests), repeat(None))
-    for module in (bucket, concatenation):
+    for module in (bucket, segments):
         patched.setattr(module, "store_of", lambda url: Dying(store_of(url), steps))
     patched.setattr(bucket, "BEAT_SECONDS", 1e9)
 
@@ -165,7 +165,7 @@ def test_only_the_collector_is_killed(tmp_path, monkeypatch):
     top, url = tmp_path / "in", f"file://{tmp_path}/out"
     write(top, dict(list(CORPUS.items())[:6]))
     arguments, bodies = offers(top, url, BOTH)
-    assert sum(isinstance(chunk, concatenation.Staged) for body in bodies for chunk in body.unmatched) > 3
+    assert sum(isinstance(chunk, segments.Staged) for body in bodies for chunk in body.unmatched) > 3
     shutil.copytree(tmp_path / "out", tmp_path / "staged")
     step = 0
     while True:

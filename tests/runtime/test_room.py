@@ -15,13 +15,13 @@ import pytest
 
 from linkmatch_ray import MatchOptions
 from linkmatch_ray.errors import JobError
-from linkmatch_ray.io.input_file import pack_files
-from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.io.ledger import Key
-from linkmatch_ray.io.restrictions import Restrictions
-from linkmatch_ray.runtime.collector import Collector
-from linkmatch_ray.runtime.plan import PlanOptions, Unit
-from linkmatch_ray.runtime.tasks import TaskSettings, match_unit
+from linkmatch_ray.io.inputs.file import pack_files
+from linkmatch_ray.io.inputs.listing import list_inputs
+from linkmatch_ray.io.ledger.ledger import Key
+from linkmatch_ray.io.restrictions.restrictions import Restrictions
+from linkmatch_ray.runtime.jobs.collector import Collector
+from linkmatch_ray.runtime.jobs.plan import PlanOptions, Unit
+from linkmatch_ray.runtime.jobs.worker import TaskSettings, match_unit
 from tests.runtime.limits import files_left, limited
 from tests.runtime.test_collector import SETTINGS, files, part
 

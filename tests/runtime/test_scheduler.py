@@ -6,12 +6,12 @@ import sys
 import pytest
 
 from linkmatch_ray.core.outcome import FAULT_PART, Counts
-from linkmatch_ray.io.input_file import InputFile
-from linkmatch_ray.io.ledger import Ends, Key
-from linkmatch_ray.runtime import scheduler
-from linkmatch_ray.runtime.collector import Receipt
-from linkmatch_ray.runtime.plan import Unit
-from linkmatch_ray.runtime.scheduler import (
+from linkmatch_ray.io.inputs.file import InputFile
+from linkmatch_ray.io.ledger.ledger import Ends, Key
+from linkmatch_ray.runtime.jobs import scheduler
+from linkmatch_ray.runtime.jobs.collector import Receipt
+from linkmatch_ray.runtime.jobs.plan import Unit
+from linkmatch_ray.runtime.jobs.scheduler import (
     MOVES,
     QUEUED_UNITS,
     SETBACKS_MAX,
@@ -30,7 +30,7 @@ from linkmatch_ray.runtime.scheduler import (
     Start,
     State,
 )
-from linkmatch_ray.runtime.tasks import PartHeader, Started
+from linkmatch_ray.runtime.jobs.worker import PartHeader, Started
 
 TASK_SECONDS = 10.0
 SOON = 1.0
@@ -123,7 +123,7 @@ def test_the_table_of_moves_is_complete():
 
 def test_it_needs_no_ray():
     """Neither it nor what it imports loads Ray."""
-    code = "import sys, linkmatch_ray.runtime.scheduler; sys.exit('ray' in sys.modules)"
+    code = "import sys, linkmatch_ray.runtime.jobs.scheduler; sys.exit('ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from linkmatch_ray.errors import LinkmatchError
-from linkmatch_ray.runtime.shipping import on_cluster
+from linkmatch_ray.runtime.cluster.upload import on_cluster
 
 REFUSED = [
     "s3://AKIA:PASSWORD@bucket/x",

@@ -7,11 +7,11 @@ import pytest
 
 from linkmatch_ray import submit
 from linkmatch_ray.errors import DirectoryInUse, Interrupted
-from linkmatch_ray.io import bucket
-from linkmatch_ray.io.directory import Directory, Lock
-from linkmatch_ray.io.places import results_at
-from linkmatch_ray.runtime.progress import Progress
-from linkmatch_ray.runtime.session import Session
+from linkmatch_ray.io.results import bucket
+from linkmatch_ray.io.results.directory import Directory, Lock
+from linkmatch_ray.io.results.places import results_at
+from linkmatch_ray.runtime.jobs.progress import Progress
+from linkmatch_ray.runtime.session.session import Session
 from tests.runtime.jobs import LIST
 from tests.silent import LARGE, silent
 

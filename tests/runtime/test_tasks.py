@@ -3,10 +3,10 @@
 import pytest
 
 from linkmatch_ray import MatchOptions
-from linkmatch_ray.io.input_file import pack_files
-from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.runtime.plan import PlanOptions, Unit
-from linkmatch_ray.runtime.tasks import PartBody, TaskSettings, match_unit
+from linkmatch_ray.io.inputs.file import pack_files
+from linkmatch_ray.io.inputs.listing import list_inputs
+from linkmatch_ray.runtime.jobs.plan import PlanOptions, Unit
+from linkmatch_ray.runtime.jobs.worker import PartBody, TaskSettings, match_unit
 from tests.runtime.jobs import LIST
 
 SETTINGS = TaskSettings(LIST.paths, MatchOptions(), PlanOptions(part_bytes=1 << 16))

@@ -13,7 +13,7 @@ import pytest
 
 from linkmatch_ray import MatchOptions, Restrictions, submit
 from linkmatch_ray.errors import DirectoryInUse
-from linkmatch_ray.io.directory import LOCK_WAIT_SECONDS
+from linkmatch_ray.io.results.directory import LOCK_WAIT_SECONDS
 from tests.processes import titled
 
 pytestmark = pytest.mark.slow

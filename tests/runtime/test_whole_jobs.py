@@ -5,7 +5,7 @@ import random
 import pytest
 
 from linkmatch_ray import MatchOptions, Restrictions, submit
-from linkmatch_ray.runtime.plan import PlanOptions
+from linkmatch_ray.runtime.jobs.plan import PlanOptions
 from tests.fuzz import run
 from tests.fuzz.jobs import OUTPUTS, Job
 from tests.fuzz.jobs import run as run_job

@@ -4,14 +4,14 @@ import time
 from dataclasses import asdict
 
 from linkmatch_ray import JobOptions
-from linkmatch_ray.io.input_file import pack_files
-from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.io.places import results_at
-from linkmatch_ray.io.sniff import cuttable
-from linkmatch_ray.runtime.collector import Collector
-from linkmatch_ray.runtime.plan import make_plan
-from linkmatch_ray.runtime.request import Request
-from linkmatch_ray.runtime.tasks import TaskSettings, match_unit
+from linkmatch_ray.io.inputs.file import pack_files
+from linkmatch_ray.io.inputs.listing import list_inputs
+from linkmatch_ray.io.inputs.sniff import cuttable
+from linkmatch_ray.io.results.places import results_at
+from linkmatch_ray.runtime.jobs.collector import Collector
+from linkmatch_ray.runtime.jobs.plan import make_plan
+from linkmatch_ray.runtime.jobs.request import Request
+from linkmatch_ray.runtime.jobs.worker import TaskSettings, match_unit
 from tests.runtime.jobs import LIST
 
 

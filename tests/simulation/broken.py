@@ -3,8 +3,8 @@
 from contextlib import contextmanager
 from unittest import mock
 
-from linkmatch_ray.runtime import scheduler
-from linkmatch_ray.runtime.scheduler import Cause, Scheduler
+from linkmatch_ray.runtime.jobs import scheduler
+from linkmatch_ray.runtime.jobs.scheduler import Cause, Scheduler
 
 
 def _hears_no_frontier(self, unit):

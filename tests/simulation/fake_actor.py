@@ -10,8 +10,9 @@ from functools import wraps
 from ray.exceptions import ActorDiedError, ObjectLostError, RayTaskError
 
 from linkmatch_ray.errors import LinkmatchError
-from linkmatch_ray.io import directory, ledger
-from linkmatch_ray.runtime.collector import Collector
+from linkmatch_ray.io.ledger import ledger
+from linkmatch_ray.io.results import directory
+from linkmatch_ray.runtime.jobs.collector import Collector
 from tests.simulation.fake_ray import Ref
 from tests.simulation.faults import Killed, NotAsItShould
 

@@ -13,9 +13,9 @@ from ray.exceptions import (
     WorkerCrashedError,
 )
 
-from linkmatch_ray.runtime.driver import STREAM_BACKPRESSURE_OBJECTS
-from linkmatch_ray.runtime.scheduler import STRIKES_MAX
-from linkmatch_ray.runtime.tasks import Started
+from linkmatch_ray.runtime.jobs.driver import STREAM_BACKPRESSURE_OBJECTS
+from linkmatch_ray.runtime.jobs.scheduler import STRIKES_MAX
+from linkmatch_ray.runtime.jobs.worker import Started
 from tests.simulation.faults import DriverKilled, NotAsItShould
 
 WAITS_MAX = 10_000

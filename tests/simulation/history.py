@@ -9,7 +9,7 @@ from unittest import mock
 from ray.exceptions import WorkerCrashedError
 
 from linkmatch_ray.errors import DirectoryInUse, Interrupted, JobError
-from linkmatch_ray.runtime import collector, driver, scheduler
+from linkmatch_ray.runtime.jobs import collector, driver, scheduler
 from tests.simulation.clock import Clock
 from tests.simulation.fake_actor import FakeCollector, burning
 from tests.simulation.fake_ray import FakeRay

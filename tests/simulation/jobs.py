@@ -14,18 +14,18 @@ import zstandard
 
 from linkmatch_ray import JobOptions, MatchOptions, Restrictions
 from linkmatch_ray.core.outcome import FAULT_PART, Counts, Piece
-from linkmatch_ray.io.directory import Directory
-from linkmatch_ray.io.input_file import pack_files
-from linkmatch_ray.io.inputs import list_inputs
-from linkmatch_ray.io.ledger import Key
-from linkmatch_ray.io.places import results_at
-from linkmatch_ray.io.reader import changed_entry, fault_entry
-from linkmatch_ray.io.sniff import cuttable
-from linkmatch_ray.io.verify import Checked, verify
-from linkmatch_ray.runtime.collector import Collector
-from linkmatch_ray.runtime.plan import PlanOptions, Unit, make_plan
-from linkmatch_ray.runtime.request import Request
-from linkmatch_ray.runtime.tasks import PartBody, PartHeader, TaskSettings, match_unit
+from linkmatch_ray.io.inputs.file import pack_files
+from linkmatch_ray.io.inputs.listing import list_inputs
+from linkmatch_ray.io.inputs.reader import changed_entry, fault_entry
+from linkmatch_ray.io.inputs.sniff import cuttable
+from linkmatch_ray.io.ledger.ledger import Key
+from linkmatch_ray.io.results.directory import Directory
+from linkmatch_ray.io.results.places import results_at
+from linkmatch_ray.io.results.verification import Checked, verify
+from linkmatch_ray.runtime.jobs.collector import Collector
+from linkmatch_ray.runtime.jobs.plan import PlanOptions, Unit, make_plan
+from linkmatch_ray.runtime.jobs.request import Request
+from linkmatch_ray.runtime.jobs.worker import PartBody, PartHeader, TaskSettings, match_unit
 from tests.runtime.jobs import DETAILS
 
 LIST = Restrictions.load(b'["a", "b", {"data": 1}]')

@@ -5,7 +5,7 @@ from collections import deque
 
 import pytest
 
-from linkmatch_ray.runtime.scheduler import Scheduler
+from linkmatch_ray.runtime.jobs.scheduler import Scheduler
 from tests.simulation.broken import RULES, broken
 from tests.simulation.faults import NotAsItShould, Rates
 from tests.simulation.history import History, simulation

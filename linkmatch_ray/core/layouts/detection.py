@@ -1,0 +1,90 @@
+"""What the beginning of an input says: where its text begins, and what the table of layouts asks of it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from linkmatch_ray.core.damage import Damage
+from linkmatch_ray.core.exact import parse
+from linkmatch_ray.core.structure import back_over_white
+from linkmatch_ray.core.window import held_max
+
+BOM: Final = b"\xef\xbb\xbf"
+HEAD_BYTES: Final = len(BOM) + 4
+"""How much of an input says whether it is UTF-8."""
+
+_OTHER_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
+
+
+def text_start(head: bytes) -> int:
+    """Finds where the text begins in an input that begins with `head`: behind a byte order mark.
+
+    Args:
+        head: `HEAD_BYTES` of the input, or all of a shorter one.
+
+    Raises:
+        Damage: it is text in another encoding than UTF-8.
+    """
+    start = len(BOM) if head.startswith(BOM) else 0
+    first = head[start : start + 4]
+    if first.startswith(_OTHER_MARKS) or (len(first) > 1 and 0 in first):
+        raise Damage("not_utf8", "text in another encoding than UTF-8")
+    return start
+
+
+class Beginning:
+    """The beginning of a text whose first byte is not white space. More and more of it is shown.
+
+    Attributes:
+        is_all: Nothing follows it.
+        is_long: It is longer than a record may be, without the white space at its end.
+        is_far: It is longer than what is held of an input, with the white space at its end.
+    """
+
+    def __init__(self, max_record_bytes: int) -> None:
+        self._max_record_bytes = max_record_bytes
+        self._buffer, self._low, self._end = bytearray(), 0, 0
+        self._searched = 0  # bytes in which no newline is
+        self._first_line_ended = False
+
+    def show(self, buffer: bytearray, low: int, high: int, *, is_all: bool) -> None:
+        """Shows it as far as `buffer[low:high]`, which begins as before."""
+        most = held_max(self._max_record_bytes)
+        self.is_far, high = high - low > most, min(high, low + most + 1)
+        self._buffer, self._low, self._high = buffer, low, high
+        self._end = back_over_white(buffer, low, high)
+        self.is_all, self.is_long = is_all, self._end - low > self._max_record_bytes
+
+    @property
+    def first_byte(self) -> int:
+        """Its first byte."""
+        return self._buffer[self._low]
+
+    def new_first_line(self) -> bytes | None:
+        """Returns its first line if that is shown for the first time. Looks at each byte once."""
+        if self._first_line_ended:
+            return None
+        newline = self._buffer.find(b"\n", self._low + self._searched, self._high)
+        self._searched, self._first_line_ended = self._high - self._low, newline >= 0
+        return bytes(self._buffer[self._low : newline]) if newline >= 0 else None
+
+    def text(self) -> bytes:
+        """Returns what is shown, without the white space at its end."""
+        return bytes(self._buffer[self._low : self._end])
+
+
+def is_value(text: bytes) -> bool:
+    """Says whether a text is one JSON value."""
+    try:
+        parse(text)
+    except Damage:
+        return False
+    return True
+
+
+def is_object(text: bytes) -> bool:
+    """Says whether a text is one JSON object."""
+    try:
+        return isinstance(parse(text), dict)
+    except Damage:
+        return False

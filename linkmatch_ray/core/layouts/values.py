@@ -1,0 +1,233 @@
+"""Elements of an array, window by window; and the two layouts that are held whole.
+
+What is damaged ends an array: where the next element begins can no longer be known, and the rest of the file is
+one entry. But an element that is too long or too deep for us, or has strings that are not UTF-8, is an entry by
+itself, and the next one comes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from linkmatch_ray.core.damage import Damage
+from linkmatch_ray.core.exact import WHITE_SPACE, far_white, parse, too_long
+from linkmatch_ray.core.keys import KeyPath
+from linkmatch_ray.core.layouts.detection import Beginning
+from linkmatch_ray.core.layouts.oversize import FindEnd, is_overlong, mark_far_white, skip_overlong
+from linkmatch_ray.core.structure import OPEN_BRACKET, Structure, back_over_white, frame_elements, skip_white
+from linkmatch_ray.core.verdicts import Judged, locate, whole_elements
+from linkmatch_ray.core.window import LOW, Window, held_max
+from linkmatch_ray.core.writer import Reading, Writer
+
+_CUT_TRIES_MAX: Final = 3
+
+NO_ARRAY: Final = Damage("invalid_json", "not an array")
+WRONG_BRACKET: Final = Damage("invalid_json", "} where the array may go on with , or end with ]")
+TRUNCATED: Final = Damage("truncated", "the array ends inside an element or without its ]")
+TRAILING: Final = Damage("trailing_data", "something follows the array")
+
+
+def looks_like_array(beginning: Beginning) -> bool:
+    """Says whether a text is an array, by its first byte."""
+    return beginning.first_byte == OPEN_BRACKET
+
+
+def walk_array(of: Reading) -> Iterator[None]:
+    """Reads all elements of an array; stops after each window, where a part may end."""
+    return _Array(of).walk()
+
+
+class _Array:
+    """The elements of an array that reaches to the end of the file; its `[` is in the window."""
+
+    def __init__(self, of: Reading) -> None:
+        self._window, self._writer, self._judge = of.window, of.writer, of.judge
+        self._max_bytes = of.max_bytes
+        self._first = True  # nothing of the array was dropped yet: it may be empty
+
+    def walk(self) -> Iterator[None]:
+        """Judge all elements; stops after each window, where a part may end."""
+        window, writer = self._window, self._writer
+        if window.buffer[LOW] != OPEN_BRACKET:
+            writer.rest(NO_ARRAY, LOW)
+            return
+        window.drop(LOW + 1)
+        while True:
+            writer.pass_over(skip_white(window.buffer, LOW, window.end))  # before much more is there to be moved
+            if not window.ended:
+                window.fill()
+            is_far_too_long = window.held > held_max(self._max_bytes) and self._is_overlong()
+            consumed = LOW if is_far_too_long else self._judge_window()
+            if consumed is None:
+                return
+            if consumed > LOW:
+                self._first = False
+                writer.pass_over(consumed)
+                yield
+            elif self._is_overlong():
+                self._first = False
+                if not self._skip_element():
+                    return
+
+    def _is_overlong(self) -> bool:
+        return is_overlong(self._window, self._writer, self._max_bytes, _element_end())
+
+    def _judge_window(self) -> int | None:
+        """Judge the whole elements in the window; returns where they end (past the comma), or None where the file
+        is done with."""
+        window, buffer = self._window, self._window.buffer
+        low = skip_white(buffer, LOW, window.end)
+        for cut in self._cuts(buffer, low):
+            judged = self._judge.plain(buffer, low, cut, elements=True)
+            if judged is not None and len(judged.starts):
+                if not self._write(judged):
+                    return None
+                return None if window.ended and window.corrupt is None else cut + 1
+        framed = frame_elements(window.data, low, window.end)
+        starts, ends = whole_elements(framed, first=self._first)
+        mismatch = framed.close >= 0 and buffer[framed.close : framed.close + 1] != b"]"
+        whole = len(starts) - mismatch  # an element is whole only where , or ] follows it
+        if whole > 0:
+            for judged in self._judge.framed(buffer, starts[:whole], ends[:whole]):
+                if not self._write(judged):
+                    return None
+        if mismatch:
+            start = int(starts[-1]) if len(starts) else framed.close
+            self._writer.rest(WRONG_BRACKET, start)
+            return None
+        if framed.close >= 0:
+            self._close(framed.close)
+            return None
+        if window.ended:
+            self._writer.rest(window.corrupt or TRUNCATED, framed.rest)
+            return None
+        return framed.rest if len(starts) else LOW
+
+    def _write(self, judged: Judged) -> bool:
+        mark_far_white(judged, self._window, self._max_bytes)
+        return write_elements(judged, self._writer)
+
+    def _cuts(self, buffer: bytearray, low: int) -> Iterator[int]:
+        """Likely ends of a run of whole elements, best first; whether they are is for the scan to say.
+
+        At the end of the file its last bracket. Before it, the last place where an element seems to begin as
+        the first one does.
+        """
+        window, end = self._window, self._window.end
+        if window.ended and window.corrupt is None:
+            tail = back_over_white(buffer, low, end)
+            if tail > low and buffer[tail - 1 : tail] == b"]":
+                yield tail - 1
+            return
+        colon = buffer.find(b":", low, min(low + 64, end))
+        if colon < 0:
+            return
+        opener = bytes(buffer[low:colon])
+        for _ in range(_CUT_TRIES_MAX):
+            end = buffer.rfind(opener, low + 1, end)
+            if end < 0:
+                return
+            comma = end - 1
+            while buffer[comma] in WHITE_SPACE:
+                comma -= 1
+            if comma > low and buffer[comma : comma + 1] == b",":
+                yield comma
+
+    def _skip_element(self) -> bool:
+        """Pass over an element that is too long to be held; False where the file is done with."""
+        window = self._window
+        if not skip_overlong(window, self._writer, self._max_bytes, _element_end(), TRUNCATED, WRONG_BRACKET):
+            return False
+        if window.buffer[LOW : LOW + 1] == b",":
+            window.drop(LOW + 1)
+            return True
+        self._close(LOW)
+        return False
+
+    def _close(self, close: int) -> None:
+        """After the bracket that closes the array there may be white space only, to the end of the file."""
+        window, at = self._window, close + 1
+        while True:
+            rest = skip_white(window.buffer, at, window.end)
+            if rest < window.end:
+                self._writer.rest(TRAILING, rest)
+                return
+            if window.ended:
+                if window.corrupt is not None:
+                    self._writer.rest(window.corrupt, window.end)
+                return
+            self._writer.pass_over(window.end)
+            window.fill()
+            at = LOW
+
+
+def _element_end() -> FindEnd:
+    """Finds the comma or bracket behind an element that begins in the first window."""
+    structure = Structure()
+
+    def find_end(window: Window) -> int:
+        separators, close = structure.feed(window.data, LOW, window.end)
+        return int(separators[0]) if len(separators) else close
+
+    return find_end
+
+
+def walk_document(of: Reading, path: KeyPath) -> None:
+    """Reads an array inside the one JSON document that the file is (`--records-at`)."""
+    window, writer, max_bytes = of.window, of.writer, of.max_bytes
+    if not window.fill_up_to(max_bytes):
+        writer.rest(_too_long(window, max_bytes), LOW)
+        return
+    buffer = window.buffer
+    try:
+        if window.corrupt is not None:
+            raise window.corrupt
+        parse(window.text(LOW, window.held))
+        low = locate(buffer, skip_white(buffer, LOW, window.end), window.end, path)
+    except Damage as damage:
+        writer.rest(damage, LOW)
+        return
+    starts, ends = whole_elements(frame_elements(window.data, low, window.end), first=True)
+    if len(starts):
+        for judged in of.judge.framed(buffer, starts, ends):
+            write_elements(judged, writer)
+
+
+def walk_object(of: Reading) -> Iterator[None]:
+    """Reads a file that is one record; stops nowhere."""
+    yield from ()
+    window, writer, max_bytes = of.window, of.writer, of.max_bytes
+    if not window.fill_up_to(max_bytes):
+        writer.rest(_too_long(window, max_bytes), LOW)
+        return
+    start = skip_white(window.buffer, LOW, window.end)
+    end = back_over_white(window.buffer, start, window.end)
+    if start < end:
+        for judged in of.judge.framed(window.buffer, np.array([start]), np.array([end])):
+            if not write_elements(judged, writer):
+                return
+    if window.corrupt is not None:
+        writer.rest(window.corrupt, window.end)
+
+
+def _too_long(window: Window, max_bytes: int) -> Damage:
+    length = back_over_white(window.buffer, LOW, min(window.end, LOW + held_max(max_bytes) + 1)) - LOW
+    return too_long(max_bytes) if length > max_bytes else far_white()
+
+
+def write_elements(judged: Judged, writer: Writer) -> bool:
+    """Write down elements as far as the first damaged one, and from there on the rest of the file as one entry;
+    returns whether there was none."""
+    for place, damage in sorted(judged.damages.items()):
+        if not damage.is_local:
+            before = slice(0, place)
+            local = {at: each for at, each in judged.damages.items() if at < place}
+            columns = (judged.starts[before], judged.ends[before], None, judged.kinds[before], judged.found[before])
+            writer.elements(Judged(*columns, damages=local))
+            writer.rest(damage, int(judged.starts[place]))
+            return False
+    writer.elements(judged)
+    return True

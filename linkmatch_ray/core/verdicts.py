@@ -1,0 +1,206 @@
+"""Verdicts: for every record of a window, whether it is on the list, and which key it has there.
+
+The fast path where the scan has no doubt, the careful path for the records where it has; where a window is
+refused as a whole, it is cut in two until the refusal concerns a few records only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from json.decoder import scanstring  # type: ignore[attr-defined]  # public by use, missing in typeshed
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from linkmatch_ray.core.damage import Damage
+from linkmatch_ray.core.exact import judge, too_long
+from linkmatch_ray.core.index import NOT_FOUND, RestrictionIndex
+from linkmatch_ray.core.keys import KeyPath, array_index
+from linkmatch_ray.core.scan import ABSENT_HASH, Scan, Scanner
+from linkmatch_ray.core.structure import Elements, Int64s, Lines, frame_elements, frame_lines
+from linkmatch_ray.words import shown
+
+UNMATCHED, MATCHED, MISSING, NOT_OBJECT, DAMAGED = range(5)
+
+CAREFUL_BYTES: Final = 4096
+"""A refused window no longer than this is not cut further: each of its records is read carefully."""
+
+
+@dataclass(slots=True)
+class Judged:
+    """Records with their verdicts.
+
+    Attributes:
+        starts, ends: Spans in the buffer.
+        numbers: Physical line of each from the first of the window, for lines; None for elements.
+        kinds: `UNMATCHED`, `MATCHED`, `MISSING`, `NOT_OBJECT` or `DAMAGED` of each.
+        found: The distinct key of each in the index, or `NOT_FOUND`.
+        damages: What the careful path said of each damaged one, by place.
+        newlines: Newlines in the window, for lines.
+    """
+
+    starts: Int64s
+    ends: Int64s
+    numbers: Int64s | None
+    kinds: npt.NDArray[np.int8]
+    found: Int64s
+    damages: dict[int, Damage] = field(default_factory=dict)
+    newlines: int = 0
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether a record among them is damaged, so that what follows is not sound."""
+        return not all(damage.is_local for damage in self.damages.values())
+
+
+class Framer:
+    """Finds where records lie and gives no verdicts, for a writer that reads each record itself."""
+
+    def lines(self, buffer: bytearray, low: int, high: int) -> list[Judged]:
+        """Verdicts for whole lines."""
+        lines = frame_lines(np.frombuffer(buffer, np.uint8), low, high)
+        return [unjudged(lines.starts, lines.ends, lines.numbers, lines.newlines)]
+
+    def plain(self, buffer: bytearray, low: int, high: int, *, elements: bool) -> Judged | None:
+        """Verdicts for a window that is plainly valid throughout, or None."""
+        return None
+
+    def framed(self, buffer: bytearray, starts: Int64s, ends: Int64s) -> list[Judged]:
+        """Verdicts for elements that were framed by structure; stops after the first damaged one."""
+        return [unjudged(starts, ends)]
+
+
+def unjudged(starts: Int64s, ends: Int64s, numbers: Int64s | None = None, newlines: int = 0) -> Judged:
+    """Records without a verdict; the arguments are as in `Judged`."""
+    kinds, found = np.zeros(len(starts), np.int8), np.full(len(starts), NOT_FOUND, np.int64)
+    return Judged(starts, ends, numbers, kinds, found, newlines=newlines)
+
+
+class Judge(Framer):
+    """Gives verdicts for one set of keys, one index and one limit. Not to be shared between threads."""
+
+    def __init__(self, paths: tuple[KeyPath, ...], index: RestrictionIndex, max_record_bytes: int) -> None:
+        self._paths = paths
+        self._index = index
+        self._max_record_bytes = max_record_bytes
+        self._scanner = Scanner(paths, index)
+
+    def lines(self, buffer: bytearray, low: int, high: int) -> list[Judged]:
+        return self._lines(buffer, frame_lines(np.frombuffer(buffer, np.uint8), low, high), low, high)
+
+    def _lines(self, buffer: bytearray, lines: Lines, low: int, high: int) -> list[Judged]:
+        scan = self._scanner.scan(buffer, low, high, lines)
+        count = len(lines.starts)
+        if scan is None and count > 1 and high - low > CAREFUL_BYTES:
+            middle = int(np.searchsorted(lines.starts, low + (high - low) // 2).clip(1, count - 1))
+            cut = int(lines.starts[middle])
+            first = self._lines(buffer, lines.part(0, middle), low, cut)
+            return first + self._lines(buffer, lines.part(middle, count), cut, high)
+        if scan is None:
+            scan = _all_doubts(lines.starts, lines.ends, lines.numbers, lines.newlines)
+        return [self._verdicts(buffer, scan)]
+
+    def plain(self, buffer: bytearray, low: int, high: int, *, elements: bool) -> Judged | None:
+        lines = None if elements else frame_lines(np.frombuffer(buffer, np.uint8), low, high)
+        scan = self._scanner.scan(buffer, low, high, lines)
+        return None if scan is None else self._verdicts(buffer, scan)
+
+    def framed(self, buffer: bytearray, starts: Int64s, ends: Int64s) -> list[Judged]:
+        low, high = int(starts[0]), int(ends[-1])
+        judged = self.plain(buffer, low, high, elements=True) if (starts < ends).all() else None
+        if judged is not None and len(judged.starts) == len(starts):
+            return [judged]
+        if len(starts) > 1 and high - low > CAREFUL_BYTES:
+            middle = len(starts) // 2
+            first = self.framed(buffer, starts[:middle], ends[:middle])
+            if first[-1].is_damaged:
+                return first
+            return first + self.framed(buffer, starts[middle:], ends[middle:])
+        return [self._verdicts(buffer, _all_doubts(starts, ends, None, 0), stop_at_damage=True)]
+
+    def _verdicts(self, buffer: bytearray, scan: Scan, *, stop_at_damage: bool = False) -> Judged:
+        count = len(scan.starts)
+        kinds = np.zeros(count, np.int8)
+        found = np.full(count, NOT_FOUND, np.int64)
+        kinds[scan.hashes == ABSENT_HASH] = MISSING
+        places = self._index.candidates(scan.hashes)
+        if len(scan.doubts) and len(places):
+            places = np.setdiff1d(places, scan.doubts, assume_unique=True)
+        if len(places):
+            keys = self._scanner.keys(buffer, scan.starts[places], scan.ends[places])
+            found[places] = self._index.find_all(keys, scan.hashes[places])
+        judged = Judged(scan.starts, scan.ends, scan.numbers, kinds, found, newlines=scan.newlines)
+        overlong = np.flatnonzero(scan.ends - scan.starts > self._max_record_bytes)
+        doubts = np.union1d(scan.doubts, overlong) if len(overlong) else scan.doubts
+        for place in doubts.tolist():
+            self._judge_carefully(buffer, judged, place)
+            if stop_at_damage and judged.is_damaged:
+                break
+        kinds[found >= 0] = MATCHED
+        return judged
+
+    def _judge_carefully(self, buffer: bytearray, judged: Judged, place: int) -> None:
+        start, end = int(judged.starts[place]), int(judged.ends[place])
+        judged.found[place] = NOT_FOUND
+        try:
+            if end - start > self._max_record_bytes:
+                raise too_long(self._max_record_bytes)
+            verdict = judge(bytes(memoryview(buffer)[start:end]), self._paths)
+        except Damage as damage:
+            judged.damages[place] = damage
+            judged.kinds[place] = DAMAGED
+            return
+        if verdict.key is not None:
+            judged.kinds[place] = UNMATCHED
+            judged.found[place] = self._index.find(verdict.key)
+        else:
+            judged.kinds[place] = MISSING if verdict.is_object else NOT_OBJECT
+
+
+def _all_doubts(starts: Int64s, ends: Int64s, numbers: Int64s | None, newlines: int) -> Scan:
+    count = len(starts)
+    return Scan(starts, ends, numbers, np.zeros(count, np.uint64), np.arange(count), newlines)
+
+
+def whole_elements(framed: Elements, *, first: bool) -> tuple[Int64s, Int64s]:
+    """The spans of framed elements, none where `first` says that this is the start of the container and it
+    is empty."""
+    starts, ends = framed.starts, framed.ends
+    if first and framed.close >= 0 and len(starts) == 1 and starts[0] == ends[0]:
+        return starts[:0], ends[:0]
+    return starts, ends
+
+
+def locate(buffer: bytearray, low: int, high: int, path: KeyPath) -> int:
+    """The position just after the `[` of the array that `path` leads to in the valid document at `low`.
+
+    Raises:
+        Damage: it leads nowhere, or not to an array.
+    """
+    data = np.frombuffer(buffer, np.uint8)
+    for token in path.tokens:
+        container = buffer[low : low + 1]
+        framed = frame_elements(data, low + 1, high)
+        starts, ends = whole_elements(framed, first=True)
+        place = None
+        if container == b"[":
+            place = array_index(token)
+            if place is not None and place < len(starts):
+                low, high = int(starts[place]), int(ends[place])
+                continue
+        if container == b"{":
+            for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+                text = bytes(buffer[start:end]).decode("utf-8")
+                name, after = scanstring(text, 1)
+                if name == token:
+                    rest = text[after:].lstrip(" \t\n\r")[1:].lstrip(" \t\n\r")
+                    place = end - len(rest.encode("utf-8"))
+                    high_of_place = end
+            if place is not None:
+                low, high = place, high_of_place
+                continue
+        raise Damage("no_records", f"the document has nothing at {shown(path.text)}")
+    if buffer[low : low + 1] != b"[":
+        raise Damage("no_records", f"the document has no array at {shown(path.text)}")
+    return low + 1

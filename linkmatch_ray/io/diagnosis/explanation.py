@@ -1,0 +1,150 @@
+"""Why one record matches, or does not: its key, the restrictions that have it, or those that nearly have it."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
+
+from linkmatch_ray.core.codecs import open_source
+from linkmatch_ray.core.damage import Damage
+from linkmatch_ray.core.exact import parse
+from linkmatch_ray.core.keys import MISSING, canonical, record_key
+from linkmatch_ray.core.matcher import Matcher
+from linkmatch_ray.core.near_misses import near_misses
+from linkmatch_ray.core.options import MatchOptions
+from linkmatch_ray.core.outcome import Entry
+from linkmatch_ray.core.window import Source
+from linkmatch_ray.errors import InputError, UsageError
+from linkmatch_ray.io.inputs.listing import list_inputs
+from linkmatch_ray.io.inputs.reader import open_input
+from linkmatch_ray.io.restrictions.restrictions import Restrictions
+from linkmatch_ray.io.storage.paths import path_in, path_of
+from linkmatch_ray.io.storage.urls import scheme_of
+from linkmatch_ray.words import plural, shown
+
+RESTRICTIONS_MAX: Final = 10
+MEMBERS_MAX: Final = 12
+NAME_MAX: Final = 200
+"""How many members a sentence names, and how many characters of each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What is to be said of one record.
+
+    Attributes:
+        verdict: `matched`, `unmatched` or `quarantined`.
+        key: The canonical text of its key; None where there is none.
+        why: In a sentence.
+        restrictions: The first restrictions that it equals, by index.
+        restrictions_total: How many it equals.
+        near: Restrictions that it nearly equals, each as `{"index", "key", "differs_in"}`.
+        record: Its text, where it was looked for.
+    """
+
+    verdict: str
+    key: str | None
+    why: str
+    restrictions: tuple[int, ...] = ()
+    restrictions_total: int = 0
+    near: tuple[dict[str, Any], ...] = ()
+    record: bytes = b""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; without the record."""
+        return {name: value for name, value in asdict(self).items() if name != "record"}
+
+
+def explain(record: bytes, restrictions: Restrictions) -> Explanation:
+    """Say of one record, given as its JSON text, whether it matches and why."""
+    index = restrictions.index
+    try:
+        value = parse(record)
+    except Damage as damage:
+        why = f"it cannot be read: {damage.message} ({damage.reason}, byte {damage.offset})"
+        return Explanation("quarantined", None, why)
+    if not isinstance(value, dict):
+        return Explanation("unmatched", None, "it is no object, so it has no key (counted as not_object)")
+    key = record_key(value, restrictions.paths)
+    if key is None:
+        absent = [f'"{shown(path.text)}"' for path in restrictions.paths if path.find(value) is MISSING]
+        names = ", ".join(shown(canonical(name), NAME_MAX) for name in list(value)[:MEMBERS_MAX]) or "none"
+        why = f"it has no key {' and no '.join(absent)} (counted as missing_key); its members are: {names}"
+        return Explanation("unmatched", None, why)
+    text = key.decode()
+    distinct = index.find(key)
+    if distinct >= 0:
+        equal = index.restrictions_of(distinct).tolist()
+        count = "one restriction has" if len(equal) == 1 else f"{len(equal):,} restrictions have"
+        return Explanation("matched", text, f"{count} its key", tuple(equal[:RESTRICTIONS_MAX]), len(equal))
+    near = tuple(
+        {
+            "index": int(index.restrictions_of(miss.distinct)[0]),
+            "key": miss.key.decode(),
+            "differs_in": list(miss.differences),
+        }
+        for miss in near_misses(index, key)
+    )
+    why = f"none of the {len(restrictions):,} restrictions has its key"
+    if len(restrictions) == 1:
+        why = "the only restriction has another key"
+    return Explanation("unmatched", text, why, near=near)
+
+
+def record_at(path: str, index: int, restrictions: Restrictions, options: MatchOptions) -> bytes:
+    """The text of the record with that index in a file, as a job numbers them.
+
+    Raises:
+        InputError: the file cannot be read, or has no such record.
+        UsageError: it is not one file.
+    """
+    name = path_of(path)
+    files = [] if os.path.isdir(path_in(name) if scheme_of(name) == "file" else name) else list_inputs([name]).files
+    if len(files) != 1 or os.path.isdir(files[0].path):
+        raise UsageError(f"{shown(path)}: not one file. Name one.")
+    (file,) = files
+    try:
+        if file.fault is not None:
+            raise InputError(f"{shown(path)}: {file.fault}. Name a readable file.")
+        with open_input(file) as raw:
+            return _record(open_source(raw, file.size, options.max_inflation), path, index, restrictions, options)
+    except OSError as error:
+        raise InputError(f"{shown(path)}: {error.strerror or shown(error)}. Name a readable file.") from None
+
+
+def record_in(content: bytes, index: int, restrictions: Restrictions, options: MatchOptions) -> bytes:
+    """The same of content in memory, such as what came on standard input."""
+    source = open_source(io.BytesIO(content), len(content), options.max_inflation)
+    return _record(source, "standard input", index, restrictions, options)
+
+
+def _record(source: Source, name: str, index: int, restrictions: Restrictions, options: MatchOptions) -> bytes:
+    count = 0
+    matcher = Matcher(restrictions.paths, restrictions.index, replace(options, emit="both", provenance=True))
+    for part in matcher.stream(source, b""):
+        (piece,) = part.pieces
+        if count + piece.indexes > index:
+            return _in_part(part.matched + part.unmatched, piece.entries, index)
+        count += piece.indexes
+    raise InputError(f"{shown(name)}: has {plural(count, 'record')}, so there is no index {index}. The first one is 0.")
+
+
+def _in_part(lines: list[bytes], entries: tuple[Entry, ...], index: int) -> bytes:
+    wanted = b'{"file":"","index":%d,' % index
+    for line in _lines(lines):
+        if line.startswith(wanted):
+            return line[line.index(b'"record":') + 9 : -1]
+    for entry in entries:
+        if entry.index == index:
+            raise InputError(
+                f"record {index} is in quarantine: {entry.message} ({entry.reason}, byte {entry.byte_offset})"
+            )
+    raise InputError(f"record {index} was not read: what comes before it is damaged.")
+
+
+def _lines(chunks: list[bytes]) -> Iterator[bytes]:
+    for chunk in chunks:
+        yield from chunk.splitlines()

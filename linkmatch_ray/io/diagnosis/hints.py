@@ -1,0 +1,179 @@
+"""Why a job may have found nothing: a look at some records, for the commonest mistake, a wrong key."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any, Final
+
+import numpy as np
+
+from linkmatch_ray.core.codecs import Plain, open_source
+from linkmatch_ray.core.damage import Damage
+from linkmatch_ray.core.exact import parse
+from linkmatch_ray.core.keys import MISSING, NumberText, canonical
+from linkmatch_ray.core.layouts.table import walk
+from linkmatch_ray.core.near_misses import near_misses
+from linkmatch_ray.core.options import MatchOptions
+from linkmatch_ray.core.outcome import Entry
+from linkmatch_ray.core.restriction_list import RestrictionList
+from linkmatch_ray.core.verdicts import Framer, Judged
+from linkmatch_ray.core.window import Buffers, Window
+from linkmatch_ray.core.writer import Reading, Writer
+from linkmatch_ray.io.inputs.file import InputFile
+from linkmatch_ray.io.inputs.reader import open_input
+from linkmatch_ray.io.storage.errors import Changed
+from linkmatch_ray.words import shown
+
+FILES_MAX: Final = 5
+FILE_BYTES_MAX: Final = 1 << 18
+RECORDS_MAX: Final = 200
+MEMBERS_MAX: Final = 8
+WORD_MAX: Final = 200
+NEAR_MAX: Final = 20
+"""A hint looks at the beginning of a few files: it shall say something, not everything."""
+
+
+def hints(
+    files: Iterable[InputFile],
+    restrictions: RestrictionList,
+    records: int,
+    matched: int,
+    missing: int,
+    options: MatchOptions | None = None,
+) -> list[str]:
+    """What to tell the user where nothing matched, or most records lack the key; nothing otherwise.
+
+    Args:
+        options: How the records were read.
+    """
+    return hints_from(_beginnings(files), restrictions, records, matched, missing, options)
+
+
+def hints_from(
+    beginnings: Iterable[bytes],
+    restrictions: RestrictionList,
+    records: int,
+    matched: int,
+    missing: int,
+    options: MatchOptions | None = None,
+) -> list[str]:
+    """The same, from the beginnings of some files' content; none is looked at if there is nothing to tell."""
+    if not records or (matched and missing * 2 <= records):
+        return []
+    sample = list(_sample(beginnings, options or MatchOptions()))
+    objects = [record for record in sample if isinstance(record, dict)]
+    if not objects:
+        return []
+    found: list[str] = []
+    lacking = [
+        path
+        for path in restrictions.paths
+        if sum(path.find(record) is MISSING for record in objects) * 2 > len(objects)
+    ]
+    if missing * 2 > records or lacking:
+        names = Counter(name for record in objects for name in record)
+        members = ", ".join(f"{_name(name)} ({count})" for name, count in names.most_common(MEMBERS_MAX))
+        paths = ", ".join(f'"{shown(path.text)}"' for path in lacking or restrictions.paths)
+        found.append(
+            f"Hint: most records have no key {paths}. Of the first {len(objects)}, members are: {members}."
+            " Name another with --key."
+        )
+    if not matched:
+        found += _type_hints(objects, restrictions)
+    return found
+
+
+def _type_hints(objects: list[dict[str, Any]], restrictions: RestrictionList) -> Iterator[str]:
+    """Where the keys of the records are of other types than those of the restrictions."""
+    if len(restrictions.pairs) != 1 or not len(restrictions):
+        return
+    index, path = restrictions.index, restrictions.paths[0]
+    some = np.unique(np.linspace(0, len(index.hashes) - 1, RECORDS_MAX).astype(np.int64)).tolist()
+    listed = Counter(_kind(parse(index.key(distinct))) for distinct in some)
+    values = [value for record in objects if (value := path.find(record)) is not MISSING]
+    read = Counter(map(_kind, values))
+    if read and not read.keys() & listed.keys():
+        yield (
+            f"Hint: the records' keys are {_listing(read)}, the restrictions' are {_listing(listed)};"
+            " values of different types are never equal."
+        )
+        return
+    for value in values[:NEAR_MAX]:
+        key = canonical(value)
+        for miss in near_misses(index, key, limit=1):
+            yield (
+                f"Hint: {shown(key, WORD_MAX)} is not on the list, but {shown(miss.key, WORD_MAX)} is, which differs in"
+                f" {' and '.join(miss.differences)}. See linkmatch-ray explain."
+            )
+            return
+
+
+def _name(member: str) -> str:
+    """A member's name; a lone surrogate in it is none that stands for a byte, as in names of files."""
+    return shown(member.encode("utf-8", "backslashreplace"), WORD_MAX)
+
+
+def _listing(kinds: Counter[str]) -> str:
+    return " and ".join(kind for kind, _ in kinds.most_common())
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, NumberText):
+        return "numbers"
+    if value is None:
+        return "null"
+    names = {str: "strings", bool: "booleans", list: "arrays", dict: "objects"}
+    return names[type(value)]
+
+
+def _sample(beginnings: Iterable[bytes], options: MatchOptions) -> Iterator[Any]:
+    """Up to `RECORDS_MAX` parsed records."""
+    left = RECORDS_MAX
+    for beginning in beginnings:
+        if left <= 0:
+            return
+        for text in _records_in(beginning, options)[:left]:
+            try:
+                yield parse(text)
+            except Damage:
+                continue
+            left -= 1
+
+
+def _beginnings(files: Iterable[InputFile]) -> Iterator[bytes]:
+    """The first `FILE_BYTES_MAX` bytes of the content of the first files that have some."""
+    for file in islice((file for file in files if file.fault is None and file.size), FILES_MAX):
+        buffer = bytearray(FILE_BYTES_MAX)
+        try:
+            with open_input(file, FILE_BYTES_MAX) as raw:
+                size = open_source(raw).readinto(memoryview(buffer))
+        except (Changed, OSError, Damage):
+            continue
+        yield bytes(buffer[:size])
+
+
+def _records_in(beginning: bytes, options: MatchOptions) -> list[bytes]:
+    """The whole records, and perhaps what there is of the last."""
+    window = Window(Plain(io.BytesIO(beginning)), Buffers(len(beginning)))
+    records = _Records(window)
+    for _ in walk(Reading(window, records, Framer(), options.max_record_bytes), options):
+        pass
+    return records.texts
+
+
+class _Records(Writer):
+    """Keeps the records of an input, and nothing else."""
+
+    def __init__(self, window: Window) -> None:
+        super().__init__(window)
+        self.texts: list[bytes] = []
+
+    def records(self, judged: Judged, line: int) -> None:
+        view = memoryview(self._window.buffer)
+        self.texts += [bytes(view[a:b]) for a, b in zip(judged.starts.tolist(), judged.ends.tolist(), strict=True)]
+
+    def add(self, entry: Entry) -> None:
+        pass

@@ -1,0 +1,128 @@
+"""Which files a job reads, in which order, and what each was when the plan was made.
+
+Paths are bytes throughout: a file name need not be text.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from linkmatch_ray.errors import InputError
+from linkmatch_ray.io.inputs.file import InputFile, Listing, local_file
+from linkmatch_ray.io.inputs.names import SUFFIXES, names_in, refuse_missing
+from linkmatch_ray.io.names import MARKER
+from linkmatch_ray.io.storage.paths import Name, path_in
+from linkmatch_ray.io.storage.urls import is_url, scheme_of
+from linkmatch_ray.words import plural, shown
+
+NAMES_SHOWN: Final = 5
+"""How many inputs a message names."""
+
+
+def list_inputs(inputs: Name | Iterable[Name], tell: Callable[[int], None] | None = None) -> Listing:
+    """Find the files that `inputs` name: paths, directories, globs, URLs; in that order.
+
+    Args:
+        tell: Called now and then with how many were found.
+
+    Raises:
+        InputError: an input names nothing, or there is no file in all of them, or a store does not let us in.
+        UsageError: a URL of a kind that is not supported.
+        TypeError: it is no path, and no list of paths.
+    """
+    listing = Listing(tell=tell)
+    seen: set[bytes] = set()
+    named = names_in(inputs)
+    for name in named:
+        for path in _expand(name):
+            before = listing.found
+            if is_url(path):
+                from linkmatch_ray.io.inputs.object_listing import list_url  # loads an HTTP client
+
+                files = list_url(path, listing)
+            elif os.path.isdir(path):
+                files = [file for _, file in sorted(_walk(path, listing))]
+            else:
+                files = [_examine(path, os.path.realpath(path))]
+            if listing.found == before:  # they were examined, and not listed
+                listing.count(len(files))
+            for file in files:
+                if file.path not in seen:
+                    seen.add(file.path)
+                    listing.files.append(file)
+    if not listing.files:
+        found = ", ".join(map(shown, named[:NAMES_SHOWN])) or "nothing"
+        more = f" and {len(named) - NAMES_SHOWN:,} more" if len(named) > NAMES_SHOWN else ""
+        left = f" ({plural(listing.left_out, 'file')} left out by name)" if listing.left_out else ""
+        raise InputError(
+            f"{found}{more}: no input file{left}. Expected .json, .jsonl or .ndjson files, each also .gz or .zst;"
+            " name a file itself to have it read whatever its name."
+        )
+    return listing
+
+
+def _expand(name: bytes) -> list[bytes]:
+    refuse_missing(name)
+    if is_url(name):
+        return [name]
+    name = path_in(name) if scheme_of(name) == "file" else name
+    if os.path.lexists(name):
+        return [name]
+    if found := sorted(glob.glob(name, recursive=True, include_hidden=False)):
+        return found
+    raise InputError(f"{shown(name)}: no file fits this pattern. Quote it, and check the folder.")
+
+
+def _walk(top: bytes, listing: Listing) -> Iterator[tuple[bytes, InputFile]]:
+    """Relative path and file for everything below a directory that is to be read."""
+    pending = [(b"", os.path.realpath(top))]
+    visited = set()
+    while pending:
+        below, real = pending.pop()
+        if real in visited:  # a loop of symbolic links
+            continue
+        visited.add(real)
+        try:
+            with os.scandir(real) as entries:
+                found = list(entries)
+        except OSError as error:
+            relative = below or b"."
+            yield (
+                relative,
+                InputFile(os.path.join(top, relative), real, -1, -1, -1, error.strerror or shown(error)),
+            )
+            continue
+        if any(entry.name == MARKER for entry in found):
+            continue
+        below, above = os.path.join(below, b""), os.path.join(top, below, b"")
+        for entry in found:
+            name = entry.name
+            if name.startswith(b"."):
+                listing.left_out += not _is_directory(entry)
+            elif _is_directory(entry):
+                path = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
+                pending.append((below + name, path))
+            elif name.lower().endswith(SUFFIXES):
+                path = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
+                listing.count()
+                yield below + name, _examine(above + name, path)
+            else:
+                listing.left_out += 1
+
+
+def _is_directory(entry: os.DirEntry[bytes]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
+
+
+def _examine(name: bytes, path: bytes) -> InputFile:
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        return InputFile(name, path, -1, -1, -1, error.strerror or shown(error))
+    return local_file(name, path, status)

@@ -1,0 +1,83 @@
+"""Reads small files into one buffer, one behind the other, to be matched together."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import closing
+from itertools import islice
+from typing import Final, TypeAlias
+
+import numpy as np
+
+from linkmatch_ray.core.outcome import Entry
+from linkmatch_ray.core.pack import Pack
+from linkmatch_ray.core.structure import NEWLINE
+from linkmatch_ray.core.window import LOW
+from linkmatch_ray.io.inputs.file import InputFile
+from linkmatch_ray.io.inputs.object_reader import SmallObjects
+from linkmatch_ray.io.inputs.reader import changed_entry, read_small, unreadable_entry
+from linkmatch_ray.io.storage.errors import Changed
+from linkmatch_ray.io.storage.system_errors import blame_the_machine
+from linkmatch_ray.io.storage.urls import is_url
+from linkmatch_ray.words import shown
+
+SMALL_FILE_BYTES: Final = 1 << 20
+"""Files up to this size are packed together."""
+
+
+Packs: TypeAlias = Generator[Pack | tuple[int, Entry | None], None, None]
+
+
+def packs(first: int, files: list[InputFile], buffer: bytearray) -> Packs:
+    """Reads files in their order, and packs those that are small. Each pack is in the buffer until the next one is
+    asked for.
+
+    Args:
+        first: The number of the first file.
+
+    Returns:
+        Packs; and between them the number of a file that is in none, with what is wrong if it could not be read.
+
+    Raises:
+        JobError: the machine has run out of something.
+    """
+    place = 0
+    with closing(SmallObjects(filter(_is_small_object, files))) as objects:
+        while place < len(files):
+            count, fault = _read(files, place, buffer, objects)
+            if count:
+                sizes = np.array([file.size for file in files[place : place + count]], np.int64)
+                ends = LOW + np.cumsum(sizes) + np.arange(count)
+                yield Pack(first + place, ends - sizes, ends)
+                place += count
+            if fault is not None or not count:
+                yield first + place, fault
+                place += 1
+
+
+def _read(files: list[InputFile], place: int, buffer: bytearray, objects: SmallObjects) -> tuple[int, Entry | None]:
+    """Reads small files into the buffer, a newline after each, while there is room; returns how many, and the fault of
+    the one that could not be read."""
+    view, end = memoryview(buffer), LOW
+    room = len(view) - LOW
+    for count, file in enumerate(islice(files, place, None)):
+        after = end + file.size
+        if file.size > SMALL_FILE_BYTES or after >= room or file.fault is not None:
+            return count, None
+        try:
+            if is_url(file.path):
+                objects.read(file, view[end:after])
+            else:
+                read_small(file, view[end:after])
+        except Changed:
+            return count, changed_entry(file)
+        except OSError as error:
+            blame_the_machine(file.name, error)
+            return count, unreadable_entry(file, error.strerror or shown(error))
+        view[after] = NEWLINE
+        end = after + 1
+    return len(files) - place, None
+
+
+def _is_small_object(file: InputFile) -> bool:
+    return is_url(file.path) and file.size <= SMALL_FILE_BYTES and file.fault is None

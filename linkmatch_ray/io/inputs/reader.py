@@ -1,0 +1,126 @@
+"""Reading one version of a file: an open descriptor whose fingerprint is compared before and after."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final, Self
+
+from linkmatch_ray.core.outcome import Entry
+from linkmatch_ray.io.inputs.file import InputFile, local_file
+from linkmatch_ray.io.storage.errors import Changed
+from linkmatch_ray.io.storage.urls import is_url
+
+if TYPE_CHECKING:
+    from linkmatch_ray.io.inputs.object_reader import ObjectReader
+
+_OPEN_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+"""Without O_NONBLOCK, opening a FIFO that took the file's place would block for ever."""
+
+
+class FileReader:
+    """A raw binary stream over a planned file.
+
+    Raises (on opening, and from `check`):
+        Changed: size, mtime, ctime or inode differ from the plan's.
+        OSError: it cannot be opened or read.
+    """
+
+    has_ranges: Final = True
+
+    def __init__(self, file: InputFile) -> None:
+        self._file = file
+        self._fd = os.open(file.path, _OPEN_FLAGS)
+        try:
+            self.check()
+        except BaseException:
+            os.close(self._fd)
+            raise
+
+    def check(self) -> None:
+        """Compare the open file with the plan."""
+        _check(self._fd, self._file)
+
+    def seek(self, offset: int) -> None:
+        """Go to a byte."""
+        os.lseek(self._fd, offset, os.SEEK_SET)
+
+    def head(self, size: int = 4) -> bytes:
+        """The first bytes; does not move."""
+        return os.pread(self._fd, size, 0)
+
+    def readinto(self, view: memoryview) -> int:
+        """Read up to the length of `view`; 0 at the end."""
+        return os.readv(self._fd, [view])
+
+    def read(self, size: int = -1) -> bytes:
+        """Read up to `size` bytes."""
+        return os.read(self._fd, size if size >= 0 else self._file.size + 1)
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        os.close(self._fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def open_input(file: InputFile, stop: int | None = None) -> FileReader | ObjectReader:
+    """A raw binary stream over a file or an object, of which nothing much will be read beyond `stop`.
+
+    Raises:
+        Changed, OSError: as its reading does.
+    """
+    if not is_url(file.path):
+        return FileReader(file)
+    from linkmatch_ray.io.inputs.object_reader import ObjectReader
+
+    return ObjectReader(file, stop)
+
+
+def read_small(file: InputFile, view: memoryview) -> None:
+    """Read a whole file into `view`, which is as long as the file.
+
+    One look at its fingerprint, after the last byte, is enough here: if it is the plan's then, it was all along.
+
+    Raises:
+        Changed: size, mtime, ctime or inode differ from the plan's.
+        OSError: it cannot be opened or read.
+    """
+    fd = os.open(file.path, _OPEN_FLAGS)
+    try:
+        filled = 0
+        while filled < file.size:
+            count = os.readv(fd, [view[filled:]])
+            if not count:
+                raise Changed
+            filled += count
+        _check(fd, file)
+    finally:
+        os.close(fd)
+
+
+def _check(fd: int, file: InputFile) -> None:
+    status = os.fstat(fd)
+    found = local_file(file.name, file.path, status)
+    if not status.st_nlink:  # it was removed, or replaced, and that has changed its ctime: it is read to its end
+        found = found._replace(ctime_ns=file.ctime_ns)
+    if found != file:
+        raise Changed
+
+
+def fault_entry(file: InputFile, reason: str, message: str) -> Entry:
+    """The one entry that stands for a whole file."""
+    return Entry(None, None, 0, max(file.size, 0), reason, message)
+
+
+def changed_entry(file: InputFile) -> Entry:
+    """For a file that is no longer what was planned, or changed while it was read."""
+    return fault_entry(file, "changed", "the file was changed, replaced or cut short while the job ran")
+
+
+def unreadable_entry(file: InputFile, why: str) -> Entry:
+    """For a file that the system does not let us read."""
+    return fault_entry(file, "unreadable", why)

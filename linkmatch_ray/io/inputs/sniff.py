@@ -1,0 +1,55 @@
+"""A look at the beginnings of large files: which of them can be read in ranges."""
+
+from __future__ import annotations
+
+from concurrent.futures import wait
+from typing import Final
+
+from linkmatch_ray.core.codecs import compression_of
+from linkmatch_ray.core.layouts.table import layout_of
+from linkmatch_ray.core.options import MatchOptions
+from linkmatch_ray.io.inputs.file import InputFile
+from linkmatch_ray.io.inputs.reader import open_input
+from linkmatch_ray.io.storage.errors import Changed
+from linkmatch_ray.io.storage.side_by_side import Pool
+
+AT_ONCE: Final = 16
+"""So many files are looked at at a time: each may be far away."""
+
+HEAD_BYTES: Final = 1 << 20
+"""A file is read in ranges only if so much of it says that it can be."""
+
+
+def cuttable(files: list[InputFile], options: MatchOptions, larger_than: int) -> set[int]:
+    """Finds which of the files that are larger than so many bytes can be cut into ranges, by their places.
+
+    One that cannot be read is none of them; the task that reads it says why.
+    """
+    cut, _ = cuttable_within(None, files, options, larger_than)
+    return cut
+
+
+def cuttable_within(
+    seconds_max: float | None, files: list[InputFile], options: MatchOptions, larger_than: int
+) -> tuple[set[int], int]:
+    """Finds the same for as long as `seconds_max`; returns also how many of the large files it could not look at."""
+    large = [number for number, file in enumerate(files) if file.size > larger_than]
+    pool = Pool(AT_ONCE)
+    looks = [pool.submit(_can_be_cut, files[number], options) for number in large]
+    done, others = wait(looks, seconds_max)
+    pool.close()
+    return {number for number, look in zip(large, looks, strict=True) if look in done and look.result()}, len(others)
+
+
+def _can_be_cut(file: InputFile, options: MatchOptions) -> bool:
+    if options.records_at is not None:
+        return False
+    try:
+        with open_input(file, HEAD_BYTES) as opened:
+            head = opened.head(HEAD_BYTES)
+            if not opened.has_ranges:
+                return False
+    except (OSError, Changed):
+        return False
+    layout = layout_of(head, options) if compression_of(head) is None else None
+    return layout is not None and layout.can_be_cut

@@ -1,0 +1,254 @@
+"""Reads the entries of a list into an index, with the reader that inputs have.
+
+An entry takes the careful path unless its key is a string beyond doubt: a list is small beside the data, and a wrong
+entry in it would be wrong a million times. The first thing that is wrong ends it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Any, Final, NoReturn
+
+import numpy as np
+import orjson
+
+from linkmatch_ray.core.codecs import Raw, open_source
+from linkmatch_ray.core.damage import Damage
+from linkmatch_ray.core.exact import DEPTH_MAX, parse
+from linkmatch_ray.core.index import IndexBuilder, RestrictionIndex
+from linkmatch_ray.core.keys import MISSING, KeyPair, NumberText, canonical, canonical_string
+from linkmatch_ray.core.layouts.lines import walk_lines
+from linkmatch_ray.core.layouts.table import begin, walk
+from linkmatch_ray.core.layouts.values import NO_ARRAY, TRAILING, TRUNCATED, WRONG_BRACKET
+from linkmatch_ray.core.options import LIMIT_MAX, Format, MatchOptions, RestrictionsFormat
+from linkmatch_ray.core.structure import NEWLINE, RETURN, frame_elements, positions
+from linkmatch_ray.core.verdicts import Framer, Judged, unjudged
+from linkmatch_ray.core.window import LOW, Buffers, Window
+from linkmatch_ray.core.writer import Reading, Writer
+from linkmatch_ray.errors import RestrictionsError
+from linkmatch_ray.words import shown
+
+WINDOW_BYTES: Final = 4 << 20
+"""How much of a list is held at a time."""
+
+_PLAIN_BYTES_MAX: Final = 2 * DEPTH_MAX
+"""An entry needs an opening and a closing bracket a level: one of this length is not too deep."""
+
+_BATCH: Final = 4096
+"""So many keys go into the index at a time."""
+
+
+def load_index(
+    raw: Raw, name: str, pairs: tuple[KeyPair, ...], at: str | None, format: RestrictionsFormat
+) -> RestrictionIndex:
+    """Reads a list, and builds its index.
+
+    Args:
+        raw: The list, perhaps compressed.
+        name: What messages call it.
+        at: JSON Pointer of its array inside the document, or None.
+
+    Raises:
+        RestrictionsError: something is wrong in it; the entry, line or byte is named.
+        OSError: it cannot be read.
+    """
+    row = LIST_FORMATS.get(format, JSON)
+    layout: Format = "auto" if format == "text" else format
+    options = MatchOptions(format=layout, records_at=at, max_record_bytes=LIMIT_MAX)
+    window = Window(open_source(raw), Buffers(WINDOW_BYTES))
+    entries = row.entries(window, name, pairs, options)
+    for _ in row.walk(Reading(window, entries, row.framer, LIMIT_MAX), options):
+        pass
+    return entries.index_of_all()
+
+
+def format_of(path: str) -> RestrictionsFormat:
+    """Finds the format of a list by its name, which may say that it is compressed as well."""
+    bare = path.lower().removesuffix(".gz").removesuffix(".zst")
+    return next((name for name, row in LIST_FORMATS.items() if bare.endswith(row.suffix)), "auto")
+
+
+class Entries(Writer):
+    """Takes the entries of a list of JSON values: objects with the key, or strings that are the key."""
+
+    def __init__(self, window: Window, name: str, pairs: tuple[KeyPair, ...], options: MatchOptions) -> None:
+        super().__init__(window)
+        self._name, self._options = name, options
+        self._paths = tuple(pair.restriction for pair in pairs)
+        self._builder = IndexBuilder()
+        self._keys: list[bytes] = []
+
+    def index_of_all(self) -> RestrictionIndex:
+        """Builds the index of what was taken."""
+        self._builder.add(self._keys)
+        return self._builder.build()
+
+    def records(self, judged: Judged, line: int) -> None:
+        if self._window.corrupt is not None:
+            self.rest(self._window.corrupt, LOW)
+        view = memoryview(self._window.buffer)
+        numbers: Iterable[int | None] = repeat(None) if judged.numbers is None else (judged.numbers + line).tolist()
+        for start, end, number in zip(judged.starts.tolist(), judged.ends.tolist(), numbers, strict=False):
+            self._take(bytes(view[start:end]), number)
+
+    def rest(self, damage: Damage, start: int) -> NoReturn:
+        if (corrupt := self._window.corrupt) is not None:  # then nothing is sure, also of what came before
+            raise RestrictionsError(f"{self._name}: {corrupt.message}. Restore the file; nothing was matched.")
+        if damage.reason == "not_utf8":
+            raise RestrictionsError(f"{self._name}: not UTF-8, but {damage.message}. Convert it; nothing was matched.")
+        if damage is NO_ARRAY:
+            raise RestrictionsError(f"{self._name}: not a JSON array. Name its layout with --restrictions-format.")
+        if damage is TRAILING:
+            raise RestrictionsError(f"{self._name}: something follows the array's end. Remove it; nothing was matched.")
+        if damage is TRUNCATED:
+            self._fail(self.index, "the array ends inside it, or without its ]")
+        if damage is WRONG_BRACKET:
+            framed = frame_elements(self._window.data, start, self._window.end)
+            if framed.close > start:  # the element before it
+                self._take(bytes(self._window.buffer[start : int(framed.ends[0])]), None)
+            self._fail(self._count, "} where the array may end with ]")
+        self._refuse_document(damage)
+
+    def _take(self, text: bytes, line: int | None) -> None:
+        if (key := self._plain_key(text)) is not None:
+            self._push(key)
+            return
+        try:
+            value = parse(text)
+        except Damage as damage:
+            if self._is_document or (self._options.format == "auto" and line is not None and not self._count):
+                self._refuse_document(self._damage_in_all() or damage)  # it is called lines as it is nothing else
+            self._fail(self._count, f"{damage.message} (byte {damage.offset} of the entry)", line)
+        if type(value) is dict:
+            self._push(self._key_of(value, line))
+        elif self._is_document:
+            self._refuse_document(Damage("invalid_json", "neither an array, nor an object, nor JSON Lines"))
+        elif type(value) is str and len(self._paths) == 1:
+            self._push(canonical_string(value))
+        elif type(value) is str:
+            self._fail(self._count, "is a string, and the key has several parts", line)
+        else:
+            self._fail(self._count, "is neither an object nor a string", line)
+
+    def _plain_key(self, text: bytes) -> bytes | None:
+        """The key of an object in which that is a string; None where orjson and the careful path may differ."""
+        if len(text) > _PLAIN_BYTES_MAX:
+            return None
+        try:
+            entry = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            return None
+        found = self._paths[0].find(entry) if type(entry) is dict and len(self._paths) == 1 else None
+        return orjson.dumps(found) if type(found) is str else None
+
+    def _key_of(self, entry: dict[str, Any], line: int | None) -> bytes:
+        found = [path.find(entry) for path in self._paths]
+        if MISSING in found:
+            missing = ", ".join(f'"{shown(path.text)}"' for path in self._paths)
+            self._fail(self._count, f"has no key {missing}", line)
+        for value in found:
+            if type(value) is not str:
+                self._builder.note_kinds(numbers=_has_number(value), containers=isinstance(value, (dict, list)))
+        return canonical(found[0] if len(found) == 1 else found)
+
+    def _push(self, key: bytes) -> None:
+        self._keys.append(key)
+        if len(self._keys) >= _BATCH:
+            self._builder.add(self._keys)
+            self._keys = []
+
+    @property
+    def _count(self) -> int:
+        return len(self._builder) + len(self._keys)
+
+    @property
+    def _is_document(self) -> bool:
+        return self._options.format == "object" and self._options.records_at is None
+
+    def _damage_in_all(self) -> Damage | None:
+        """What is wrong with the whole list, all of which is held, if it is one document."""
+        try:
+            parse(self._window.text(LOW, self._window.held))
+        except Damage as damage:
+            return damage
+        return None
+
+    def _refuse_document(self, damage: Damage) -> NoReturn:
+        raise RestrictionsError(
+            f"{self._name}: {damage.message} (byte {self._window.offset + damage.offset}). Expected a JSON array, JSON"
+            " Lines or one object; check the file, --restrictions-at and --restrictions-format."
+        )
+
+    def _fail(self, entry: int, found: str, line: int | None = None) -> NoReturn:
+        where = f"entry {entry}" + (f" (line {line})" if line is not None else "")
+        raise RestrictionsError(
+            f"{self._name}: {where} {found}. Remove or mend it, or name another key with --key; nothing was matched."
+        )
+
+
+def _has_number(value: Any) -> bool:
+    """Whether a value is or contains a number; without recursion, as it may be 500 levels deep."""
+    pending = [value]
+    while pending:
+        each = pending.pop()
+        if isinstance(each, NumberText):
+            return True
+        if isinstance(each, (dict, list)):
+            pending += each.values() if isinstance(each, dict) else each
+    return False
+
+
+class TextEntries(Entries):
+    """Takes the entries of a list of text: every line is a string key, also an empty one."""
+
+    def _take(self, text: bytes, line: int | None) -> None:
+        try:
+            self._push(canonical_string(text.decode("utf-8")))
+        except UnicodeDecodeError:
+            self._fail(self._count, "bytes that are not UTF-8")
+
+
+class _TextFramer(Framer):
+    """Finds lines, without their line ends only."""
+
+    def lines(self, buffer: bytearray, low: int, high: int) -> list[Judged]:
+        data = np.frombuffer(buffer, np.uint8)
+        newlines = positions(data, low, high, NEWLINE)
+        starts, ends = np.append(low, newlines + 1), np.append(newlines, high)
+        if starts[-1] == high:  # nothing follows the last newline
+            starts, ends = starts[:-1], ends[:-1]
+        ends = ends - ((data[ends - 1] == RETURN) & (ends > starts))
+        return [unjudged(starts, ends, np.arange(len(starts)), len(newlines))]
+
+
+def _walk_text(of: Reading, _: MatchOptions) -> Iterator[None]:
+    if begin(of):
+        yield from walk_lines(of)
+
+
+@dataclass(frozen=True, slots=True)
+class ListFormat:
+    """A row of the table of what lists may be.
+
+    Attributes:
+        suffix: How names of such lists end, without what says that they are compressed.
+        entries: Who takes the entries.
+        framer: Who finds them.
+        walk: Reads a list from its first byte.
+    """
+
+    suffix: str
+    entries: type[Entries]
+    framer: Framer
+    walk: Callable[[Reading, MatchOptions], Iterator[None]]
+
+
+JSON: Final = ListFormat("", Entries, Framer(), walk)
+"""Any layout that inputs have."""
+
+LIST_FORMATS: Final[dict[RestrictionsFormat, ListFormat]] = {
+    "text": ListFormat(".txt", TextEntries, _TextFramer(), _walk_text)
+}
+"""What only lists may be, by name."""

@@ -1,0 +1,112 @@
+"""`Restrictions`: the list that records are looked up against, found and loaded."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, get_args
+
+from linkmatch_ray.arguments import refuse_unless_one_of, wrong_type
+from linkmatch_ray.core.keys import KeyPair, KeyPath
+from linkmatch_ray.core.options import KEY, RestrictionsFormat
+from linkmatch_ray.core.restriction_list import RestrictionList
+from linkmatch_ray.errors import RestrictionsError, UsageError
+from linkmatch_ray.io.inputs.names import refuse_no_input
+from linkmatch_ray.io.restrictions.loader import format_of, load_index
+from linkmatch_ray.io.storage.errors import Changed
+from linkmatch_ray.io.storage.paths import path_in, path_of
+from linkmatch_ray.io.storage.urls import is_url, scheme_of
+from linkmatch_ray.words import shown
+
+_LIKE_JSON: Final = re.compile(r"\s*[\[{\"]|.*\n", re.DOTALL)
+_AS_BYTES: Final = "the list itself as bytes, such as json.dumps(keys).encode()"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Restrictions(RestrictionList):
+    """A list that was loaded."""
+
+    @classmethod
+    def load(
+        cls,
+        source: str | os.PathLike[str] | bytes,
+        key: str | Sequence[str] = KEY,
+        *,
+        restrictions_at: str | None = None,
+        restrictions_format: RestrictionsFormat = "auto",
+    ) -> Restrictions:
+        """Load a list and build its index.
+
+        Args:
+            source: A path or URL, `-` for standard input, or the list itself as bytes. gzip and zstd are read too.
+            key: `KEY` or `RECORD_KEY=RESTRICTION_KEY`; several make a composite key.
+            restrictions_at: JSON Pointer of an array inside the document.
+            restrictions_format: The layout, where it is not to be found from the content; `text` is a key a line.
+
+        Raises:
+            RestrictionsError: the list cannot be read, or an entry is damaged or has no key; it names the entry.
+            UsageError: `key` cannot be read as one, or another argument has no such value.
+            TypeError: an argument is of another type.
+        """
+        pairs = _pairs_of(key)
+        refuse_unless_one_of("restrictions_format", restrictions_format, get_args(RestrictionsFormat))
+        if restrictions_at is not None:
+            KeyPath.parse(restrictions_at)
+        if not isinstance(source, (str, bytes, os.PathLike)):
+            raise wrong_type("restrictions", source, f"Give a path or URL, or {_AS_BYTES}.")
+        name = "<bytes>" if isinstance(source, bytes) else os.fsdecode(source)
+        if not name:
+            raise UsageError("the restrictions: their name is empty. Name a file with -r.")
+        where = shown(name)
+        format_ = format_of(name) if restrictions_format == "auto" else restrictions_format
+        try:
+            with _open(source) as raw:
+                index = load_index(raw, where, pairs, restrictions_at, format_)
+        except Changed:
+            raise RestrictionsError(f"{where}: was replaced while it was read. Run the same command again.") from None
+        except OSError as error:
+            if isinstance(source, str) and _LIKE_JSON.match(source):
+                raise RestrictionsError(
+                    f"{where}: no such file; it looks like the list itself. Name a file, or in Python give {_AS_BYTES}."
+                ) from None
+            raise RestrictionsError(
+                f"{where}: {error.strerror or shown(error)}. Name a readable restrictions file with -r."
+            ) from None
+        return cls(index, pairs, name)
+
+
+def _pairs_of(key: str | Sequence[str]) -> tuple[KeyPair, ...]:
+    """What is compared.
+
+    Raises:
+        UsageError: nothing is, or one cannot be read.
+        TypeError: it is no text, and no list of texts.
+    """
+    if not isinstance(key, (str, list, tuple)):
+        raise wrong_type("key", key, "Give KEY or RECORD_KEY=RESTRICTION_KEY as a str; several in a list.")
+    pairs = tuple(KeyPair.parse(text) for text in ([key] if isinstance(key, str) else key))
+    if not pairs:
+        raise UsageError("no key was given. Name the member to compare, for example --key data.")
+    return pairs
+
+
+def _open(source: str | os.PathLike[str] | bytes) -> io.BytesIO | io.BufferedReader:
+    if isinstance(source, bytes):
+        return io.BytesIO(source)
+    name = path_of(source)
+    refuse_no_input(name)
+    if is_url(name):
+        from linkmatch_ray.io.inputs.object_listing import examine
+        from linkmatch_ray.io.inputs.object_reader import ObjectReader
+
+        return io.BufferedReader(ObjectReader(examine(name)))
+    name = path_in(name) if scheme_of(name) == "file" else name
+    file = os.fdopen(os.dup(sys.stdin.fileno()), "rb") if name == b"-" else open(name, "rb")  # noqa: SIM115
+    if file.seekable():
+        return file
+    with file:  # a pipe is read once, and a list is looked at before it is read, or again where it is damaged
+        return io.BytesIO(file.read())

@@ -1,0 +1,463 @@
+"""Results in a directory: its lock, its files, and outputs that are written at recorded offsets."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import msgspec
+
+from linkmatch_ray.errors import JobError, UsageError
+from linkmatch_ray.io.inputs.file import InputFile
+from linkmatch_ray.io.ledger.ledger import Ledger
+from linkmatch_ray.io.names import LEDGER, MARKER, OUTPUTS, RESTRICTIONS, SUMMARY
+from linkmatch_ray.io.results.interface import Output, Results
+from linkmatch_ray.io.results.summary import SUMMARY_BYTES_MAX, placed_at, read_summary
+from linkmatch_ray.io.storage.durable import make_directory, sync_directory, write_whole
+from linkmatch_ray.io.storage.errors import gone, in_use
+from linkmatch_ray.io.storage.ours import is_there, open_new, open_ours
+from linkmatch_ray.words import shown
+
+_LOCK: Final = MARKER.decode()
+_CANCEL: Final = "linkmatch.cancel"
+_UNFINISHED: Final = tuple(f"{name}.new" for name in (RESTRICTIONS, SUMMARY))
+_OURS: Final = (*OUTPUTS, RESTRICTIONS, LEDGER, LEDGER + "-journal", SUMMARY, _CANCEL, *_UNFINISHED)
+
+NEXT: Final = "next"
+"""Where an incremental job writes, within the directory, until it is complete and takes the place of the earlier."""
+
+_NEXT_MARK: Final = "linkmatch.next"
+"""The file by which it is known: a directory of that name may be the user's."""
+
+LOCK_WAIT_SECONDS: Final = 5.0
+"""An actor whose driver was killed may live on, and write, for 2 to 3 seconds; a newcomer waits longer."""
+
+_LOCK_POLL_SECONDS: Final = 0.1
+_LOCK_BYTES_MAX: Final = 4096
+
+
+class Directory(Results):
+    """A directory of this machine, or one that several share."""
+
+    commit_seconds = 0.5
+    can_be_updated = True
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path).absolute()
+        self._held: dict[Path, tuple[int, int]] = {}  # what the job needs, and which files they are
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @property
+    def place(self) -> Path:
+        """As `Results`."""
+        return self.path
+
+    def pending(self) -> Results | None:
+        """As `Results`: `next`."""
+        return Directory(self.path / NEXT) if _has_next(self.path) else None
+
+    def strays(self) -> list[str]:
+        """As `Results`: there is one file an output."""
+        return []
+
+    def foreign(self) -> list[str]:
+        """As `Results`."""
+        ours = {_LOCK, *_OURS, *([NEXT] if _has_next(self.path) else ())}
+        found = [self.path / name for name in os.listdir(self.path) if name not in ours]
+        if NEXT in ours:
+            following = self.path / NEXT
+            found += [following / name for name in os.listdir(following) if name not in (_NEXT_MARK, *_OURS)]
+        return sorted(map(str, found))
+
+    def ledger(self) -> Ledger | None:
+        """As `Results`."""
+        return Ledger(self.path / LEDGER) if is_there(self.path / LEDGER) else None
+
+    def open(self, name: str) -> BinaryIO:
+        """As `Results`."""
+        try:
+            return os.fdopen(open_ours(self.path / name), "rb")
+        except FileNotFoundError:
+            return open(os.devnull, "rb")
+
+    def summary(self) -> dict[str, Any] | None:
+        """As `Results`."""
+        path = self.path / SUMMARY
+        if not is_there(path):
+            return None
+        with self.open(SUMMARY) as file:
+            return placed_at(self, read_summary(path, file.read(SUMMARY_BYTES_MAX + 1)))
+
+    def holder(self) -> str | None:
+        """As `Results`."""
+        return holder(self.path)
+
+    def ask_to_stop(self) -> None:
+        """As `Results`."""
+        os.close(open_ours(self.path / _CANCEL, os.O_WRONLY | os.O_CREAT))
+
+    def is_asked_to_stop(self) -> bool:
+        """As `Results`."""
+        return os.path.lexists(self.path / _CANCEL)
+
+    def refuse_foreign(self) -> None:
+        """As `Results`."""
+        refuse_foreign(self.path)
+
+    def prepare(self) -> None:
+        """As `Results`."""
+        prepare(self.path)
+
+    def lock(self) -> Callable[[], None]:
+        """As `Results`."""
+        release = Lock(self.path).release
+        try:
+            self._hold(self.path, self.path / _LOCK)
+        except BaseException:
+            release()
+            raise
+        return release
+
+    def clear(self) -> None:
+        """As `Results`."""
+        clear(self.path)
+
+    def resume(self, is_wanted: Callable[[dict[str, str]], bool]) -> Ledger | None:
+        """As `Results`."""
+        if not is_there(self.path / LEDGER, writing=True):
+            return None
+        ledger = Ledger(self.path / LEDGER, write=True)
+        try:
+            if is_wanted(ledger.settings()):
+                self._hold(self.path / LEDGER)
+                return ledger
+        except BaseException:
+            ledger.close()
+            raise
+        ledger.close()
+        return None
+
+    def begin(
+        self, settings: dict[str, str], outputs: Sequence[str], files: Iterable[InputFile], ranges: Iterable[int]
+    ) -> Ledger:
+        """As `Results`."""
+        self.clear()
+        ledger = Ledger(self.path / LEDGER, create=True)
+        try:
+            ledger.begin_job(settings, outputs, files, ranges)
+            self._hold(self.path / LEDGER)
+        except BaseException:
+            ledger.close()
+            raise
+        return ledger
+
+    def output(self, name: str) -> Output:
+        """As `Results`."""
+        output = FileOutput(self.path / name)
+        try:
+            self._hold(self.path / name)
+        except BaseException:
+            output.close()
+            raise
+        return output
+
+    def sync(self) -> None:
+        """As `Results`."""
+        sync_directory(self.path)
+
+    def write(self, name: str, write: Callable[[Any], Any]) -> None:
+        """As `Results`."""
+        write_atomically(self.path / name, write)
+
+    def refuse_gone(self) -> None:
+        """As `Results`."""
+        for path, known in self._held.items():
+            try:
+                found = _identity(path)
+            except (FileNotFoundError, NotADirectoryError):
+                raise gone(path, self) from None
+            if found != known:
+                raise gone(path, self, replaced=True)
+
+    def _hold(self, *paths: Path) -> None:
+        """Remember what must stay. All of it is open, so that no other file gets its inode meanwhile; the directory,
+        which is not, has files in it that are."""
+        self._held |= {path: _identity(path) for path in paths}
+
+    def staging(self) -> str | None:
+        """As `Results`: all goes through the collector, as there is one file."""
+        return None
+
+    def finish(self, ledger: Ledger) -> None:
+        """Nothing to do."""
+
+    def begin_pending(self) -> Results:
+        """As `Results`: `next`."""
+        following = self.path / NEXT
+        if not _has_next(self.path, writing=True):
+            with suppress(FileExistsError):
+                os.mkdir(following)
+            if names := os.listdir(following):
+                raise JobError(
+                    f"{shown(following)}: has {shown(names[0])} in it, and is not what a job of yours made. Rename it:"
+                    " --incremental needs the name."
+                )
+            open_new(following / _NEXT_MARK).close()
+            sync_directory(following)  # before there is anything else in it
+        place = Directory(following)
+        place._hold(following)
+        return place
+
+    def adopt(self) -> None:
+        """As `Results`."""
+        adopt_next(self.path)
+
+    def clear_pending(self) -> None:
+        """As `Results`."""
+        clear_next(self.path)
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = os.stat(path)
+    return status.st_dev, status.st_ino
+
+
+class Lock:
+    """`flock` on a directory's lock file; held for the life of the object, and gone with the process."""
+
+    def __init__(self, directory: Path, wait_seconds: float = LOCK_WAIT_SECONDS) -> None:
+        self._fd = open_ours(directory / _LOCK, os.O_RDWR | os.O_CREAT)
+        self._cancel = directory / _CANCEL
+        try:
+            self._take(directory, time.monotonic() + wait_seconds)
+            self._cancel.unlink(missing_ok=True)  # meant for another
+        except BaseException:
+            os.close(self._fd)
+            raise
+
+    def _take(self, directory: Path, deadline: float) -> None:
+        while True:
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise in_use(directory, _describe(self._fd)) from None
+                time.sleep(_LOCK_POLL_SECONDS)
+        since = time.strftime("%Y-%m-%d %H:%M:%S %z")
+        about = json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": since})
+        with suppress(OSError):  # where the disk is full, what was not committed is cut off next, and makes room
+            os.ftruncate(self._fd, 0)
+            os.write(self._fd, about.encode())
+
+    def release(self) -> None:
+        """Let another job have the directory."""
+        try:
+            with suppress(NotADirectoryError):  # a file stands in the directory's place
+                self._cancel.unlink(missing_ok=True)
+        finally:
+            os.close(self._fd)
+
+
+def holder(directory: Path) -> str | None:
+    """Who writes in a directory; None where nobody does."""
+    try:
+        fd = open_ours(directory / _LOCK)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _describe(fd)
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+    return None
+
+
+class _Holder(msgspec.Struct):
+    """What a lock file says."""
+
+    host: str
+    pid: int
+    since: str
+
+
+def _describe(lock: int) -> str:
+    try:
+        known = msgspec.json.decode(os.pread(lock, _LOCK_BYTES_MAX, 0), type=_Holder)
+    except (msgspec.MsgspecError, RecursionError):
+        return "holder unknown"
+    return shown(f"process {known.pid} on {known.host}, since {known.since}")
+
+
+def prepare(directory: Path) -> None:
+    """Make the directory; refuse one that holds other people's files.
+
+    Raises:
+        UsageError: it does, or is no directory.
+        OSError: it cannot be made.
+    """
+    refuse_foreign(directory)
+    try:
+        make_directory(directory)
+    except (FileExistsError, NotADirectoryError):
+        raise _no_directory(directory) from None
+    refuse_foreign(directory)  # it may have been made meanwhile
+
+
+def refuse_foreign(directory: Path) -> None:
+    """Refuse a directory that holds other people's files; one that is not there may be made.
+
+    Raises:
+        UsageError: it is not empty, and no result directory; or it is no directory.
+        OSError: it cannot be looked at.
+    """
+    try:
+        names = os.listdir(directory)
+    except FileNotFoundError:
+        if directory.is_symlink():
+            raise UsageError(f"{shown(directory)}: is a link to nothing. Name a directory with -o.") from None
+        return
+    except NotADirectoryError:
+        raise _no_directory(directory) from None
+    if names and _LOCK not in names:
+        raise UsageError(f"{shown(directory)}: has files in it and is no result directory. Name another with -o.")
+
+
+def _no_directory(directory: Path) -> UsageError:
+    return UsageError(f"{shown(directory)}: is a file, or below one. Name a directory with -o.")
+
+
+def clear(directory: Path) -> None:
+    """Remove what an earlier job left; call with the lock held.
+
+    The summary goes first, and durably: where it is, the job is complete. The lock file becomes durable with that,
+    before any other is made: by it the directory is known.
+    """
+    paths = [directory / name for name in _OURS]
+    for path in paths:
+        if path.is_dir() and not path.is_symlink():  # it cannot be removed, so nothing is
+            is_there(path)
+    (directory / SUMMARY).unlink(missing_ok=True)
+    sync_directory(directory)
+    for path in paths:
+        path.unlink(missing_ok=True)
+    clear_next(directory)
+
+
+def clear_next(directory: Path) -> None:
+    """Remove what an incremental job left that is not complete; call with the lock held."""
+    following = directory / NEXT
+    if not _has_next(directory, writing=True):
+        with suppress(OSError):  # an empty one is what a power cut may leave of ours
+            following.rmdir()
+        return
+    clear(following)
+    sync_directory(following)
+    _forget_next(following)
+
+
+def _has_next(directory: Path, *, writing: bool = False) -> bool:
+    """Whether an incremental job has made its directory there.
+
+    Raises:
+        JobError: there is something else, or with `writing` something that is not ours.
+    """
+    following = directory / NEXT
+    return is_there(following, writing=writing, directory=True) and is_there(following / _NEXT_MARK, writing=writing)
+
+
+def _forget_next(following: Path) -> None:
+    """Remove the directory of an incremental job that has nothing of ours in it; what others put there stays."""
+    (following / _NEXT_MARK).unlink()
+    with suppress(OSError):  # it is not empty
+        following.rmdir()
+
+
+def adopt_next(directory: Path) -> None:
+    """Put a complete incremental job in the place of the earlier one; call with the lock held.
+
+    Its summary is the record that this is to be done: it moves last, and until it has, all is done again from the
+    start. The earlier summary goes first, so that no summary ever stands over results that are not its own. Each step
+    is on the disk before the next begins.
+    """
+    following = directory / NEXT
+    if not _has_next(directory, writing=True):
+        with suppress(OSError):  # an empty one is what a power cut may leave of ours
+            following.rmdir()
+        return
+    if is_there(following / SUMMARY, writing=True):
+        names = [name for name in (*OUTPUTS, RESTRICTIONS, LEDGER) if is_there(following / name, writing=True)]
+        (directory / SUMMARY).unlink(missing_ok=True)
+        sync_directory(directory)
+        for name in names:
+            os.replace(following / name, directory / name)
+        sync_directory(directory)
+        sync_directory(following)
+        os.replace(following / SUMMARY, directory / SUMMARY)
+        sync_directory(directory)
+        sync_directory(following)
+    if not any(os.path.lexists(following / name) for name in _OURS):  # else its job is under way
+        _forget_next(following)
+
+
+def write_atomically(path: Path, write: Callable[[Any], Any]) -> None:
+    """Write a file that is there wholly or not at all, also after a power cut."""
+    write_whole(path, path.with_name(path.name + ".new"), write)
+
+
+class FileOutput:
+    """One data file, written at offsets that the ledger records; what lies beyond them does not count."""
+
+    def __init__(self, path: Path) -> None:
+        self._fd = open_ours(path, os.O_RDWR | os.O_CREAT)
+        self._dirty = False
+        self.unsynced = 0
+
+    def write(self, chunks: Sequence[memoryview], offset: int) -> int:
+        """Write all of the chunks, one after another, at `offset`; returns the offset after them."""
+        for chunk in chunks:
+            rest = chunk
+            while len(rest):
+                written = os.pwrite(self._fd, rest, offset)
+                offset += written
+                rest = rest[written:]
+                self._dirty = True
+                self.unsynced += written
+        return offset
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Up to `size` bytes at `offset`."""
+        return os.pread(self._fd, size, offset)
+
+    def size(self) -> int:
+        """Bytes in the file."""
+        return os.fstat(self._fd).st_size
+
+    def truncate(self, size: int) -> None:
+        """Cut off what lies beyond `size`."""
+        if self.size() > size:
+            os.ftruncate(self._fd, size)
+            self._dirty = True
+
+    def sync(self) -> None:
+        """Wait until everything written is on the disk."""
+        if self._dirty:
+            os.fdatasync(self._fd)
+            self._dirty = False
+            self.unsynced = 0
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._fd)

@@ -1,0 +1,176 @@
+"""What an earlier job in the same directory has of today's inputs: what `--incremental` need not match again.
+
+A file is taken over if its name, path and fingerprint are as they were, if another content would have given it another
+fingerprint, and if no fault stands for it: its pieces go to its place of today with their bytes, counts and hits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from io import SEEK_END
+from itertools import chain
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from linkmatch_ray.core.outcome import Piece, digest
+from linkmatch_ray.errors import DirectoryInUse, JobError
+from linkmatch_ray.io.inputs.file import InputFile
+from linkmatch_ray.io.ledger.ledger import Key, Ledger
+from linkmatch_ray.io.ledger.rows import PieceRow
+from linkmatch_ray.io.names import MATCHED, QUARANTINE, UNMATCHED
+from linkmatch_ray.io.results.interface import Results
+from linkmatch_ray.io.storage.errors import gone
+from linkmatch_ray.words import shown
+
+NOWHERE: Final = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """Where today's files were in an earlier job's plan.
+
+    Attributes:
+        fingerprint, frontier: Of that job, by which it is known again.
+        places: For each file of today its place in that plan, or `NOWHERE`; int64 of shape (files,).
+        ranges: In how many ranges each of these files was read, by its place of today.
+        changed, new: How many files have another content now, and how many it did not have.
+        gone: Names of files that it has results of, and today's inputs have not.
+        faults: How many files of it are to be tried again, as a fault stands for them.
+        unproven: How many objects look as they did, but would do so with another content too.
+    """
+
+    fingerprint: str
+    frontier: Key
+    places: npt.NDArray[np.int64]
+    ranges: dict[int, int]
+    changed: int
+    new: int
+    gone: list[bytes]
+    faults: int
+    unproven: int
+
+    def ranges_done(self, file: int) -> int | None:
+        """How many ranges of a file need not be matched; None for all of them."""
+        place = self.places[file]
+        if place == NOWHERE:
+            return 0
+        return None if place < self.frontier.file else self.frontier.range
+
+    @property
+    def files(self) -> int:
+        """How many files need not be matched."""
+        return int(np.count_nonzero((self.places != NOWHERE) & (self.places < self.frontier.file)))
+
+
+def origins_of(files: Sequence[InputFile], ledger: Ledger) -> Origins:
+    """Compare today's files with those of an earlier job."""
+    frontier = ledger.frontier().next
+    before = {file.name: (place, ranges, file) for place, (file, ranges) in enumerate(ledger.files())}
+    constants = _constant_etags(chain(files, (file for _, _, file in before.values())))
+    places, ranges_of = np.full(len(files), NOWHERE, np.int64), {}
+    changed = new = faults = unproven = 0
+    for number, file in enumerate(files):
+        place, ranges, known = before.pop(file.name, (NOWHERE, 0, None))
+        if known is None:
+            new += 1
+        elif not known.is_same(file):
+            changed += 1
+        elif known.fault is not None:
+            faults += 1
+        elif Key(place, 0, 0) < frontier:
+            if file.has_validator and file.etag not in constants:
+                places[number], ranges_of[number] = place, ranges
+            else:
+                unproven += 1
+    gone = [name for name, (place, *_) in before.items() if Key(place, 0, 0) < frontier]
+    fingerprint = ledger.settings()["fingerprint"]
+    return Origins(fingerprint, frontier, places, ranges_of, changed, new, gone, faults, unproven)
+
+
+def _constant_etags(files: Iterable[InputFile]) -> set[str]:
+    """ETags that objects of different size have: whatever gives them does not look at the content."""
+    sizes: dict[str, int] = {}
+    return {
+        file.etag for file in files if file.etag is not None and sizes.setdefault(file.etag, file.size) != file.size
+    }
+
+
+class Taken(NamedTuple):
+    """A piece of the earlier job at its new place, and its bytes in the three outputs."""
+
+    piece: Piece
+    matched: memoryview
+    unmatched: memoryview
+    quarantine: bytes
+
+
+class Earlier:
+    """The results of an earlier job, read piece by piece."""
+
+    def __init__(self, results: Results, origins: Origins) -> None:
+        self._results, self._places = results, origins.places
+        ledger = results.ledger()
+        if ledger is None:  # there were origins in it
+            raise gone(results, results)
+        self._ledger = ledger
+        self._row: PieceRow | None = None  # the last one that was read, and its contents
+        self._contents: dict[str, bytes] = {}
+        with ExitStack() as held:
+            held.callback(ledger.close)
+            self._files = {name: held.enter_context(results.open(name)) for name in ledger.outputs()}
+            if (ledger.settings()["fingerprint"], ledger.frontier().next) != (origins.fingerprint, origins.frontier):
+                raise DirectoryInUse(f"{shown(results)}: another job wrote here meanwhile. Run the same command again.")
+            self._held = held.pop_all()
+
+    def close(self) -> None:
+        """Close its files."""
+        self._held.close()
+
+    def at(self, key: Key) -> Taken | None:
+        """What it has at a place of today's plan: a piece, or as many files of one as go on together.
+
+        Raises:
+            JobError: the bytes are no longer those that were written.
+        """
+        if key.file >= len(self._places) or self._places[key.file] == NOWHERE:
+            return None
+        origin = Key(int(self._places[key.file]), key.range, key.part)
+        row = self._ledger.piece_at(origin)
+        if row is None:
+            return None
+        within = row.shares is not None and origin.file < row.file + row.files
+        if row[:3] != origin and not within:
+            return None
+        if row != self._row:
+            self._row, self._contents = row, self._read(row)
+        matched, unmatched = (memoryview(self._contents.get(name, b"")) for name in (MATCHED, UNMATCHED))
+        piece = self._ledger.piece(row)
+        if row.files > 1:
+            start = origin.file - row.file
+            along = self._places[key.file : key.file + row.files - start]
+            apart = np.flatnonzero(along != np.arange(origin.file, origin.file + len(along)))
+            stop = start + (int(apart[0]) if len(apart) else len(along))
+            piece, low_matched, low_unmatched = piece.of_files(start, stop)
+            matched = matched[low_matched : low_matched + piece.matched_bytes]
+            unmatched = unmatched[low_unmatched : low_unmatched + piece.unmatched_bytes]
+            piece.matched_digest, piece.unmatched_digest = digest(matched), digest(unmatched)
+        piece.file = key.file
+        return Taken(piece, matched, unmatched, self._contents.get(QUARANTINE, b""))
+
+    def _read(self, row: PieceRow) -> dict[str, bytes]:
+        contents = {}
+        for span in row.spans:
+            name, file = list(self._files.items())[span.output]
+            there = file.seek(0, SEEK_END)
+            file.seek(span.start)
+            contents[name] = file.read(max(0, min(span.bytes, there - span.start)))
+            if digest(contents[name]) != span.digest:
+                raise JobError(
+                    f"{shown(self._results)}/{name}: bytes {span.start:,} to {span.start + span.bytes:,} are not those"
+                    " that were written, so they cannot be taken over. See `verify`; start anew with --overwrite."
+                )
+        return contents

@@ -1,0 +1,64 @@
+"""How far the job in a result directory is, from its ledger alone: no Ray, and no need of the one that runs.
+
+Where an incremental job was begun there, it is that one; the results of before stay as they are until it is complete.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from linkmatch_ray.errors import InputError
+from linkmatch_ray.io.ledger.ledger import Ledger
+from linkmatch_ray.io.names import MATCHED, UNMATCHED
+from linkmatch_ray.io.results.interface import Results
+from linkmatch_ray.io.storage.system_errors import told
+from linkmatch_ray.words import shown
+
+
+def status(results: Results) -> dict[str, Any]:
+    """State (`running`, `interrupted` or `complete`), who runs it, and sums over what is durable.
+
+    Raises:
+        InputError: there are no results, or no job was begun there.
+        JobError: it cannot be read.
+    """
+    with told(results):
+        pending = results.pending()
+        update = None if pending is None else pending.ledger()
+        ledger = update or results.ledger()
+        if ledger is None:
+            raise _nothing(results)
+        return _status(results, ledger, updating=update is not None)
+
+
+def _nothing(results: Results) -> InputError:
+    return InputError(f"{shown(results)}: no result directory. Name the one that submit printed.")
+
+
+def _status(results: Results, ledger: Ledger, *, updating: bool) -> dict[str, Any]:
+    try:
+        if not (settings := ledger.settings()):
+            raise _nothing(results)
+        frontier = ledger.frontier()
+        ends = ledger.by_name(frontier.ends)
+        counts, input_bytes = ledger.totals()
+        files, file_bytes = ledger.count_files(), ledger.file_bytes(frontier.next.file)
+        faults = ledger.faults()
+    finally:
+        ledger.close()
+    running = results.holder()
+    complete = results.summary() is not None and not updating
+    return {
+        "state": "complete" if complete else "running" if running else "interrupted",
+        "holder": running,
+        "incremental": updating,
+        "job_id": settings["job_id"],
+        "files": files,
+        "files_done": frontier.next.file,
+        "bytes_left": file_bytes,
+        "input_bytes": input_bytes,
+        **counts.as_dict(),
+        "faults": faults,
+        "matched_bytes": ends.get(MATCHED, 0),
+        "unmatched_bytes": ends.get(UNMATCHED, 0),
+    }

@@ -1,0 +1,48 @@
+"""Files and names that survive a power cut: a file is synced before it has its name, a directory after."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from linkmatch_ray.io.storage.ours import open_new
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the names in a directory durable."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)  # a FIFO in its place would block
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def make_directory(directory: Path) -> None:
+    """Make a directory and those above it, durably; it may be there."""
+    made = [each for each in (directory, *directory.parents) if not each.exists()]
+    directory.mkdir(parents=True, exist_ok=True)
+    for each in made:
+        sync_directory(each.parent)
+
+
+def write_whole(
+    path: Path, temporary: Path, write: Callable[[Any], Any], give_name: Callable[[Path, Path], None] = os.replace
+) -> None:
+    """Write a file that is there wholly or not at all, also after a power cut.
+
+    Args:
+        temporary: Its name in the same directory, until it is whole.
+        give_name: With `os.link` it must not be there.
+    """
+    opened = open_new(temporary)
+    try:
+        with opened as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        give_name(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_directory(path.parent)

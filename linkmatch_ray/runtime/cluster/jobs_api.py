@@ -1,0 +1,450 @@
+"""The Jobs API of a cluster: Ray jobs that are runs of this package, seen over HTTP from any machine.
+
+A job of ours is known by its id, which its metadata holds. Each time it is submitted it is another Ray job, whose
+submission id is the job's id and the number of the attempt, as Ray takes no submission id twice.
+
+The connection may drop at any time, and costs nothing: what runs, runs on the cluster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import re
+import shlex
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from typing import IO, Any, Final
+from urllib.parse import urlsplit
+
+from linkmatch_ray.errors import ClusterError, InputError, JobError, Unreachable
+from linkmatch_ray.exit_codes import EXIT_QUARANTINED
+from linkmatch_ray.io.storage.urls import scheme_of
+from linkmatch_ray.runtime.session.address import LOOPBACK, NAMESPACE, PACKAGE, no_address, refuse_unreachable
+from linkmatch_ray.runtime.session.cluster_token import let_in, token_remedy, token_to_lend
+from linkmatch_ray.words import shown
+
+JOB_ID: Final = "linkmatch_job_id"
+ATTEMPT: Final = "linkmatch_attempt"
+DIRECTORY: Final = "linkmatch_directory"
+"""What the metadata of a Ray job of ours holds; values are strings."""
+
+OVERRIDE: Final = "RAY_API_SERVER_ADDRESS"
+
+RECONNECT_SECONDS: Final = 1.0
+LOST_SECONDS: Final = 300.0
+"""A cluster that does not answer for so long while a job is followed is given up; the job is not."""
+
+STOP_SECONDS: Final = 30.0
+HELPER_SECONDS_MAX: Final = 120.0
+POLL_SECONDS: Final = 0.2
+
+TIMEOUT_SECONDS: Final = 30.0
+STREAM_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteJob:
+    """The latest attempt of a job that was submitted to a cluster.
+
+    Attributes:
+        state: Ray's: PENDING, RUNNING, STOPPED, SUCCEEDED or FAILED.
+        exit_code: Of the driver, once it has ended by itself.
+        directory: Where its results are, as the cluster sees it.
+        node: Id of the node its driver runs on, once it does.
+        started, ended: Seconds since 1970.
+        message, error_type: What Ray says of it; `error_type` names a fault that is not the driver's own.
+    """
+
+    id: str
+    attempt: int
+    submission_id: str
+    state: str
+    exit_code: int | None
+    directory: str
+    node: str | None
+    started: float
+    ended: float | None
+    message: str
+    error_type: str | None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it runs no more, well or not."""
+        return self.state in ("STOPPED", "SUCCEEDED", "FAILED")
+
+    @property
+    def how(self) -> str:
+        """Ray's state in our words; with quarantine entries it is complete, though Ray calls exit code 4 a failure."""
+        if self.state == "FAILED" and self.exit_code == EXIT_QUARANTINED:
+            return "complete"
+        return {"SUCCEEDED": "complete", "STOPPED": "stopped"}.get(self.state, shown(self.state.lower()))
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "job_id": self.id,
+            "state": self.how,
+            "attempt": self.attempt,
+            "submission_id": self.submission_id,
+            "exit_code": self.exit_code,
+            "directory": self.directory,
+            "started": self.started,
+            "ended": self.ended,
+        }
+
+
+class Cluster:
+    """A cluster as its Jobs API shows it.
+
+    Args:
+        address: `http(s)://head:8265`, or what `ray.init` takes. As for `ray job`, RAY_API_SERVER_ADDRESS goes first.
+        verify: Whether to check the server's certificate, or a file or directory of trusted ones.
+
+    Attributes:
+        address: The one in use.
+        overridden: Whether it is not the one that was given.
+        token_was_readable: Whether this user's token went there over a network, without encryption, because the
+            cluster asked for it.
+        ray_version: Ray's version on the cluster.
+
+    Raises:
+        ClusterError: it cannot be reached, refuses us, or runs another Ray.
+    """
+
+    def __init__(self, address: str, *, verify: bool | str = True) -> None:
+        import ray
+
+        asked = os.environ.get(OVERRIDE) or address
+        self.overridden = asked != address
+        if scheme := scheme_of(os.fsencode(asked)):  # which Ray takes in small letters only
+            asked = scheme + asked[len(scheme) :]
+        # Ray's client would prefer RAY_ADDRESS to the address it is given; this variable goes before both.
+        os.environ[OVERRIDE] = asked
+        way: AbstractContextManager[None] = nullcontext()
+        if "://" not in asked:
+            refuse_unreachable(asked)
+            way = let_in(asked, shown(asked))
+        with _answering(asked):
+            try:
+                with way:
+                    self._client = _connect(asked, verify)
+            except ValueError:
+                raise no_address(asked) from None
+        self.address = self._client.get_address()
+        self.token_was_readable = self._client.has_lent and _is_readable(self.address)
+        self.ray_version = str(self._client._server_ray_version)
+        if self.ray_version.split(".")[:2] != ray.__version__.split(".")[:2]:
+            raise ClusterError(
+                f"{self}: runs Ray {shown(self.ray_version)}, this machine has {ray.__version__}. Install the same"
+                f" here: pip install 'ray[default]=={shown(self.ray_version)}'."
+            )
+
+    def __str__(self) -> str:
+        return shown(self.address)
+
+    def attempts(self) -> list[RemoteJob]:
+        """Every run of this package that the cluster remembers, oldest first."""
+        with _answering(self.address):
+            found = [_job(details) for details in self._client.list_jobs() if JOB_ID in (details.metadata or {})]
+        return sorted(found, key=lambda job: job.started)
+
+    def jobs(self) -> list[RemoteJob]:
+        """The latest attempt of every job, oldest first."""
+        latest = {job.id: job for job in sorted(self.attempts(), key=lambda job: job.attempt)}
+        return sorted(latest.values(), key=lambda job: job.started)
+
+    def driven(self) -> list[str]:
+        """Ids of the jobs that run here without being Ray jobs of ours: processes that joined drive them."""
+        kept = {"ray_namespace": NAMESPACE, "state": "ALIVE"}
+        query = [pair for name, value in kept.items() for pair in _filter(name, value)]
+        with _answering(self.address):
+            response = self._client._do_request("GET", "/api/v0/actors", params=query)
+            response.raise_for_status()
+            actors = response.json()["data"]["result"]["result"]
+        names = sorted(actor["name"].removeprefix("linkmatch:") for actor in actors)
+        ours = {job.id for job in self.attempts() if not job.is_over}
+        return [name for name in names if name not in ours]
+
+    def find(self, job_id: str) -> RemoteJob:
+        """The latest attempt of a job; also one attempt, by its submission id.
+
+        Raises:
+            InputError: the cluster knows no such job.
+        """
+        for job in sorted(self.attempts(), key=lambda job: job.attempt, reverse=True):
+            if job_id in (job.id, job.submission_id):
+                return job
+        raise InputError(
+            f"{shown(job_id)}: no such job on {self}, and no directory has this name. See `linkmatch-ray jobs`."
+        )
+
+    def submit(self, job_id: str, entrypoint: str, *, directory: str, name: str, env: dict[str, Any]) -> RemoteJob:
+        """Have a driver started on the cluster; returns at once.
+
+        Raises:
+            JobError: the job runs already.
+        """
+        before = [job for job in self.attempts() if job.id == job_id]
+        for job in before:
+            if not job.is_over:
+                raise JobError(
+                    f"{job_id}: runs already, as {shown(job.submission_id)} on {self}. Watch it with `linkmatch-ray"
+                    f" logs {job_id} -f`, stop it with `linkmatch-ray cancel {job_id}`, or give another --job-id and"
+                    " -o."
+                )
+        attempt = max((job.attempt for job in before), default=0) + 1
+        submission_id = f"{job_id}-{attempt}"
+        metadata = {"job_name": name, JOB_ID: job_id, ATTEMPT: str(attempt), DIRECTORY: directory}
+        with _answering(self.address):
+            self._client.submit_job(
+                entrypoint=entrypoint, submission_id=submission_id, runtime_env=env, metadata=metadata
+            )
+        return self.look(submission_id)
+
+    @contextmanager
+    def helper(self, module: str, *arguments: str, node: str | None = None) -> Iterator[tuple[dict[str, Any], str]]:
+        """Run a module of ours beside the jobs, on a node if one is named; it is stopped and forgotten afterwards.
+
+        Returns: the JSON object that it prints, and the id of the node where it runs.
+
+        Raises:
+            ClusterError: it fails, or says nothing for two minutes.
+        """
+        with _answering(self.address):
+            helper = self._client.submit_job(
+                entrypoint=shlex.join(["python", "-m", module, *arguments]),
+                runtime_env={"py_modules": [str(PACKAGE)]},
+                entrypoint_label_selector={"ray.io/node-id": node} if node else None,
+                metadata={"job_name": "linkmatch helper"},
+            )
+        try:
+            yield self._hear(helper)
+        finally:
+            with suppress(ClusterError, JobError), _answering(self.address):
+                self.stop(helper)
+                self._client.delete_job(helper)
+
+    def _hear(self, helper: str) -> tuple[dict[str, Any], str]:
+        deadline = time.monotonic() + HELPER_SECONDS_MAX
+        while time.monotonic() < deadline:
+            job = self.look(helper)
+            for line in self.logs(helper).splitlines(keepends=True) if job.node else ():
+                if line.startswith('{"') and line.endswith("}\n"):
+                    return json.loads(line), job.node or ""
+            if job.is_over:
+                raise ClusterError(f"{self}: a helper failed there: {shown(job.message.strip())}")
+            time.sleep(POLL_SECONDS)
+        raise ClusterError(f"{self}: a helper has not started there in {HELPER_SECONDS_MAX:g} s. Is there room for it?")
+
+    def look(self, submission_id: str) -> RemoteJob:
+        """How a Ray job is."""
+        with _answering(self.address):
+            return _job(self._client.get_job_info(submission_id))
+
+    def stop(self, submission_id: str, wait_seconds: float = STOP_SECONDS) -> None:
+        """Stop a Ray job; returns once it is over.
+
+        Raises:
+            JobError: it still runs after `wait_seconds`.
+        """
+        with _answering(self.address):
+            self._client.stop_job(submission_id)
+        deadline = time.monotonic() + wait_seconds
+        while not self.look(submission_id).is_over:
+            if time.monotonic() > deadline:
+                raise JobError(
+                    f"{shown(submission_id)}: was told to stop, and still runs after {wait_seconds:g} s. Try again."
+                )
+            time.sleep(POLL_SECONDS)
+
+    def logs(self, submission_id: str) -> str:
+        """What a driver has printed so far."""
+        with _answering(self.address):
+            return str(self._client.get_job_logs(submission_id))
+
+    def follow(self, submission_id: str) -> Iterator[str]:
+        """What a driver has printed and prints, each character once, until it is over.
+
+        Ray may end the stream while the job runs (ray#57002), and so may any proxy: it is then taken up again, from
+        its beginning, and what was given already is passed over.
+
+        Raises:
+            Unreachable: the cluster has not answered for `LOST_SECONDS`; the job may well go on.
+        """
+        given, heard = 0, time.monotonic()
+        while True:
+            came = 0
+            try:
+                for text in self._tail(submission_id):
+                    came += len(text)
+                    if came > given:
+                        yield text[given - came :]
+                        given = came
+                if self.look(submission_id).is_over:
+                    yield self.logs(submission_id)[given:]
+                    return
+                heard = time.monotonic()
+            except Unreachable:
+                if time.monotonic() - heard > LOST_SECONDS:
+                    raise
+            time.sleep(RECONNECT_SECONDS)
+
+    def _tail(self, submission_id: str) -> Iterator[str]:
+        import aiohttp
+
+        texts = self._client.tail_job_logs(submission_id)
+
+        async def following() -> str | None:
+            return await anext(texts, None)
+
+        with asyncio.Runner() as runner, suppress(aiohttp.ClientError, OSError, RuntimeError):
+            while (text := runner.run(following())) is not None:
+                yield text
+
+    def download(self, node: str, path: str, file: IO[bytes], size: int) -> None:
+        """Copy the first `size` bytes of a file below a node's log folder, in bounded memory.
+
+        Raises:
+            ClusterError: it ends too early.
+        """
+        query = {"node_id": node, "filename": path, "lines": "-1", "timeout": "86400"}
+        left = size
+        with _answering(self.address):
+            response = self._client._do_request("GET", "/api/v0/logs/file", params=query, stream=True)
+            with response:
+                response.raise_for_status()
+                for data in response.iter_content(STREAM_BYTES) if size else ():
+                    file.write(data[:left])
+                    left -= len(data[:left])
+                    if not left:
+                        break
+        if left:
+            raise ClusterError(f"{self}: {shown(path)} ended {left:,} bytes before its end. Try again.")
+
+
+def _filter(name: str, value: str) -> list[tuple[str, str]]:
+    """A condition, as Ray's State API wants it."""
+    return [("filter_keys", name), ("filter_predicates", "="), ("filter_values", value)]
+
+
+def _is_readable(url: str) -> bool:
+    """Whether others can read on the way what is sent there."""
+    there = urlsplit(url)
+    return there.scheme == "http" and there.hostname not in ("localhost", *LOOPBACK)
+
+
+def _connect(address: str, verify: bool | str) -> Any:
+    from ray.exceptions import AuthenticationError
+    from ray.job_submission import JobSubmissionClient
+
+    class Client(JobSubmissionClient):
+        """Ray's, which by itself waits for ever, and gives a token always or never."""
+
+        has_lent = False
+
+        def _do_request(self, *args: Any, **options: Any) -> Any:
+            options = {"timeout": TIMEOUT_SECONDS} | options
+            try:
+                return super()._do_request(*args, **options)
+            except AuthenticationError:
+                token = token_to_lend()
+                if token is None or any(name.lower() == "authorization" for name in self._headers):
+                    raise
+            self._headers["Authorization"] = f"Bearer {token}"
+            self.has_lent = True
+            return super()._do_request(*args, **options)
+
+    _silence()
+    return Client(address, headers=_headers(), verify=verify)
+
+
+def _job(details: Any) -> RemoteJob:
+    metadata = details.metadata or {}
+    return RemoteJob(
+        id=metadata.get(JOB_ID, details.submission_id),
+        attempt=int(number) if re.fullmatch("[0-9]{1,9}", number := metadata.get(ATTEMPT, "")) else 1,
+        submission_id=details.submission_id,
+        state=details.status.value,
+        exit_code=details.driver_exit_code,
+        directory=metadata.get(DIRECTORY, ""),
+        node=details.driver_node_id,
+        started=(details.start_time or 0) / 1000,
+        ended=details.end_time / 1000 if details.end_time else None,
+        message=details.message or "",
+        error_type=getattr(details.error_type, "value", details.error_type),
+    )
+
+
+@contextmanager
+def _answering(address: str) -> Iterator[None]:
+    """Say what is wrong when a cluster does not answer as it should."""
+    import requests
+    from ray.exceptions import AuthenticationError, RpcError
+
+    where = shown(address)
+    try:
+        yield
+    except AuthenticationError as error:
+        raise ClusterError(f"{where}: {_refusal(str(error))}. {token_remedy()}") from error
+    except FileNotFoundError as error:  # of `verify`
+        raise ClusterError(
+            f"{where}: {shown(error)} Name a file or directory of certificates with --tls-verify."
+        ) from error
+    except (requests.exceptions.RequestException, RpcError, ConnectionError, TimeoutError) as error:
+        if _has(error, requests.exceptions.SSLError):
+            raise ClusterError(
+                f"{where}: its certificate is not trusted. Name its authority's with --tls-verify FILE, or trust any"
+                " with --tls-verify false."
+            ) from error
+        if _has(error, requests.exceptions.HTTPError, ValueError) and not _has(error, ConnectionError):
+            raise ClusterError(
+                f"{where}: answers, but not as a Ray dashboard does. Give the head node's, on port 8265 as a rule."
+            ) from error
+        raise Unreachable(
+            f"{where}: no Ray dashboard answers. Check the address (port 8265 of the head node, as a rule), and that"
+            " Ray runs there with its dashboard."
+        ) from error
+    except RuntimeError as error:
+        if "does not exist" in str(error):
+            raise InputError(f"{where}: {shown(str(error).partition('code 404: ')[2] or error)}") from None
+        raise ClusterError(f"{where}: {shown(error)}") from error
+
+
+def _refusal(said: str) -> str:
+    """Whether a token is missing or wrong, from what Ray says of it."""
+    if "Forbidden" in said or "failed" in said.partition(":")[0]:
+        return "refuses this token"
+    return "asks for a token, and got none"
+
+
+def _has(error: BaseException | None, *kinds: type[BaseException]) -> bool:
+    """Whether an error, or one that led to it, is of a kind."""
+    while error is not None:
+        if isinstance(error, kinds):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _headers() -> dict[str, Any] | None:
+    """The headers that `ray job` sends, from the same variable. There is no option: a command line is no secret."""
+    text = os.environ.get("RAY_JOB_HEADERS")
+    if not text:
+        return None
+    try:
+        headers: dict[str, Any] = json.loads(text)
+    except ValueError:
+        raise ClusterError('RAY_JOB_HEADERS: not JSON, expected {"name": "value"}. Correct or unset it.') from None
+    return headers
+
+
+def _silence() -> None:
+    """Ray's client tells on standard error what it does; each of its loggers has a level of its own."""
+    for name, logger in list(logging.root.manager.loggerDict.items()):
+        if name.partition(".")[0] == "ray" and isinstance(logger, logging.Logger):
+            logger.setLevel(logging.CRITICAL)

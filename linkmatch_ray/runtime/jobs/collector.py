@@ -1,0 +1,481 @@
+"""The collector: the one writer of a job. A plain class here; `collector_actor.py` makes an actor of it.
+
+It accepts the next piece of the plan and nothing else. Any other call returns the durable frontier and
+changes nothing. So calls may come twice, late or out of order, and each record is still written once.
+
+`PROTOCOL.md` has what a crash leaves at each step, and how the next start repairs it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from linkmatch_ray.core.emit import move_provenance, provenance_prefix
+from linkmatch_ray.core.index import RestrictionIndex
+from linkmatch_ray.core.outcome import Counts, Entry, Piece, as_text, digest
+from linkmatch_ray.errors import JobChanged, JobError
+from linkmatch_ray.io.inputs.file import unpack_files
+from linkmatch_ray.io.ledger.ledger import Frontier, Key
+from linkmatch_ray.io.ledger.rows import PieceRow, Span, outputs_of, row_of
+from linkmatch_ray.io.names import MATCHED, QUARANTINE, RESTRICTIONS, SUMMARY, UNMATCHED
+from linkmatch_ray.io.results.interface import Output
+from linkmatch_ray.io.results.matches import matches
+from linkmatch_ray.io.results.places import results_at
+from linkmatch_ray.io.results.restriction_hits import count_hits, count_reasons, report_lines
+from linkmatch_ray.io.results.reuse import Earlier, Origins
+from linkmatch_ray.io.results.segments import Staged
+from linkmatch_ray.io.storage.system_errors import told
+from linkmatch_ray.runtime.jobs.worker import PartBody
+from linkmatch_ray.words import shown
+
+COMMIT_BYTES: Final = 64 << 20
+"""Pieces are made durable together, after this many bytes of output or some time (`Results.commit_seconds`)."""
+
+Chunk: TypeAlias = memoryview | Staged
+"""Output as it came: its bytes, or where a task has written them itself."""
+
+
+class Ends(NamedTuple):
+    """Bytes in each of the outputs; none in one that the job does not write."""
+
+    matched: int = 0
+    unmatched: int = 0
+    quarantine: int = 0
+
+
+class Receipt(NamedTuple):
+    """What the collector has.
+
+    Attributes:
+        durable: What is before this piece survives a crash.
+        taken: What is before this piece is written.
+        ends: Of the durable outputs.
+        settled: Of the durable outputs of complete files, which are never taken back.
+        counts, input_bytes: Sums over what is written.
+        more: The pieces of an earlier job come next; another call takes them.
+    """
+
+    durable: Key
+    taken: Key
+    ends: Ends
+    settled: Ends
+    counts: Counts
+    input_bytes: int
+    more: bool = False
+
+
+class Collector:
+    """Accumulates the results of one job in one place, exactly once and in order.
+
+    Args:
+        output: A directory or URL.
+        origins: For an incremental job, what it takes from the earlier one.
+
+    Guarantees: what `commit` has reported as behind the frontier survives any crash; the outputs hold the
+    pieces of the plan in its order, each once.
+    """
+
+    def __init__(
+        self,
+        output: str,
+        packed_files: bytes,
+        ranges: list[int],
+        settings: dict[str, str],
+        origins: Origins | None = None,
+    ) -> None:
+        self._results = results_at(output)
+        self._place = self._results  # where it writes
+        self._origins = origins
+        self._earlier: Earlier | None = None
+        self._files = unpack_files(packed_files)
+        self._ranges, self._settings = ranges, settings
+        self._provenance = settings["provenance"] == "1"
+        self._held = ExitStack()
+        self._counts, self._input_bytes = Counts(), 0
+        self._reading = threading.Lock()
+        self._state = "starting"
+
+    def __repr__(self) -> str:
+        return f"Collector({shown(self._results)})"
+
+    # Life
+
+    def open(self, *, overwrite: bool = False) -> Receipt:
+        """Take the place, and begin the job or go on where it stopped.
+
+        Raises:
+            DirectoryInUse: another job writes there.
+            JobChanged: it holds a job with other settings.
+            JobError: it cannot be written.
+            UsageError: it holds other files.
+        """
+        with self._told(), ExitStack() as held:
+            self._results.prepare()
+            held.callback(self._results.lock())
+            receipt = self._begin(overwrite, held)
+            self._held = held.pop_all()
+        return receipt
+
+    def _begin(self, overwrite: bool, held: ExitStack) -> Receipt:
+        if not overwrite:
+            self._take_pending(held)
+        outputs = outputs_of(self._settings["emit"])
+        ledger = None if overwrite else self._place.resume(self._is_this_job)
+        self._ledger = ledger or self._place.begin(self._settings, outputs, self._files, self._ranges)
+        held.callback(self._ledger.close)
+        if ledger is not None and (ledger.ranges(), ledger.outputs()) != (self._ranges, outputs):
+            raise JobError(
+                f"{self._results}: its files were cut otherwise when the job began. Give the same command again, or"
+                " start anew with --overwrite."
+            )
+        self._outputs: dict[str, Output] = {}
+        for name in outputs:
+            self._outputs[name] = self._place.output(name)
+            held.callback(self._outputs[name].close)
+        self._place.sync()
+        self._results.sync()
+        self._frontier = self._recover()
+        self._durable, self._settled = self._frontier, self._ledger.settled().ends
+        self._rows: list[PieceRow] = []
+        self._faults: list[tuple[str, int]] = []
+        self._committed_at = time.monotonic()
+        self._state = "running"
+        return self._receipt()
+
+    def _is_this_job(self, begun: dict[str, str]) -> bool:
+        """Whether these are its settings. Those of another are refused, but where an incremental job was to begin."""
+        same = begun.get("fingerprint") == self._settings["fingerprint"]
+        if begun and not same and self._origins is None:
+            raise JobChanged(f"{shown(self._results)}: holds a job with other inputs, restrictions or options.")
+        return same
+
+    def _take_pending(self, held: ExitStack) -> None:
+        """End or remove what an incremental job has left; or be one."""
+        self._results.adopt()
+        if self._origins is None:
+            self._results.clear_pending()
+        else:
+            self._earlier = Earlier(self._results, self._origins)
+            held.callback(self._earlier.close)
+            self._place = self._results.begin_pending()
+
+    def _recover(self) -> Frontier:
+        """Cut the outputs to the ledger. Where they are shorter (a power cut), step back to what is whole."""
+        outputs, frontier = list(self._outputs.values()), self._ledger.frontier()
+        is_whole = all(output.size() >= end for output, end in zip(outputs, frontier.ends, strict=True))
+        while not is_whole and (row := self._ledger.last_piece()) is not None:
+            starts = {span.output: span.start for span in row.spans}
+            ends = tuple(starts.get(output, end) for output, end in enumerate(frontier.ends))
+            frontier = Frontier(Key(*row[:3]), ends)
+            self._ledger.step_back(frontier.next, frontier)
+            before = self._ledger.last_piece()
+            is_whole = before is None or (
+                all(output.size() >= end for output, end in zip(outputs, ends, strict=True))
+                and all(
+                    digest(outputs[each.output].read(each.start, each.bytes)) == each.digest for each in before.spans
+                )
+            )
+        for output, end in zip(outputs, frontier.ends, strict=True):
+            output.truncate(end)
+        self._file_start = self._ledger.settled().ends
+        progress = self._ledger.progress_in_file(frontier.next.file, frontier.next.range)
+        self._base, self._in_range = list(progress[:2]), list(progress[2:])
+        self._counts, self._input_bytes = self._ledger.totals()
+        return frontier
+
+    def close(self) -> None:
+        """Make everything durable and give the directory back; the job can be resumed."""
+        try:
+            if self._state == "running":
+                self.flush()
+        finally:
+            self._held.close()
+            self._state = "stopped"
+
+    # Writing
+
+    def commit(self, *parts: PartBody) -> Receipt:
+        """Take the parts that come next, in order.
+
+        Pieces before the frontier were taken already and are passed over. From the first piece that is not
+        the next one on, nothing is taken. What comes next of an earlier job is taken in between.
+
+        Raises:
+            JobError: they cannot be written; what is durable stays so, and nothing more is made durable.
+        """
+        with self._writing():
+            for part in parts:
+                if self._take_earlier() or not self._take(part):
+                    break
+            self._take_earlier()
+            if self._is_due():
+                self._flush()
+        return self._receipt()
+
+    def _is_due(self) -> bool:
+        late = time.monotonic() - self._committed_at >= self._place.commit_seconds
+        return late or sum(output.unsynced for output in self._outputs.values()) >= COMMIT_BYTES
+
+    def flush(self) -> Receipt:
+        """Make everything taken durable."""
+        with self._writing():
+            self._flush()
+        return self._receipt()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """After a write that failed comes no other: the system may have dropped what it could not write, and then
+        a second sync says that all is well."""
+        if self._state == "failed":
+            raise JobError(f"{shown(self._results)}: an earlier write failed. Give the same command again.")
+        try:
+            with self._told():
+                yield
+        except BaseException:
+            self._state = "failed"
+            raise
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Puts what goes wrong in the place into our words; if the place is gone, that is why."""
+        with told(self._results):
+            try:
+                yield
+            except Exception:
+                self._refuse_gone()
+                raise
+
+    def _refuse_gone(self) -> None:
+        self._results.refuse_gone()
+        if self._place is not self._results:
+            self._place.refuse_gone()
+
+    def _receipt(self) -> Receipt:
+        counts, following = replace(self._counts), self._frontier.next
+        more = self._earlier is not None and self._earlier.at(following) is not None
+        durable, settled = self._durable.next, self._named(self._settled)
+        return Receipt(durable, following, self._named(self._durable.ends), settled, counts, self._input_bytes, more)
+
+    def _named(self, ends: tuple[int, ...]) -> Ends:
+        return Ends(**{name.removesuffix(".jsonl"): end for name, end in zip(self._outputs, ends, strict=True)})
+
+    def _take_earlier(self) -> bool:
+        """Take over the pieces that an earlier job has at the frontier, so many as are committed together; returns
+        whether there are more."""
+        while self._earlier is not None and (found := self._earlier.at(self._frontier.next)) is not None:
+            if self._is_due():
+                return True
+            self._add(found.piece, [found.matched], [found.unmatched], found.quarantine)
+        return False
+
+    def _take(self, part: PartBody) -> bool:
+        matched, unmatched = _Chunks(part.matched), _Chunks(part.unmatched)
+        for piece in part.pieces:
+            key = Key(piece.file, piece.range, piece.part)
+            mine, others = matched.take(piece.matched_bytes), unmatched.take(piece.unmatched_bytes)
+            begun = self._frontier.next.file - piece.file
+            if piece.shares is not None and 0 < begun < piece.files and self._frontier.next[1:] == (0, 0):
+                # Some of its files came before in another piece: a unit that is done again may be packed otherwise.
+                rest, skipped_matched, skipped_unmatched = piece.of_files(begun, piece.files)
+                left, left_others = _bytes(_skip(mine, skipped_matched)), _bytes(_skip(others, skipped_unmatched))
+                rest.matched_digest, rest.unmatched_digest = digest(*left), digest(*left_others)
+                self._take_piece(rest, left, left_others)
+                continue
+            if key < self._frontier.next:
+                continue
+            if piece.fault is not None and (piece.file, piece.range) == self._frontier.next[:2]:
+                self._take_fault(piece.file, piece.fault)
+            elif key == self._frontier.next:
+                self._take_piece(piece, mine, others)
+            else:
+                return False
+        return True
+
+    def _take_piece(self, piece: Piece, matched: Sequence[Chunk], unmatched: Sequence[Chunk]) -> None:
+        file = self._files[piece.file]
+        indexes, lines = self._base if piece.range else (0, 0)
+        if self._provenance and indexes + lines:
+            prefix = provenance_prefix(file.name)
+            moved_matched = move_provenance(b"".join(_bytes(matched)), prefix, indexes, lines)
+            moved_unmatched = move_provenance(b"".join(_bytes(unmatched)), prefix, indexes, lines)
+            piece.matched_digest, piece.unmatched_digest = digest(moved_matched), digest(moved_unmatched)
+            matched, unmatched = [memoryview(moved_matched)], [memoryview(moved_unmatched)]
+        entries = [entry.moved(indexes, lines).as_line(file.name) for entry in piece.entries]
+        self._add(piece, matched, unmatched, b"".join(entries))
+
+    def _add(self, piece: Piece, matched: Sequence[Chunk], unmatched: Sequence[Chunk], quarantine: bytes) -> None:
+        """Write the next piece, whose positions are those in its file, and move the frontier behind it."""
+        if piece.range == 0 and piece.part == 0:
+            self._file_start, self._base, self._in_range = self._frontier.ends, [0, 0], [0, 0]
+        self._in_range[0] += piece.indexes
+        self._in_range[1] += piece.lines
+        if not piece.last:
+            following = Key(piece.file, piece.range, piece.part + 1)
+        else:
+            self._base = [a + b for a, b in zip(self._base, self._in_range, strict=True)]
+            self._in_range = [0, 0]
+            more = piece.range + 1 < self._ranges[piece.file]
+            following = Key(piece.file, piece.range + 1, 0) if more else Key(piece.file + piece.files, 0, 0)
+        self._write(piece, matched, unmatched, quarantine, following)
+
+    def _take_fault(self, number: int, entry: Entry) -> None:
+        """One entry stands for the whole file: what it had given is rolled back, durably, and only then are
+        its bytes written over."""
+        if self._frontier.next != Key(number, 0, 0):
+            self._flush()
+            self._frontier = Frontier(Key(number, 0, 0), self._file_start)
+            self._ledger.roll_back_file(number, self._frontier)
+            for output, end in zip(self._outputs.values(), self._frontier.ends, strict=True):
+                output.truncate(end)
+            self._durable = self._frontier
+            self._counts, self._input_bytes = self._ledger.totals()
+        piece = Piece(file=number, fault=entry, entries=(entry,), counts=Counts(entries=1))
+        self._write(piece, [], [], entry.as_line(self._files[number].name), Key(number + 1, 0, 0))
+        self._faults.append((entry.reason, number))
+
+    def _write(
+        self, piece: Piece, matched: Sequence[Chunk], unmatched: Sequence[Chunk], quarantine: bytes, following: Key
+    ) -> None:
+        contents: dict[str, tuple[Sequence[Chunk], bytes | None]] = {
+            MATCHED: (matched, piece.matched_digest),
+            UNMATCHED: (unmatched, piece.unmatched_digest),
+            QUARANTINE: ([memoryview(quarantine)], digest(quarantine)) if quarantine else ([], None),
+        }
+        spans, ends = [], list(self._frontier.ends)
+        for place, name in enumerate(self._outputs):
+            chunks, found = contents[name]
+            if chunks:
+                start, ends[place] = ends[place], self._outputs[name].write(chunks, ends[place])
+                if ends[place] > start:
+                    assert found is not None  # whoever made the bytes made their digest
+                    spans.append(Span(place, start, ends[place] - start, found))
+        self._rows.append(row_of(piece, tuple(spans)))
+        self._counts.add(piece.counts)
+        self._input_bytes += piece.input_bytes
+        self._frontier = Frontier(following, tuple(ends))
+
+    def _flush(self) -> None:
+        self._refuse_gone()
+        if self._rows:
+            for output in self._outputs.values():
+                output.sync()
+            with self._reading:
+                self._ledger.commit(self._rows, self._faults, self._frontier)
+                begins = self._frontier.next[1:] == (0, 0)
+                self._settled = self._frontier.ends if begins else self._file_start
+            self._rows, self._faults = [], []
+            self._durable = self._frontier
+        self._committed_at = time.monotonic()
+
+    def finish(self, index: RestrictionIndex, details: dict[str, Any]) -> dict[str, Any]:
+        """After the last piece: write the reverse report and, last of all, the summary; returns it.
+
+        Args:
+            details: What the driver knows and the collector does not; goes into the summary as it is.
+        """
+        with self._writing():
+            return self._finish(index, details)
+
+    def _finish(self, index: RestrictionIndex, details: dict[str, Any]) -> dict[str, Any]:
+        self._flush()
+        for output, end in zip(self._outputs.values(), self._frontier.ends, strict=True):
+            output.truncate(end)
+            output.sync()
+        hits = self._write_report(index)
+        totals, input_bytes = self._ledger.totals()
+        summary = {
+            **details,
+            "totals": {"files": len(self._files), "input_bytes": input_bytes, **totals.as_dict(), **hits},
+            "faults": self._ledger.faults(),
+            "reasons": count_reasons(self._place.open(QUARANTINE)),
+        }
+        self._place.finish(self._ledger)
+        self._refuse_gone()  # a summary must not stand where the results are not
+        text = orjson.dumps(summary, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        self._place.write(SUMMARY, lambda file: file.write(text))
+        self._refuse_gone()
+        if self._place is not self._results:
+            with self._reading:
+                self._place = self._results  # in `next` nothing needs to stay any more
+                self._results.adopt()
+        self._state = "complete"
+        return summary
+
+    def _write_report(self, index: RestrictionIndex) -> dict[str, int]:
+        """`restrictions.jsonl`: for each restriction how many records equal it."""
+        hits = count_hits(index, self._ledger)
+        self._place.write(RESTRICTIONS, lambda file: file.writelines(report_lines(index, hits)))
+        return {"restrictions": index.restrictions, "restrictions_hit": int(np.count_nonzero(hits))}
+
+    # Reading, for other programs; may be called at any time
+
+    def progress(self) -> dict[str, Any]:
+        """What has been taken so far: plain numbers, a moment old at most."""
+        return {
+            "state": self._state,
+            **as_text("directory", os.fsencode(str(self._results))),
+            "files": len(self._files),
+            "files_done": self._frontier.next.file if self._state != "starting" else 0,
+            "input_bytes": self._input_bytes,
+            **self._counts.as_dict(),
+        }
+
+    def matches(self, start: int = 0, limit: int = 100) -> list[bytes]:
+        """A page of the matched output, as `io.matches.matches` gives it."""
+        if self._state == "starting":
+            return []
+        with self._reading:
+            page = matches(self._place, self._ledger, start, limit)  # the file may be moved once the lock is let go
+        return list(page)
+
+    def cancel(self) -> None:
+        """Have the job stop; what was committed is safe and it can be resumed."""
+        self._results.ask_to_stop()
+
+    def summary(self) -> dict[str, Any] | None:
+        """The summary of a complete job; None before."""
+        return self._place.summary() if self._state == "complete" else None
+
+
+def _bytes(chunks: Sequence[Chunk]) -> list[memoryview]:
+    """The chunks, those read that a task wrote itself."""
+    return [memoryview(chunk.read()) if isinstance(chunk, Staged) else chunk for chunk in chunks]
+
+
+def _skip(chunks: Sequence[Chunk], size: int) -> list[Chunk]:
+    """The chunks without their first `size` bytes."""
+    left = []
+    for chunk in chunks:
+        left.append(chunk[size:])
+        size = max(0, size - len(chunk))
+    return [chunk for chunk in left if len(chunk)]
+
+
+class _Chunks:
+    """Bytes in chunks, taken from the front."""
+
+    def __init__(self, arrays: Sequence[npt.NDArray[np.uint8] | Staged]) -> None:
+        self._rest = [each if isinstance(each, Staged) else each.data for each in arrays]
+
+    def take(self, size: int) -> list[Chunk]:
+        """The next `size` bytes."""
+        taken: list[Chunk] = []
+        while size:
+            chunk = self._rest[0]
+            taken.append(chunk[:size])
+            if len(chunk) > size:
+                self._rest[0] = chunk[size:]
+            else:
+                self._rest.pop(0)
+            size -= len(taken[-1])
+        return taken

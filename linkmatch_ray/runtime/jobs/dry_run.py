@@ -1,0 +1,92 @@
+"""What a job would do and find, without Ray: its plan, and a look at the beginnings of some inputs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any, Final
+
+from linkmatch_ray.core.options import JobOptions
+from linkmatch_ray.core.outcome import as_text
+from linkmatch_ray.io.inputs.file import Listing
+from linkmatch_ray.io.inputs.sniff import cuttable_within
+from linkmatch_ray.io.restrictions.restrictions import Restrictions
+from linkmatch_ray.runtime.jobs.plan import Plan, PlanOptions, make_plan
+from linkmatch_ray.runtime.jobs.preview import Preview, preview
+from linkmatch_ray.runtime.jobs.request import Request
+from linkmatch_ray.runtime.session.address import is_embedded
+
+LOOK_SECONDS: Final = 2.0
+"""Time for a look at the beginnings of large files, which say whether a file can be cut."""
+
+
+class DryRun:
+    """What `dry_run` found.
+
+    Attributes:
+        restrictions: The list.
+        keys: The members of a record that are compared.
+        is_done: The output holds the results of a job on these inputs, so that nothing would be done.
+        files, nbytes: How many files would be read, and their bytes as stored.
+        files_kept, files_dropped: Of an incremental job: files whose earlier results stay, or are removed.
+        left_out: Files that are left out by their name.
+        cores: On how many CPUs it would run; None if that is a cluster's matter.
+    """
+
+    def __init__(
+        self, listing: Listing, restrictions: Restrictions, options: JobOptions, request: Request | None
+    ) -> None:
+        how = PlanOptions(options.unit_bytes, options.part_bytes, options.one_file_per_task)
+        self._plan_options, self._origins = (request.plan, request.origins) if request else (how, None)
+        self._files, self._options = listing.files, options.matching
+        self.restrictions, self.keys = restrictions, [str(path.text) for path in restrictions.paths]
+        self.is_done = request is not None and request.finished is not None and self._origins is None
+        self.files_kept = 0 if self._origins is None else self._origins.files
+        self.files_dropped = 0 if self._origins is None else len(self._origins.gone)
+        self.files, self.left_out = len(self._files) - self.files_kept, listing.left_out
+        self.cores: int | None = None
+        if is_embedded(options.address):
+            there = len(os.sched_getaffinity(0))
+            self.cores = min(options.workers or there, there)
+
+    def __len__(self) -> int:
+        """How many tasks there would be."""
+        return len(self._plan)
+
+    @property
+    def nbytes(self) -> int:
+        return self._plan.nbytes
+
+    @property
+    def is_incremental(self) -> bool:
+        """Whether earlier results are brought up to date."""
+        return self._origins is not None
+
+    @property
+    def files_not_looked_at(self) -> int:
+        """Large files whose beginning did not come in `LOOK_SECONDS`: the plan has one task for each."""
+        return self._looked[1]
+
+    @cached_property
+    def _looked(self) -> tuple[set[int], int]:
+        return cuttable_within(LOOK_SECONDS, self._files, self._options, self._plan_options.whole_bytes)
+
+    @cached_property
+    def _plan(self) -> Plan:
+        return make_plan(self._files, self._looked[0], self._plan_options, self._origins)
+
+    def units(self) -> Iterator[dict[str, Any]]:
+        """What each task would do, for JSON: `unit bytes files first`, and `last` or `from to` where they apply."""
+        for row in self._plan.describe():
+            for name in ("first", "last"):
+                row |= as_text(name, row[name]) if name in row else {}
+            yield row
+
+    def preview(self) -> Preview:
+        """Reads the beginnings of some inputs for two seconds, as a job would."""
+        units = list(self._plan.units())
+        numbers = dict.fromkeys(number for unit in units for number in range(unit.first, unit.stop))
+        found = preview([self._files[number] for number in numbers], self.restrictions, self._options)
+        found.expect(self.nbytes, max((unit.nbytes for unit in units), default=0), self.cores or 1)
+        return found

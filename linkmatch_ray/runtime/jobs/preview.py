@@ -1,0 +1,332 @@
+"""A look before the leap, without Ray: some seconds of the job itself, on the beginnings of some of its inputs.
+
+Each input is read and matched as a task does it. What cannot be done to the end, as the time is over or enough was
+read, is cut off at the last whole record, and is no entry.
+"""
+
+from __future__ import annotations
+
+import io
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import wait
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
+
+import numpy as np
+
+from linkmatch_ray.core.codecs import Raw, open_source
+from linkmatch_ray.core.damage import Damage, DamageReason
+from linkmatch_ray.core.layouts.detection import text_start
+from linkmatch_ray.core.layouts.table import OBJECT, layout_of
+from linkmatch_ray.core.options import MatchOptions
+from linkmatch_ray.core.outcome import Counts
+from linkmatch_ray.core.pack import Pack
+from linkmatch_ray.core.parts import Part
+from linkmatch_ray.core.window import Source, fill
+from linkmatch_ray.io.diagnosis.hints import FILES_MAX as HINT_FILES_MAX
+from linkmatch_ray.io.diagnosis.hints import hints_from
+from linkmatch_ray.io.inputs.file import InputFile
+from linkmatch_ray.io.inputs.packing import SMALL_FILE_BYTES, Packs
+from linkmatch_ray.io.restrictions.restrictions import Restrictions
+from linkmatch_ray.io.storage.side_by_side import Pool
+from linkmatch_ray.runtime.jobs.plan import PlanOptions, Unit
+from linkmatch_ray.runtime.jobs.worker import TaskSettings, Work
+
+FILES_MAX: Final = 100
+FILE_BYTES_MAX: Final = 16 << 20
+"""How much is read of one input, decompressed."""
+
+READ_SECONDS: Final = 2.0
+"""Nothing more is read then."""
+
+LAST_SECONDS: Final = 1.0
+"""What was read until then may take this long to be matched."""
+
+AT_ONCE: Final = 8
+"""So many inputs are looked at at a time: each may be far away."""
+
+WINDOW_BYTES: Final = 1 << 20
+"""Time is looked at after this much."""
+
+HEAD_BYTES: Final = 1 << 18
+"""How much of each input says how it is laid out, and what its members are."""
+
+_CUT: Final = cast(DamageReason, "cut")
+"""The reason of what is no entry."""
+
+
+@dataclass(slots=True)
+class Preview:
+    """What was found.
+
+    Attributes:
+        files: Of how many inputs something was read, or all.
+        bytes_read: Of the inputs, as they are stored.
+        shapes: How many are laid out and compressed in which way.
+        reasons: Entries by reason.
+        seconds: How long it took.
+        cpu_seconds: How much of that was work, and not waiting.
+        seconds_about: How long the job may take; None if nothing was read.
+    """
+
+    files: int = 0
+    bytes_read: int = 0
+    shapes: Counter[str] = field(default_factory=Counter)
+    counts: Counts = field(default_factory=Counts)
+    reasons: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    hints: list[str] = field(default_factory=list)
+    seconds_about: float | None = None
+
+    @property
+    def with_key(self) -> int:
+        """Records that have the key."""
+        return self.counts.records - self.counts.missing_key - self.counts.not_object
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "files": self.files,
+            "bytes_read": self.bytes_read,
+            "shapes": dict(self.shapes.most_common()),
+            "with_key": self.with_key,
+            **self.counts.as_dict(),
+            "reasons": dict(sorted(self.reasons.items())),
+            "hints": self.hints,
+            "seconds": round(self.seconds, 3),
+            "cpu_seconds": round(self.cpu_seconds, 3),
+            "seconds_about": self.seconds_about and round(self.seconds_about, 3),
+        }
+
+    def expect(self, nbytes: int, longest: int, workers: int) -> None:
+        """Reckon how long the job takes: by its work, or if that is less, by the longest of its tasks or by waiting.
+
+        Args:
+            nbytes: Of the whole job, as stored; `longest`: of its longest task.
+        """
+        if self.bytes_read:
+            work = self.cpu_seconds / self.bytes_read
+            waiting = max(0.0, self.seconds - self.cpu_seconds) / self.bytes_read
+            self.seconds_about = max(work * nbytes / workers, work * longest, waiting * nbytes)
+
+
+def preview(files: list[InputFile], restrictions: Restrictions, options: MatchOptions) -> Preview:
+    """Look at the beginnings of some inputs, for as long as `READ_SECONDS`, and a moment more.
+
+    Raises:
+        JobError: the machine has run out of something.
+    """
+    sample = _sample(files)
+    small = [file for file in sample if file.size <= SMALL_FILE_BYTES]
+    groups = [small] * bool(small) + [[file] for file in sample if file.size > SMALL_FILE_BYTES]
+    tally = _Tally(options)
+    settings = TaskSettings(restrictions.paths, options, PlanOptions(part_bytes=WINDOW_BYTES))
+    slice_seconds = READ_SECONDS * AT_ONCE / max(len(groups), 1)
+    began = time.monotonic()
+
+    def look(group: list[InputFile]) -> None:
+        until = min(time.monotonic() + slice_seconds, began + READ_SECONDS)
+        _Look(restrictions, settings, tally, until).at(group)
+
+    pool = Pool(AT_ONCE)
+    looking = [pool.submit(look, group) for group in groups]
+    wait(looking, READ_SECONDS)
+    pool.close()
+    wait(looking, LAST_SECONDS)
+    found, beginnings = tally.close()
+    found.seconds = min(time.monotonic() - began, READ_SECONDS + LAST_SECONDS)
+    for done in looking:
+        if done.done() and not done.cancelled():
+            done.result()
+    counts = found.counts
+    found.hints = hints_from(beginnings, restrictions, counts.records, counts.matched, counts.missing_key, options)
+    return found
+
+
+def _sample(files: list[InputFile]) -> list[InputFile]:
+    """Inputs from everywhere in the job, by their number and by their bytes; in no order, as time may end it."""
+    readable = [file for file in files if file.fault is None and file.size > 0]
+    if not readable:
+        return []
+    ends = np.cumsum([file.size for file in readable])
+    by_number = np.linspace(0, len(readable) - 1, FILES_MAX // 2).astype(np.int64)
+    by_bytes = np.searchsorted(ends, np.linspace(0, ends[-1] - 1, FILES_MAX // 2).astype(np.int64), side="right")
+    sample = [readable[number] for number in sorted({*by_number.tolist(), *by_bytes.tolist()})]
+    random.Random(0).shuffle(sample)
+    return sample
+
+
+class _Tally:
+    """Adds up what several threads find, until it is closed: one that still waits then changes nothing."""
+
+    def __init__(self, options: MatchOptions) -> None:
+        self._options, self._lock, self._is_closed = options, threading.Lock(), False
+        self._found = Preview()
+        self._beginnings: list[bytes] = []
+
+    def add(self, part: Part, bytes_read: int, cpu_seconds: float) -> None:
+        """A part that was matched, and what it took."""
+        entries = [entry for piece in part.pieces for entry in ((piece.fault,) if piece.fault else piece.entries)]
+        reasons = Counter(entry.reason for entry in entries)
+        with self._lock:
+            if self._is_closed:
+                return
+            found = self._found
+            for piece in part.pieces:
+                found.counts.add(piece.counts)
+            found.counts.entries -= reasons.pop(_CUT, 0)
+            found.reasons += reasons
+            found.bytes_read += bytes_read
+            found.cpu_seconds += cpu_seconds
+
+    def note(self, compression: str | None, content: bytes, *, is_all: bool) -> None:
+        """An input that is looked at: how it is compressed, and the beginning of its content."""
+        shape = _layout(content, self._options, is_all=is_all) + (f", {compression}" if compression else "")
+        with self._lock:
+            if self._is_closed:
+                return
+            self._found.files += 1
+            self._found.shapes[shape] += 1
+            if len(self._beginnings) < HINT_FILES_MAX:
+                self._beginnings.append(content)
+
+    def close(self) -> tuple[Preview, list[bytes]]:
+        """What was found, and how the first inputs begin."""
+        with self._lock:
+            self._is_closed = True
+            return self._found, self._beginnings
+
+
+def _layout(content: bytes, options: MatchOptions, *, is_all: bool) -> str:
+    """How an input is laid out: as `--format` calls it, or `document` if it is none of these as far as is seen."""
+    try:
+        text_start(content)
+    except Damage:
+        return "not UTF-8"
+    if not content.strip():
+        return "blank"
+    found = layout_of(content, options, is_all=is_all) if options.records_at is None else None
+    return "document" if found is None else found.name
+
+
+class _Enough(Exception):  # noqa: N818 - an outcome of reading, not a failure
+    """No more is read of a document, of which nothing is known before its end."""
+
+
+class _Look(Work):
+    """A task's own way through some inputs, but through a large one no further than its beginning."""
+
+    def __init__(self, restrictions: Restrictions, settings: TaskSettings, tally: _Tally, until: float) -> None:
+        super().__init__(restrictions.index, settings)
+        self._tally, self._until = tally, until
+        self._beginning: _Beginning | None = None
+
+    def at(self, files: list[InputFile]) -> None:
+        """Look at a large input, or at some small ones."""
+        is_large = files[0].size > SMALL_FILE_BYTES
+        unit = Unit(0, len(files), sum(file.size for file in files), end=FILE_BYTES_MAX if is_large else None)
+        cpu, read = time.thread_time(), 0
+
+        def add(part: Part, bytes_read: int) -> None:
+            nonlocal cpu, read
+            now = time.thread_time()
+            self._tally.add(part, bytes_read - read, now - cpu)
+            cpu, read = now, bytes_read
+
+        try:
+            for part in self.parts(unit, files):
+                last = part.pieces[-1]
+                done = sum(file.size for file in files[: last.file + last.files])
+                add(part, self._beginning.bytes_read if self._beginning is not None else done)
+                if time.monotonic() > self._until and not is_large:
+                    return
+        except _Enough:
+            assert self._beginning is not None
+            add(Part(), self._beginning.bytes_read)
+
+    def _packs(self, first: int, files: list[InputFile]) -> Packs:
+        for found in super()._packs(first, files):
+            if isinstance(found, Pack):
+                self._note(found)
+            yield found
+
+    def _note(self, pack: Pack) -> None:
+        for start, end in zip(pack.starts.tolist(), pack.ends.tolist(), strict=True):
+            source = open_source(io.BytesIO(bytes(self._buffer[start:end])))
+            content = memoryview(bytearray(HEAD_BYTES))
+            size, _ = fill(source, content)
+            self._tally.note(source.compression, bytes(content[:size]), is_all=size < HEAD_BYTES)
+
+    def _source(self, raw: Raw, file: InputFile, start: int) -> _Beginning:
+        counted = _Counted(raw)
+        source = open_source(counted, file.size, self._settings.options.max_inflation)
+
+        def note(content: bytes, is_all: bool) -> None:
+            self._tally.note(source.compression, content, is_all=is_all)
+
+        self._beginning = _Beginning(source, counted, self._settings.options, self._until, note)
+        return self._beginning
+
+
+class _Counted:
+    """A raw stream that knows how much was read of it."""
+
+    def __init__(self, raw: Raw) -> None:
+        self._raw, self.nbytes = raw, 0
+
+    def readinto(self, view: memoryview) -> int:
+        count = self._raw.readinto(view) or 0
+        self.nbytes += count
+        return count
+
+    def read(self, size: int) -> bytes:
+        data = self._raw.read(size) or b""
+        self.nbytes += len(data)
+        return data
+
+    def seek(self, offset: int) -> None:
+        self._raw.seek(offset)
+
+
+class _Beginning:
+    """A source that ends as a damaged one does, when enough was read or the time is over, but not before it began."""
+
+    def __init__(
+        self,
+        source: Source,
+        counted: _Counted,
+        options: MatchOptions,
+        until: float,
+        note: Callable[[bytes, bool], None],
+    ) -> None:
+        self._source, self._counted, self._options, self._until = source, counted, options, until
+        self._note: Callable[[bytes, bool], None] | None = note
+        self._content, self._size = bytearray(), 0
+
+    @property
+    def bytes_read(self) -> int:
+        """As stored."""
+        return self._counted.nbytes
+
+    def readinto(self, view: memoryview) -> int:
+        """As `Source.readinto`.
+
+        Raises:
+            _Enough: at the end within what may be a document.
+        """
+        if self._size >= FILE_BYTES_MAX or (self._size and time.monotonic() > self._until):
+            if self._options.records_at or layout_of(bytes(self._content), self._options) in (None, OBJECT):
+                raise _Enough
+            raise Damage(_CUT, "")
+        count = self._source.readinto(view[: FILE_BYTES_MAX - self._size])
+        self._content += view[: min(count, HEAD_BYTES - len(self._content))]
+        self._size += count
+        if self._note is not None and (not count or len(self._content) == HEAD_BYTES):
+            self._note(bytes(self._content), not count)
+            self._note = None
+        return count

@@ -1,0 +1,41 @@
+"""How far a job is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from linkmatch_ray.core.outcome import Counts
+from linkmatch_ray.runtime.jobs.collector import Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a job is; sums over what is written.
+
+    Attributes:
+        files, files_done: Files in the plan, and how many of them are wholly durable.
+        bytes_total, bytes_done: Input as stored, and as read (decompressed).
+        ends: Durable bytes of each output, by name.
+        settled: As `ends`, but of complete files only: these bytes are never taken back.
+        doing: What it does before it begins to match; empty from then on.
+    """
+
+    files: int = 0
+    files_done: int = 0
+    bytes_total: int = 0
+    bytes_done: int = 0
+    counts: Counts = field(default_factory=Counts)
+    ends: dict[str, int] = field(default_factory=dict)
+    settled: dict[str, int] = field(default_factory=dict)
+    doing: str = ""
+
+    def at(self, receipt: Receipt) -> Progress:
+        """Returns how far the same job is once its collector has given this receipt."""
+        return replace(
+            self,
+            files_done=receipt.durable.file,
+            bytes_done=receipt.input_bytes,
+            counts=receipt.counts,
+            ends=receipt.ends._asdict(),
+            settled=receipt.settled._asdict(),
+        )

@@ -1,0 +1,224 @@
+"""What was asked for, compared with what the result directory holds: a new job, one to go on with, or one refused."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import islice
+from secrets import token_hex
+from typing import Any, Final
+
+import msgspec
+import orjson
+import xxhash
+
+from linkmatch_ray._version import __version__
+from linkmatch_ray.core.options import JobOptions
+from linkmatch_ray.core.outcome import Counts, as_text
+from linkmatch_ray.errors import InputError, JobChanged, UsageError
+from linkmatch_ray.io.diagnosis.hints import hints
+from linkmatch_ray.io.inputs.file import Listing, inputs_digest
+from linkmatch_ray.io.ledger.check import damaged
+from linkmatch_ray.io.names import LEDGER
+from linkmatch_ray.io.restrictions.restrictions import Restrictions
+from linkmatch_ray.io.results.interface import Results
+from linkmatch_ray.io.results.reuse import Origins, origins_of
+from linkmatch_ray.io.storage.system_errors import told
+from linkmatch_ray.runtime.jobs.plan import PlanOptions
+from linkmatch_ray.words import shown
+
+GONE_SHOWN: Final = 5
+"""How many files that are gone a message names."""
+
+
+MOVED_SHOWN: Final = 5
+"""How many inputs that another host gives a summary names."""
+
+
+class Request:
+    """A job as asked for.
+
+    Attributes:
+        finished: The summary, where the directory holds the whole job.
+        resumes: It holds the beginning of the job.
+        origins: It holds another job, from which results are taken.
+        settings: What the ledger says of the job; by the `fingerprint` it is known again.
+
+    Raises:
+        InputError, JobChanged, UsageError: as `submit`.
+    """
+
+    def __init__(
+        self,
+        listing: Listing,
+        restrictions: Restrictions,
+        results: Results,
+        options: JobOptions,
+    ) -> None:
+        if options.incremental and not results.can_be_updated:
+            raise UsageError(
+                f"{shown(results)}: --incremental needs a directory. Name another URL, or give --overwrite."
+            )
+        self.files, self.left_out, self.moved = listing.files, listing.left_out, listing.moved
+        self.restrictions, self.options = restrictions, options.matching
+        self.plan = PlanOptions(options.unit_bytes, options.part_bytes, options.one_file_per_task)
+        self.results = results
+        self.overwrite = options.overwrite
+        self.job_id = options.job_id or f"{time.strftime('%Y%m%d-%H%M%S')}-{token_hex(3)}"
+        self.finished: dict[str, Any] | None = None
+        self.resumes = False
+        self.origins: Origins | None = None
+        self.settings = {
+            "inputs": inputs_digest(self.files),
+            "restrictions": restrictions.index.content_hash,
+            "options": orjson.dumps(self._options()).decode(),
+        }
+        self.settings["fingerprint"] = xxhash.xxh3_128_hexdigest("\n".join(self.settings.values()).encode())
+        with told(results):
+            results.refuse_foreign()
+            if not options.overwrite:
+                self._compare(options.incremental, options.drop_missing)
+        self.settings |= {
+            "plan": orjson.dumps(asdict(self.plan)).decode(),
+            "emit": options.emit,
+            "provenance": "1" if options.provenance else "0",
+            "job_id": self.job_id,
+        }
+
+    def _options(self) -> dict[str, Any]:
+        """The options that make this job this job."""
+        name = self.options.name.encode("utf-8", "surrogateescape")
+        return {**asdict(self.options), **as_text("name", name), "keys": [str(p) for p in self.restrictions.pairs]}
+
+    def _compare(self, incremental: bool, drop_missing: bool) -> None:
+        """Take over an earlier job that is the same, or what is the same of it; refuse one that is not."""
+        results = self.results
+        pending = results.pending()
+        if pending is not None and pending.summary() is not None:
+            # the last step of an incremental job was interrupted
+            release = results.lock()
+            results.adopt()
+            release()
+        before = results.settings()
+        if not before:
+            return
+        differs = [name for name in ("inputs", "restrictions", "options") if before[name] != self.settings[name]]
+        origins = self._origins() if differs == ["inputs"] or (incremental and not differs) else None
+        if differs and not (incremental and origins):
+            raise JobChanged(_what_differs(results, differs, before, self.settings, origins))
+        self.job_id = before["job_id"]
+        self.plan = _plan_of(results, before["plan"])
+        if origins is not None and (differs or origins.faults or origins.unproven):
+            self._refuse_gone(origins.gone, drop_missing)
+            self.origins = origins
+            pending = results.pending()
+            before = {} if pending is None else pending.settings()
+            self.resumes = before.get("fingerprint") == self.settings["fingerprint"]
+            return
+        self.resumes = True
+        self.finished = results.summary()
+
+    def _origins(self) -> Origins:
+        ledger = self.results.ledger()
+        assert ledger is not None  # its settings were read
+        try:
+            return origins_of(self.files, ledger)
+        finally:
+            ledger.close()
+
+    def _refuse_gone(self, gone: list[bytes], drop_missing: bool) -> None:
+        if gone and not drop_missing:
+            names = ", ".join(map(shown, gone[:GONE_SHOWN]))
+            more = f" and {len(gone) - GONE_SHOWN:,} more" if len(gone) > GONE_SHOWN else ""
+            raise InputError(
+                f"{shown(self.results)}: has results of files that are not among the inputs now: {names}{more}."
+                " Put them back, or remove their results with --drop-missing."
+            )
+
+    def details(
+        self, counts: Counts, started: time.struct_time, began: float, matching: float, workers: int, units: int
+    ) -> dict[str, Any]:
+        """The part of the summary that the collector cannot know.
+
+        Args:
+            started: The date. `began` and `matching` are times of the monotonic clock, which nobody can set.
+        """
+        import ray
+
+        return {
+            "job_id": self.job_id,
+            **as_text("directory", os.fsencode(str(self.results))),
+            **as_text("restrictions", os.fsencode(self.restrictions.name)),
+            "keys": [str(pair) for pair in self.restrictions.pairs],
+            "options": {name: value for name, value in asdict(self.options).items() if name != "name"},
+            "left_out_by_name": self.left_out,
+            "resumed": self.resumes or self.origins is not None,
+            "files_taken_over": 0 if self.origins is None else self.origins.files,
+            "units": units,
+            "workers": workers,
+            "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", started),
+            "seconds": round(time.monotonic() - began, 3),
+            "matching_seconds": round(time.monotonic() - matching, 3),
+            "versions": {
+                "linkmatch_ray": __version__,
+                "ray": ray.__version__,
+                "python": platform.python_version(),
+            },
+            "hints": [
+                *hints(self.files, self.restrictions, counts.records, counts.matched, counts.missing_key, self.options),
+                *self._where_from(),
+            ],
+        }
+
+    def _where_from(self) -> Iterator[str]:
+        """Where inputs were read that a host redirects to another."""
+        for name, host in islice(self.moved.items(), MOVED_SHOWN):
+            yield f"{shown(name)} redirects to another host: it was read from {shown(host)}."
+        if len(self.moved) > MOVED_SHOWN:
+            yield f"So do {len(self.moved) - MOVED_SHOWN:,} more."
+
+
+def _plan_of(results: Results, text: str) -> PlanOptions:
+    """How the earlier job was planned.
+
+    Raises:
+        JobError: no job is planned so.
+    """
+    try:
+        return msgspec.json.decode(text, type=PlanOptions)
+    except (ValueError, RecursionError, UsageError):
+        raise damaged(f"{results}/{LEDGER}", "its plan is none") from None
+
+
+def _what_differs(
+    results: Results, differs: list[str], before: dict[str, str], now: dict[str, str], origins: Origins | None
+) -> str:
+    """Why the results in a directory are not those of this job, and what to do."""
+    said = []
+    for name in differs:
+        said.append(f"other {name}")
+        if name == "options":
+            new = orjson.loads(now[name])
+            try:
+                old = msgspec.json.decode(before[name], type=dict[str, Any])
+            except (ValueError, RecursionError):
+                raise damaged(f"{results}/{LEDGER}", "its options are none") from None
+            changes = [
+                f"{member} was {shown(old.get(member))}, is {shown(new[member])}"
+                for member in new
+                if old.get(member) != new[member]
+            ]
+            said[-1] += f" ({'; '.join(changes)})"
+    if origins is not None:
+        numbers = {"changed": origins.changed, "new": origins.new, "gone": len(origins.gone)}
+        said = [
+            "other inputs (" + (", ".join(f"{n:,} {what}" for what, n in numbers.items() if n) or "another order") + ")"
+        ]
+    update = "" if origins is None or not results.can_be_updated else "Bring them up to date with --incremental, name"
+    return (
+        f"{shown(results)}: holds the results of a job with {' and '.join(said)}. {update or 'Name'} another"
+        " directory with -o, or start anew with --overwrite."
+    )

@@ -1,0 +1,203 @@
+"""`submit` and `dry_run`: what was asked for is looked at first, and Ray is started beside that once it takes long.
+
+    options -> names -> place -> list -> inputs -> comparison with what the place holds -> Job
+
+The first three cost nothing, and not even NumPy is loaded before them. While the others are under way a Ray starts,
+unless they are over at once; and if one of them says no, nobody waits for that Ray.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, Unpack
+
+from linkmatch_ray.arguments import refuse_other_than, wrong_type
+from linkmatch_ray.core.options import OUTPUT, JobKeywords, JobOptions, MatchOptions
+from linkmatch_ray.errors import InputError, UsageError
+from linkmatch_ray.io.inputs.file import Listing
+from linkmatch_ray.io.inputs.listing import list_inputs
+from linkmatch_ray.io.inputs.names import names_in, read_names, refuse_missing, refuse_no_input
+from linkmatch_ray.io.results.places import results_at
+from linkmatch_ray.io.storage.paths import Name, path_of
+from linkmatch_ray.io.storage.system_errors import told
+from linkmatch_ray.runtime.session.address import is_jobs_api, job_name
+from linkmatch_ray.runtime.session.session import Session
+
+if TYPE_CHECKING:
+    from linkmatch_ray.io.restrictions.restrictions import Restrictions
+    from linkmatch_ray.runtime.jobs.dry_run import DryRun
+    from linkmatch_ray.runtime.jobs.job import Job
+    from linkmatch_ray.runtime.jobs.request import Request
+
+HEAD_START_SECONDS: Final = 0.25
+"""A Ray is started beside what takes longer than this: most mistakes are found by then."""
+
+NAMES_LOOKED_AT: Final = 1000
+"""Of more inputs by name than this the first are looked for before a Ray starts; all of them are while it does."""
+
+Source: TypeAlias = "Restrictions | str | os.PathLike[str] | bytes"
+
+
+def submit(
+    inputs: Name | Iterable[Name],
+    restrictions: Source,
+    *,
+    output: Name = OUTPUT,
+    key: str | Sequence[str] | None = None,
+    options: MatchOptions | None = None,
+    session: Session | None = None,
+    on_listing: Callable[[int], None] | None = None,
+    **more: Unpack[JobKeywords],
+) -> Job:
+    """Match many files on Ray; returns at once.
+
+    The same call again resumes a job that was interrupted, and of a complete one gives the summary.
+
+    Args:
+        inputs: A path, directory, glob or URL, or several of them.
+        restrictions: The list, loaded; or what `Restrictions.load` takes: a path or URL, or the list itself as bytes.
+        output: The result directory, or a URL (`s3:// gs:// az:// file://`).
+        key: `KEY` or `RECORD_KEY=RESTRICTION_KEY`, several make a composite key; `data` if not given. Restrictions that
+            are loaded have theirs.
+        options, more: The options of the command, as `JobOptions` or `MatchOptions`, or by name: see `JobOptions`.
+        session: A Ray that the caller closes; None to use the one of this program, or else an own one.
+        on_listing: Called now and then, while the inputs are listed, with how many were found.
+
+    Raises:
+        InputError: there is no input file, or some are gone whose results are to be brought up to date.
+        JobChanged: `output` holds a job with other inputs, restrictions or options.
+        UsageError: `output` cannot be used, or an option is out of range or does not fit another.
+        RestrictionsError: the list cannot be loaded.
+        TypeError: an argument is of a type that it cannot be, or there is no such option.
+    """
+    if session is not None:
+        refuse_other_than("session", session, Session, "Give a Session, or leave it out.")
+    if on_listing is not None and not callable(on_listing):
+        raise wrong_type("on_listing", on_listing, "Give a function of a number, or leave it out.")
+    asked = _Asked(inputs, restrictions, output, key, JobOptions.of(options, **more))
+    wanted = asked.options
+    ray = session or Session(
+        wanted.address,
+        wanted.workers,
+        dashboard=wanted.dashboard,
+        verbose=wanted.verbose,
+        name=job_name(str(asked.results)),
+    )
+    try:
+        if not asked.is_complete():
+            ray.begin(HEAD_START_SECONDS)
+        request = asked.request(*asked.load(on_listing))
+        if request.finished is None:
+            ray.begin()
+        elif session is None:
+            ray.leave()
+    except BaseException:
+        if session is None:
+            ray.leave()
+        raise
+    from linkmatch_ray.runtime.jobs.job import Job  # loads Ray
+
+    return Job(request, wanted, session or (lambda: ray))
+
+
+def dry_run(
+    inputs: Name | Iterable[Name],
+    restrictions: Source,
+    *,
+    output: Name = OUTPUT,
+    key: str | Sequence[str] | None = None,
+    options: MatchOptions | None = None,
+    on_listing: Callable[[int], None] | None = None,
+    **more: Unpack[JobKeywords],
+) -> DryRun:
+    """Say what `submit` would do with the same arguments, without Ray. Does nothing.
+
+    The list is loaded and the inputs are listed, so that what is wrong with them is raised.
+
+    Raises:
+        LinkmatchError, TypeError: as `submit`.
+    """
+    asked = _Asked(inputs, restrictions, output, key, JobOptions.of(options, **more))
+    with told(asked.results):
+        asked.results.refuse_foreign()
+    listing, loaded = asked.load(on_listing)
+    request = asked.request(listing, loaded) if asked.options.incremental else None
+    from linkmatch_ray.runtime.jobs.dry_run import DryRun
+
+    return DryRun(listing, loaded, asked.options, request)
+
+
+class _Asked:
+    """What was asked for, as far as it can be looked at without reading anything.
+
+    Raises:
+        InputError, RestrictionsError: a path leads to nothing, or nothing is named.
+        UsageError: a URL or an address cannot be; or as `JobOptions`.
+        TypeError: an argument is of another type.
+    """
+
+    def __init__(
+        self,
+        inputs: Name | Iterable[Name],
+        restrictions: Source,
+        output: Name,
+        key: str | Sequence[str] | None,
+        options: JobOptions,
+    ) -> None:
+        self.options = options
+        if is_jobs_api(options.address):
+            raise UsageError("address: is a cluster's Jobs API. Call submit_remote, or join the cluster at HOST:6379.")
+        self._restrictions, self._key = restrictions, key
+        self._names = names_in(inputs)
+        if options.files_from is not None:
+            if options.files_from == restrictions == "-":
+                raise UsageError("-r - and --files-from -: both read standard input. Give one of them a file.")
+            self._names += map(path_of, read_names(options.files_from, null=options.null))
+        if not self._names:
+            raise InputError("no input was given. Name files or directories, or --files-from.")
+        for name in islice(self._names, NAMES_LOOKED_AT):
+            refuse_missing(name)
+        if isinstance(restrictions, (str, os.PathLike)):
+            refuse_no_input(path_of(restrictions))
+        self.results = results_at(output)
+
+    def is_complete(self) -> bool:
+        """Whether the place has the whole of a job, which may be this one: that needs no Ray.
+
+        Raises:
+            UsageError: it is no place for results.
+        """
+        with told(self.results):
+            self.results.refuse_foreign()
+            return not self.options.overwrite and self.results.summary() is not None
+
+    def load(self, on_listing: Callable[[int], None] | None) -> tuple[Listing, Restrictions]:
+        """The inputs, and the list, which is loaded first."""
+        loaded = self._loaded()
+        return list_inputs(self._names, on_listing), loaded
+
+    def request(self, listing: Listing, restrictions: Restrictions) -> Request:
+        """What was asked for, compared with what the place holds."""
+        from linkmatch_ray.runtime.jobs.request import Request
+
+        return Request(listing, restrictions, self.results, self.options)
+
+    def _loaded(self) -> Restrictions:
+        from linkmatch_ray.io.restrictions.restrictions import Restrictions
+
+        how: dict[str, Any] = {
+            "key": self._key,
+            "restrictions_at": self.options.restrictions_at,
+            "restrictions_format": self.options.restrictions_format,
+        }
+        given = {name: value for name, value in how.items() if value not in (None, "auto")}
+        if not isinstance(self._restrictions, Restrictions):
+            return Restrictions.load(self._restrictions, **given)
+        for name in given:
+            raise TypeError(
+                f"{name}: {self._restrictions!r} has its {name}. Give {name} to Restrictions.load, or the list's path"
+                " instead of what was loaded."
+            )
+        return self._restrictions

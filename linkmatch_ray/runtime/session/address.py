@@ -1,0 +1,98 @@
+"""The meaning of a cluster's address. Loads no Ray, because the command line asks before it knows what to do.
+
+nothing, local              an embedded Ray of this process's own
+auto, host:6379             a running cluster, which this process joins and drives jobs on
+http://head:8265, https://  a cluster's Jobs API: the driver runs there, as a Ray job
+ray://                      refused
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Final
+
+from linkmatch_ray.errors import ClusterError, UsageError
+from linkmatch_ray.io.storage.urls import scheme_of
+from linkmatch_ray.words import shown
+
+PACKAGE: Final = Path(__file__).resolve().parents[2]
+"""The package's own folder, which is sent to a cluster as one of Ray's `py_modules`."""
+
+NAMESPACE: Final = "linkmatch"
+"""Ray's namespace of the collectors; each is the actor `linkmatch:<job id>`."""
+
+LOOPBACK: Final = ("127.0.0.1", "::1")
+
+SUMMARY_MARK: Final = "linkmatch-summary: "
+"""Begins the line that holds the summary, as JSON, among what a job on a cluster prints: no name makes a line."""
+
+MARK_VARIABLE: Final = "LINKMATCH_SUMMARY_LINE"
+"""Whoever submits a job to a cluster sets it for that job."""
+
+CONNECT_SECONDS_MAX: Final = 10.0
+
+
+def is_jobs_api(address: str | None) -> bool:
+    """Returns whether an address is that of a cluster's Jobs API.
+
+    Raises:
+        UsageError: It is one of Ray Client, which drops what runs when the connection is away for 30 seconds; or of
+            another kind.
+    """
+    scheme = scheme_of(os.fsencode(address or ""))
+    if scheme == "ray":
+        raise UsageError(
+            f"{shown(address)}: Ray Client is not for long work. Give --address http://HEAD:8265 to run the job on the"
+            " cluster, or HOST:6379 to join it."
+        )
+    if scheme not in (None, "http", "https") or (scheme is None and "://" in (address or "")):
+        raise no_address(address)
+    return scheme is not None
+
+
+def no_address(given: object) -> UsageError:
+    """Returns the error for an address at which nothing can be."""
+    return UsageError(f"{shown(given)}: no cluster's address. Give --address http://HEAD:8265, HOST:6379 or auto.")
+
+
+def is_embedded(address: str | None) -> bool:
+    """Returns whether an address stands for a Ray of this process's own."""
+    return not address or address == "local"
+
+
+def refuse_unreachable(address: str) -> None:
+    """Checks that something listens at `host:port`: Ray itself waits minutes for a cluster that is not there.
+
+    Raises:
+        ClusterError: Nothing does.
+    """
+    host, _, port = address.rpartition(":")
+    if not re.fullmatch("[0-9]{1,5}", port):
+        return
+    import socket
+
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS_MAX).close()
+    except (OSError, OverflowError) as error:  # no port is above 65,535
+        why = getattr(error, "strerror", None) or shown(error)
+        raise ClusterError(
+            f"{shown(address)}: no Ray cluster answers ({why}). Check the address (usually port 6379 of the"
+            " head node), and that Ray runs there."
+        ) from None
+
+
+def job_name(output: str) -> str:
+    """Returns the name of a job in Ray's dashboard, made from the place of its results."""
+    return f"linkmatch {shown(os.path.basename(os.path.abspath(output)))}"
+
+
+def is_ray_job() -> bool:
+    """Returns whether this process is the driver of a Ray job, started by the Jobs API."""
+    return "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
+
+
+def marks_its_summary() -> bool:
+    """Whether the one who reads what this process prints looks for a line with the `SUMMARY_MARK`."""
+    return MARK_VARIABLE in os.environ
