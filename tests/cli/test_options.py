@@ -71,7 +71,7 @@ def test_an_option_travels(name):
     ]
 
 
-@pytest.mark.parametrize("name", COMMANDS.keys() - TEXT_ONLY)
+@pytest.mark.parametrize("name", sorted(COMMANDS.keys() - TEXT_ONLY))
 def test_a_command_is_a_function(name):
     """Public, documented, with its options by the same names; and every command takes --json."""
     function = getattr(linkmatch_ray, name)
@@ -83,7 +83,7 @@ def test_a_command_is_a_function(name):
     assert "--json" in {option for parameter in COMMANDS[name].params for option in parameter.opts}
 
 
-@pytest.mark.parametrize("name", COMMANDS.keys() - TEXT_ONLY)
+@pytest.mark.parametrize("name", sorted(COMMANDS.keys() - TEXT_ONLY))
 def test_help_has_panels(name):
     """Each option is in one of them, is called as its parameter, and says what it is."""
     command = COMMANDS[name]
