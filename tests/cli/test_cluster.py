@@ -259,7 +259,7 @@ def test_a_token_that_the_user_has(place, cluster, run, tmp_path):
 
 JOINED_FOR_A_WHILE = """
 import os, sys
-from linkmatch_ray.runtime import ray_internals
+from linkmatch_ray.runtime.session import ray_internals
 from linkmatch_ray.runtime.session.session import Session
 with Session(sys.argv[1]) as session:
     ray = session.ready()

@@ -50,7 +50,7 @@ class Output(Protocol):
 class Results(ABC):
     """A place for the results of one job at a time. `str` of it is what the user has called it.
 
-    All methods may raise `OSError` and `sqlite3.Error`, which `io.trouble.told` puts into our words.
+    All methods may raise `OSError` and `sqlite3.Error`, which `io.storage.system_errors.told` puts into our words.
     """
 
     commit_seconds: float

@@ -20,7 +20,7 @@ REQUIRED: Final = (
     "requests>=2.32",
     "rich>=13.9",
     "stringzilla>=5.3",
-    "typer>=0.15",
+    "typer>=0.19",
     "xxhash>=3.5",
     "zstandard>=0.23",
 )

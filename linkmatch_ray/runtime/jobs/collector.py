@@ -431,7 +431,7 @@ class Collector:
         }
 
     def matches(self, start: int = 0, limit: int = 100) -> list[bytes]:
-        """A page of the matched output, as `io.matches.matches` gives it."""
+        """A page of the matched output, as `io.results.matches.matches` gives it."""
         if self._state == "starting":
             return []
         with self._reading:
