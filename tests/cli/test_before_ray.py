@@ -93,7 +93,7 @@ STARTING = """
 import sys, threading, time
 from pathlib import Path
 import linkmatch_ray
-from linkmatch_ray.runtime import session
+from linkmatch_ray.runtime.session import session
 
 begun, over = threading.Event(), threading.Event()
 

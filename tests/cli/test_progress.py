@@ -5,7 +5,7 @@ import time
 import pytest
 
 from linkmatch_ray.cli import output
-from linkmatch_ray.io.inputs import listing
+from linkmatch_ray.io.inputs import file
 from linkmatch_ray.io.inputs.listing import list_inputs
 from linkmatch_ray.runtime.jobs.progress import Progress
 
@@ -55,10 +55,10 @@ def test_a_listing_tells_by_time(tmp_path, monkeypatch):
         (tmp_path / name).write_text("1")
     named = [tmp_path / "in", tmp_path / "c.json", tmp_path / "d.json"]
     told = []
-    monkeypatch.setattr(listing, "TELL_SECONDS", 0.0)
+    monkeypatch.setattr(file, "TELL_SECONDS", 0.0)
     list_inputs(named, told.append)
     assert told == [1, 2, 3, 4]
     told.clear()
-    monkeypatch.setattr(listing, "TELL_SECONDS", 100.0)
+    monkeypatch.setattr(file, "TELL_SECONDS", 100.0)
     list_inputs(named, told.append)
     assert told == [1]
