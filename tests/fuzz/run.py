@@ -62,8 +62,8 @@ def lists(seed):
     data = bytes_.mangled(rng, bytes_.text(rng)) if rng.random() < 0.5 else straddling.drawn(rng).data
     how = {
         "key": rng.choice(("data", "/data", "f")),
-        "at": rng.choice((None, None, None, "/n", "/a/0")),
-        "format": rng.choice(("auto", "auto", "auto", "lines", "array", "object", "text")),
+        "restrictions_at": rng.choice((None, None, None, "/n", "/a/0")),
+        "restrictions_format": rng.choice(("auto", "auto", "auto", "lines", "array", "object", "text")),
     }
     wanted = _loaded(data, how)
     for _ in range(3):

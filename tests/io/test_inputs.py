@@ -16,6 +16,7 @@ from linkmatch_ray.io.inputs.file import SIZE_MAX, local_file, object_file, pack
 from linkmatch_ray.io.inputs.listing import list_inputs
 from linkmatch_ray.io.inputs.reader import open_input
 from linkmatch_ray.io.ledger.ledger import Ledger
+from linkmatch_ray.io.names import OUTPUTS
 from linkmatch_ray.io.results.matches import matches
 from linkmatch_ray.io.results.places import results_at
 from linkmatch_ray.io.results.summary import read_summary
@@ -154,7 +155,7 @@ def test_a_sum_of_sizes_beyond_64_bits(tmp_path):
     """Of 8,193 files of a petabyte, which may be sparse and take no room: more than SQLite sums up."""
     files = [object_file(b"%d" % number, b"/%d" % number, SIZE_MAX, 0, None) for number in range(8193)]
     with closing(Ledger(tmp_path / "ledger.sqlite", create=True)) as ledger:
-        ledger.begin_job({}, files, [1] * len(files))
+        ledger.begin_job({}, OUTPUTS, files, [1] * len(files))
         assert ledger.file_bytes(0) == 8193 * SIZE_MAX
         assert ledger.file_bytes(8193) == 0
 
