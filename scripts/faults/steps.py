@@ -111,7 +111,7 @@ def setup() -> None:
 
 
 def setup_at_url() -> None:
-    """Have small parts written by the worker, and small commits; then as `setup`."""
+    """Have small parts written by the tasks, and small commits; then as `setup`."""
     from linkmatch_ray.io.results.bucket import Bucket
     from linkmatch_ray.runtime.jobs import worker
 

@@ -51,7 +51,7 @@ def tmp_path(tmp_path):
 
 @pytest.fixture(autouse=True)
 def small_steps(monkeypatch):
-    """Every call commits; some parts are written by worker, some pass through the collector; a dead writer is seen as
+    """Every call commits; some parts are written by tasks, some pass through the collector; a dead writer is seen as
     such at once."""
     monkeypatch.setattr(bucket.Bucket, "commit_seconds", 0.0)
     monkeypatch.setattr(worker, "STAGED_BYTES_MIN", 60)

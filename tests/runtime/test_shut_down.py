@@ -16,7 +16,7 @@ with held() as last:
         assert not job.wait(0.05)
     ray.shutdown()
     try:
-        job.result(30)
+        job.result(90)
     except JobError as error:
         print(error)
     assert not ray.is_initialized()
