@@ -8,7 +8,7 @@ import time
 import urllib.error
 import urllib.request
 
-from tests.cluster import free_port
+from tests.ports import free_port
 
 SECONDS_MAX = 30
 QUIET = (

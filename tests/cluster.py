@@ -14,16 +14,11 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from tests.ports import free_port
 from tests.processes import descendants
 
 TOKEN = "a-token-of-the-tests-0123456789abcdef"
 START_SECONDS_MAX = 60
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Cluster:
@@ -32,7 +27,7 @@ class Cluster:
     Its shells find `python` as in an activated environment, and none of its processes knows of this repository.
     """
 
-    def __init__(self, environment, *, cpus=2):
+    def __init__(self, environment, *, cpus=2, agent_port=None):
         self._folder = tempfile.mkdtemp(prefix="lm", dir="/tmp")  # short: Ray's sockets lie in it
         self._environment = {name: value for name, value in environment.items() if name != "PYTHONPATH"} | {
             "PATH": f"{Path(sys.executable).parent}:{environment['PATH']}",
@@ -44,7 +39,8 @@ class Cluster:
         self.gcs = f"127.0.0.1:{(gcs := free_port())}"
         head = [f"--port={gcs}", f"--dashboard-port={port}", f"--ray-client-server-port={free_port()}"]
         head.append(f"--num-cpus={cpus}")
-        self._start("--head", *head, "--disable-usage-stats", f"--temp-dir={self._folder}/r")
+        head += ["--disable-usage-stats", f"--temp-dir={self._folder}/r"]
+        self._start("--head", *head, agent_port=agent_port)
         deadline = time.monotonic() + START_SECONDS_MAX
         while not self._is_up() and time.monotonic() < deadline:
             time.sleep(0.1)
@@ -74,8 +70,9 @@ class Cluster:
                 os.kill(pid, signal.SIGKILL)
         process.wait()
 
-    def _start(self, *options, before=()):
-        ports = ["--min-worker-port=0", "--max-worker-port=0", f"--dashboard-agent-listen-port={free_port()}"]
+    def _start(self, *options, before=(), agent_port=None):
+        ports = ["--min-worker-port=0", "--max-worker-port=0"]
+        ports.append(f"--dashboard-agent-listen-port={agent_port or free_port()}")
         size = ["--object-store-memory=100000000", "--node-ip-address=127.0.0.1"]
         ray = str(Path(sys.executable).parent / "ray")
         with open(f"{self._folder}/log", "ab") as log:

