@@ -273,8 +273,8 @@ def listing_display(enabled: bool) -> Iterator[Callable[[int], None]]:
         yield lambda found: None
         return
     if is_ray_job():
-        with _listing_lines() as tell:
-            yield tell
+        with _listing_lines() as on_progress:
+            yield on_progress
         return
     from rich.progress import TextColumn
 
@@ -313,7 +313,7 @@ def _listing_lines() -> Iterator[Callable[[int], None]]:
     """For a log: a line now and then while inputs are listed, also if none was found yet."""
     over, found = threading.Event(), 0
 
-    def tell(so_far: int) -> None:
+    def on_progress(so_far: int) -> None:
         nonlocal found
         found = so_far
 
@@ -325,7 +325,7 @@ def _listing_lines() -> Iterator[Callable[[int], None]]:
 
     threading.Thread(target=show, daemon=True).start()
     try:
-        yield tell
+        yield on_progress
     finally:
         over.set()
 

@@ -258,11 +258,11 @@ class Inflating:
 
     def _more(self) -> bytes:
         """The next bytes; none at the end, and where `_damage` says why there are no more."""
-        chunks, size = [], 0
+        contents, size = [], 0
         while size < OUTPUT_BYTES and self._damage is None and self._fill():
-            chunks.append(self._decompress())
-            size += len(chunks[-1])
-        return b"".join(chunks)
+            contents.append(self._decompress())
+            size += len(contents[-1])
+        return b"".join(contents)
 
     def _decompress(self) -> bytes:
         """What comes of the input, or of the beginning of it where a member begins, which may be short."""

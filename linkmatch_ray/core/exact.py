@@ -1,4 +1,4 @@
-"""The careful path: one record, read exactly. Slow, and the last word wherever the fast path has a doubt."""
+"""The exact path: one record, read exactly. Slow, and the last word wherever the fast path has a doubt."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NOT_WHITE_SPACE = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*")|[ \t\n\r]+', re.DOTA
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the careful path found in one record: `key` is None where it is missing or there is no object."""
+    """What the exact path found in one record: `key` is None where it is missing or there is no object."""
 
     is_object: bool
     key: bytes | None

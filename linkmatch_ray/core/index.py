@@ -48,7 +48,7 @@ class RestrictionIndex:
     """The build side of the semi-join; see the module for the arrays.
 
     Attributes:
-        has_numbers: Some key is or contains a number, so a record's float needs the careful path.
+        has_numbers: Some key is or contains a number, so a record's float needs the exact path.
         has_containers: Some key is an array or object (a composite key is not).
         content_hash: Changes when any key, or their order, changes; what a resumed job is compared by.
     """

@@ -190,13 +190,13 @@ class Piece:
         return Piece, tuple([getattr(self, name) for name in self.__slots__])
 
 
-def digest(*chunks: bytes | memoryview) -> bytes | None:
-    """xxh3 of bytes, given whole or in chunks; None of no bytes."""
-    if not any(map(len, chunks)):
+def digest(*contents: bytes | memoryview) -> bytes | None:
+    """xxh3 of bytes, given whole or piece by piece; None of no bytes."""
+    if not any(map(len, contents)):
         return None
     state = xxhash.xxh3_64()
-    for chunk in chunks:
-        state.update(chunk)
+    for content in contents:
+        state.update(content)
     return state.digest()
 
 

@@ -124,7 +124,7 @@ class PartWriter(Writer):
             return []
         window = self._window
         if self._options.provenance:
-            chunks = with_provenance(
+            lines = with_provenance(
                 window.buffer,
                 judged,
                 places,
@@ -135,10 +135,10 @@ class PartWriter(Writer):
                 offset=window.offset - LOW,
             )
         else:
-            chunks = verbatim(window.buffer, judged, places)
-        for chunk in chunks:
-            digest.update(chunk)
-        return chunks
+            lines = verbatim(window.buffer, judged, places)
+        for each in lines:
+            digest.update(each)
+        return lines
 
 
 def _hit_pairs(found: list[Int64s]) -> bytes:

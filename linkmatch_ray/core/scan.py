@@ -2,7 +2,7 @@
 
 Behind it today: fastsimdjson validates the text and finds the keys, xxh3 hashes them, NumPy finds the
 boundaries. What these libraries do that the contract does not is met by guards. Each guard names the
-*records* whose verdict cannot be trusted, and those go to the careful path:
+*records* whose verdict cannot be trusted, and those go to the exact path:
 
     NaN, Infinity     simdjson takes them as numbers; looked for as text
     twice-named keys  simdjson gives the first, the contract says the last; names are counted
@@ -32,17 +32,17 @@ from linkmatch_ray.core.index import RestrictionIndex, UInt64s, hash_bytes, hash
 from linkmatch_ray.core.keys import MISSING, KeyPath
 from linkmatch_ray.core.structure import (
     BACKSLASH,
-    BLOCK_BYTES,
     CLOSE_BRACE,
     CLOSE_BRACKET,
     OPEN_BRACE,
     OPEN_BRACKET,
     QUOTE,
+    STRIDE_BYTES,
     Int64s,
     Lines,
     UInt8s,
     ascending,
-    frame_elements,
+    find_elements,
     guess_elements,
     positions,
     set_bytes,
@@ -97,9 +97,9 @@ class Scanner:
         self._names = tuple(dict.fromkeys(token for path in paths for token in path.tokens))
         self._plain_names = all(name.isascii() and name.replace("_", "").isalnum() for name in self._names)
         self._escapes = _escapes_that_spell(self._names)
-        self._mask = np.empty(BLOCK_BYTES, dtype=bool)
-        self._mask2 = np.empty(BLOCK_BYTES, dtype=bool)
-        self._lower = np.empty(BLOCK_BYTES, dtype=np.uint8)
+        self._mask = np.empty(STRIDE_BYTES, dtype=bool)
+        self._mask2 = np.empty(STRIDE_BYTES, dtype=bool)
+        self._lower = np.empty(STRIDE_BYTES, dtype=np.uint8)
 
     def scan(self, buffer: bytearray, low: int, high: int, lines: Lines | None = None) -> Scan | None:
         """Scan `buffer[low:high]`: these lines, or whole elements of an array without its brackets.
@@ -151,7 +151,7 @@ class Scanner:
             return None
         starts, ends = guess_elements(data, low, high)
         if len(starts) != len(hashed[0]):
-            framed = frame_elements(data, low, high)
+            framed = find_elements(data, low, high)
             starts, ends = framed.starts, framed.ends
             if framed.close < 0 and framed.rest < high:
                 starts = np.append(starts, framed.rest)
@@ -209,12 +209,12 @@ class Scanner:
         left, the byte before the word must be one that may come before a number.
         """
         hits = []
-        for start in range(low, high, BLOCK_BYTES - 2):
-            block = data[start : min(start + BLOCK_BYTES, high)]
-            length = len(block) - 2
+        for start in range(low, high, STRIDE_BYTES - 2):
+            stride = data[start : min(start + STRIDE_BYTES, high)]
+            length = len(stride) - 2
             if length <= 0:
                 break
-            lower = np.bitwise_or(block, 0x20, out=self._lower[: length + 2])
+            lower = np.bitwise_or(stride, 0x20, out=self._lower[: length + 2])
             is_n = np.equal(lower, 0x6E, out=self._mask[: length + 2])
             match = np.equal(lower[1:-1], 0x61, out=self._mask2[:length])
             match &= is_n[2:]
@@ -263,7 +263,7 @@ class Scanner:
         """Those of the places where the last member of the key's name does not give the key that was found.
 
         Most often the name occurs a second time deeper in the record, or as a value, and all is well. Reading
-        the whole record with simdjson tells, at a quarter of what the careful path costs.
+        the whole record with simdjson tells, at a quarter of what the exact path costs.
         """
         if not len(places):
             return places
@@ -290,12 +290,12 @@ class Scanner:
         """Where a quoted name occurs. Both quotes and the first letter on every byte, the rest on what is left."""
         tail = len(quoted) - 1
         parts = []
-        for start in range(low, high - tail, BLOCK_BYTES):
-            length = min(BLOCK_BYTES, high - tail - start)
-            block = data[start : start + length + tail]
-            mask = np.equal(block[:length], QUOTE, out=self._mask[:length])
-            mask &= np.equal(block[1 : length + 1], quoted[1], out=self._mask2[:length])
-            mask &= np.equal(block[tail : tail + length], QUOTE, out=self._mask2[:length])
+        for start in range(low, high - tail, STRIDE_BYTES):
+            length = min(STRIDE_BYTES, high - tail - start)
+            stride = data[start : start + length + tail]
+            mask = np.equal(stride[:length], QUOTE, out=self._mask[:length])
+            mask &= np.equal(stride[1 : length + 1], quoted[1], out=self._mask2[:length])
+            mask &= np.equal(stride[tail : tail + length], QUOTE, out=self._mask2[:length])
             parts.append(set_bytes(self._mask, length) + start)
         at = np.concatenate(parts) if parts else np.empty(0, np.int64)
         for offset in range(2, tail):

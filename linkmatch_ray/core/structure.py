@@ -18,8 +18,8 @@ UInt8s = npt.NDArray[np.uint8]
 Int64s = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-BLOCK_BYTES: Final = 1 << 18
-"""NumPy passes go over the input in blocks that stay in a core's second-level cache: 2 to 3 times faster."""
+STRIDE_BYTES: Final = 1 << 18
+"""NumPy passes go over the input in strides that stay in a core's second-level cache: 2 to 3 times faster."""
 
 NEWLINE, RETURN, SPACE, TAB = 0x0A, 0x0D, 0x20, 0x09
 QUOTE, BACKSLASH, COMMA = 0x22, 0x5C, 0x2C
@@ -85,18 +85,18 @@ class Elements:
 def positions(data: UInt8s, low: int, high: int, byte: int) -> Int64s:
     """All positions of a byte that is not frequent, ascending."""
     parts = []
-    mask = np.empty(BLOCK_BYTES, dtype=bool)
-    for start in range(low, high, BLOCK_BYTES):
-        block = data[start : min(start + BLOCK_BYTES, high)]
-        np.equal(block, byte, out=mask[: len(block)])
-        parts.append(start + set_bytes(mask, len(block)))
+    mask = np.empty(STRIDE_BYTES, dtype=bool)
+    for start in range(low, high, STRIDE_BYTES):
+        stride = data[start : min(start + STRIDE_BYTES, high)]
+        np.equal(stride, byte, out=mask[: len(stride)])
+        parts.append(start + set_bytes(mask, len(stride)))
     return np.concatenate(parts) if parts else np.empty(0, np.int64)
 
 
 def count(data: UInt8s, low: int, high: int, byte: int) -> int:
     """Counts a byte, however frequent it is, without room for its positions."""
-    starts = range(low, high, BLOCK_BYTES)
-    return sum(int(np.count_nonzero(data[start : min(start + BLOCK_BYTES, high)] == byte)) for start in starts)
+    starts = range(low, high, STRIDE_BYTES)
+    return sum(int(np.count_nonzero(data[start : min(start + STRIDE_BYTES, high)] == byte)) for start in starts)
 
 
 def set_bytes(mask: Bools, length: int) -> Int64s:
@@ -123,7 +123,7 @@ def ascending(values: Int64s) -> Int64s:
     return values[np.append(True, values[1:] != values[:-1])] if len(values) else values
 
 
-def frame_lines(data: UInt8s, low: int, high: int) -> Lines:
+def find_lines(data: UInt8s, low: int, high: int) -> Lines:
     """The non-blank lines of `data[low:high]`; the last one needs no newline."""
     newlines = positions(data, low, high, NEWLINE)
     count = len(newlines)
@@ -192,13 +192,13 @@ class Structure:
         """The container's own commas in the next stretch, and the bracket that closes it, or -1."""
         commas: list[Int64s] = []
         close = -1
-        for start in range(low, high, BLOCK_BYTES):
-            block = data[start : min(start + BLOCK_BYTES, high)]
-            where = np.flatnonzero(_IS_STRUCTURE[block])
-            kinds = _STRUCTURE[block[where]]
+        for start in range(low, high, STRIDE_BYTES):
+            stride = data[start : min(start + STRIDE_BYTES, high)]
+            where = np.flatnonzero(_IS_STRUCTURE[stride])
+            kinds = _STRUCTURE[stride[where]]
             where += start
             escapes = _escaped(where[kinds == 4], start if self._escaped else -1)
-            self._escaped = bool(len(escapes)) and int(escapes[-1]) == start + len(block)
+            self._escaped = bool(len(escapes)) and int(escapes[-1]) == start + len(stride)
             quotes = (kinds == 3) & ~np.isin(where, escapes) if len(escapes) else kinds == 3
             parity = np.cumsum(quotes) + self._in_string
             outside = (parity & 1 == 0) & ~quotes
@@ -218,7 +218,7 @@ class Structure:
         return np.concatenate(commas) if commas else np.empty(0, np.int64), close
 
 
-def frame_elements(data: UInt8s, low: int, high: int) -> Elements:
+def find_elements(data: UInt8s, low: int, high: int) -> Elements:
     """The elements of the container whose first byte after the opening bracket is at `low`, by structure."""
     separators, close = Structure().feed(data, low, high)
     starts = np.concatenate((np.array([low]), separators + 1))
@@ -283,5 +283,5 @@ def back_over_white(buffer: bytearray | memoryview, low: int, high: int) -> int:
         kept = len(bytes(buffer[start:high]).rstrip(WHITE_SPACE))
         if kept:
             return start + kept
-        high, size = start, min(2 * size, BLOCK_BYTES)
+        high, size = start, min(2 * size, STRIDE_BYTES)
     return low

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from linkmatch_ray.core.damage import Damage
 from linkmatch_ray.core.outcome import ENTRY_TEXT_BYTES_MAX, Entry
 from linkmatch_ray.core.structure import NEWLINE, count, skip_white
-from linkmatch_ray.core.verdicts import Framer, Judged
+from linkmatch_ray.core.verdicts import Finder, Judged
 from linkmatch_ray.core.window import LOW, Window
 
 
@@ -126,6 +126,6 @@ class Reading:
 
     window: Window
     writer: Writer
-    judge: Framer
+    judge: Finder
     max_bytes: int
     stop: int | None = None

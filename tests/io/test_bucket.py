@@ -18,7 +18,7 @@ from linkmatch_ray.io.results import bucket
 from linkmatch_ray.io.results.places import results_at
 from linkmatch_ray.io.storage.store import store_of
 from linkmatch_ray.io.storage.stores import store_at
-from linkmatch_ray.io.storage.system_errors import told
+from linkmatch_ray.io.storage.system_errors import reported_as_job_errors
 from linkmatch_ray.runtime.jobs.collector import Collector
 from linkmatch_ray.runtime.jobs.plan import make_plan
 from linkmatch_ray.runtime.jobs.request import Request
@@ -62,7 +62,7 @@ def line(monkeypatch):
 
 def prepare(url):
     results = results_at(url)
-    with told(results):
+    with reported_as_job_errors(results):
         results.prepare()
 
 

@@ -24,7 +24,7 @@ from linkmatch_ray.io.ledger import rows
 from linkmatch_ray.io.ledger.ledger import SCHEMA_VERSION, Ledger
 from linkmatch_ray.io.ledger.rows import PieceRow, Span
 from linkmatch_ray.io.results.directory import Directory, Lock
-from linkmatch_ray.io.results.download import bring
+from linkmatch_ray.io.results.download import download
 from linkmatch_ray.io.results.places import results_at
 from linkmatch_ray.io.results.status import status
 from linkmatch_ray.io.results.verification import Checked, verify
@@ -621,7 +621,7 @@ def check_url(place):
     url = f"file://{place}/out"
     ended(lambda: status(results_at(url)))
     shutil.rmtree(place / "copy", ignore_errors=True)
-    ended(lambda: bring(results_at(url), place / "copy"))
+    ended(lambda: download(results_at(url), place / "copy"))
     found = ended(lambda: list(verify(results_at(url), Checked())))
     ended(lambda: submit(place / "in", url, *PACKED))
     return found == []

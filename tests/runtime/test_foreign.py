@@ -15,7 +15,7 @@ from linkmatch_ray import MatchOptions
 from linkmatch_ray.errors import InputError, JobError, UsageError
 from linkmatch_ray.io.object_names import Part, is_ours, part_name, part_of
 from linkmatch_ray.io.results import bucket
-from linkmatch_ray.io.results.download import bring
+from linkmatch_ray.io.results.download import download
 from linkmatch_ray.io.results.places import results_at
 from linkmatch_ray.io.results.status import status
 from linkmatch_ray.io.results.verification import Checked, verify
@@ -135,7 +135,7 @@ def assert_as_alone(top, place, options=BOTH):
     with pytest.raises(InputError, match="no job runs here"):
         results.cancel()
     copy, alone = top.with_name("copy"), top.with_name("alone")
-    assert bring(results, copy).complete
+    assert download(results, copy).complete
     submit(top, alone, options, PLAN)
     for name in set(OUTPUTS) & set(os.listdir(alone)):
         assert (copy / name).read_bytes() == (alone / name).read_bytes(), name

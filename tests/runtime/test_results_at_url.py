@@ -19,7 +19,7 @@ from linkmatch_ray.io.inputs.file import InputFile, pack_files
 from linkmatch_ray.io.inputs.listing import list_inputs
 from linkmatch_ray.io.ledger.journal import LoggedLedger
 from linkmatch_ray.io.results import bucket, segments
-from linkmatch_ray.io.results.download import bring
+from linkmatch_ray.io.results.download import download
 from linkmatch_ray.io.results.places import results_at
 from linkmatch_ray.io.results.status import status
 from linkmatch_ray.io.results.verification import Checked, verify
@@ -308,13 +308,13 @@ def test_overwritten_and_brought_here(top, tmp_path):
     results_at(url).clear()
     run(top, f"file://{tmp_path}/second", BOTH)
     run(top, tmp_path / "plain", BOTH)
-    assert bring(results_at(f"file://{tmp_path}/second"), tmp_path / "copy").complete
+    assert download(results_at(f"file://{tmp_path}/second"), tmp_path / "copy").complete
     with pytest.raises(InputError, match="no input file"):
         list_inputs([tmp_path / "copy"])
     for name in OUTPUTS:
         assert (tmp_path / "copy" / name).read_bytes() == (tmp_path / "plain" / name).read_bytes()
     with pytest.raises(UsageError, match="is not empty"):
-        bring(results_at(url), tmp_path / "copy")
+        download(results_at(url), tmp_path / "copy")
 
 
 def test_places_that_are_refused(tmp_path):

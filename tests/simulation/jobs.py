@@ -78,7 +78,7 @@ class Job:
     def planned(self, request):
         """Its plan."""
         cut = cuttable(request.files, self.options, request.plan.whole_bytes)
-        return make_plan(request.files, cut, request.plan, request.origins)
+        return make_plan(request.files, cut, request.plan, request.reuse)
 
     def prepare(self, output):
         """Make what is there before it begins."""
@@ -122,7 +122,7 @@ class Job:
         self.prepare(output)
         request = self.requested(output)
         plan = self.planned(request)
-        collector = Collector(str(output), pack_files(request.files), plan.ranges, request.settings, request.origins)
+        collector = Collector(str(output), pack_files(request.files), plan.ranges, request.settings, request.reuse)
         receipt = collector.open()
         for body in self._bodies(plan):
             while receipt.more:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from linkmatch_ray.core.layouts.detection import Beginning, is_object, is_value
-from linkmatch_ray.core.layouts.oversize import is_overlong, mark_far_white, skip_overlong
+from linkmatch_ray.core.layouts.oversize import is_oversize, mark_far_white, skip_oversize
 from linkmatch_ray.core.window import LOW, Window, held_max
 from linkmatch_ray.core.writer import Reading
 
@@ -59,14 +59,14 @@ class Lines:
         if not window.held and not window.ended:
             self._fill()
         while not self._done:
-            is_far_too_long = window.held > held_max(self._max_bytes) and self._is_overlong()
+            is_far_too_long = window.held > held_max(self._max_bytes) and self._is_oversize()
             cut, final = (LOW, False) if is_far_too_long else self._cut()
             if cut > LOW:
                 for judged in self._judge.lines(window.buffer, LOW, cut):
                     mark_far_white(judged, window, self._max_bytes)
                     writer.lines(judged)
                 window.drop(cut)
-            elif not final and self._is_overlong() and not self._skip():
+            elif not final and self._is_oversize() and not self._skip():
                 return
             if final:
                 break
@@ -77,12 +77,12 @@ class Lines:
             writer.skip_white()
             writer.rest(window.corrupt, LOW)
 
-    def _is_overlong(self) -> bool:
-        return is_overlong(self._window, self._writer, self._max_bytes, _newline)
+    def _is_oversize(self) -> bool:
+        return is_oversize(self._window, self._writer, self._max_bytes, _newline)
 
     def _skip(self) -> bool:
         """Pass over a line that is too long to be held; returns whether it ends."""
-        if not skip_overlong(self._window, self._writer, self._max_bytes, _newline):
+        if not skip_oversize(self._window, self._writer, self._max_bytes, _newline):
             return False
         self._writer.pass_over(LOW + 1)
         return True

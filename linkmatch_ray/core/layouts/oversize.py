@@ -20,7 +20,7 @@ FindEnd: TypeAlias = Callable[[Window], int]
 """Gives the position in a window of what ends the record, or -1; asked for one window after another."""
 
 
-def is_overlong(window: Window, writer: Writer, max_bytes: int, find_end: FindEnd) -> bool:
+def is_oversize(window: Window, writer: Writer, max_bytes: int, find_end: FindEnd) -> bool:
     """Whether the record that the window begins with is too long to be held, with the white space behind it.
 
     White space before it is dropped, so that it is not held either.
@@ -53,7 +53,7 @@ def mark_far_white(judged: Judged, window: Window, max_bytes: int) -> None:
             judged.kinds[place], judged.found[place] = DAMAGED, NOT_FOUND
 
 
-def skip_overlong(
+def skip_oversize(
     window: Window,
     writer: Writer,
     max_bytes: int,

@@ -16,8 +16,8 @@ from linkmatch_ray.core.damage import Damage
 from linkmatch_ray.core.exact import WHITE_SPACE, far_white, parse, too_long
 from linkmatch_ray.core.keys import KeyPath
 from linkmatch_ray.core.layouts.detection import Beginning
-from linkmatch_ray.core.layouts.oversize import FindEnd, is_overlong, mark_far_white, skip_overlong
-from linkmatch_ray.core.structure import OPEN_BRACKET, Structure, back_over_white, frame_elements, skip_white
+from linkmatch_ray.core.layouts.oversize import FindEnd, is_oversize, mark_far_white, skip_oversize
+from linkmatch_ray.core.structure import OPEN_BRACKET, Structure, back_over_white, find_elements, skip_white
 from linkmatch_ray.core.verdicts import Judged, locate, whole_elements
 from linkmatch_ray.core.window import LOW, Window, held_max
 from linkmatch_ray.core.writer import Reading, Writer
@@ -59,7 +59,7 @@ class _Array:
             writer.pass_over(skip_white(window.buffer, LOW, window.end))  # before much more is there to be moved
             if not window.ended:
                 window.fill()
-            is_far_too_long = window.held > held_max(self._max_bytes) and self._is_overlong()
+            is_far_too_long = window.held > held_max(self._max_bytes) and self._is_oversize()
             consumed = LOW if is_far_too_long else self._judge_window()
             if consumed is None:
                 return
@@ -67,13 +67,13 @@ class _Array:
                 self._first = False
                 writer.pass_over(consumed)
                 yield
-            elif self._is_overlong():
+            elif self._is_oversize():
                 self._first = False
                 if not self._skip_element():
                     return
 
-    def _is_overlong(self) -> bool:
-        return is_overlong(self._window, self._writer, self._max_bytes, _element_end())
+    def _is_oversize(self) -> bool:
+        return is_oversize(self._window, self._writer, self._max_bytes, _element_end())
 
     def _judge_window(self) -> int | None:
         """Judge the whole elements in the window; returns where they end (past the comma), or None where the file
@@ -86,7 +86,7 @@ class _Array:
                 if not self._write(judged):
                     return None
                 return None if window.ended and window.corrupt is None else cut + 1
-        framed = frame_elements(window.data, low, window.end)
+        framed = find_elements(window.data, low, window.end)
         starts, ends = whole_elements(framed, first=self._first)
         mismatch = framed.close >= 0 and buffer[framed.close : framed.close + 1] != b"]"
         whole = len(starts) - mismatch  # an element is whole only where , or ] follows it
@@ -139,7 +139,7 @@ class _Array:
     def _skip_element(self) -> bool:
         """Pass over an element that is too long to be held; False where the file is done with."""
         window = self._window
-        if not skip_overlong(window, self._writer, self._max_bytes, _element_end(), TRUNCATED, WRONG_BRACKET):
+        if not skip_oversize(window, self._writer, self._max_bytes, _element_end(), TRUNCATED, WRONG_BRACKET):
             return False
         if window.buffer[LOW : LOW + 1] == b",":
             window.drop(LOW + 1)
@@ -190,7 +190,7 @@ def walk_document(of: Reading, path: KeyPath) -> None:
     except Damage as damage:
         writer.rest(damage, LOW)
         return
-    starts, ends = whole_elements(frame_elements(window.data, low, window.end), first=True)
+    starts, ends = whole_elements(find_elements(window.data, low, window.end), first=True)
     if len(starts):
         for judged in of.judge.framed(buffer, starts, ends):
             write_elements(judged, writer)

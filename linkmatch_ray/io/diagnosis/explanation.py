@@ -134,7 +134,7 @@ def _record(source: Source, name: str, index: int, restrictions: Restrictions, o
 
 def _in_part(lines: list[bytes], entries: tuple[Entry, ...], index: int) -> bytes:
     wanted = b'{"file":"","index":%d,' % index
-    for line in _lines(lines):
+    for line in _split(lines):
         if line.startswith(wanted):
             return line[line.index(b'"record":') + 9 : -1]
     for entry in entries:
@@ -145,6 +145,6 @@ def _in_part(lines: list[bytes], entries: tuple[Entry, ...], index: int) -> byte
     raise InputError(f"record {index} was not read: what comes before it is damaged.")
 
 
-def _lines(chunks: list[bytes]) -> Iterator[bytes]:
-    for chunk in chunks:
-        yield from chunk.splitlines()
+def _split(outputs: list[bytes]) -> Iterator[bytes]:
+    for output in outputs:
+        yield from output.splitlines()

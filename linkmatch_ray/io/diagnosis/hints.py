@@ -19,7 +19,7 @@ from linkmatch_ray.core.near_misses import near_misses
 from linkmatch_ray.core.options import MatchOptions
 from linkmatch_ray.core.outcome import Entry
 from linkmatch_ray.core.restriction_list import RestrictionList
-from linkmatch_ray.core.verdicts import Framer, Judged
+from linkmatch_ray.core.verdicts import Finder, Judged
 from linkmatch_ray.core.window import Buffers, Window
 from linkmatch_ray.core.writer import Reading, Writer
 from linkmatch_ray.io.inputs.file import InputFile
@@ -159,7 +159,7 @@ def _records_in(beginning: bytes, options: MatchOptions) -> list[bytes]:
     """The whole records, and perhaps what there is of the last."""
     window = Window(Plain(io.BytesIO(beginning)), Buffers(len(beginning)))
     records = _Records(window)
-    for _ in walk(Reading(window, records, Framer(), options.max_record_bytes), options):
+    for _ in walk(Reading(window, records, Finder(), options.max_record_bytes), options):
         pass
     return records.texts
 

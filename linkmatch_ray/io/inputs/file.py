@@ -17,7 +17,7 @@ from linkmatch_ray.io.storage.fingerprint import in_64_bits
 SIZE_MAX: Final = 1 << 50
 """A longer file is an entry. No disk or store holds one; but a sparse file, or a header, may say so."""
 
-TELL_SECONDS: Final = 0.2
+PROGRESS_SECONDS: Final = 0.2
 """How often a listing tells how far it is."""
 
 
@@ -105,20 +105,20 @@ class Listing:
 
     Attributes:
         found: Files found so far, some of them perhaps twice.
-        tell, tell_next: Called with that, now and then; and when next.
+        on_progress, next_progress: Called with that, now and then; and when next.
         moved: For each URL that redirects to another host, that host.
     """
 
     files: list[InputFile] = field(default_factory=list)
     left_out: int = 0
     found: int = 0
-    tell: Callable[[int], None] | None = None
-    tell_next: float = 0.0
+    on_progress: Callable[[int], None] | None = None
+    next_progress: float = 0.0
     moved: dict[bytes, str] = field(default_factory=dict)
 
     def count(self, more: int = 1) -> None:
         """Further files were found."""
         self.found += more
-        if self.tell is not None and (now := time.monotonic()) >= self.tell_next:
-            self.tell_next = now + TELL_SECONDS
-            self.tell(self.found)
+        if self.on_progress is not None and (now := time.monotonic()) >= self.next_progress:
+            self.next_progress = now + PROGRESS_SECONDS
+            self.on_progress(self.found)

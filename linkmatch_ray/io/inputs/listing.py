@@ -22,18 +22,18 @@ NAMES_SHOWN: Final = 5
 """How many inputs a message names."""
 
 
-def list_inputs(inputs: Name | Iterable[Name], tell: Callable[[int], None] | None = None) -> Listing:
+def list_inputs(inputs: Name | Iterable[Name], on_progress: Callable[[int], None] | None = None) -> Listing:
     """Find the files that `inputs` name: paths, directories, globs, URLs; in that order.
 
     Args:
-        tell: Called now and then with how many were found.
+        on_progress: Called now and then with how many were found.
 
     Raises:
         InputError: an input names nothing, or there is no file in all of them, or a store does not let us in.
         UsageError: a URL of a kind that is not supported.
         TypeError: it is no path, and no list of paths.
     """
-    listing = Listing(tell=tell)
+    listing = Listing(on_progress=on_progress)
     seen: set[bytes] = set()
     named = names_in(inputs)
     for name in named:

@@ -14,7 +14,7 @@ from linkmatch_ray.io.inputs.file import InputFile, Listing, object_file
 from linkmatch_ray.io.inputs.names import SUFFIXES
 from linkmatch_ray.io.names import MARKER
 from linkmatch_ray.io.storage.listing import list_below
-from linkmatch_ray.io.storage.object_store import Meta, ObjectStore, again
+from linkmatch_ray.io.storage.object_store import Meta, ObjectStore, with_retries
 from linkmatch_ray.io.storage.stores import store_at
 from linkmatch_ray.io.storage.urls import Url, parse
 from linkmatch_ray.words import shown
@@ -80,7 +80,7 @@ def _in_bucket(url: Url, listing: Listing) -> list[InputFile]:
 
 
 def _head(store: ObjectStore, key: bytes) -> Meta:
-    meta = again(store.head, key)
+    meta = with_retries(store.head, key)
     if meta.size < 0:
         raise OSError(errno.EIO, "the store does not say how long it is (no Content-Length)")
     return meta

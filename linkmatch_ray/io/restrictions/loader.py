@@ -1,6 +1,6 @@
 """Reads the entries of a list into an index, with the reader that inputs have.
 
-An entry takes the careful path unless its key is a string beyond doubt: a list is small beside the data, and a wrong
+An entry takes the exact path unless its key is a string beyond doubt: a list is small beside the data, and a wrong
 entry in it would be wrong a million times. The first thing that is wrong ends it.
 """
 
@@ -23,8 +23,8 @@ from linkmatch_ray.core.layouts.lines import walk_lines
 from linkmatch_ray.core.layouts.table import begin, walk
 from linkmatch_ray.core.layouts.values import NO_ARRAY, TRAILING, TRUNCATED, WRONG_BRACKET
 from linkmatch_ray.core.options import LIMIT_MAX, Format, MatchOptions, RestrictionsFormat
-from linkmatch_ray.core.structure import NEWLINE, RETURN, frame_elements, positions
-from linkmatch_ray.core.verdicts import Framer, Judged, unjudged
+from linkmatch_ray.core.structure import NEWLINE, RETURN, find_elements, positions
+from linkmatch_ray.core.verdicts import Finder, Judged, unjudged
 from linkmatch_ray.core.window import LOW, Buffers, Window
 from linkmatch_ray.core.writer import Reading, Writer
 from linkmatch_ray.errors import RestrictionsError
@@ -36,7 +36,7 @@ WINDOW_BYTES: Final = 4 << 20
 _PLAIN_BYTES_MAX: Final = 2 * DEPTH_MAX
 """An entry needs an opening and a closing bracket a level: one of this length is not too deep."""
 
-_BATCH: Final = 4096
+_KEYS_AT_ONCE: Final = 4096
 """So many keys go into the index at a time."""
 
 
@@ -59,7 +59,7 @@ def load_index(
     options = MatchOptions(format=layout, records_at=at, max_record_bytes=LIMIT_MAX)
     window = Window(open_source(raw), Buffers(WINDOW_BYTES))
     entries = row.entries(window, name, pairs, options)
-    for _ in row.walk(Reading(window, entries, row.framer, LIMIT_MAX), options):
+    for _ in row.walk(Reading(window, entries, row.finder, LIMIT_MAX), options):
         pass
     return entries.index_of_all()
 
@@ -105,7 +105,7 @@ class Entries(Writer):
         if damage is TRUNCATED:
             self._fail(self.index, "the array ends inside it, or without its ]")
         if damage is WRONG_BRACKET:
-            framed = frame_elements(self._window.data, start, self._window.end)
+            framed = find_elements(self._window.data, start, self._window.end)
             if framed.close > start:  # the element before it
                 self._take(bytes(self._window.buffer[start : int(framed.ends[0])]), None)
             self._fail(self._count, "} where the array may end with ]")
@@ -133,7 +133,7 @@ class Entries(Writer):
             self._fail(self._count, "is neither an object nor a string", line)
 
     def _plain_key(self, text: bytes) -> bytes | None:
-        """The key of an object in which that is a string; None where orjson and the careful path may differ."""
+        """The key of an object in which that is a string; None where orjson and the exact path may differ."""
         if len(text) > _PLAIN_BYTES_MAX:
             return None
         try:
@@ -155,7 +155,7 @@ class Entries(Writer):
 
     def _push(self, key: bytes) -> None:
         self._keys.append(key)
-        if len(self._keys) >= _BATCH:
+        if len(self._keys) >= _KEYS_AT_ONCE:
             self._builder.add(self._keys)
             self._keys = []
 
@@ -210,7 +210,7 @@ class TextEntries(Entries):
             self._fail(self._count, "bytes that are not UTF-8")
 
 
-class _TextFramer(Framer):
+class _TextFinder(Finder):
     """Finds lines, without their line ends only."""
 
     def lines(self, buffer: bytearray, low: int, high: int) -> list[Judged]:
@@ -235,20 +235,20 @@ class ListFormat:
     Attributes:
         suffix: How names of such lists end, without what says that they are compressed.
         entries: Who takes the entries.
-        framer: Who finds them.
+        finder: Who finds them.
         walk: Reads a list from its first byte.
     """
 
     suffix: str
     entries: type[Entries]
-    framer: Framer
+    finder: Finder
     walk: Callable[[Reading, MatchOptions], Iterator[None]]
 
 
-JSON: Final = ListFormat("", Entries, Framer(), walk)
+JSON: Final = ListFormat("", Entries, Finder(), walk)
 """Any layout that inputs have."""
 
 LIST_FORMATS: Final[dict[RestrictionsFormat, ListFormat]] = {
-    "text": ListFormat(".txt", TextEntries, _TextFramer(), _walk_text)
+    "text": ListFormat(".txt", TextEntries, _TextFinder(), _walk_text)
 }
 """What only lists may be, by name."""

@@ -31,7 +31,7 @@ from linkmatch_ray.io.object_names import (
     record_name,
 )
 from linkmatch_ray.io.results.interface import Output, Results
-from linkmatch_ray.io.results.segments import Concatenation, ConcatenationReader, Tiles
+from linkmatch_ray.io.results.segments import SegmentedOutput, Segments, SegmentsReader
 from linkmatch_ray.io.results.summary import placed_at, read_summary
 from linkmatch_ray.io.storage.errors import gone, in_use
 from linkmatch_ray.io.storage.side_by_side import Pool
@@ -54,7 +54,7 @@ _POLL_SECONDS: Final = 0.5
 _READ_BYTES: Final = 1 << 20
 
 
-class Held(msgspec.Struct):
+class LockState(msgspec.Struct):
     """What the lock object says: who writes, and a number that grows as long as he lives; nobody, without one."""
 
     writer: Writer | None
@@ -104,7 +104,7 @@ class Bucket(Results):
     def open(self, name: str) -> BinaryIO:
         """As `Results`."""
         if name in OUTPUTS:
-            return io.BufferedReader(ConcatenationReader(self._tiles(name)), _READ_BYTES)
+            return io.BufferedReader(SegmentsReader(self._segments(name)), _READ_BYTES)
         with suppress(FileNotFoundError):
             return io.BytesIO(self._store.get(name))
         return io.BytesIO()
@@ -115,7 +115,7 @@ class Bucket(Results):
 
     def strays(self) -> list[str]:
         """As `Results`: objects."""
-        return [name for output in OUTPUTS for name in self._tiles(output).strays]
+        return [name for output in OUTPUTS for name in self._segments(output).strays]
 
     def foreign(self) -> list[str]:
         """As `Results`. A part whose writer has no record in the ledger is none either."""
@@ -124,9 +124,9 @@ class Bucket(Results):
         known = [name for name, part in parts.items() if is_ours(name) and (part is None or part.writer < writers)]
         return [f"{self}/{name}" for name in sorted(names.keys() - known)]
 
-    def _tiles(self, output: str) -> Tiles:
+    def _segments(self, output: str) -> Segments:
         sizes = self._store.list(folder_of(output))  # before the ledger: a writer has its record before its first part
-        return Tiles(self._store, sizes, self._writers())
+        return Segments(self._store, sizes, self._writers())
 
     def _writers(self) -> int:
         """The numbers of all writers, up to this one if it is one, are below this."""
@@ -165,13 +165,13 @@ class Bucket(Results):
             return False
         return True
 
-    def _held(self) -> Held:
+    def _held(self) -> LockState:
         try:
-            return msgspec.json.decode(self._store.get(LOCK), type=Held)
+            return msgspec.json.decode(self._store.get(LOCK), type=LockState)
         except (FileNotFoundError, msgspec.MsgspecError, RecursionError):  # it keeps nobody out, so it may be garbage
-            return Held(None, 0)
+            return LockState(None, 0)
 
-    def _lives(self, held: Held) -> bool:
+    def _lives(self, held: LockState) -> bool:
         """Whether the writer says anything more."""
         deadline = time.monotonic() + LIVES_SECONDS
         while time.monotonic() < deadline:
@@ -209,7 +209,7 @@ class Bucket(Results):
         made = False
         if not self._is_known():
             with suppress(FileExistsError):
-                self._store.create(LOCK, msgspec.json.encode(Held(None, 0)))
+                self._store.create(LOCK, msgspec.json.encode(LockState(None, 0)))
                 made = True
         try:
             self._store.create(LOCK, self._store.get(LOCK))  # the same again, so nothing is lost if it succeeds
@@ -247,12 +247,12 @@ class Bucket(Results):
             with suppress(OSError):  # then it is seen by its silence
                 self._store.delete([CANCEL])
                 if self._held().writer == self._writer:
-                    self._store.put(LOCK, msgspec.json.encode(Held(None, 0)))
+                    self._store.put(LOCK, msgspec.json.encode(LockState(None, 0)))
 
         return release
 
     def _beat(self, number: int) -> None:
-        self._store.put(LOCK, msgspec.json.encode(Held(self._writer, number)))
+        self._store.put(LOCK, msgspec.json.encode(LockState(self._writer, number)))
 
     def clear(self) -> None:
         """As `Results`. What the outputs have is cut off once the new job is begun."""
@@ -309,7 +309,7 @@ class Bucket(Results):
     def output(self, name: str) -> Output:
         """As `Results`."""
         assert self._number is not None  # the ledger comes first
-        return Concatenation(self._store, folder_of(name), self._number)
+        return SegmentedOutput(self._store, folder_of(name), self._number)
 
     def sync(self) -> None:
         """Nothing to do: what was written is durable."""
@@ -352,7 +352,7 @@ class Bucket(Results):
         if records < ledger.number:
             raise gone(f"{self}/{RECORDS}", self)
         for name, end in ledger.by_name(ledger.frontier().ends).items():
-            if self._tiles(name).end != end:
+            if self._segments(name).end != end:
                 raise gone(f"{self}/{folder_of(name)}", self)
 
 

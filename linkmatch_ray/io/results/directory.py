@@ -425,10 +425,10 @@ class FileOutput:
         self._dirty = False
         self.unsynced = 0
 
-    def write(self, chunks: Sequence[memoryview], offset: int) -> int:
-        """Write all of the chunks, one after another, at `offset`; returns the offset after them."""
-        for chunk in chunks:
-            rest = chunk
+    def write(self, contents: Sequence[memoryview], offset: int) -> int:
+        """Write all of the contents, one after another, at `offset`; returns the offset after them."""
+        for content in contents:
+            rest = content
             while len(rest):
                 written = os.pwrite(self._fd, rest, offset)
                 offset += written

@@ -16,7 +16,7 @@ from linkmatch_ray.io.results.directory import Directory
 from linkmatch_ray.io.results.interface import Results
 from linkmatch_ray.io.results.verification import Checked, verify
 from linkmatch_ray.io.storage.ours import open_new, open_ours
-from linkmatch_ray.io.storage.system_errors import told
+from linkmatch_ray.io.storage.system_errors import reported_as_job_errors
 from linkmatch_ray.words import shown
 
 _COPY_BYTES: Final = 8 << 20
@@ -29,7 +29,7 @@ class Fetched(NamedTuple):
     complete: bool
 
 
-def bring(results: Results, directory: Path) -> Fetched:
+def download(results: Results, directory: Path) -> Fetched:
     """Copy what is durable of the results at a URL; they are a result directory here.
 
     Raises:
@@ -38,12 +38,12 @@ def bring(results: Results, directory: Path) -> Fetched:
         UsageError: there is something in `directory`.
     """
     refuse_filled(directory)
-    with told(results):
+    with reported_as_job_errors(results):
         summary = results.summary()  # before the ledger: it is complete, if this is there
         ledger = results.ledger()
         if ledger is None:
             raise InputError(f"{shown(results)}: no results. Name the URL that submit printed.")
-        with closing(ledger), told(directory):
+        with closing(ledger), reported_as_job_errors(directory):
             make(directory)
             wanted: dict[str, int | None] = dict(ends_of(ledger))
             wanted |= {RESTRICTIONS: None, SUMMARY: None} if summary is not None else {}

@@ -28,8 +28,8 @@ class Output(Protocol):
     def unsynced(self) -> int:
         """Bytes held in this process, or by the system, that `sync` has yet to make durable."""
 
-    def write(self, chunks: Sequence[Any], offset: int) -> int:
-        """Write all of the chunks, one after another, at `offset`; returns the offset after them."""
+    def write(self, contents: Sequence[Any], offset: int) -> int:
+        """Write all of the contents, one after another, at `offset`; returns the offset after them."""
 
     def read(self, offset: int, size: int) -> bytes:
         """Up to `size` bytes at `offset`, of what was synced."""
@@ -50,7 +50,7 @@ class Output(Protocol):
 class Results(ABC):
     """A place for the results of one job at a time. `str` of it is what the user has called it.
 
-    All methods may raise `OSError` and `sqlite3.Error`, which `io.storage.system_errors.told` puts into our words.
+    All methods may raise `OSError` and `sqlite3.Error`. `io.storage.system_errors` turns them into our own errors.
     """
 
     commit_seconds: float

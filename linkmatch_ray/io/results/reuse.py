@@ -30,7 +30,7 @@ NOWHERE: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Origins:
+class ReusePlan:
     """Where today's files were in an earlier job's plan.
 
     Attributes:
@@ -66,7 +66,7 @@ class Origins:
         return int(np.count_nonzero((self.places != NOWHERE) & (self.places < self.frontier.file)))
 
 
-def origins_of(files: Sequence[InputFile], ledger: Ledger) -> Origins:
+def plan_reuse(files: Sequence[InputFile], ledger: Ledger) -> ReusePlan:
     """Compare today's files with those of an earlier job."""
     frontier = ledger.frontier().next
     before = {file.name: (place, ranges, file) for place, (file, ranges) in enumerate(ledger.files())}
@@ -88,7 +88,7 @@ def origins_of(files: Sequence[InputFile], ledger: Ledger) -> Origins:
                 unproven += 1
     gone = [name for name, (place, *_) in before.items() if Key(place, 0, 0) < frontier]
     fingerprint = ledger.settings()["fingerprint"]
-    return Origins(fingerprint, frontier, places, ranges_of, changed, new, gone, faults, unproven)
+    return ReusePlan(fingerprint, frontier, places, ranges_of, changed, new, gone, faults, unproven)
 
 
 def _constant_etags(files: Iterable[InputFile]) -> set[str]:
@@ -99,7 +99,7 @@ def _constant_etags(files: Iterable[InputFile]) -> set[str]:
     }
 
 
-class Taken(NamedTuple):
+class ReusedPiece(NamedTuple):
     """A piece of the earlier job at its new place, and its bytes in the three outputs."""
 
     piece: Piece
@@ -108,13 +108,13 @@ class Taken(NamedTuple):
     quarantine: bytes
 
 
-class Earlier:
+class ReusedResults:
     """The results of an earlier job, read piece by piece."""
 
-    def __init__(self, results: Results, origins: Origins) -> None:
-        self._results, self._places = results, origins.places
+    def __init__(self, results: Results, reuse: ReusePlan) -> None:
+        self._results, self._places = results, reuse.places
         ledger = results.ledger()
-        if ledger is None:  # there were origins in it
+        if ledger is None:  # there were reuse in it
             raise gone(results, results)
         self._ledger = ledger
         self._row: PieceRow | None = None  # the last one that was read, and its contents
@@ -122,7 +122,7 @@ class Earlier:
         with ExitStack() as held:
             held.callback(ledger.close)
             self._files = {name: held.enter_context(results.open(name)) for name in ledger.outputs()}
-            if (ledger.settings()["fingerprint"], ledger.frontier().next) != (origins.fingerprint, origins.frontier):
+            if (ledger.settings()["fingerprint"], ledger.frontier().next) != (reuse.fingerprint, reuse.frontier):
                 raise DirectoryInUse(f"{shown(results)}: another job wrote here meanwhile. Run the same command again.")
             self._held = held.pop_all()
 
@@ -130,7 +130,7 @@ class Earlier:
         """Close its files."""
         self._held.close()
 
-    def at(self, key: Key) -> Taken | None:
+    def at(self, key: Key) -> ReusedPiece | None:
         """What it has at a place of today's plan: a piece, or as many files of one as go on together.
 
         Raises:
@@ -159,7 +159,7 @@ class Earlier:
             unmatched = unmatched[low_unmatched : low_unmatched + piece.unmatched_bytes]
             piece.matched_digest, piece.unmatched_digest = digest(matched), digest(unmatched)
         piece.file = key.file
-        return Taken(piece, matched, unmatched, self._contents.get(QUARANTINE, b""))
+        return ReusedPiece(piece, matched, unmatched, self._contents.get(QUARANTINE, b""))
 
     def _read(self, row: PieceRow) -> dict[str, bytes]:
         contents = {}

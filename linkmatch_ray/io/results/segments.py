@@ -58,7 +58,7 @@ def stage(url: str, content: bytes) -> Staged:
 
 
 @dataclass(frozen=True, slots=True)
-class Tile:
+class Segment:
     """An object that counts."""
 
     start: int
@@ -66,7 +66,7 @@ class Tile:
     name: str
 
 
-class Tiles:
+class Segments:
     """The objects of one output that count, without a gap from the first byte on, and the others.
 
     Args:
@@ -76,66 +76,68 @@ class Tiles:
 
     def __init__(self, store: Store, sizes: Mapping[str, int], writers: int) -> None:
         self.store = store
-        found: dict[int, Tile] = {}
+        found: dict[int, Segment] = {}
         self.strays: list[str] = []
         parts = [part for name in sizes if (part := part_of(name)) is not None and part.writer < writers]
         for part in sorted(parts):
             name = part_name(part)
             if part.start in found:
                 self.strays.append(found[part.start].name)
-            found[part.start] = Tile(part.start, sizes[name], name)
-        self.tiles: list[Tile] = []
+            found[part.start] = Segment(part.start, sizes[name], name)
+        self.segments: list[Segment] = []
         while self.end in found:
-            self.tiles.append(found.pop(self.end))
-        self.strays += [tile.name for tile in found.values()]
+            self.segments.append(found.pop(self.end))
+        self.strays += [segment.name for segment in found.values()]
 
     @property
     def end(self) -> int:
         """Bytes in all."""
-        return self.tiles[-1].start + self.tiles[-1].size if self.tiles else 0
+        return self.segments[-1].start + self.segments[-1].size if self.segments else 0
 
     def read(self, offset: int, size: int) -> bytes:
         """Up to `size` bytes at `offset`."""
-        chunks = []
-        place = bisect_right(self.tiles, offset, key=lambda tile: tile.start) - 1
-        while size > 0 and 0 <= place < len(self.tiles):
-            tile = self.tiles[place]
-            start = offset - tile.start
-            chunk = self.store.get(tile.name, start, min(tile.size, start + size)) if start < tile.size else b""
-            chunks.append(chunk)
-            offset, size, place = offset + len(chunk), size - len(chunk), place + 1
-        return b"".join(chunks)
+        contents = []
+        place = bisect_right(self.segments, offset, key=lambda segment: segment.start) - 1
+        while size > 0 and 0 <= place < len(self.segments):
+            segment = self.segments[place]
+            start = offset - segment.start
+            content = (
+                self.store.get(segment.name, start, min(segment.size, start + size)) if start < segment.size else b""
+            )
+            contents.append(content)
+            offset, size, place = offset + len(content), size - len(content), place + 1
+        return b"".join(contents)
 
 
-class Concatenation:
+class SegmentedOutput:
     """One output, to write to; see `Output`."""
 
     def __init__(self, store: Store, folder: str, writer: int) -> None:
         self._store, self._folder, self._writer = store, folder, writer
-        self._tiles = Tiles(store, store.list(folder), writer + 1)
+        self._segments = Segments(store, store.list(folder), writer + 1)
         self._pending: list[Any] = []
         self._copied: list[str] = []  # what tasks wrote, and was copied at the last sync
         self.unsynced = 0
 
     def size(self) -> int:
         """As `Output`."""
-        return self._tiles.end
+        return self._segments.end
 
     def read(self, offset: int, size: int) -> bytes:
         """As `Output`."""
-        return self._tiles.read(offset, size)
+        return self._segments.read(offset, size)
 
-    def write(self, chunks: Sequence[Any], offset: int) -> int:
+    def write(self, contents: Sequence[Any], offset: int) -> int:
         """As `Output`; nothing is written before `sync`."""
-        for chunk in filter(len, chunks):
-            offset += len(chunk)
-            if not isinstance(chunk, Staged):
-                self._pending.append(bytes(chunk))
-                self.unsynced += len(chunk)
-            elif self._pending and (before := _joined(self._pending[-1], chunk)) is not None:
+        for content in filter(len, contents):
+            offset += len(content)
+            if not isinstance(content, Staged):
+                self._pending.append(bytes(content))
+                self.unsynced += len(content)
+            elif self._pending and (before := _joined(self._pending[-1], content)) is not None:
                 self._pending[-1] = before
             else:
-                self._pending.append(chunk)
+                self._pending.append(content)
         return offset
 
     def sync(self) -> None:
@@ -144,67 +146,69 @@ class Concatenation:
         What they were copied from goes at the next call: before the ledger has them it may be asked for again.
         """
         self._store.delete(self._copied)
-        self._copied = [chunk.name for chunk in self._pending if isinstance(chunk, Staged) and chunk.stop == chunk.size]
+        self._copied = [
+            content.name for content in self._pending if isinstance(content, Staged) and content.stop == content.size
+        ]
         end, made, jobs = self.size(), [], []
 
         def make(size: int, do: Callable[..., None], *args: Any) -> None:
             nonlocal end
             name = part_name(Part(self._folder, end, self._writer))
             jobs.append((do, *args, name))
-            made.append(Tile(end, size, name))
+            made.append(Segment(end, size, name))
             end += size
 
         def put(lines: list[bytes], name: str) -> None:
             self._store.put(name, b"".join(lines))
 
         lines: list[bytes] = []
-        for chunk in self._pending:
+        for content in self._pending:
             held = sum(map(len, lines))
-            copied = isinstance(chunk, Staged) and chunk.is_whole
+            copied = isinstance(content, Staged) and content.is_whole
             if lines and (copied or held >= OBJECT_BYTES):
                 make(held, put, lines)
                 lines = []
             if copied:
-                make(len(chunk), self._store.copy, chunk.name)
+                make(len(content), self._store.copy, content.name)
             else:  # some files of a part that was done again may be there already, and only the rest is wanted
-                lines.append(chunk.read() if isinstance(chunk, Staged) else chunk)
+                lines.append(content.read() if isinstance(content, Staged) else content)
         if lines:
             make(sum(map(len, lines)), put, lines)
         for _ in side_by_side(lambda job: job[0](*job[1:]), jobs, AT_ONCE):
             pass
-        self._tiles.tiles += made
+        self._segments.segments += made
         self._pending, self.unsynced = [], 0
 
     def truncate(self, size: int) -> None:
         """As `Output`. Of an object that goes beyond, the rest is written anew first."""
-        tiles = self._tiles
-        beyond = [tile for tile in tiles.tiles if tile.start >= size]
-        tiles.tiles = tiles.tiles[: len(tiles.tiles) - len(beyond)]
-        if tiles.end > size:
-            cut = tiles.tiles.pop()
+        segments = self._segments
+        beyond = [segment for segment in segments.segments if segment.start >= size]
+        segments.segments = segments.segments[: len(segments.segments) - len(beyond)]
+        if segments.end > size:
+            cut = segments.segments.pop()
             name = part_name(Part(self._folder, cut.start, self._writer))
             self._store.put(name, self._store.get(cut.name, 0, size - cut.start))
-            tiles.tiles.append(Tile(cut.start, size - cut.start, name))
+            segments.segments.append(Segment(cut.start, size - cut.start, name))
             beyond += [cut] if cut.name != name else []
-        self._store.delete([tile.name for tile in beyond])
-        tiles.strays = []
+        self._store.delete([segment.name for segment in beyond])
+        segments.strays = []
 
     def close(self) -> None:
         """As `Output`."""
 
 
-def _joined(before: bytes | Staged, chunk: Staged) -> Staged | None:
+def _joined(before: bytes | Staged, content: Staged) -> Staged | None:
     """Two pieces of an object as one, where they follow each other."""
-    if isinstance(before, Staged) and (before.name, before.stop) == (chunk.name, chunk.start):
-        return Staged(chunk.url, chunk.name, before.start, chunk.stop, chunk.size)
+    if isinstance(before, Staged) and (before.name, before.stop) == (content.name, content.start):
+        return Staged(content.url, content.name, before.start, content.stop, content.size)
     return None
 
 
-class ConcatenationReader(io.RawIOBase):
+class SegmentsReader(io.RawIOBase):
     """All of an output as one file to read from."""
 
-    def __init__(self, tiles: Tiles) -> None:
-        self._tiles, self._at = tiles, 0
+    def __init__(self, segments: Segments) -> None:
+        self._segments, self._at = segments, 0
 
     def readable(self) -> bool:
         """Yes."""
@@ -216,12 +220,12 @@ class ConcatenationReader(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Go to a byte."""
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._tiles.end}[whence]
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._segments.end}[whence]
         return self._at
 
     def readinto(self, view: Any) -> int:
         """Read up to the length of `view`; 0 at the end."""
-        content = self._tiles.read(self._at, len(view))
+        content = self._segments.read(self._at, len(view))
         view[: len(content)] = content
         self._at += len(content)
         return len(content)

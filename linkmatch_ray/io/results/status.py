@@ -11,7 +11,7 @@ from linkmatch_ray.errors import InputError
 from linkmatch_ray.io.ledger.ledger import Ledger
 from linkmatch_ray.io.names import MATCHED, UNMATCHED
 from linkmatch_ray.io.results.interface import Results
-from linkmatch_ray.io.storage.system_errors import told
+from linkmatch_ray.io.storage.system_errors import reported_as_job_errors
 from linkmatch_ray.words import shown
 
 
@@ -22,7 +22,7 @@ def status(results: Results) -> dict[str, Any]:
         InputError: there are no results, or no job was begun there.
         JobError: it cannot be read.
     """
-    with told(results):
+    with reported_as_job_errors(results):
         pending = results.pending()
         update = None if pending is None else pending.ledger()
         ledger = update or results.ledger()

@@ -29,7 +29,7 @@ from linkmatch_ray.io.ledger.rows import PieceRow, Span, outputs_of
 from linkmatch_ray.io.names import OUTPUTS, QUARANTINE, RESTRICTIONS, SUMMARY
 from linkmatch_ray.io.results.interface import Results
 from linkmatch_ray.io.results.restriction_hits import count_hits, report_lines
-from linkmatch_ray.io.storage.system_errors import told
+from linkmatch_ray.io.storage.system_errors import reported_as_job_errors
 from linkmatch_ray.words import plural, shown
 
 _KEYS_AT_ONCE: Final = 1 << 16
@@ -59,7 +59,7 @@ def verify(results: Results, checked: Checked) -> Iterator[str]:
         JobError: it cannot be read, or its ledger or summary are none.
     """
     problems: list[str] = []
-    with told(results):
+    with reported_as_job_errors(results):
         for _ in range(LOOKS):
             checked.pieces = checked.nbytes = 0
             problems, state = _look(results, checked)
@@ -208,17 +208,17 @@ class _Verifier:
         lines, ends_with_line = np.zeros(len(share.ends), np.int64), True
         last_bytes = np.unique(share.ends[share.ends > 0]) - 1
         file.seek(span.start)
-        while at < span.bytes and (chunk := file.read(min(span.bytes - at, _READ_BYTES))):
-            state.update(chunk)
-            is_newline = np.frombuffer(chunk, np.uint8) == 10
+        while at < span.bytes and (content := file.read(min(span.bytes - at, _READ_BYTES))):
+            state.update(content)
+            is_newline = np.frombuffer(content, np.uint8) == 10
             if len(lines) == 1:
                 lines += np.count_nonzero(is_newline)
             else:
                 places = np.searchsorted(share.ends, np.flatnonzero(is_newline) + at, side="right")
                 lines += np.bincount(places, minlength=len(lines))
-            here = last_bytes[(last_bytes >= at) & (last_bytes < at + len(chunk))] - at
+            here = last_bytes[(last_bytes >= at) & (last_bytes < at + len(content))] - at
             ends_with_line = ends_with_line and bool(is_newline[here].all())
-            at += len(chunk)
+            at += len(content)
         if at != span.bytes or (state.digest() if at else b"") != span.digest:
             end = span.start + span.bytes
             return f"bytes {span.start:,} to {end:,} of {share.name} are not those that were written"

@@ -6,7 +6,7 @@ import errno
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from linkmatch_ray.io.storage.object_store import Meta, ObjectStore, Page, again
+from linkmatch_ray.io.storage.object_store import Meta, ObjectStore, Page, with_retries
 from linkmatch_ray.io.storage.side_by_side import side_by_side
 from linkmatch_ray.words import shown
 
@@ -30,7 +30,7 @@ def list_below(store: ObjectStore, prefix: bytes, on_found: Callable[[int], obje
     Raises:
         OSError: The store refuses, or gives no sound listing.
     """
-    top = again(lambda: store.list_page(prefix, folders=True))
+    top = with_retries(lambda: store.list_page(prefix, folders=True))
     if top.following is None:  # its folders are listed side by side
         yield from _checked(top, prefix, on_found)
         for metas in side_by_side(lambda folder: list(pages_below(store, folder, on_found)), top.folders, LISTINGS):
@@ -46,7 +46,7 @@ def pages_below(store: ObjectStore, prefix: bytes, on_found: Callable[[int], obj
     begun: set[bytes] = set()  # what pages begin with
     empty = 0
     while True:
-        page = again(store.list_page, prefix, following)
+        page = with_retries(store.list_page, prefix, following)
         yield from _checked(page, prefix, on_found)
         if page.following is None:
             return

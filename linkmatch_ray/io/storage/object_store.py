@@ -170,7 +170,7 @@ class Tries:
         self._failed = 0
 
 
-def again(do: Callable[..., T], *args: Any) -> T:
+def with_retries(do: Callable[..., T], *args: Any) -> T:
     """Calls `do`, and retries it after a while if it failed for a reason that can pass.
 
     Raises:

@@ -21,7 +21,7 @@ from linkmatch_ray.io.object_names import is_ours
 from linkmatch_ray.io.storage.durable import make_directory, sync_directory, write_whole
 from linkmatch_ray.io.storage.errors import Changed, NoRanges
 from linkmatch_ray.io.storage.listing import list_below, pages_below
-from linkmatch_ray.io.storage.object_store import ObjectStore, again
+from linkmatch_ray.io.storage.object_store import ObjectStore, with_retries
 from linkmatch_ray.io.storage.ours import is_there, open_ours
 from linkmatch_ray.io.storage.paths import path_in
 from linkmatch_ray.io.storage.side_by_side import side_by_side
@@ -124,13 +124,13 @@ class _Bucket:
                 content.seek(0)
             self._store.put(self._key(name), content)
 
-        again(once)
+        with_retries(once)
 
     def create(self, name: str, content: bytes) -> None:
-        again(lambda: self._store.put(self._key(name), content, create=True))
+        with_retries(lambda: self._store.put(self._key(name), content, create=True))
 
     def get(self, name: str, start: int = 0, end: int | None = None) -> bytes:
-        return again(self._get, self._key(name), start, end)
+        return with_retries(self._get, self._key(name), start, end)
 
     def _get(self, key: bytes, start: int, end: int | None) -> bytes:
         if end is None:
@@ -155,10 +155,10 @@ class _Bucket:
         return content
 
     def copy(self, source: str, name: str) -> None:
-        again(self._store.copy, self._key(source), self._key(name))
+        with_retries(self._store.copy, self._key(source), self._key(name))
 
     def delete(self, names: Sequence[str]) -> None:
-        for _ in side_by_side(lambda name: again(self._store.delete, self._key(name)), names, AT_ONCE):
+        for _ in side_by_side(lambda name: with_retries(self._store.delete, self._key(name)), names, AT_ONCE):
             pass
 
     def list(self, folder: str) -> dict[str, int]:

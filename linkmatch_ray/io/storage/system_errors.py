@@ -46,7 +46,7 @@ _OF_THE_MACHINE: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 @contextmanager
-def told(where: object) -> Iterator[None]:
+def reported_as_job_errors(where: object) -> Iterator[None]:
     """Whatever the system, the store or SQLite refuses in a place for results becomes a `JobError`.
 
     Raises:
