@@ -1,7 +1,7 @@
-"""Verdicts: for every record of a window, whether it is on the list, and which key it has there.
+"""Verdicts: whether each record of a window is on the list, and which key it has there.
 
-The fast path where the scan has no doubt, the exact path for the records where it has; where a window is
-refused as a whole, it is cut in two until the refusal concerns a few records only.
+The fast path judges the records that the scan has no doubt of, and the exact path the others. A window that is refused
+as a whole is cut in two until the refusal concerns few records.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from linkmatch_ray.words import shown
 UNMATCHED, MATCHED, MISSING, NOT_OBJECT, DAMAGED = range(5)
 
 EXACT_BYTES: Final = 4096
-"""A refused window no longer than this is not cut further: each of its records is read carefully."""
+"""A refused window no longer than this is not cut further: the exact path reads each of its records."""
 
 
 @dataclass(slots=True)
@@ -32,11 +32,11 @@ class Judged:
     """Records with their verdicts.
 
     Attributes:
-        starts, ends: Spans in the buffer.
+        starts, ends: Bounds in the buffer.
         numbers: Physical line of each from the first of the window, for lines; None for elements.
         kinds: `UNMATCHED`, `MATCHED`, `MISSING`, `NOT_OBJECT` or `DAMAGED` of each.
         found: The distinct key of each in the index, or `NOT_FOUND`.
-        damages: What the exact path said of each damaged one, by place.
+        damages: The damage that the exact path found in each damaged one, by place.
         newlines: Newlines in the window, for lines.
     """
 
@@ -50,35 +50,35 @@ class Judged:
 
     @property
     def is_damaged(self) -> bool:
-        """Whether a record among them is damaged, so that what follows is not sound."""
+        """Whether the damage of some record makes unsound what follows it."""
         return not all(damage.is_local for damage in self.damages.values())
 
 
 class Finder:
-    """Finds where records lie and gives no verdicts, for a writer that reads each record itself."""
+    """A finder of records that gives no verdicts, for a writer that reads each record itself."""
 
     def lines(self, buffer: bytearray, low: int, high: int) -> list[Judged]:
-        """Verdicts for whole lines."""
+        """Returns verdicts for whole lines."""
         lines = find_lines(np.frombuffer(buffer, np.uint8), low, high)
         return [unjudged(lines.starts, lines.ends, lines.numbers, lines.newlines)]
 
     def plain(self, buffer: bytearray, low: int, high: int, *, elements: bool) -> Judged | None:
-        """Verdicts for a window that is plainly valid throughout, or None."""
+        """Returns verdicts for a window that is plainly valid throughout, or None."""
         return None
 
     def framed(self, buffer: bytearray, starts: Int64s, ends: Int64s) -> list[Judged]:
-        """Verdicts for elements that were framed by structure; stops after the first damaged one."""
+        """Returns verdicts for elements that `find_elements` found; stops after the first damaged one."""
         return [unjudged(starts, ends)]
 
 
 def unjudged(starts: Int64s, ends: Int64s, numbers: Int64s | None = None, newlines: int = 0) -> Judged:
-    """Records without a verdict; the arguments are as in `Judged`."""
+    """Returns records without a verdict; the arguments are as in `Judged`."""
     kinds, found = np.zeros(len(starts), np.int8), np.full(len(starts), NOT_FOUND, np.int64)
     return Judged(starts, ends, numbers, kinds, found, newlines=newlines)
 
 
 class Judge(Finder):
-    """Gives verdicts for one set of keys, one index and one limit. Not to be shared between threads."""
+    """A judge of records for one set of keys, one index and one limit. It must not be shared between threads."""
 
     def __init__(self, paths: tuple[KeyPath, ...], index: RestrictionIndex, max_record_bytes: int) -> None:
         self._paths = paths
@@ -164,8 +164,7 @@ def _all_doubts(starts: Int64s, ends: Int64s, numbers: Int64s | None, newlines: 
 
 
 def whole_elements(framed: Elements, *, first: bool) -> tuple[Int64s, Int64s]:
-    """The spans of framed elements, none where `first` says that this is the start of the container and it
-    is empty."""
+    """Returns the bounds of elements; none if `first` says that this is the start of the container and it is empty."""
     starts, ends = framed.starts, framed.ends
     if first and framed.close >= 0 and len(starts) == 1 and starts[0] == ends[0]:
         return starts[:0], ends[:0]
@@ -173,10 +172,10 @@ def whole_elements(framed: Elements, *, first: bool) -> tuple[Int64s, Int64s]:
 
 
 def locate(buffer: bytearray, low: int, high: int, path: KeyPath) -> int:
-    """The position just after the `[` of the array that `path` leads to in the valid document at `low`.
+    """Returns the position just after the `[` of the array that `path` leads to in the valid document at `low`.
 
     Raises:
-        Damage: it leads nowhere, or not to an array.
+        Damage: It leads to nothing, or not to an array.
     """
     data = np.frombuffer(buffer, np.uint8)
     for token in path.tokens:

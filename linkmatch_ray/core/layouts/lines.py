@@ -1,4 +1,4 @@
-"""JSON Lines: whole lines, window by window. A bad line is an entry, and its neighbours come out."""
+"""JSON Lines: whole lines, window by window. A bad line is an entry; its neighbours are read."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from linkmatch_ray.core.window import LOW, Window, held_max
 from linkmatch_ray.core.writer import Reading
 
 TAIL_BYTES: Final = 1 << 16
-"""How far past the end of a range is read at once to find the end of its last line."""
+"""Bytes past the end of a range that are read at once to find the end of its last line."""
 
 
 def looks_like_lines(beginning: Beginning) -> bool | None:
-    """Says whether a text is lines: its first line is whole, or no document fits.
+    """Returns whether a text is lines: its first line is whole, or no document fits.
 
     Returns:
         None if more of it must be seen.
@@ -25,14 +25,14 @@ def looks_like_lines(beginning: Beginning) -> bool | None:
         return True
     if beginning.is_long:
         return True
-    if beginning.is_far:  # white space behind what may be a line, or else a document
+    if beginning.is_far:  # white space behind what may be a line or a document
         text = beginning.text()
         return b"\n" not in text and is_value(text)
     return not is_object(beginning.text()) if beginning.is_all else None
 
 
 def walk_lines(of: Reading) -> Iterator[None]:
-    """Reads all lines; stops after each window, where a part may end."""
+    """Reads all lines; yields after each window, where a part may end."""
     return Lines(of).walk()
 
 
@@ -44,8 +44,8 @@ class Lines:
         self._max_bytes, self._stop = of.max_bytes, of.stop
 
     def skip_begun(self) -> bool:
-        """Pass over the line that began before the range; the window starts one byte before it. Returns whether
-        another begins in the range."""
+        """Passes over the line that began before the range; the window starts one byte before it. Returns whether
+        another line begins in the range."""
         window, newline = self._window, -1
         while newline < 0 and not window.ended and (self._stop is None or window.offset < self._stop):
             self._fill()
@@ -54,7 +54,7 @@ class Lines:
         return newline >= 0
 
     def walk(self) -> Iterator[None]:
-        """Judge all lines; stops after each window, where a part may end."""
+        """Judges all lines; yields after each window, where a part may end."""
         window, writer = self._window, self._writer
         if not window.held and not window.ended:
             self._fill()
@@ -81,7 +81,7 @@ class Lines:
         return is_oversize(self._window, self._writer, self._max_bytes, _newline)
 
     def _skip(self) -> bool:
-        """Pass over a line that is too long to be held; returns whether it ends."""
+        """Passes over a line that is too long to be held; returns whether it ends."""
         if not skip_oversize(self._window, self._writer, self._max_bytes, _newline):
             return False
         self._writer.pass_over(LOW + 1)
@@ -94,14 +94,14 @@ class Lines:
         return passed or (self._window.ended and not self._window.held)
 
     def _fill(self) -> None:
-        """Read up to a window, or as much as is held of a longer line, and little beyond the end of the range."""
+        """Reads up to a window, or as much as is held of a longer line, and little beyond the end of the range."""
         window, wanted = self._window, max(self._window.size, self._window.held)
         if self._stop is not None:
             wanted = max(TAIL_BYTES, min(wanted, self._stop - window.offset - window.held))
         window.fill(wanted)
 
     def _cut(self) -> tuple[int, bool]:
-        """Where the whole lines in the buffer end, and whether they are the last of the range."""
+        """Returns where the whole lines in the buffer end, and whether they are the last of the range."""
         window, buffer, end = self._window, self._window.buffer, self._window.end
         if self._stop is not None and window.offset + window.held >= self._stop:
             at = max(LOW, LOW + self._stop - 1 - window.offset)

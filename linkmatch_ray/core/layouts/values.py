@@ -1,8 +1,7 @@
 """Elements of an array, window by window; and the two layouts that are held whole.
 
-What is damaged ends an array: where the next element begins can no longer be known, and the rest of the file is
-one entry. But an element that is too long or too deep for us, or has strings that are not UTF-8, is an entry by
-itself, and the next one comes out.
+Damage ends an array: the start of the next element is not known, and the rest of the file is one entry. But an element
+that is too long, too deep or has strings that are not UTF-8 is an entry by itself. The next element is read.
 """
 
 from __future__ import annotations
@@ -31,12 +30,12 @@ TRAILING: Final = Damage("trailing_data", "something follows the array")
 
 
 def looks_like_array(beginning: Beginning) -> bool:
-    """Says whether a text is an array, by its first byte."""
+    """Returns whether a text is an array, by its first byte."""
     return beginning.first_byte == OPEN_BRACKET
 
 
 def walk_array(of: Reading) -> Iterator[None]:
-    """Reads all elements of an array; stops after each window, where a part may end."""
+    """Reads all elements of an array; yields after each window, where a part may end."""
     return _Array(of).walk()
 
 
@@ -49,14 +48,14 @@ class _Array:
         self._first = True  # nothing of the array was dropped yet: it may be empty
 
     def walk(self) -> Iterator[None]:
-        """Judge all elements; stops after each window, where a part may end."""
+        """Judges all elements; yields after each window, where a part may end."""
         window, writer = self._window, self._writer
         if window.buffer[LOW] != OPEN_BRACKET:
             writer.rest(NO_ARRAY, LOW)
             return
         window.drop(LOW + 1)
         while True:
-            writer.pass_over(skip_white(window.buffer, LOW, window.end))  # before much more is there to be moved
+            writer.pass_over(skip_white(window.buffer, LOW, window.end))  # before much more must be moved
             if not window.ended:
                 window.fill()
             is_far_too_long = window.held > held_max(self._max_bytes) and self._is_oversize()
@@ -76,8 +75,8 @@ class _Array:
         return is_oversize(self._window, self._writer, self._max_bytes, _element_end())
 
     def _judge_window(self) -> int | None:
-        """Judge the whole elements in the window; returns where they end (past the comma), or None where the file
-        is done with."""
+        """Judges the whole elements in the window; returns where they end (past the comma), or None if the file is
+        finished."""
         window, buffer = self._window, self._window.buffer
         low = skip_white(buffer, LOW, window.end)
         for cut in self._cuts(buffer, low):
@@ -111,10 +110,10 @@ class _Array:
         return write_elements(judged, self._writer)
 
     def _cuts(self, buffer: bytearray, low: int) -> Iterator[int]:
-        """Likely ends of a run of whole elements, best first; whether they are is for the scan to say.
+        """Yields likely ends of a run of whole elements, best first. The scan decides whether they are.
 
-        At the end of the file its last bracket. Before it, the last place where an element seems to begin as
-        the first one does.
+        At the end of the file this is its last bracket. Before that, it is the last place where an element seems to
+        begin as the first one does.
         """
         window, end = self._window, self._window.end
         if window.ended and window.corrupt is None:
@@ -137,7 +136,7 @@ class _Array:
                 yield comma
 
     def _skip_element(self) -> bool:
-        """Pass over an element that is too long to be held; False where the file is done with."""
+        """Passes over an element that is too long to be held; returns False if the file is finished."""
         window = self._window
         if not skip_oversize(window, self._writer, self._max_bytes, _element_end(), TRUNCATED, WRONG_BRACKET):
             return False
@@ -148,7 +147,7 @@ class _Array:
         return False
 
     def _close(self, close: int) -> None:
-        """After the bracket that closes the array there may be white space only, to the end of the file."""
+        """Reads to the end of the file. Only white space may follow the bracket that closes the array."""
         window, at = self._window, close + 1
         while True:
             rest = skip_white(window.buffer, at, window.end)
@@ -165,7 +164,7 @@ class _Array:
 
 
 def _element_end() -> FindEnd:
-    """Finds the comma or bracket behind an element that begins in the first window."""
+    """Returns a function that finds the comma or bracket behind an element that begins in the first window."""
     structure = Structure()
 
     def find_end(window: Window) -> int:
@@ -197,7 +196,7 @@ def walk_document(of: Reading, path: KeyPath) -> None:
 
 
 def walk_object(of: Reading) -> Iterator[None]:
-    """Reads a file that is one record; stops nowhere."""
+    """Reads a file that is one record; yields nothing."""
     yield from ()
     window, writer, max_bytes = of.window, of.writer, of.max_bytes
     if not window.fill_up_to(max_bytes):
@@ -219,8 +218,8 @@ def _too_long(window: Window, max_bytes: int) -> Damage:
 
 
 def write_elements(judged: Judged, writer: Writer) -> bool:
-    """Write down elements as far as the first damaged one, and from there on the rest of the file as one entry;
-    returns whether there was none."""
+    """Writes elements up to one whose damage is not local, and the rest of the file as one entry; returns whether all
+    were written."""
     for place, damage in sorted(judged.damages.items()):
         if not damage.is_local:
             before = slice(0, place)

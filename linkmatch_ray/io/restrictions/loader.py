@@ -23,6 +23,7 @@ from linkmatch_ray.core.layouts.lines import walk_lines
 from linkmatch_ray.core.layouts.table import begin, walk
 from linkmatch_ray.core.layouts.values import NO_ARRAY, TRAILING, TRUNCATED, WRONG_BRACKET
 from linkmatch_ray.core.options import LIMIT_MAX, Format, MatchOptions, RestrictionsFormat
+from linkmatch_ray.core.outcome import Entry
 from linkmatch_ray.core.structure import NEWLINE, RETURN, find_elements, positions
 from linkmatch_ray.core.verdicts import Finder, Judged, unjudged
 from linkmatch_ray.core.window import LOW, Buffers, Window
@@ -92,6 +93,9 @@ class Entries(Writer):
         numbers: Iterable[int | None] = repeat(None) if judged.numbers is None else (judged.numbers + line).tolist()
         for start, end, number in zip(judged.starts.tolist(), judged.ends.tolist(), numbers, strict=False):
             self._take(bytes(view[start:end]), number)
+
+    def add(self, entry: Entry) -> NoReturn:
+        raise AssertionError(entry.reason)  # a record of a list may have any length, and other damage is raised
 
     def rest(self, damage: Damage, start: int) -> NoReturn:
         if (corrupt := self._window.corrupt) is not None:  # then nothing is sure, also of what came before
