@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from linkmatch_ray.io.inputs.object_reader import ObjectReader
 
 _OPEN_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
-"""Without O_NONBLOCK, opening a FIFO that took the file's place would block for ever."""
+"""Without O_NONBLOCK, opening a FIFO that took the file's place would never return."""
 
 
 class FileReader:

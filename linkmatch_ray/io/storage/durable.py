@@ -12,7 +12,7 @@ from linkmatch_ray.io.storage.ours import open_new
 
 def sync_directory(directory: Path) -> None:
     """Make the names in a directory durable."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)  # a FIFO in its place would block
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)  # opening a FIFO in its place would never return
     try:
         os.fsync(fd)
     finally:
