@@ -23,7 +23,7 @@ _NOT_WHITE_SPACE = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*")|[ \t\n\r]+', re.DOTA
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The finding of the exact path in one record; `key` is None if it is missing, or if the record is not an object."""
+    """The finding of the exact path in one record; `key` is None if it is missing or the record is not an object."""
 
     is_object: bool
     key: bytes | None

@@ -26,7 +26,7 @@ WINDOW_BYTES_MIN: Final = 1 << 12
 
 
 class Matcher:
-    """A matcher of inputs against one index. It must not be shared between threads. Only its buffer is costly to make."""
+    """A matcher of inputs against one index. It must not be shared between threads. Only its buffer is costly."""
 
     def __init__(
         self,

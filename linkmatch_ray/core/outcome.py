@@ -22,7 +22,8 @@ ENTRY_TEXT_BYTES_MAX: Final = 200
 
 @dataclass(slots=True)
 class Counts:
-    """Sums over records. `records` is counted on its own, by newlines or elements. It must equal matched + unmatched."""
+    """Sums over records. `records` is counted on its own, by newlines or elements, and must equal matched +
+    unmatched."""
 
     records: int = 0
     matched: int = 0
@@ -167,7 +168,7 @@ class Piece:
     shares: npt.NDArray[np.int64] | None = None
 
     def of_files(self, start: int, stop: int) -> tuple[Piece, int, int]:
-        """Returns the share of some of several files, without digests, and where it begins in the piece's two outputs."""
+        """Returns the share of some of several files, without digests, and where it begins in the two outputs."""
         assert self.shares is not None
         columns = dict(zip(SHARE_COLUMNS, self.shares[start:stop].sum(axis=0).tolist(), strict=True))
         skipped = dict(zip(SHARE_COLUMNS, self.shares[:start].sum(axis=0).tolist(), strict=True))

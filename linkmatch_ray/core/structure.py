@@ -247,7 +247,7 @@ def _escaped(slashes: Int64s, carried: int) -> Int64s:
 
 
 def trim(data: UInt8s, starts: Int64s, ends: Int64s) -> tuple[Int64s, Int64s]:
-    """Returns bounds without the white space at either end. If there is nothing else between them, the result is empty."""
+    """Returns bounds without the white space at either end; empty ones if there is nothing else between them."""
     starts, ends = starts.copy(), ends.copy()
     size = len(data)
     moving = np.flatnonzero((starts < ends) & WHITE[data[np.minimum(starts, size - 1)]]) if size else starts[:0]
