@@ -150,7 +150,7 @@ def test_a_directory(top, deed, at):
 def test_a_directory_that_is_moved_back(top, at):
     """The job goes on where it stopped, as the message says."""
     out = top / "out"
-    with pytest.raises(ResultsGone, match="move it back, and the command goes on"):
+    with pytest.raises(ResultsGone, match="move it back, and run the same command again"):
         drive(top, out, at, lambda: move(out))
     (top / "moved").rename(out)
     assert (results_at(out).ledger().frontier().next > (0, 0, 0)) == (at != 0)

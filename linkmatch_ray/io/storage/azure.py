@@ -1,7 +1,7 @@
 """Azure Blob Storage: a container of an account.
 
-Source: the REST reference of the Blob service. Azure takes some names for others, however they are encoded: a
-backslash for a slash, and a part of the path that ends in a dot for one without. Such names are never asked for.
+Source: the REST reference of the Blob service. Azure takes some names for others, even if they are encoded. It reads a
+backslash as a slash, and ignores a dot at the end of a path component. Such names are never requested.
 """
 
 from __future__ import annotations

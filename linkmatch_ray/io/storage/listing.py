@@ -40,10 +40,10 @@ def list_below(store: ObjectStore, prefix: bytes, on_found: Callable[[int], obje
 
 
 def pages_below(store: ObjectStore, prefix: bytes, on_found: Callable[[int], object] = _ignore) -> Iterator[Meta]:
-    """As `list_below`, page by page."""
+    """Yields the same as `list_below`, page by page."""
     following: str | None = None
     found = 0
-    begun: set[bytes] = set()  # what pages begin with
+    begun: set[bytes] = set()  # first objects of pages
     empty = 0
     while True:
         page = with_retries(store.list_page, prefix, following)

@@ -28,7 +28,7 @@ TRIES: Final = 6
 WAIT_SECONDS: Final = 0.2
 """Number of attempts, and the wait after the first. Each further wait is twice as long."""
 
-TOLD_BYTES_MAX: Final = 1 << 16
+ERROR_BYTES_MAX: Final = 1 << 16
 """Maximum size of an error's body, in bytes. The rest is not read."""
 
 PAGE_BYTES_MAX: Final = 64 << 20
@@ -216,11 +216,11 @@ def refuse(answer: Answer, *, create: bool = False) -> None:
 
 def _said(answer: Answer) -> str:
     """Returns what a store calls its error: its own code if it gives one."""
-    content = answer.read(TOLD_BYTES_MAX)
+    content = answer.read(ERROR_BYTES_MAX)
     if (region := answer.headers.get("x-amz-bucket-region")) and answer.status in (301, 307, 400):
         return f"HTTP status {answer.status}; the bucket is in the region {shown(region)}: set AWS_REGION"
-    if told := answer.headers.get("x-ms-error-code"):  # also without a body
-        return shown(told)
+    if azures := answer.headers.get("x-ms-error-code"):  # also without a body
+        return shown(azures)
     code = re.search(rb"<Code>([\w.-]{1,100})</Code>|\"(?:reason|code)\": *\"([\w.-]{1,100})\"", content)
     return (code[1] or code[2]).decode() if code else f"HTTP status {answer.status}"
 

@@ -44,12 +44,12 @@ class S3(RestStore):
         from botocore.session import Session
 
         session = Session()
-        with _credentials_told():
+        with _credential_errors():
             self._region = os.environ.get("AWS_REGION") or session.get_config_variable("region") or "us-east-1"
             self._endpoint = endpoint_of(_endpoint_url(session, self._region))
             is_public = is_wanted("AWS_SKIP_SIGNATURE")
             self._credentials = None if is_public else session.get_credentials()
-        if self._credentials is None and not is_public:  # or their service does not answer now: botocore does not say
+        if self._credentials is None and not is_public:  # or their service is silent: botocore tells neither
             raise Unavailable("no credentials were found (AWS_SKIP_SIGNATURE=true reads without them)")
         self._bucket = f"/{url.authority}"
 
@@ -127,7 +127,7 @@ class S3(RestStore):
         from botocore.awsrequest import AWSRequest
 
         request = AWSRequest(method, f"{self._endpoint.url}{target}", dict(headers), body)
-        with _credentials_told():
+        with _credential_errors():
             S3SigV4Auth(self._credentials.get_frozen_credentials(), "s3", self._region).add_auth(request)
         return dict(request.headers.items())
 
@@ -172,7 +172,7 @@ def _endpoint_url(session: Session, region: str) -> str:
 
 
 @contextmanager
-def _credentials_told() -> Iterator[None]:
+def _credential_errors() -> Iterator[None]:
     """Turns what botocore cannot find or get into our own error."""
     from botocore.exceptions import BotoCoreError
 

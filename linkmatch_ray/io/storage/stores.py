@@ -1,4 +1,4 @@
-"""Which store is behind a URL."""
+"""The stores behind URLs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _Once:
 
 @_Once
 def store_at(root: str) -> ObjectStore:
-    """Returns the store behind the root of a URL; one a process."""
+    """Returns the store behind the root of a URL, one per process."""
     scheme, _, authority = root.partition("://")
     url = Url(scheme, authority, b"")
     if scheme == "s3":

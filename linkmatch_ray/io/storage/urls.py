@@ -70,7 +70,7 @@ def parse(name: bytes) -> Url:
 
 
 def planned(path: bytes) -> Url:
-    """Parses what `Url.name_of` has made: a key that was listed may look like anything."""
+    """Parses what `Url.name_of` has made. Its key may look like anything, because it was listed."""
     scheme, _, rest = path.partition(b"://")
     names = rest.split(b"/", 2 if scheme == b"az" else 1)
     return Url(scheme.decode(), b"/".join(names[:-1]).decode(), names[-1])

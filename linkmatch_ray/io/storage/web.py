@@ -57,7 +57,7 @@ class Web(ObjectStore):
             return not answer.has_more()
 
     def _meta_by_range(self, key: bytes) -> Meta:
-        """As `head`, for a server that does not answer HEAD, or not with a length."""
+        """Finds the same as `head` for a server that does not answer HEAD, or not with a length."""
         with self._ask("GET", key, {"Range": "bytes=0-0"}) as answer, self._named(answer):
             if answer.status != 416:  # the status for an empty file
                 refuse(answer)
