@@ -1,4 +1,4 @@
-"""The objects that a URL names: one, all below a prefix that are read by their names, or those of a glob."""
+"""The objects that a URL names: one, those below a prefix whose names are read, or those of a glob."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _in_bucket(url: Url, listing: Listing) -> list[InputFile]:
             return [_as_file(url, _head(store, key))]
         except FileNotFoundError:
             pass
-        except PermissionError:  # as some stores say of what is not there
+        except PermissionError:  # some stores say this of a missing object
             if magic is None:
                 raise
     if magic is not None:
@@ -103,14 +103,14 @@ def _is_wanted(below: bytes, listing: Listing) -> bool:
 
 
 def _without_results(metas: list[Meta]) -> list[Meta]:
-    """Drops what lies in earlier result directories, which are known by their marker."""
+    """Drops the content of earlier result directories, which have a marker."""
     markers = [meta.key for meta in metas if meta.key.rpartition(b"/")[2] == MARKER]
     results = tuple(marker.removesuffix(MARKER) for marker in markers)
     return [meta for meta in metas if not meta.key.startswith(results)] if results else metas
 
 
 _END: Final = fnmatch.translate("")[-2:]
-"""What an expression of `fnmatch` ends with."""
+"""The end of every expression of `fnmatch`."""
 
 
 def _pattern(path: str) -> Callable[[str], object]:
@@ -118,7 +118,7 @@ def _pattern(path: str) -> Callable[[str], object]:
 
     `*`, `?` and `[…]` stay within a folder, `**` crosses folders, and hidden names must be named.
     """
-    not_hidden = r"(?:(?<=[^/])|(?!\.))"  # at the beginning of a name no dot
+    not_hidden = r"(?:(?<=[^/])|(?!\.))"  # a name must not begin with a dot
     parts = {"**": r"(?:(?!\.)[^/]+/)*(?!\.)[^/]+", "**/": r"(?:(?!\.)[^/]+/)*"}
     parts |= {"*": f"{not_hidden}[^/]*", "?": f"{not_hidden}[^/]"}
     expression = ""

@@ -20,7 +20,7 @@ from linkmatch_ray.io.storage.urls import planned
 
 REQUEST_BYTES: Final = 4 << 20
 REQUESTS_AHEAD: Final = 4
-"""Size of the requests for a large object, in bytes, and how many run at a time: one alone does not fill a line."""
+"""Size of the requests for a large object, in bytes, and how many run at a time. One alone does not fill a line."""
 
 SMALL_AHEAD: Final = 32
 """Concurrent requests for small objects."""
@@ -75,7 +75,7 @@ def _read_whole(file: InputFile) -> memoryview:
     """Reads all bytes of an object."""
     try:
         return _read_range(file, 0, file.size)
-    except NoRanges:  # for the rest after a break
+    except NoRanges:  # for the rest after the connection broke
         return memoryview(b"".join(_stream(file, 0)))
 
 
@@ -114,7 +114,7 @@ class ObjectReader(io.RawIOBase):
         self._pool = Pool(REQUESTS_AHEAD)
         self._coming: deque[Future[memoryview]] = deque()
         self._current = memoryview(b"")
-        self._next = self._read = 0  # the first byte that was not requested, and that was not returned
+        self._next = self._read = 0  # first byte that was not requested, and not returned
         self._whole: Iterator[memoryview] | None = None
         self.has_ranges = True
 
@@ -132,11 +132,11 @@ class ObjectReader(io.RawIOBase):
             return head[:size]
 
     def check(self) -> None:
-        """Does nothing: every answer was compared."""
+        """Does nothing, because every answer was compared."""
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Moves to a byte, and drops what was requested."""
-        if whence == os.SEEK_CUR and not offset:  # as `tell` asks
+        if whence == os.SEEK_CUR and not offset:  # as `tell` calls it
             return self._read
         while self._coming:
             self._coming.pop().cancel()

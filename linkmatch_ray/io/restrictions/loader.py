@@ -1,7 +1,7 @@
-"""Reads the entries of a list into an index, with the reader that inputs have.
+"""Reads the entries of a list into an index, with the reader of inputs.
 
-An entry takes the exact path unless its key is a string beyond doubt: a list is small beside the data, and a wrong
-entry in it would be wrong a million times. The first thing that is wrong ends it.
+An entry takes the exact path unless its key is certainly a string. A list is small beside the data, and a wrong entry
+in it would be wrong a million times. The first error ends the reading.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from linkmatch_ray.errors import RestrictionsError
 from linkmatch_ray.words import shown
 
 WINDOW_BYTES: Final = 4 << 20
-"""How much of a list is held at a time."""
+"""Bytes of a list that are held at a time."""
 
 _PLAIN_BYTES_MAX: Final = 2 * DEPTH_MAX
-"""An entry needs an opening and a closing bracket a level: one of this length is not too deep."""
+"""An entry needs an opening and a closing bracket a level, so that one of this length is not too deep."""
 
 _KEYS_AT_ONCE: Final = 4096
-"""So many keys go into the index at a time."""
+"""Keys that go into the index at a time."""
 
 
 def load_index(
@@ -48,12 +48,12 @@ def load_index(
 
     Args:
         raw: The list, perhaps compressed.
-        name: What messages call it.
+        name: Its name in messages.
         at: JSON Pointer of its array inside the document, or None.
 
     Raises:
-        RestrictionsError: something is wrong in it; the entry, line or byte is named.
-        OSError: it cannot be read.
+        RestrictionsError: Something in it is wrong; the entry, line or byte is named.
+        OSError: It cannot be read.
     """
     row = LIST_FORMATS.get(format, JSON)
     layout: Format = "auto" if format == "text" else format
@@ -66,13 +66,13 @@ def load_index(
 
 
 def format_of(path: str) -> RestrictionsFormat:
-    """Finds the format of a list by its name, which may say that it is compressed as well."""
+    """Finds the format of a list by its name, which may also say that it is compressed."""
     bare = path.lower().removesuffix(".gz").removesuffix(".zst")
     return next((name for name, row in LIST_FORMATS.items() if bare.endswith(row.suffix)), "auto")
 
 
 class Entries(Writer):
-    """Takes the entries of a list of JSON values: objects with the key, or strings that are the key."""
+    """A writer that takes the entries of a list of JSON values: objects with the key, or strings that are the key."""
 
     def __init__(self, window: Window, name: str, pairs: tuple[KeyPair, ...], options: MatchOptions) -> None:
         super().__init__(window)
@@ -82,7 +82,7 @@ class Entries(Writer):
         self._keys: list[bytes] = []
 
     def index_of_all(self) -> RestrictionIndex:
-        """Builds the index of what was taken."""
+        """Builds the index of all entries."""
         self._builder.add(self._keys)
         return self._builder.build()
 
@@ -98,7 +98,7 @@ class Entries(Writer):
         raise AssertionError(entry.reason)  # a record of a list may have any length, and other damage is raised
 
     def rest(self, damage: Damage, start: int) -> NoReturn:
-        if (corrupt := self._window.corrupt) is not None:  # then nothing is sure, also of what came before
+        if (corrupt := self._window.corrupt) is not None:  # then nothing is certain, not even what came before
             raise RestrictionsError(f"{self._name}: {corrupt.message}. Restore the file; nothing was matched.")
         if damage.reason == "not_utf8":
             raise RestrictionsError(f"{self._name}: not UTF-8, but {damage.message}. Convert it; nothing was matched.")
@@ -123,7 +123,7 @@ class Entries(Writer):
             value = parse(text)
         except Damage as damage:
             if self._is_document or (self._options.format == "auto" and line is not None and not self._count):
-                self._refuse_document(self._damage_in_all() or damage)  # it is called lines as it is nothing else
+                self._refuse_document(self._damage_in_all() or damage)  # it counts as lines if it is nothing else
             self._fail(self._count, f"{damage.message} (byte {damage.offset} of the entry)", line)
         if type(value) is dict:
             self._push(self._key_of(value, line))
@@ -137,7 +137,7 @@ class Entries(Writer):
             self._fail(self._count, "is neither an object nor a string", line)
 
     def _plain_key(self, text: bytes) -> bytes | None:
-        """The key of an object in which that is a string; None where orjson and the exact path may differ."""
+        """Returns the key of an object if it is a string; None if orjson and the exact path may differ."""
         if len(text) > _PLAIN_BYTES_MAX:
             return None
         try:
@@ -172,7 +172,7 @@ class Entries(Writer):
         return self._options.format == "object" and self._options.records_at is None
 
     def _damage_in_all(self) -> Damage | None:
-        """What is wrong with the whole list, all of which is held, if it is one document."""
+        """Returns what is wrong with the whole list, all of which is held, if it is one document."""
         try:
             parse(self._window.text(LOW, self._window.held))
         except Damage as damage:
@@ -193,7 +193,7 @@ class Entries(Writer):
 
 
 def _has_number(value: Any) -> bool:
-    """Whether a value is or contains a number; without recursion, as it may be 500 levels deep."""
+    """Returns whether a value is or contains a number; without recursion, because it may be 500 levels deep."""
     pending = [value]
     while pending:
         each = pending.pop()
@@ -205,7 +205,7 @@ def _has_number(value: Any) -> bool:
 
 
 class TextEntries(Entries):
-    """Takes the entries of a list of text: every line is a string key, also an empty one."""
+    """A writer that takes the entries of a list of text: every line is a string key, even an empty one."""
 
     def _take(self, text: bytes, line: int | None) -> None:
         try:
@@ -215,7 +215,7 @@ class TextEntries(Entries):
 
 
 class _TextFinder(Finder):
-    """Finds lines, without their line ends only."""
+    """A finder of lines that takes off their line ends only."""
 
     def lines(self, buffer: bytearray, low: int, high: int) -> list[Judged]:
         data = np.frombuffer(buffer, np.uint8)
@@ -234,12 +234,12 @@ def _walk_text(of: Reading, _: MatchOptions) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class ListFormat:
-    """A row of the table of what lists may be.
+    """A row of the table of list formats.
 
     Attributes:
-        suffix: How names of such lists end, without what says that they are compressed.
-        entries: Who takes the entries.
-        finder: Who finds them.
+        suffix: End of the names of such lists, without that of the compression.
+        entries: Takes the entries.
+        finder: Finds them.
         walk: Reads a list from its first byte.
     """
 
@@ -255,4 +255,4 @@ JSON: Final = ListFormat("", Entries, Finder(), walk)
 LIST_FORMATS: Final[dict[RestrictionsFormat, ListFormat]] = {
     "text": ListFormat(".txt", TextEntries, _TextFinder(), _walk_text)
 }
-"""What only lists may be, by name."""
+"""The formats that only lists have, by name."""
