@@ -523,7 +523,7 @@ def test_other_tables(packed, name):
         lambda: submit(packed.top, packed.out, *packed.how),
         lambda: submit(packed.top, packed.out, *packed.how, incremental=True),
     ):
-        with pytest.raises(JobError, match=r"out/ledger.sqlite: damaged: .* Start anew with --overwrite"):
+        with pytest.raises(JobError, match=r"out/ledger.sqlite: damaged: .* Start from the beginning with --overwrite"):
             command()
 
 
