@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import REPO
 
 PACKAGE = REPO / "linkmatch_ray"
-ROOMS = ("core",)
+ROOMS = ("core", "io")
 """The folders of the package that are held to this."""
 
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for room in ROOMS for path in (PACKAGE / room).rglob("*.py"))

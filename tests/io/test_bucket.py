@@ -115,7 +115,7 @@ def test_a_folder_that_several_share(tmp_path):
 def test_a_start_reads_the_journal_once(url, tmp_path, caplog, monkeypatch):
     """The collector reads each record; whoever asks for the settings before, two of them, however many there are."""
     monkeypatch.setattr(bucket.Bucket, "commit_seconds", 0.0)
-    monkeypatch.setattr(bucket, "LIVES_SECONDS", 0.0)
+    monkeypatch.setattr(bucket, "SILENCE_SECONDS", 0.0)
     options = MatchOptions(emit="both")
     write(tmp_path / "in", dict.fromkeys(NAMES, 1))
     assert submit(tmp_path / "in", url, options, PLAN, stop_after=6) is None

@@ -56,7 +56,7 @@ def small_steps(monkeypatch):
     monkeypatch.setattr(bucket.Bucket, "commit_seconds", 0.0)
     monkeypatch.setattr(worker, "STAGED_BYTES_MIN", 60)
     monkeypatch.setattr(segments, "OBJECT_BYTES", 150)
-    monkeypatch.setattr(bucket, "LIVES_SECONDS", 0.0)
+    monkeypatch.setattr(bucket, "SILENCE_SECONDS", 0.0)
 
 
 def contents(url):
@@ -243,7 +243,7 @@ def test_a_writer_that_lives(top, tmp_path, monkeypatch):
     """The second waits to see whether the first says anything, and is told who it is. It stops when it is asked to."""
     url = f"file://{tmp_path}/out"
     monkeypatch.setattr(bucket, "BEAT_SECONDS", 0.2)
-    monkeypatch.setattr(bucket, "LIVES_SECONDS", 3.0)
+    monkeypatch.setattr(bucket, "SILENCE_SECONDS", 3.0)
     files = list_inputs([top]).files
     settings = {"fingerprint": "f", "emit": "both", "provenance": "0", "job_id": "j"}
     first = Collector(url, pack_files(files), [1] * len(files), settings)
@@ -252,7 +252,7 @@ def test_a_writer_that_lives(top, tmp_path, monkeypatch):
         Collector(url, pack_files(files), [1] * len(files), settings).open()
     assert status(results_at(url))["state"] == "running"
     assert not results_at(url).is_asked_to_stop()
-    with pytest.raises(JobError, match="was told to stop, and still runs"):
+    with pytest.raises(JobError, match="was asked to stop, and still runs"):
         results_at(url).cancel(wait_seconds=0.1)
     assert results_at(url).is_asked_to_stop()
     first.close()

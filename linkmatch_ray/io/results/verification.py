@@ -1,8 +1,8 @@
-"""Whether a result directory agrees with itself: outputs, ledger, reverse report and summary, read anew.
+"""Checks whether a result directory agrees with itself: outputs, ledger, reverse report and summary, read from the
+start.
 
-Whatever the outputs hold is counted in them: lines, bytes, entries by reason, of each piece and of each file of it.
-What they do not hold is taken from the ledger: the input's bytes and lines, and of an output that was not asked for how
-many records there are.
+What the outputs have is counted in them, for each piece and each file of it: lines, bytes, entries by reason. The rest
+is taken from the ledger: the input's bytes and lines, and the number of records of an output that was not written.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _KEYS_AT_ONCE: Final = 1 << 16
 _READ_BYTES: Final = 8 << 20
 
 LOOKS: Final = 3
-"""Where something does not agree, and the job went on meanwhile, all is looked at again, so often in all."""
+"""Maximum number of checks. If something does not agree and the job has progressed meanwhile, all is checked again."""
 
 
 @dataclass(slots=True)
 class Checked:
-    """How much was compared: rows of the ledger, and bytes of the outputs; and what is there and not the job's."""
+    """The amount that was compared: rows of the ledger, and bytes of the outputs; and what is not the job's."""
 
     pieces: int = 0
     nbytes: int = 0
@@ -49,14 +49,14 @@ class Checked:
 
 
 def verify(results: Results, checked: Checked) -> Iterator[str]:
-    """What does not agree, a sentence each; nothing where all is well. Counts into `checked`.
+    """Yields what does not agree, a sentence each. Counts into `checked`.
 
-    Everything before the durable frontier is compared, of a job that is not complete too; of one that runs everything
-    before the file that it is in, as that may be rolled back.
+    Everything before the durable frontier is compared, even if the job is not complete. Of a running job, the file at
+    the frontier is left out, because it may be rolled back.
 
     Raises:
-        InputError: there are no results.
-        JobError: it cannot be read, or its ledger or summary are none.
+        InputError: There are no results.
+        JobError: They cannot be read, or the ledger or the summary is not one.
     """
     problems: list[str] = []
     with reported_as_job_errors(results):
@@ -70,7 +70,7 @@ def verify(results: Results, checked: Checked) -> Iterator[str]:
 
 
 def _look(results: Results, checked: Checked) -> tuple[list[str], Any]:
-    """What does not agree now, and what was looked at."""
+    """Returns what does not agree now, and the state that was checked."""
     with ExitStack() as held:
         ledger = results.ledger()
         if ledger is not None:
@@ -91,7 +91,7 @@ def _state(results: Results) -> Any:
 
 
 class _Entry(msgspec.Struct):
-    """What is looked at in a line of the quarantine."""
+    """The members of a line of the quarantine that are checked."""
 
     file: str
     reason: str
@@ -99,8 +99,8 @@ class _Entry(msgspec.Struct):
 
 @dataclass(slots=True)
 class _Share:
-    """What one output has of a piece: lines expected, and where each of its files ends, from the beginning of the
-    piece."""
+    """The share of one output in a piece: the expected lines, and where each of its files ends, from the beginning
+    of the piece."""
 
     name: str
     span: Span
@@ -159,7 +159,7 @@ class _Verifier:
                 yield f"file {number}: the ledger says {file.fault}, but the job has not come to it"
 
     def _file(self, number: int) -> tuple[InputFile, int]:
-        """A file of the plan and its ranges; the numbers must come in order."""
+        """Returns a file of the plan and its number of ranges. The numbers must come in order."""
         while self._next_file <= number:
             self._at = next(self._plan)
             self._next_file += 1
@@ -203,7 +203,7 @@ class _Verifier:
                 yield _Share(name, span, columns[kind], np.cumsum(columns[f"{kind}_bytes"]))
 
     def _wrong_span(self, share: _Share) -> str | None:
-        """Read it, some at a time, and compare."""
+        """Reads a span, some at a time, and compares it."""
         span, file, state, at = share.span, self._files[share.name], xxhash.xxh3_64(), 0
         lines, ends_with_line = np.zeros(len(share.ends), np.int64), True
         last_bytes = np.unique(share.ends[share.ends > 0]) - 1
@@ -228,7 +228,7 @@ class _Verifier:
         return None
 
     def _wrong_entries(self, share: _Share, file: InputFile) -> str | None:
-        """Look at the lines of a piece in the quarantine."""
+        """Checks the lines of a piece in the quarantine."""
         name = as_text("file", file.name)["file"]
         self._files[QUARANTINE].seek(share.span.start)
         for _ in range(int(share.lines[0])):
@@ -267,7 +267,7 @@ class _Verifier:
                     return
 
     def _index(self) -> RestrictionIndex:
-        """The index again, from the keys in the report."""
+        """Builds the index from the keys in the report."""
         builder, keys = IndexBuilder(), []
         with self._results.open(RESTRICTIONS) as file:
             for number, line in enumerate(file):
@@ -304,7 +304,7 @@ class _Verifier:
 
 
 def _wrong_counts(row: PieceRow, columns: dict[str, Int64s]) -> Iterator[str]:
-    """Numbers of a piece, or of a file in it, that contradict each other."""
+    """Yields numbers of a piece, or of a file in it, that contradict each other."""
     records, matched, unmatched = (columns[name] for name in ("records", "matched", "unmatched"))
     if row.records != row.matched + row.unmatched or (records != matched + unmatched).any():
         yield f"{row.records} records are not {row.matched} matched and {row.unmatched} unmatched"
