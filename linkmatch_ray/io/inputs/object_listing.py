@@ -14,8 +14,8 @@ from linkmatch_ray.io.inputs.file import InputFile, Listing, object_file
 from linkmatch_ray.io.inputs.names import SUFFIXES
 from linkmatch_ray.io.names import MARKER
 from linkmatch_ray.io.storage.listing import list_below
-from linkmatch_ray.io.storage.object_store import Meta, ObjectStore, with_retries
-from linkmatch_ray.io.storage.stores import store_at
+from linkmatch_ray.io.storage.object_store import Meta, Readable, with_retries
+from linkmatch_ray.io.storage.stores import bucket_at, store_at
 from linkmatch_ray.io.storage.urls import Url, parse
 from linkmatch_ray.words import shown
 
@@ -60,7 +60,7 @@ def _at_host(name: bytes, url: Url, listing: Listing) -> list[InputFile]:
 
 
 def _in_bucket(url: Url, listing: Listing) -> list[InputFile]:
-    store, key = store_at(url.root), url.key
+    store, key = bucket_at(url.root), url.key
     magic = _MAGIC.search(key)
     if key and not key.endswith(b"/"):
         try:
@@ -79,7 +79,7 @@ def _in_bucket(url: Url, listing: Listing) -> list[InputFile]:
     return [_as_file(url, meta) for meta in _without_results(metas)]
 
 
-def _head(store: ObjectStore, key: bytes) -> Meta:
+def _head(store: Readable, key: bytes) -> Meta:
     meta = with_retries(store.head, key)
     if meta.size < 0:
         raise OSError(errno.EIO, "the store does not say how long it is (no Content-Length)")

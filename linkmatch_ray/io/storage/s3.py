@@ -17,9 +17,9 @@ from linkmatch_ray.io.storage.object_store import (
     Meta,
     Page,
     RestStore,
+    content_of,
     etag_of,
     is_wanted,
-    meta_of,
     refuse,
     size_in,
     size_of,
@@ -54,27 +54,20 @@ class S3(RestStore):
         self._bucket = f"/{url.authority}"
 
     def list_page(self, prefix: bytes, following: str | None = None, *, folders: bool = False) -> Page:
-        query: dict[str, str | bytes] = {"list-type": "2", "encoding-type": "url", "prefix": prefix}
+        named = prefix.decode("utf-8", "surrogateescape")
+        query = {"list-type": "2", "encoding-type": "url", "prefix": named}
         if folders:
             query["delimiter"] = "/"
         if following is not None:
             query["continuation-token"] = following
-        with self._ask("GET", None, query) as answer:
-            refuse(answer)
-            return _page_of(xml_of(answer, "ListBucketResult"))
-
-    def head(self, key: bytes) -> Meta:
-        with self._ask("HEAD", key) as answer:
-            refuse(answer)
-            return meta_of(key, answer.headers)
+        return _page_of(self._listing(query, "ListBucketResult"))
 
     def put(self, key: bytes, body: bytes | BinaryIO, *, create: bool = False) -> None:
-        size = len(body) if isinstance(body, bytes) else size_of(body)
-        if size > UPLOAD_BYTES and not isinstance(body, bytes):
+        if size_of(body) > UPLOAD_BYTES and not isinstance(body, bytes):
             self._put_parts(key, body)
             return
         headers = {"If-None-Match": "*"} if create else {}
-        with self._ask("PUT", key, headers=headers, body=body if isinstance(body, bytes) else body.read()) as answer:
+        with self._ask("PUT", key, headers=headers, body=content_of(body)) as answer:
             if create and answer.status == 409:  # another writer makes it at this moment
                 raise Unavailable("the store says that another writer makes it")
             refuse(answer, create=create)
@@ -110,7 +103,7 @@ class S3(RestStore):
         self,
         method: str,
         key: bytes | None,
-        query: Mapping[str, str | bytes] | None = None,
+        query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
     ) -> Answer:
@@ -160,8 +153,8 @@ def _page_of(root: ElementTree.Element) -> Page:
     return Page(objects, folders, following if more == "true" else None)
 
 
-def _quoted(value: str | bytes) -> str:
-    return in_target(value.encode() if isinstance(value, str) else value).replace("/", "%2F")
+def _quoted(value: str) -> str:
+    return in_target(value.encode("utf-8", "surrogateescape")).replace("/", "%2F")
 
 
 def _endpoint_url(session: Session, region: str) -> str:

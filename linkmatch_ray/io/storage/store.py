@@ -25,7 +25,7 @@ from linkmatch_ray.io.storage.object_store import ObjectStore, with_retries
 from linkmatch_ray.io.storage.ours import is_there, open_ours
 from linkmatch_ray.io.storage.paths import path_in
 from linkmatch_ray.io.storage.side_by_side import side_by_side
-from linkmatch_ray.io.storage.stores import store_at
+from linkmatch_ray.io.storage.stores import bucket_at
 from linkmatch_ray.io.storage.transport import Unavailable
 from linkmatch_ray.io.storage.urls import parse, refuse_secrets, scheme_of, without_query
 from linkmatch_ray.words import shown
@@ -113,7 +113,7 @@ class _Bucket:
 
     @property
     def _store(self) -> ObjectStore:
-        return store_at(self._root)
+        return bucket_at(self._root)
 
     def _key(self, name: str) -> bytes:
         return self._prefix + os.fsencode(name)
