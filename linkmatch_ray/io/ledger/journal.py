@@ -22,8 +22,9 @@ import zstandard
 
 from linkmatch_ray.io.inputs.file import InputFile
 from linkmatch_ray.io.ledger.check import damaged, other_version
-from linkmatch_ray.io.ledger.ledger import SCHEMA_VERSION, Frontier, Key, Ledger, Settings
+from linkmatch_ray.io.ledger.ledger import Frontier, Key, Ledger, Settings
 from linkmatch_ray.io.ledger.rows import PieceRow
+from linkmatch_ray.io.ledger.schema import SCHEMA_VERSION
 from linkmatch_ray.io.names import LEDGER
 from linkmatch_ray.io.object_names import RECORDS, record_name, record_number
 from linkmatch_ray.io.storage.errors import in_use

@@ -1,34 +1,15 @@
-"""The ledger: a SQLite file that records which parts of which input are in the outputs, and where.
-
-    job        key, value: what makes this job this job, and how it was planned; `outputs` is the list of its outputs
-               (a JSON array of names), `settings_digest` the digest of all others
-    files      one row per file of the plan, in order; `fault` if one entry stands for the whole file
-    pieces     one row per committed piece: counts, hits; for several whole small files in a row, `shares` has the
-               columns of each (a JSON array of arrays, see `SHARE_COLUMNS`); `digest` is that of its other columns
-               and its spans
-    spans      where a piece has bytes in an output (a place in `outputs`), and their digest; no row without bytes
-    frontier   one row: the next piece
-    ends       one row per output: where it ends
-    shares (view)       one row per file and piece: counts
-    file_ledger (view)  one row per file: state, records = matched + unmatched, entries
-
-It has a rollback journal, because write-ahead logging does not work on network file systems. With `synchronous=FULL`
-the removal of the journal is not durable: after a power cut the journal would undo a transaction that was reported. So
-it is `EXTRA`.
-"""
+"""The ledger of a job: what is read from it, and each change that a job makes to it, in one transaction."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
-import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
-from urllib.parse import quote
 
 import msgspec
 import numpy as np
@@ -38,60 +19,12 @@ import xxhash
 from linkmatch_ray.core.outcome import Counts, Piece
 from linkmatch_ray.io.inputs.file import InputFile
 from linkmatch_ray.io.ledger.check import NUMBER_MAX, check_schema, damaged, wrong_rows
+from linkmatch_ray.io.ledger.database import Transaction, connect
 from linkmatch_ray.io.ledger.rows import PieceRow, Span, piece_of, shares_of
+from linkmatch_ray.io.ledger.schema import SCHEMA, SCHEMA_VERSION
 from linkmatch_ray.io.names import MATCHED
-from linkmatch_ray.io.storage.ours import is_there, may_write, open_ours
 
 T = TypeVar("T")
-
-SCHEMA_VERSION: Final = 5
-
-_SCHEMA: Final = """
-CREATE TABLE job (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE files (
-    file INTEGER PRIMARY KEY, path BLOB NOT NULL, real_path BLOB NOT NULL,
-    size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, ctime_ns INTEGER NOT NULL, inode INTEGER NOT NULL,
-    ranges INTEGER NOT NULL, fault TEXT, etag TEXT
-);
-CREATE TABLE pieces (
-    file INTEGER NOT NULL, range INTEGER NOT NULL, part INTEGER NOT NULL, last INTEGER NOT NULL,
-    records INTEGER NOT NULL, matched INTEGER NOT NULL, unmatched INTEGER NOT NULL,
-    missing_key INTEGER NOT NULL, not_object INTEGER NOT NULL, entries INTEGER NOT NULL,
-    lines INTEGER NOT NULL, indexes INTEGER NOT NULL, input_bytes INTEGER NOT NULL,
-    hits BLOB NOT NULL, files INTEGER NOT NULL, shares TEXT, digest BLOB NOT NULL,
-    PRIMARY KEY (file, range, part)
-) WITHOUT ROWID;
-CREATE TABLE spans (
-    file INTEGER NOT NULL, range INTEGER NOT NULL, part INTEGER NOT NULL, output INTEGER NOT NULL,
-    start INTEGER NOT NULL, bytes INTEGER NOT NULL, digest BLOB NOT NULL,
-    PRIMARY KEY (file, range, part, output)
-) WITHOUT ROWID;
-CREATE TABLE frontier (
-    one INTEGER PRIMARY KEY CHECK (one = 1),
-    file INTEGER NOT NULL, range INTEGER NOT NULL, part INTEGER NOT NULL
-);
-INSERT INTO frontier VALUES (1, 0, 0, 0);
-CREATE TABLE ends (output INTEGER PRIMARY KEY, end INTEGER NOT NULL);
-CREATE VIEW shares AS
-    SELECT file, records, matched, unmatched, missing_key, not_object, entries, input_bytes
-        FROM pieces WHERE shares IS NULL
-    UNION ALL SELECT pieces.file + share.key, share.value ->> 0, share.value ->> 1, share.value ->> 2,
-        share.value ->> 3, share.value ->> 4, 0, share.value ->> 5
-        FROM pieces, json_each(pieces.shares) AS share WHERE shares IS NOT NULL;
-CREATE VIEW file_ledger AS
-    SELECT files.path AS path, files.size AS size,
-        CASE WHEN files.fault IS NOT NULL THEN files.fault
-             WHEN files.file < frontier.file THEN 'done'
-             WHEN files.file = frontier.file AND COUNT(shares.file) > 0 THEN 'partly'
-             ELSE 'pending' END AS state,
-        COALESCE(SUM(shares.records), 0) AS records,
-        COALESCE(SUM(shares.matched), 0) AS matched,
-        COALESCE(SUM(shares.unmatched), 0) AS unmatched,
-        COALESCE(SUM(shares.missing_key), 0) AS missing_key,
-        COALESCE(SUM(shares.not_object), 0) AS not_object,
-        COALESCE(SUM(shares.entries), 0) AS entries
-    FROM files JOIN frontier LEFT JOIN shares ON shares.file = files.file GROUP BY files.file;
-"""
 
 _PIECES: Final = (
     "SELECT p.*, s.output, s.start, s.bytes, s.digest FROM (SELECT * FROM pieces {which}) AS p LEFT JOIN spans AS s"
@@ -114,10 +47,6 @@ _STEPS: Final = 1_000_000
 _STEPS_A_BYTE: Final = 20
 """Maximum of SQLite's steps in one statement, for each byte of the ledger. If its pages lead back to themselves, a
 statement would never end. Our statements take a third."""
-
-_JOURNAL_MAGIC: Final = bytes.fromhex("d9d505f920a163d7")
-_SUPERJOURNAL: Final = struct.Struct(">II8s")
-"""The end of a journal that names another file (SQLite's super-journal): the length of the name, its sum, the magic."""
 
 _COUNTS: Final = ("records", "matched", "unmatched", "missing_key", "not_object", "entries")
 
@@ -168,15 +97,15 @@ class Ledger:
 
     def __init__(self, path: Path, *, where: str | None = None, create: bool = False, write: bool = False) -> None:
         self._where, self._path, self._steps = where or str(path), path, 0
-        self._db = _connect(path, create=create, write=write)
+        self._db = connect(path, create=create, write=write)
         self._is_begun = self._is_sound = create
         try:
             self._db.execute("PRAGMA synchronous=EXTRA")
             if create:
-                self._db.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
+                self._db.executescript(f"BEGIN; {SCHEMA} COMMIT;")
             else:
                 self._db.set_progress_handler(self._is_endless, _STEPS)
-                self._is_begun = check_schema(self._db, _SCHEMA, SCHEMA_VERSION, self._where)
+                self._is_begun = check_schema(self._db, SCHEMA, SCHEMA_VERSION, self._where)
                 if self._db.execute("PRAGMA journal_mode").fetchone() != ("delete",):
                     raise damaged(self._where, "it is written ahead, as no ledger is")
         except BaseException:
@@ -214,7 +143,7 @@ class Ledger:
         self, settings: dict[str, str], outputs: Sequence[str], files: Iterable[InputFile], ranges: Iterable[int]
     ) -> None:
         """Writes the settings and the files of a new job, in one transaction."""
-        with _Transaction(self._db):
+        with Transaction(self._db):
             known = {**settings, "schema": str(SCHEMA_VERSION), _OUTPUTS: msgspec.json.encode(outputs).decode()}
             rows = {**known, _DIGEST: _digest_of(known)}
             self._db.executemany("INSERT INTO job VALUES (?, ?)", rows.items())
@@ -233,7 +162,7 @@ class Ledger:
 
     def clear(self) -> None:
         """Removes the job."""
-        with _Transaction(self._db):
+        with Transaction(self._db):
             for table in ("job", "files", "pieces", "spans", "ends"):
                 self._db.execute(f"DELETE FROM {table}")
             self._set_frontier(Frontier(Key(0, 0, 0), ()))
@@ -272,7 +201,7 @@ class Ledger:
 
     def commit(self, rows: list[PieceRow], faults: list[tuple[str, int]], frontier: Frontier) -> None:
         """Makes pieces durable, and the frontier with them. The outputs must have been synced before."""
-        with _Transaction(self._db):
+        with Transaction(self._db):
             marks = ",".join("?" * _PIECE_COLUMNS)
             self._db.executemany(f"INSERT INTO pieces VALUES ({marks})", [row[:-1] for row in rows])
             spans = [row[:3] + span for row in rows for span in row.spans]
@@ -282,14 +211,14 @@ class Ledger:
 
     def roll_back_file(self, file: int, frontier: Frontier) -> None:
         """Removes all pieces of a file, before anything else is written in their place."""
-        with _Transaction(self._db):
+        with Transaction(self._db):
             for table in ("pieces", "spans"):
                 self._db.execute(f"DELETE FROM {table} WHERE file = ?", (file,))
             self._set_frontier(frontier)
 
     def step_back(self, key: Key, frontier: Frontier) -> None:
         """Removes one piece whose data was lost."""
-        with _Transaction(self._db):
+        with Transaction(self._db):
             for table in ("pieces", "spans"):
                 self._db.execute(f"DELETE FROM {table} WHERE file = ? AND range = ? AND part = ?", key)
             self._db.execute("UPDATE files SET fault = NULL WHERE file = ?", (key.file,))
@@ -450,58 +379,3 @@ def _spans_in(rows: list[tuple[Any, ...]]) -> tuple[Span, ...]:
 def _digest_of(settings: dict[str, str]) -> str:
     text = "\0".join(f"{name}\0{settings[name]}" for name in sorted(settings))
     return xxhash.xxh3_128_hexdigest(text.encode("utf-8", "surrogatepass"))
-
-
-def _connect(path: Path, *, create: bool, write: bool) -> sqlite3.Connection:
-    """Opens the file. SQLite itself would follow links, and would roll back by any journal beside it.
-
-    Nothing else in this process may open the file: closing it would release SQLite's locks.
-    """
-    if create:
-        os.close(open_ours(path, os.O_RDWR | os.O_CREAT))
-    writing = create or write or (is_there(path) and may_write(path))
-    journal = path.with_name(path.name + "-journal")
-    if is_there(path, writing=writing) and is_there(journal, writing=writing):
-        _refuse_superjournal(journal)
-    for suffix in ("-wal", "-shm"):  # ours never has them, and SQLite would remove or follow them
-        if is_there(path.with_name(path.name + suffix), writing=writing):
-            raise damaged(path, f"{path.name}{suffix} lies beside it, and no job of yours wrote that")
-    uri = f"file:{quote(os.fsencode(path))}?mode={'rw' if writing else 'ro'}"
-    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
-
-
-def _refuse_superjournal(journal: Path) -> None:
-    """Refuses a journal that ends with the name of another file. SQLite would remove that file. Ours never do.
-
-    Raises:
-        JobError: It does.
-    """
-    try:
-        with open(open_ours(journal), "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            file.seek(max(0, size - _SUPERJOURNAL.size))
-            tail = file.read(_SUPERJOURNAL.size)
-    except FileNotFoundError:  # the job has gone on
-        return
-    if len(tail) == _SUPERJOURNAL.size:
-        length, _, magic = _SUPERJOURNAL.unpack(tail)
-        if magic == _JOURNAL_MAGIC and 0 < length <= size - len(tail):
-            raise damaged(journal, "it names another file, as no journal of ours does")
-
-
-class _Transaction:
-    """A transaction, BEGIN IMMEDIATE … COMMIT, rolled back on any error."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def __enter__(self) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: Any, *_: object) -> None:
-        try:
-            if kind is None:
-                self._db.execute("COMMIT")
-        finally:
-            if self._db.in_transaction:  # SQLite rolls back by itself if the disk is full
-                self._db.execute("ROLLBACK")

@@ -21,8 +21,9 @@ from linkmatch_ray.cli.output import status_lines, summary_lines
 from linkmatch_ray.core.outcome import HIT_PAIR_BYTES, SHARE_COLUMNS, Counts
 from linkmatch_ray.errors import InputError, JobChanged, JobError, LinkmatchError
 from linkmatch_ray.io.ledger import rows
-from linkmatch_ray.io.ledger.ledger import SCHEMA_VERSION, Ledger
+from linkmatch_ray.io.ledger.ledger import Ledger
 from linkmatch_ray.io.ledger.rows import PieceRow, Span
+from linkmatch_ray.io.ledger.schema import SCHEMA_VERSION
 from linkmatch_ray.io.results.directory import Directory, Lock
 from linkmatch_ray.io.results.download import download
 from linkmatch_ray.io.results.places import results_at
