@@ -49,7 +49,8 @@ def test_shown(outside, expected):
 
 def test_a_long_word_is_cut():
     assert shown("é" * SHOWN_MAX) == "é" * SHOWN_MAX
-    assert shown("é" * 10**6) == "é" * SHOWN_MAX + "…"
+    for letter in "éx":
+        assert shown(letter * 10**6) == letter * SHOWN_MAX + "…"
     assert shown(b"\xff" * 10**6, 3) == "\\xff\\xff\\xff…"
 
 
