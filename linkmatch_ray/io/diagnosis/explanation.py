@@ -67,7 +67,7 @@ def explain(record: bytes, restrictions: Restrictions) -> Explanation:
         why = f"it cannot be read: {damage.message} ({damage.reason}, byte {damage.offset})"
         return Explanation("quarantined", None, why)
     if not isinstance(value, dict):
-        return Explanation("unmatched", None, "it is no object, so it has no key (counted as not_object)")
+        return Explanation("unmatched", None, "it is not an object, so it has no key (counted as not_object)")
     key = record_key(value, restrictions.paths)
     if key is None:
         absent = [f'"{shown(path.text)}"' for path in restrictions.paths if path.find(value) is MISSING]

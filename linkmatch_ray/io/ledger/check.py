@@ -132,7 +132,7 @@ def wrong_rows(database: sqlite3.Connection, outputs: int) -> Iterator[str]:
     for low in range(0, count, _FILES_AT_ONCE):
         sql = f"SELECT file FROM files WHERE file >= ? AND file < ? AND NOT COALESCE({_FILE_IS_SOUND}, 0) LIMIT 1"
         if (row := database.execute(sql, (low, low + _FILES_AT_ONCE)).fetchone()) is not None:
-            yield f"file {row[0]} has values that no file has"
+            yield f"file {row[0]} has impossible values"
             return
     yield from _wrong_pieces(database, count, outputs)
 
@@ -147,7 +147,7 @@ def _wrong_pieces(database: sqlite3.Connection, files: int, outputs: int) -> Ite
     numbers = all(type(value) is int and 0 <= value <= NUMBER_MAX for value in chain(*frontiers, *last_ends))
     listed = [output for output, _ in last_ends]
     if len(frontiers) != 1 or frontiers[0][0] != 1 or listed != list(range(outputs)) or not numbers:
-        yield "it has no frontier, or one that none can be"
+        yield "its frontier is missing or impossible"
         return
     _, *following = frontiers[0]
     expected, ends = (0, 0, 0), [0] * outputs
@@ -159,7 +159,7 @@ def _wrong_pieces(database: sqlite3.Connection, files: int, outputs: int) -> Ite
                 is_sound = is_sound and is_span and output < outputs and start == ends[output]
                 spans_left -= 1
             if key != expected or not is_sound or key[0] + count > files:
-                yield f"piece {_named(key)} does not follow at {_named(expected)}, or has values that no piece has"
+                yield f"piece {_named(key)} does not follow at {_named(expected)}, or has impossible values"
                 return
             if output is not None:
                 ends[output] += size
@@ -171,7 +171,7 @@ def _wrong_pieces(database: sqlite3.Connection, files: int, outputs: int) -> Ite
         else:
             expected = (file + count, 0, 0)
     if (expected, ends, spans_left) != (tuple(following), [end for _, end in last_ends], 0):
-        yield f"its pieces end at {_named(expected)}, its frontier is at {_named(following)}; or their bytes do"
+        yield f"its pieces end at {_named(expected)}, its frontier is at {_named(following)}; or its outputs differ"
 
 
 @contextmanager

@@ -30,7 +30,7 @@ def connect(path: Path, *, create: bool, write: bool) -> sqlite3.Connection:
         _refuse_superjournal(journal)
     for suffix in ("-wal", "-shm"):  # ours never has them, and SQLite would remove or follow them
         if is_there(path.with_name(path.name + suffix), writing=writing):
-            raise damaged(path, f"{path.name}{suffix} lies beside it, and no job of yours wrote that")
+            raise damaged(path, f"{path.name}{suffix} is beside it, and none of your jobs wrote that")
     uri = f"file:{quote(os.fsencode(path))}?mode={'rw' if writing else 'ro'}"
     return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
 
@@ -51,7 +51,7 @@ def _refuse_superjournal(journal: Path) -> None:
     if len(tail) == _SUPERJOURNAL.size:
         length, _, magic = _SUPERJOURNAL.unpack(tail)
         if magic == _JOURNAL_MAGIC and 0 < length <= size - len(tail):
-            raise damaged(journal, "it names another file, as no journal of ours does")
+            raise damaged(journal, "it names another file, which no journal of ours does")
 
 
 class Transaction:

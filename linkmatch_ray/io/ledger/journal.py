@@ -146,7 +146,7 @@ def _record(number: int, content: bytes, where: str) -> Record:
             raise other_version(where)
         return _decode(inflated)
     except (ValueError, RecursionError):
-        raise damaged(f"{where}/{RECORDS}", f"record {number} is none") from None
+        raise damaged(f"{where}/{RECORDS}", f"record {number} is invalid") from None
 
 
 def settings_at(store: Store, where: str) -> Settings:
@@ -255,7 +255,7 @@ class LoggedLedger(Ledger):
             self._do(record.change)
         # A row occurs twice, a number exceeds 64 bits, or a plan has more files than ranges.
         except (sqlite3.IntegrityError, OverflowError, ValueError):
-            raise damaged(self._where, f"record {number} is none") from None
+            raise damaged(self._where, f"record {number} is invalid") from None
 
     def _do(self, change: Begun | Opened | Committed | RolledBack | SteppedBack | Finished) -> None:
         if isinstance(change, Begun):

@@ -107,7 +107,7 @@ class Ledger:
                 self._db.set_progress_handler(self._is_endless, _STEPS)
                 self._is_begun = check_schema(self._db, SCHEMA, SCHEMA_VERSION, self._where)
                 if self._db.execute("PRAGMA journal_mode").fetchone() != ("delete",):
-                    raise damaged(self._where, "it is written ahead, as no ledger is")
+                    raise damaged(self._where, "it uses write-ahead logging, which no ledger does")
         except BaseException:
             self._db.close()
             raise
@@ -173,10 +173,10 @@ class Ledger:
             return Settings(self._where, {})
         rows = self._db.execute("SELECT key, value FROM job LIMIT ?", (_SETTINGS_MAX,)).fetchall()
         if any(type(key) is not str or type(value) is not str for key, value in rows):
-            raise damaged(self._where, "its job has values that are no text")
+            raise damaged(self._where, "its job has values that are not text")
         found = Settings(self._where, dict(rows))
         if found and found.pop(_DIGEST, None) != _digest_of(found):
-            raise damaged(self._where, "its job is not the one that was begun")
+            raise damaged(self._where, "the settings of its job were changed")
         if rows and found["schema"] != str(SCHEMA_VERSION):
             raise damaged(self._where, "its job has no version")
         return found
@@ -187,7 +187,7 @@ class Ledger:
         try:
             return msgspec.json.decode(settings[_OUTPUTS], type=tuple[str, ...]) if settings else ()
         except (ValueError, RecursionError):
-            raise damaged(self._where, "its list of outputs is none") from None
+            raise damaged(self._where, "its list of outputs is invalid") from None
 
     def by_name(self, ends: Ends) -> dict[str, int]:
         """Returns where each output ends, by its name."""

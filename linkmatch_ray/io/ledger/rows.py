@@ -122,9 +122,9 @@ def shares_of(row: PieceRow, outputs: Sequence[str]) -> npt.NDArray[np.int64]:
         rows = msgspec.json.decode(row.shares.encode(), type=list[list[int]])
         shares = np.array(rows, np.int64).reshape(row.files, len(SHARE_COLUMNS))
     except (ValueError, OverflowError, RecursionError):
-        raise ValueError("its shares are none") from None
+        raise ValueError("its shares are invalid") from None
     if shares.min() < 0 or shares.max() > NUMBER_MAX:
-        raise ValueError("its shares have numbers that none has")
+        raise ValueError("its shares have impossible numbers")
     for name, total in zip(SHARE_COLUMNS, shares.sum(axis=0).tolist(), strict=True):
         if total != whole[name]:
             raise ValueError(f"its shares have {total} {name}, not {whole[name]}")

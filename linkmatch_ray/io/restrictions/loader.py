@@ -188,7 +188,7 @@ class Entries(Writer):
     def _fail(self, entry: int, found: str, line: int | None = None) -> NoReturn:
         where = f"entry {entry}" + (f" (line {line})" if line is not None else "")
         raise RestrictionsError(
-            f"{self._name}: {where} {found}. Remove or mend it, or name another key with --key; nothing was matched."
+            f"{self._name}: {where} {found}. Remove or correct it, or name another key with --key; nothing was matched."
         )
 
 

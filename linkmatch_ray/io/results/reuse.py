@@ -124,7 +124,9 @@ class ReusedResults:
             held.callback(ledger.close)
             self._files = {name: held.enter_context(results.open(name)) for name in ledger.outputs()}
             if (ledger.settings()["fingerprint"], ledger.frontier().next) != (reuse.fingerprint, reuse.frontier):
-                raise DirectoryInUse(f"{shown(results)}: another job wrote here meanwhile. Run the same command again.")
+                raise DirectoryInUse(
+                    f"{shown(results)}: another job has written here since. Run the same command again."
+                )
             self._held = held.pop_all()
 
     def close(self) -> None:

@@ -146,7 +146,7 @@ class _Verifier:
         if tuple(self._ends) != frontier.ends:
             yield f"the ledger's rows end at {tuple(self._ends)}, its frontier at {frontier.ends}"
         if self._summary is not None:
-            yield from (f"{shown(name)} is no part of the results" for name in self._results.strays())
+            yield from (f"{shown(name)} does not belong to the results" for name in self._results.strays())
             yield from self._check_report(self._summary["totals"])
             yield from self._check_summary(self._summary)
 
@@ -224,7 +224,7 @@ class _Verifier:
             return f"bytes {span.start:,} to {end:,} of {share.name} are not those that were written"
         if not ends_with_line or not (lines == share.lines).all():
             of_files = " for its files" if len(lines) > 1 and lines.sum() == share.lines.sum() else ""
-            return f"{lines.sum()} lines in {share.name}; the ledger says {share.lines.sum()}, or others{of_files}"
+            return f"{lines.sum()} lines in {share.name}; the ledger says {share.lines.sum()}, or other lines{of_files}"
         return None
 
     def _wrong_entries(self, share: _Share, file: InputFile) -> str | None:
@@ -235,7 +235,7 @@ class _Verifier:
             try:
                 entry = msgspec.json.decode(self._files[QUARANTINE].readline(), type=_Entry)
             except (ValueError, RecursionError):
-                return f"{QUARANTINE} has a line that is no entry"
+                return f"{QUARANTINE} has a line that is not an entry"
             self._reasons[entry.reason] += 1
             if entry.file != name:
                 return f"{QUARANTINE} names another file"
@@ -251,7 +251,7 @@ class _Verifier:
         try:
             index = self._index()
         except (KeyError, ValueError, RecursionError):
-            yield f"{RESTRICTIONS} has a line that is no line of it"
+            yield f"{RESTRICTIONS} has a line of another kind"
             return
         if index.content_hash != self._settings["restrictions"]:
             yield f"{RESTRICTIONS} lists other restrictions than the job had"
@@ -309,12 +309,12 @@ def _wrong_counts(row: PieceRow, columns: dict[str, Int64s]) -> Iterator[str]:
     if row.records != row.matched + row.unmatched or (records != matched + unmatched).any():
         yield f"{row.records} records are not {row.matched} matched and {row.unmatched} unmatched"
     if (columns["missing_key"] + columns["not_object"] > unmatched).any():
-        yield f"{row.missing_key} records without the key and {row.not_object} that are no objects are not unmatched"
+        yield f"{row.missing_key} records without the key and {row.not_object} that are not objects are not unmatched"
     if row.files > 1 and (row.entries, row.lines, row.indexes) != (0, 0, 0):
         yield f"a piece of several files has {plural(row.entries, 'entry')}"
     pairs = np.frombuffer(row.hits, "<i8").reshape(-1, 2)
     if len(pairs) and (pairs.min() < 0 or pairs[:, 1].min() < 1 or pairs.max() > NUMBER_MAX):
-        yield "its hits have numbers that none has"
+        yield "its hits have impossible numbers"
         return
     times = np.concatenate((np.zeros(1, np.int64), np.cumsum(pairs[:, 1])))
     stops = np.cumsum(columns["hits"])

@@ -15,7 +15,7 @@ from linkmatch_ray.words import shown
 _ROOM: Final = "Make room there, or raise the quota."
 _WRITABLE: Final = "Make it writable, or name another directory with -o."
 _FILES: Final = "Raise the limit on open files (ulimit -n)."
-_OTHERWISE: Final = "Mend that, or name another directory with -o."
+_OTHERWISE: Final = "Fix the cause, or name another directory with -o."
 
 _ADVICE: Final = {
     errno.ENOSPC: _ROOM,
@@ -39,7 +39,7 @@ _OF_SQLITE: Final = {
     sqlite3.SQLITE_CANTOPEN: ("it or its journal cannot be opened", f"Make the directory writable. {_FILES}"),
     sqlite3.SQLITE_CORRUPT: ("damaged", "Start from the beginning with --overwrite."),
     sqlite3.SQLITE_NOTADB: ("damaged", "Start from the beginning with --overwrite."),
-    sqlite3.SQLITE_INTERRUPT: ("damaged: it has no end", "Start from the beginning with --overwrite."),
+    sqlite3.SQLITE_INTERRUPT: ("damaged: its pages form a loop", "Start from the beginning with --overwrite."),
 }
 
 _OF_THE_MACHINE: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)

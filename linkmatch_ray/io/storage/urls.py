@@ -122,7 +122,7 @@ def _web(scheme: str, rest: bytes) -> Url:
     found = _HOST.fullmatch(host)
     if found is None or not 0 < int(found[1] or 1) < 1 << 16:
         raise UsageError(
-            f"{bare}: {shown(authority) or 'nothing'} is no valid host and port. Expected {scheme}://HOST[:PORT]/PATH."
+            f"{bare}: {shown(authority) or 'nothing'} is not a valid host and port. Expected {scheme}://HOST[:PORT]/PATH."
         )
     return Url(scheme, host.lower(), key)
 
