@@ -96,9 +96,7 @@ class Request:
     def _compare(self, incremental: bool, drop_missing: bool) -> None:
         """Take over an earlier job that is the same, or what is the same of it; refuse one that is not."""
         results = self.results
-        pending = results.pending()
-        if pending is not None and pending.summary() is not None:
-            # the last step of an incremental job was interrupted
+        if results.is_to_adopt():  # the last step of an incremental job was interrupted
             release = results.lock()
             results.adopt()
             release()
