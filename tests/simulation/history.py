@@ -62,10 +62,15 @@ class Simulation:
             raise NotAsItShould(f"seed {seed}: {error!r}. Again: scripts/simulate --seeds 1 --first {seed}") from error
 
 
+def folder():
+    """A new folder, which is removed at the end; in memory if there is one."""
+    return tempfile.TemporaryDirectory(prefix="linkmatch-", dir=MEMORY if MEMORY.exists() else None)
+
+
 @contextmanager
 def simulation():
-    """A simulation with a folder of its own, in memory if there is one."""
-    with tempfile.TemporaryDirectory(prefix="linkmatch-", dir=MEMORY if MEMORY.exists() else None) as top:
+    """A simulation with a folder of its own."""
+    with folder() as top:
         yield Simulation(top)
 
 

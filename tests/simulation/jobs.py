@@ -77,8 +77,11 @@ class Job:
 
     def planned(self, request):
         """Its plan."""
-        cut = cuttable(request.files, self.options, request.plan.whole_bytes)
-        return make_plan(request.files, cut, request.plan, request.origins)
+        return make_plan(request.files, self._cut, request.plan, request.origins)
+
+    @cached_property
+    def _cut(self):
+        return cuttable(self.files, self.options, self.plan.whole_bytes)
 
     def prepare(self, output):
         """Make what is there before it begins."""
