@@ -145,13 +145,8 @@ class Driver:
             JobError: the collector cannot write, or dies again and again; there are too many entries; or Ray was shut
                 down.
         """
-        try:
-            with self._connected():
-                while not self._scheduler.is_done:
-                    self._turn()
-        finally:
-            for stream in () if self.is_cut_off else self._streams.values():
-                ray.cancel(stream, force=True)
+        with self._connected():
+            self._match()
 
     def finish(self, index: Any, details: Callable[[Counts], dict[str, Any]]) -> dict[str, Any]:
         """After `run`: have the report and the summary written; returns the summary.
@@ -175,10 +170,15 @@ class Driver:
                 return summary
             except RayActorError:
                 self._do(self._scheduler.collector_died())
-            while not self._scheduler.is_open:
+            self._match()  # the next one may have begun anew: an update of results that this one had put in place
+
+    def _match(self) -> None:
+        try:
+            while not self._scheduler.is_done:
                 self._turn()
-            if not self._scheduler.is_done:
-                raise JobError("the results were replaced by another job's meanwhile.")
+        finally:
+            for stream in () if self.is_cut_off else self._streams.values():
+                ray.cancel(stream, force=True)
 
     def _turn(self) -> None:
         self._end_if_stopped()
