@@ -72,7 +72,7 @@ def test_a_mistake_starts_nothing(run, code, arguments, tmp_path):
 
 def test_a_mistake_that_takes_long_to_find(run, tmp_path):
     """At the end of a long list, while a Ray may be starting: nothing of it is left, not even a file."""
-    (tmp_path / "long.json").write_bytes(b"[" + b'{"data":1.5},' * 300_000 + b"{}]")
+    (tmp_path / "long.json").write_bytes(b"[" + b'{"data":1},' * 300_000 + b"{}]")
     with tempfile.TemporaryDirectory(prefix="lm") as place:
         done, _ = run("submit", "a.jsonl", "-r", "long.json", ray_in=place)
         assert (done.returncode, done.stdout) == (3, "")
