@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -16,7 +17,8 @@ import linkmatch_ray
 from linkmatch_ray.cli import signals
 from linkmatch_ray.errors import JobError, LinkmatchError
 from linkmatch_ray.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_TERMINATED
-from linkmatch_ray.words import shown
+from linkmatch_ray.runtime.session.address import is_ray_job
+from linkmatch_ray.words import command, shown
 
 _SESSION: Final = "linkmatch_ray.runtime.session.session"
 
@@ -24,8 +26,6 @@ _SESSION: Final = "linkmatch_ray.runtime.session.session"
 @contextmanager
 def reporting(verbose: bool, *, resumable: bool = False) -> Iterator[None]:
     """Turn what goes wrong into a message and an exit code; of what can be resumed, how."""
-    from linkmatch_ray.cli.output import print_error, resume_command
-
     interrupted = "linkmatch-ray: interrupted."
     if resumable:
         interrupted = f"linkmatch-ray: interrupted; what was committed is safe. To resume:\n  {resume_command()}"
@@ -67,8 +67,6 @@ def with_all_printed() -> Iterator[None]:
 
 def print_lost(error: OSError, *, verbose: bool) -> None:
     """Say that something could not be written, to standard output as a rule, and write no more there."""
-    from linkmatch_ray.cli.output import print_error
-
     where = error.filename or "standard output"
     found = JobError(f"{shown(where)}: {error.strerror or shown(error)}. Mend that, and give the same command again.")
     print_error(found, verbose=verbose)
@@ -96,3 +94,19 @@ def temporary_directory() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="linkmatch-") as directory:
         signals.at_the_last(lambda: shutil.rmtree(directory, ignore_errors=True))
         yield directory
+
+
+def print_error(error: BaseException, *, verbose: bool) -> None:
+    """An error, with its traceback only if asked for."""
+    if verbose:
+        traceback.print_exception(error)
+    said = error if isinstance(error, LinkmatchError) else f"{type(error).__name__}: {shown(error)}"
+    print(f"linkmatch-ray: {said}", file=sys.stderr)
+
+
+def resume_command() -> str:
+    """The command that was given, as one can type it again; on a cluster it was another machine's."""
+    if is_ray_job():
+        return "give the same submit command again"
+    arguments = [argument for argument in sys.argv[1:] if argument != "--overwrite"]
+    return command(["linkmatch-ray", *arguments])

@@ -10,7 +10,8 @@ import typer
 
 import linkmatch_ray
 from linkmatch_ray.cli.exits import exit_code_of
-from linkmatch_ray.cli.output import job_lines, size
+from linkmatch_ray.cli.formatting import size
+from linkmatch_ray.cli.output import job_lines
 from linkmatch_ray.cli.printer import Printer
 from linkmatch_ray.errors import InputError, UsageError
 from linkmatch_ray.words import shown

@@ -1,27 +1,16 @@
-"""What the user sees: what commands have to say, in lines of text; errors; and progress while one waits."""
+"""What commands print, as lines of text."""
 
 from __future__ import annotations
 
-import base64
-import sys
-import threading
 import time
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from linkmatch_ray.cli.printer import terminal
-from linkmatch_ray.errors import LinkmatchError
-from linkmatch_ray.runtime.session.address import is_ray_job
-from linkmatch_ray.words import command, shown
-from linkmatch_ray.words import plural as plural  # for the other modules of the command line
+from linkmatch_ray.cli.formatting import RATE_SECONDS_MIN, bytes_of, duration, number, plural, size
+from linkmatch_ray.words import shown
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, ProgressColumn
-
     from linkmatch_ray import DryRun, Explanation, Preview, Verification
-    from linkmatch_ray import Progress as JobProgress
 
 RECORD_CHARACTERS_MAX: Final = 300
 """How much of a record is shown."""
@@ -29,29 +18,8 @@ RECORD_CHARACTERS_MAX: Final = 300
 FOREIGN_SHOWN: Final = 5
 """How many things that are not the job's `verify` names."""
 
-RATE_SECONDS_MIN: Final = 0.5
 RATE_BYTES_MIN: Final = 50_000_000
 """Less than this says nothing about speed."""
-
-PROGRESS_SECONDS: Final = 10.0
-"""How often a line of progress comes where there is no terminal."""
-
-FIRST_SECONDS: Final = 1.0
-"""What takes no longer needs no line."""
-
-
-def number(count: int) -> str:
-    """1234567 as 1,234,567."""
-    return f"{count:,}"
-
-
-def size(count: float) -> str:
-    """A number of bytes for people, in decimal units."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
 
 
 def summary_lines(summary: dict[str, Any], *, resumable: bool = True) -> Iterator[str]:
@@ -110,21 +78,6 @@ def preview_lines(preview: Preview, files: int, nbytes: int, keys: list[str], co
     where = "one core" if cores is None else plural(cores, "core")
     start = "" if cores is None else ", after some seconds of starting Ray"
     yield f"At the rate measured here all of it takes about {duration(preview.seconds_about)} on {where}{start}"
-
-
-def duration(seconds: float) -> str:
-    """A time for people, in one unit."""
-    for unit, length, most in (("second", 1, 100), ("minute", 60, 100), ("hour", 3600, 48)):
-        if seconds < most * length:
-            return plural(max(1, round(seconds / length)), unit)
-    return plural(round(seconds / 86400), "day")
-
-
-def bytes_of(row: dict[str, Any], name: str) -> bytes:
-    """What `core.outcome.as_text` has made a member of."""
-    encoded = row.get(f"{name}_base64")
-    text: str = row[name]
-    return text.encode() if encoded is None else base64.b64decode(encoded)
 
 
 def explanation_lines(explanation: Explanation) -> Iterator[str]:
@@ -212,134 +165,3 @@ def unit_line(row: dict[str, Any]) -> str:
     where += f" from byte {row['from']:,}" if "from" in row else ""
     what = f"{plural(row['files'], 'file')}, {size(row['bytes'])}"
     return f"unit {row['unit']}: {what}: {shown(bytes_of(row, 'first'))}{where}"
-
-
-def print_error(error: BaseException, *, verbose: bool) -> None:
-    """An error, with its traceback only if asked for."""
-    if verbose:
-        traceback.print_exception(error)
-    said = error if isinstance(error, LinkmatchError) else f"{type(error).__name__}: {shown(error)}"
-    print(f"linkmatch-ray: {said}", file=sys.stderr)
-
-
-def resume_command() -> str:
-    """The command that was given, as one can type it again; on a cluster it was another machine's."""
-    if is_ray_job():
-        return "give the same submit command again"
-    arguments = [argument for argument in sys.argv[1:] if argument != "--overwrite"]
-    return command(["linkmatch-ray", *arguments])
-
-
-@contextmanager
-def progress_display(enabled: bool) -> Iterator[Any]:
-    """A function that shows a `Progress`: on a terminal a bar, in the log of a Ray job a line now and then."""
-    if not enabled or not (sys.stderr.isatty() or is_ray_job()):
-        yield lambda progress: None
-        return
-    if is_ray_job():
-        yield _ProgressLines().show
-        return
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-
-    columns = (
-        BarColumn(bar_width=24),
-        TextColumn("{task.percentage:>3.0f} %  {task.description}"),
-        TimeRemainingColumn(compact=True),
-    )
-    with _drawn(*columns) as bar:
-        task = bar.add_task("", total=None)
-        began: list[tuple[float, int]] = []
-
-        def show(progress: JobProgress) -> None:
-            if not progress.bytes_done and not progress.files_done:
-                bar.update(task, description=progress.doing or "matching")
-                return
-            now = bar.get_time()
-            if not began:
-                began.append((now, progress.bytes_done))
-            seconds, nbytes = now - began[0][0], progress.bytes_done - began[0][1]
-            rate = nbytes / seconds if seconds > RATE_SECONDS_MIN else 0
-            said = progress_line(progress) + (f" · {size(rate)}/s" if rate else "")
-            total = max(progress.bytes_total, progress.bytes_done, 1)
-            bar.update(task, total=total, completed=progress.bytes_done, description=said)
-
-        yield show
-
-
-@contextmanager
-def listing_display(enabled: bool) -> Iterator[Callable[[int], None]]:
-    """A function that shows how many files were found so far."""
-    if not enabled or not (sys.stderr.isatty() or is_ray_job()):
-        yield lambda found: None
-        return
-    if is_ray_job():
-        with _listing_lines() as tell:
-            yield tell
-        return
-    from rich.progress import TextColumn
-
-    with _drawn(TextColumn("{task.description}")) as spinner:
-        task = spinner.add_task("listing the inputs", total=None)
-        yield lambda found: spinner.update(task, description=f"listing the inputs: {number(found)} found")
-
-
-def _drawn(*columns: ProgressColumn) -> Progress:
-    """Progress on a terminal. Only this draws there: what is printed meanwhile goes through the printer as ever."""
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn
-
-    console = Console(file=terminal())
-    return Progress(
-        SpinnerColumn(), *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
-    )
-
-
-def progress_line(progress: JobProgress) -> str:
-    """How far a job is, in a line."""
-    counts = progress.counts
-    parts = [
-        f"{number(progress.files_done)}/{plural(progress.files, 'file')}",
-        size(progress.bytes_done),
-        plural(counts.records, "record"),
-        f"{number(counts.matched)} matched",
-    ]
-    if counts.entries:
-        parts.append(f"{plural(counts.entries, 'entry')} in quarantine")
-    return " · ".join(parts)
-
-
-@contextmanager
-def _listing_lines() -> Iterator[Callable[[int], None]]:
-    """For a log: a line now and then while inputs are listed, also if none was found yet."""
-    over, found = threading.Event(), 0
-
-    def tell(so_far: int) -> None:
-        nonlocal found
-        found = so_far
-
-    def show() -> None:
-        seconds = FIRST_SECONDS
-        while not over.wait(seconds):
-            print(f"listing the inputs: {plural(found, 'file')} found so far", file=sys.stderr, flush=True)
-            seconds = PROGRESS_SECONDS
-
-    threading.Thread(target=show, daemon=True).start()
-    try:
-        yield tell
-    finally:
-        over.set()
-
-
-class _ProgressLines:
-    """Progress for a log: a line when something was done for the first time, and then every few seconds; before that
-    what the job does instead."""
-
-    def __init__(self) -> None:
-        self._next, self._has_done = time.monotonic() + FIRST_SECONDS, False
-
-    def show(self, progress: JobProgress) -> None:
-        now, done = time.monotonic(), bool(progress.bytes_done or progress.files_done)
-        line = progress_line(progress) if done else progress.doing
-        if line and (now >= self._next or (done and not self._has_done)):
-            self._next, self._has_done = now + PROGRESS_SECONDS, done
-            print(line, file=sys.stderr, flush=True)

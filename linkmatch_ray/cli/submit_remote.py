@@ -8,9 +8,10 @@ from pathlib import Path
 
 import linkmatch_ray
 from linkmatch_ray import ClusterJob
-from linkmatch_ray.cli.exits import exit_code_of
+from linkmatch_ray.cli.exits import exit_code_of, resume_command
+from linkmatch_ray.cli.formatting import bytes_of
 from linkmatch_ray.cli.options import Asked
-from linkmatch_ray.cli.output import bytes_of, resume_command, summary_lines
+from linkmatch_ray.cli.output import summary_lines
 from linkmatch_ray.cli.printer import Printer
 from linkmatch_ray.errors import Interrupted, Unreachable
 from linkmatch_ray.exit_codes import EXIT_OK, EXIT_TERMINATED

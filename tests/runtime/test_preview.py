@@ -11,7 +11,7 @@ import pytest
 import zstandard
 
 from linkmatch_ray import MatchOptions, Restrictions, dry_run, match_bytes
-from linkmatch_ray.cli.output import duration
+from linkmatch_ray.cli.formatting import duration
 from linkmatch_ray.io.inputs.file import InputFile
 from linkmatch_ray.io.inputs.listing import list_inputs
 from linkmatch_ray.runtime.jobs import dry_run as dry_runs
