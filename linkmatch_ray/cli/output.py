@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from linkmatch_ray import DryRun, Explanation, Preview, Verification
 
 RECORD_CHARACTERS_MAX: Final = 300
-"""How much of a record is shown."""
+"""Maximum length of a record in the output of `explain`."""
 
 FOREIGN_SHOWN: Final = 5
-"""How many things that are not the job's `verify` names."""
+"""Maximum number of foreign files that `verify` names."""
 
 RATE_BYTES_MIN: Final = 50_000_000
-"""Less than this says nothing about speed."""
+"""Fewer bytes say nothing about speed."""
 
 
 def summary_lines(summary: dict[str, Any], *, resumable: bool = True) -> Iterator[str]:
-    """The summary as text: what was read, what was found, what went wrong, where the results are."""
+    """Describes a complete job: what was read, what was found, what went wrong, where the results are."""
     totals = summary["totals"]
     seconds = summary["matching_seconds"]
     enough = seconds >= RATE_SECONDS_MIN and totals["input_bytes"] >= RATE_BYTES_MIN and not summary["resumed"]
@@ -43,7 +43,8 @@ def summary_lines(summary: dict[str, Any], *, resumable: bool = True) -> Iterato
         keys = ", ".join(key.partition("=")[0] for key in summary["keys"])
         yield f"{plural(totals['missing_key'], 'record')} without the key {shown(keys)}"
     if totals["not_object"]:
-        yield f"{plural(totals['not_object'], 'record')} that are no objects"
+        count = totals["not_object"]
+        yield f"{plural(count, 'record')} that {'is no object' if count == 1 else 'are no objects'}"
     if totals["entries"]:
         reasons = ", ".join(f"{shown(reason)} {number(count)}" for reason, count in summary["reasons"].items())
         yield f"{plural(totals['entries'], 'entry')} in quarantine: {reasons} (quarantine.jsonl says where)"
@@ -53,11 +54,11 @@ def summary_lines(summary: dict[str, Any], *, resumable: bool = True) -> Iterato
 
 
 def preview_lines(preview: Preview, files: int, nbytes: int, keys: list[str], cores: int | None) -> Iterator[str]:
-    """What a look at some inputs has found: how much was read, what they are, what matched, how long all may take.
+    """Describes a preview: how much was read, what the inputs are, what matched, how long the job may take.
 
     Args:
-        files, nbytes: Of the whole job.
-        cores: How many it has; None if that is not known.
+        files, nbytes: Files and bytes of the whole job.
+        cores: CPUs of the job; None if unknown.
     """
     counts = preview.counts
     of = f"{number(preview.files)} of {plural(files, 'file')}, {size(preview.bytes_read)} of {size(nbytes)}"
@@ -73,15 +74,15 @@ def preview_lines(preview: Preview, files: int, nbytes: int, keys: list[str], co
         yield f"{plural(counts.entries, 'entry')} for the quarantine: {reasons}"
     yield from (shown(hint, len(hint)) for hint in preview.hints)
     if preview.seconds_about is None:
-        yield "How long all of it takes is not known, as nothing was read"
+        yield "How long the job takes is not known, because nothing was read"
         return
     where = "one core" if cores is None else plural(cores, "core")
     start = "" if cores is None else ", after some seconds of starting Ray"
-    yield f"At the rate measured here all of it takes about {duration(preview.seconds_about)} on {where}{start}"
+    yield f"At this rate the job takes about {duration(preview.seconds_about)} on {where}{start}"
 
 
 def explanation_lines(explanation: Explanation) -> Iterator[str]:
-    """Why a record matches or does not."""
+    """Describes why a record matches or does not."""
     yield f"record   {shown(explanation.record.strip(), RECORD_CHARACTERS_MAX)}"
     if explanation.key is not None:
         yield f"key      {shown(explanation.key)}"
@@ -98,7 +99,7 @@ def explanation_lines(explanation: Explanation) -> Iterator[str]:
 
 
 def status_lines(status: dict[str, Any], target: str) -> Iterator[str]:
-    """How far a job is: by its results, its collector, or what it has printed on a cluster."""
+    """Describes how far a job is, from its results, its collector, or its output on a cluster."""
     if "submission_id" in status:
         where = f"results in {shown(status['directory'])} on the cluster"
         yield f"{shown(status['job_id'])}: {status['state']}, attempt {status['attempt']}, {where}"
@@ -109,7 +110,7 @@ def status_lines(status: dict[str, Any], target: str) -> Iterator[str]:
         return
     holder = status.get("holder")
     state = status["state"] + (f" by {shown(holder)}" if holder else "")
-    yield f"{shown(target)}: {state}" + (", bringing it up to date" if status.get("incremental") else "")
+    yield f"{shown(target)}: {state}" + (" (update with --incremental)" if status.get("incremental") else "")
     left = f", {size(status['bytes_left'])} left" if status.get("bytes_left") else ""
     so_far = "" if status["state"] == "complete" else " so far"
     yield f"{number(status['files_done'])} of {plural(status['files'], 'file')} done{left}"
@@ -118,49 +119,54 @@ def status_lines(status: dict[str, Any], target: str) -> Iterator[str]:
         f" {plural(status['entries'], 'entry')} in quarantine"
     )
     if status["state"] == "interrupted":
-        yield "To go on, give the same submit command again."
+        yield "To resume it, run the same submit command again."
 
 
 def job_lines(jobs: list[dict[str, Any]]) -> Iterator[str]:
-    """The jobs of a cluster, a line each."""
+    """Describes the jobs of a cluster, one line each."""
     width = max((len(shown(job["job_id"])) for job in jobs), default=0)
     for job in jobs:
         name = f"{shown(job['job_id']):<{width}}"
         if "submission_id" not in job:
-            yield f"{name}  {job['state']:<8}  by a process that joined the cluster"
+            yield f"{name}  {job['state']:<8}  driven by a process that joined the cluster"
             continue
         began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(job["started"]))
         yield f"{name}  {job['state']:<8}  {began}  {shown(job['directory'])}"
 
 
 def verification_lines(found: Verification, directory: str) -> Iterator[str]:
-    """What does not agree, what is not the job's, and how much was compared."""
+    """Describes what does not agree, what does not belong to the job, and how much was compared."""
     where = shown(directory)
     yield from (f"{where}: {shown(difference)}" for difference in found.differences)
     if foreign := found.foreign:
         names = ", ".join(map(shown, foreign[:FOREIGN_SHOWN]))
         more = f" and {len(foreign) - FOREIGN_SHOWN:,} more" if len(foreign) > FOREIGN_SHOWN else ""
-        yield f"{where}: not the job's, and left alone: {names}{more}"
+        yield f"{where}: does not belong to the job, and is left alone: {names}{more}"
     if found.differences:
-        yield f"{plural(len(found.differences), 'difference')}: these results must not be relied on."
+        yield (
+            f"{where}: {plural(len(found.differences), 'difference')}. Do not rely on these results: run the job again"
+            " with another -o."
+        )
     else:
-        yield f"{where}: {plural(found.pieces, 'piece')}, {size(found.nbytes)} of output: all agrees."
+        yield f"{where}: {plural(found.pieces, 'piece')}, {size(found.nbytes)} of output: everything agrees."
 
 
 def plan_lines(plan: DryRun) -> Iterator[str]:
-    """What a job would do."""
+    """Describes the plan of a job."""
     left = f"; {plural(plan.left_out, 'file')} left out by name" if plan.left_out else ""
     yield f"{plural(plan.files, 'file')}, {size(plan.nbytes)}, in {plural(len(plan), 'task')}{left}"
     if plan.files_not_looked_at:
         late = plural(plan.files_not_looked_at, "large file")
-        yield f"{late} gave no byte in time: each is counted as one task"
+        yield f"{late} sent no byte in time: each counts as one task"
     if plan.is_incremental:
-        gone = f"; the results of {plural(plan.files_dropped, 'file')} that are gone are removed"
-        yield f"{plural(plan.files_kept, 'file')} as before{gone if plan.files_dropped else ''}"
+        gone = (
+            f"; {plural(plan.files_dropped, 'missing file')}, whose results are removed" if plan.files_dropped else ""
+        )
+        yield f"{plural(plan.files_kept, 'file')} unchanged, with the earlier results{gone}"
 
 
 def unit_line(row: dict[str, Any]) -> str:
-    """What one task would do."""
+    """Describes what one task would do."""
     where = f" … {shown(bytes_of(row, 'last'))}" if "last" in row else ""
     where += f" from byte {row['from']:,}" if "from" in row else ""
     what = f"{plural(row['files'], 'file')}, {size(row['bytes'])}"

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from linkmatch_ray import Progress as JobProgress
 
 PROGRESS_SECONDS: Final = 10.0
-"""How often a line of progress comes where there is no terminal."""
+"""Interval between lines of progress in a log."""
 
 FIRST_SECONDS: Final = 1.0
-"""What takes no longer needs no line."""
+"""Time before the first line in a log. What takes less needs none."""
 
 
 @contextmanager
 def progress_display(enabled: bool) -> Iterator[Any]:
-    """A function that shows a `Progress`: on a terminal a bar, in the log of a Ray job a line now and then."""
+    """Gives a function that shows a `Progress`: as a bar on a terminal, as lines in the log of a Ray job."""
     if not enabled or not (sys.stderr.isatty() or is_ray_job()):
         yield lambda progress: None
         return
@@ -63,7 +63,7 @@ def progress_display(enabled: bool) -> Iterator[Any]:
 
 @contextmanager
 def listing_display(enabled: bool) -> Iterator[Callable[[int], None]]:
-    """A function that shows how many files were found so far."""
+    """Gives a function that shows how many files were found so far."""
     if not enabled or not (sys.stderr.isatty() or is_ray_job()):
         yield lambda found: None
         return
@@ -79,7 +79,7 @@ def listing_display(enabled: bool) -> Iterator[Callable[[int], None]]:
 
 
 def _drawn(*columns: ProgressColumn) -> Progress:
-    """Progress on a terminal. Only this draws there: what is printed meanwhile goes through the printer as ever."""
+    """Returns a display on the terminal. Only the display writes there directly: messages go through the printer."""
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn
 
@@ -90,7 +90,7 @@ def _drawn(*columns: ProgressColumn) -> Progress:
 
 
 def progress_line(progress: JobProgress) -> str:
-    """How far a job is, in a line."""
+    """Returns how far a job is, in one line."""
     counts = progress.counts
     parts = [
         f"{number(progress.files_done)}/{plural(progress.files, 'file')}",
@@ -105,7 +105,7 @@ def progress_line(progress: JobProgress) -> str:
 
 @contextmanager
 def _listing_lines() -> Iterator[Callable[[int], None]]:
-    """For a log: a line now and then while inputs are listed, also if none was found yet."""
+    """Prints a line to the log every few seconds while inputs are listed, even if none was found yet."""
     over, found = threading.Event(), 0
 
     def tell(so_far: int) -> None:
@@ -126,8 +126,10 @@ def _listing_lines() -> Iterator[Callable[[int], None]]:
 
 
 class _ProgressLines:
-    """Progress for a log: a line when something was done for the first time, and then every few seconds; before that
-    what the job does instead."""
+    """Progress as lines in a log, every few seconds.
+
+    Before the job matches, a line says what it does instead. The first progress is printed at once.
+    """
 
     def __init__(self) -> None:
         self._next, self._has_done = time.monotonic() + FIRST_SECONDS, False

@@ -86,4 +86,4 @@ def test_a_job_with_a_ray_of_its_own(environment, tmp_path):
         assert process.wait(SECONDS_MAX) == 130
     check = [sys.executable, "-m", "linkmatch_ray", "verify", "linkmatch-results"]
     done = subprocess.run(check, cwd=tmp_path, env=known, capture_output=True, text=True, timeout=SECONDS_MAX)
-    assert "all agrees" in done.stdout, done.stdout
+    assert "everything agrees" in done.stdout, done.stdout
