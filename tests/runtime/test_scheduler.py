@@ -528,5 +528,5 @@ def test_setbacks_without_progress_end_the_job(setback):
     job.turn()
     assert set_back(SETBACKS_MAX) == []
     (fail,) = set_back(1)
-    assert "for the 6th time without any progress in between" in fail.message
+    assert "set back 6 times without committing anything" in fail.message
     assert fail.is_setback
