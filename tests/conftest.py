@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.held import held
+from tests.support.held import held
 
 REPO = Path(__file__).resolve().parent.parent
 ENVIRONMENT = dict(os.environ)  # as it was before Ray set its own variables in this process

@@ -17,7 +17,7 @@ from linkmatch_ray.runtime.jobs.collector import Collector
 from linkmatch_ray.runtime.jobs.plan import PlanOptions, make_plan
 from linkmatch_ray.runtime.jobs.worker import TaskSettings, match_unit
 from tests.fuzz import bytes_
-from tests.runtime.jobs import DETAILS
+from tests.support.jobs import DETAILS
 
 OUTPUTS = ("matched.jsonl", "unmatched.jsonl", "quarantine.jsonl", "restrictions.jsonl")
 NAMES = (b"a", b"b c", b'q"\\', b"new\nline", b"\xff\xfe", b"\xe2\x80\xae", b"e\xcc\x81", b"\x1b[31m", b"100%25", b"#")

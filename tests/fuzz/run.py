@@ -10,11 +10,11 @@ from linkmatch_ray.core import codecs
 from linkmatch_ray.core.layouts.table import LINES, layout_of
 from linkmatch_ray.errors import RestrictionsError
 from linkmatch_ray.runtime.jobs.plan import PlanOptions
-from tests import oracle
 from tests.fuzz import bytes_
 from tests.fuzz import jobs as whole
 from tests.fuzz import straddle as straddling
 from tests.fuzz.borders import HOSTILE, Borders, matched_in_ranges
+from tests.support import oracle
 
 MEMORY = Path("/dev/shm")
 """Where a file system in memory is: thousands of jobs sync much."""

@@ -26,7 +26,7 @@ from linkmatch_ray.runtime.jobs.collector import Collector
 from linkmatch_ray.runtime.jobs.plan import PlanOptions, Unit, make_plan
 from linkmatch_ray.runtime.jobs.request import Request
 from linkmatch_ray.runtime.jobs.worker import PartBody, PartHeader, TaskSettings, match_unit
-from tests.runtime.jobs import DETAILS
+from tests.support.jobs import DETAILS
 
 LIST = Restrictions.load(b'["a", "b", {"data": 1}]')
 OUTPUTS = ("matched.jsonl", "unmatched.jsonl", "quarantine.jsonl", "restrictions.jsonl")

@@ -1,0 +1,51 @@
+"""What `submit` does, without Ray: the request, the collector, the tasks in this process. Returns the summary."""
+
+import time
+from dataclasses import asdict
+
+from linkmatch_ray import JobOptions
+from linkmatch_ray.io.inputs.file import pack_files
+from linkmatch_ray.io.inputs.listing import list_inputs
+from linkmatch_ray.io.inputs.sniff import cuttable
+from linkmatch_ray.io.results.places import results_at
+from linkmatch_ray.runtime.jobs.collector import Collector
+from linkmatch_ray.runtime.jobs.plan import make_plan
+from linkmatch_ray.runtime.jobs.request import Request
+from linkmatch_ray.runtime.jobs.worker import TaskSettings, match_unit
+from tests.support.jobs import LIST
+
+
+def submit(top, output, options, plan, *, incremental=False, overwrite=False, stop_after=None):
+    """Match what is in `top`; `stop_after` so many parts it is left as a kill would leave it, and gives None."""
+    started, began = time.localtime(), time.monotonic()
+    how = {"overwrite": overwrite, "incremental": incremental, "drop_missing": incremental, **asdict(plan)}
+    request = Request(list_inputs([top]), LIST, results_at(output), JobOptions.of(options, **how))
+    if request.finished is not None:
+        return request.finished
+    plan = make_plan(
+        request.files, cuttable(request.files, options, request.plan.whole_bytes), request.plan, request.origins
+    )
+    arguments = (str(output), pack_files(request.files), plan.ranges, request.settings, request.origins)
+    collector = Collector(*arguments)
+    try:
+        receipt = collector.open(overwrite=overwrite)
+        task, parts = TaskSettings(LIST.paths, options, request.plan, request.results.staging()), 0
+        for unit in plan.units():
+            if unit.last < receipt.durable[:2]:
+                continue
+            rest = unit._replace(first=max(unit.first, receipt.durable.file))
+            packed = pack_files(request.files[rest.first : rest.stop])
+            for body in list(match_unit(rest, packed, LIST.index, task))[::2]:
+                if parts == stop_after:
+                    collector.flush()
+                    return None
+                parts += 1
+                while receipt.more:
+                    receipt = collector.commit()
+                receipt = collector.commit(body)
+        while receipt.more:
+            receipt = collector.commit()
+        details = request.details(receipt.counts, started, began, began, 1, len(plan))
+        return collector.finish(LIST.index, details)
+    finally:
+        collector._held.close()
