@@ -28,7 +28,7 @@ for method in ("open", "commit", "flush", "finish", "close"):
         try:
             ray.get(getattr(collector, method).remote(**key))
         except PermissionError as refused:
-            print(method, "only the driver of the job writes" in str(refused))
+            print(method, "only the job's driver may write" in str(refused))
 ray.get(collector.cancel.remote())
 """
 
