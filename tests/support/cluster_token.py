@@ -121,7 +121,7 @@ def test_another_host_that_is_led_to_gets_none():
 
 def test_that_it_could_be_read_is_said(monkeypatch):
     """Over http to another machine; here one that is called so."""
-    monkeypatch.setattr("linkmatch_ray.runtime.cluster.jobs_api.LOOPBACK", ())
+    monkeypatch.setattr("linkmatch_ray.runtime.cluster.client.LOOPBACK", ())
     with http(asks) as (url, _):
         assert connect(url).token_was_readable
     with http(lambda _: (200, None)) as (url, _):

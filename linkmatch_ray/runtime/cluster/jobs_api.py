@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import os
 import re
 import shlex
@@ -19,13 +18,13 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import IO, Any, Final
-from urllib.parse import urlsplit
 
 from linkmatch_ray.errors import ClusterError, InputError, JobError, Unreachable
 from linkmatch_ray.exit_codes import EXIT_QUARANTINED
 from linkmatch_ray.io.storage.urls import scheme_of
-from linkmatch_ray.runtime.session.address import LOOPBACK, NAMESPACE, PACKAGE, no_address, refuse_unreachable
-from linkmatch_ray.runtime.session.cluster_token import let_in, token_remedy, token_to_lend
+from linkmatch_ray.runtime.cluster.client import answering, connect, is_readable
+from linkmatch_ray.runtime.session.address import NAMESPACE, PACKAGE, no_address, refuse_unreachable
+from linkmatch_ray.runtime.session.cluster_token import let_in
 from linkmatch_ray.words import shown
 
 JOB_ID: Final = "linkmatch_job_id"
@@ -45,7 +44,6 @@ AGENT_SECONDS_MAX: Final = 30.0
 NO_AGENT: Final = "No available agent"  # Ray's message if the head node has no agent
 POLL_SECONDS: Final = 0.2
 
-TIMEOUT_SECONDS: Final = 30.0
 STREAM_BYTES: Final = 1 << 20
 
 
@@ -131,14 +129,14 @@ class Cluster:
         if "://" not in asked:
             refuse_unreachable(asked)
             way = let_in(asked, shown(asked))
-        with _answering(asked):
+        with answering(asked):
             try:
                 with way:
-                    self._client = _connect(asked, verify)
+                    self._client = connect(asked, verify)
             except ValueError:
                 raise no_address(asked) from None
         self.address = self._client.get_address()
-        self.token_was_readable = self._client.has_lent and _is_readable(self.address)
+        self.token_was_readable = self._client.has_lent and is_readable(self.address)
         self.ray_version = str(self._client._server_ray_version)
         if self.ray_version.split(".")[:2] != ray.__version__.split(".")[:2]:
             raise ClusterError(
@@ -151,7 +149,7 @@ class Cluster:
 
     def attempts(self) -> list[RemoteJob]:
         """Returns all attempts of all jobs that the cluster remembers, oldest first."""
-        with _answering(self.address):
+        with answering(self.address):
             found = [_job(details) for details in self._client.list_jobs() if JOB_ID in (details.metadata or {})]
         return sorted(found, key=lambda job: job.started)
 
@@ -164,7 +162,7 @@ class Cluster:
         """Returns the ids of running jobs that are no Ray jobs. Processes that have joined the cluster drive them."""
         kept = {"ray_namespace": NAMESPACE, "state": "ALIVE"}
         query = [pair for name, value in kept.items() for pair in _filter(name, value)]
-        with _answering(self.address):
+        with answering(self.address):
             response = self._client._do_request("GET", "/api/v0/actors", params=query)
             response.raise_for_status()
             actors = response.json()["data"]["result"]["result"]
@@ -208,7 +206,7 @@ class Cluster:
     def _start(self, **job: Any) -> str:
         """Starts a Ray job, and returns its id. Waits for the head node's agent, which starts after the dashboard."""
         deadline = time.monotonic() + AGENT_SECONDS_MAX
-        with _answering(self.address):
+        with answering(self.address):
             while True:
                 try:
                     started: str = self._client.submit_job(**job)
@@ -245,7 +243,7 @@ class Cluster:
         try:
             yield self._hear(helper)
         finally:
-            with suppress(ClusterError, JobError), _answering(self.address):
+            with suppress(ClusterError, JobError), answering(self.address):
                 self.stop(helper)
                 self._client.delete_job(helper)
 
@@ -267,7 +265,7 @@ class Cluster:
 
     def look(self, submission_id: str) -> RemoteJob:
         """Returns the current state of a Ray job."""
-        with _answering(self.address):
+        with answering(self.address):
             return _job(self._client.get_job_info(submission_id))
 
     def stop(self, submission_id: str, wait_seconds: float = STOP_SECONDS) -> None:
@@ -276,7 +274,7 @@ class Cluster:
         Raises:
             JobError: It is still running after `wait_seconds`.
         """
-        with _answering(self.address):
+        with answering(self.address):
             self._client.stop_job(submission_id)
         deadline = time.monotonic() + wait_seconds
         while not self.look(submission_id).is_over:
@@ -289,7 +287,7 @@ class Cluster:
 
     def logs(self, submission_id: str) -> str:
         """Returns what a driver has printed so far."""
-        with _answering(self.address):
+        with answering(self.address):
             return str(self._client.get_job_logs(submission_id))
 
     def follow(self, submission_id: str) -> Iterator[str]:
@@ -339,7 +337,7 @@ class Cluster:
         """
         query = {"node_id": node, "filename": path, "lines": "-1", "timeout": "86400"}
         left = size
-        with _answering(self.address):
+        with answering(self.address):
             response = self._client._do_request("GET", "/api/v0/logs/file", params=query, stream=True)
             with response:
                 response.raise_for_status()
@@ -357,37 +355,6 @@ def _filter(name: str, value: str) -> list[tuple[str, str]]:
     return [("filter_keys", name), ("filter_predicates", "="), ("filter_values", value)]
 
 
-def _is_readable(url: str) -> bool:
-    """Returns whether others can read what is sent to a URL."""
-    there = urlsplit(url)
-    return there.scheme == "http" and there.hostname not in ("localhost", *LOOPBACK)
-
-
-def _connect(address: str, verify: bool | str) -> Any:
-    from ray.exceptions import AuthenticationError
-    from ray.job_submission import JobSubmissionClient
-
-    class Client(JobSubmissionClient):
-        """Ray's client, with a time limit, and with the token only for a cluster that asks for it."""
-
-        has_lent = False
-
-        def _do_request(self, *args: Any, **options: Any) -> Any:
-            options = {"timeout": TIMEOUT_SECONDS} | options
-            try:
-                return super()._do_request(*args, **options)
-            except AuthenticationError:
-                token = token_to_lend()
-                if token is None or any(name.lower() == "authorization" for name in self._headers):
-                    raise
-            self._headers["Authorization"] = f"Bearer {token}"
-            self.has_lent = True
-            return super()._do_request(*args, **options)
-
-    _silence()
-    return Client(address, headers=_headers(), verify=verify)
-
-
 def _job(details: Any) -> RemoteJob:
     metadata = details.metadata or {}
     return RemoteJob(
@@ -403,73 +370,3 @@ def _job(details: Any) -> RemoteJob:
         message=details.message or "",
         error_type=getattr(details.error_type, "value", details.error_type),
     )
-
-
-@contextmanager
-def _answering(address: str) -> Iterator[None]:
-    """Turns errors of Ray's client into our own."""
-    import requests
-    from ray.exceptions import AuthenticationError, RpcError
-
-    where = shown(address)
-    try:
-        yield
-    except AuthenticationError as error:
-        raise ClusterError(f"{where}: {_refusal(str(error))}. {token_remedy()}") from error
-    except FileNotFoundError as error:  # of `verify`
-        raise ClusterError(
-            f"{where}: {shown(error).rstrip('.')}. Name a file or directory of certificates with --tls-verify."
-        ) from error
-    except (requests.exceptions.RequestException, RpcError, ConnectionError, TimeoutError) as error:
-        if _has(error, requests.exceptions.SSLError):
-            raise ClusterError(
-                f"{where}: its certificate is not trusted. Name the certificate of its authority with --tls-verify"
-                " FILE, or trust any with --tls-verify false."
-            ) from error
-        if _has(error, requests.exceptions.HTTPError, ValueError) and not _has(error, ConnectionError):
-            raise ClusterError(
-                f"{where}: answers, but is no Ray dashboard. Give the address of the head node's, usually at port 8265."
-            ) from error
-        raise Unreachable(
-            f"{where}: no Ray dashboard answers. Check the address (usually port 8265 of the head node), and that Ray"
-            " runs there with its dashboard."
-        ) from error
-    except RuntimeError as error:
-        if "does not exist" in str(error):
-            raise InputError(f"{where}: {shown(str(error).partition('code 404: ')[2] or error)}") from None
-        raise ClusterError(f"{where}: {shown(error)}") from error
-
-
-def _refusal(said: str) -> str:
-    """Returns whether a token is missing or wrong, from Ray's message."""
-    if "Forbidden" in said or "failed" in said.partition(":")[0]:
-        return "refuses this user's token"
-    return "asks for a token, and got none"
-
-
-def _has(error: BaseException | None, *kinds: type[BaseException]) -> bool:
-    """Returns whether an error, or one of its causes, is of a kind."""
-    while error is not None:
-        if isinstance(error, kinds):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
-def _headers() -> dict[str, Any] | None:
-    """Returns the headers that `ray job` sends, from the same variable. A command line would not keep them secret."""
-    text = os.environ.get("RAY_JOB_HEADERS")
-    if not text:
-        return None
-    try:
-        headers: dict[str, Any] = json.loads(text)
-    except ValueError:
-        raise ClusterError('RAY_JOB_HEADERS: not JSON. Expected {"name": "value"}; correct or unset it.') from None
-    return headers
-
-
-def _silence() -> None:
-    """Silences Ray's client, which logs to standard error. Each of its loggers has a level of its own."""
-    for name, logger in list(logging.root.manager.loggerDict.items()):
-        if name.partition(".")[0] == "ray" and isinstance(logger, logging.Logger):
-            logger.setLevel(logging.CRITICAL)
