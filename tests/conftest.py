@@ -8,12 +8,14 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.held import held
+from tests.support.tiers import examples
 
 REPO = Path(__file__).resolve().parent.parent
 ENVIRONMENT = dict(os.environ)  # as it was before Ray set its own variables in this process
 
 settings.register_profile(
     "linkmatch",
+    max_examples=examples(100),
     derandomize=True,  # the same examples every time: a run says something of the code; `scripts/fuzz` searches
     print_blob=True,
     deadline=None,  # two shared cores: time says nothing about one example

@@ -28,6 +28,7 @@ from linkmatch_ray.runtime.jobs import worker
 from linkmatch_ray.runtime.jobs.collector import Collector
 from linkmatch_ray.runtime.jobs.worker import PartBody
 from tests.support.jobs import DETAILS, LIST, NAMES, OUTPUTS, offers, run, write
+from tests.support.tiers import STRIDE
 
 BOTH = MatchOptions(emit="both")
 CORPUS = {name: 10 + number for number, name in enumerate(NAMES)}
@@ -140,9 +141,9 @@ def test_killed_after_every_request(tmp_path, monkeypatch):
     top = tmp_path / "in"
     write(top, dict(list(CORPUS.items())[:6]))
     url = f"file://{tmp_path}/out"
-    step, ended = 0, False
+    step, ended = 1 - STRIDE, False
     while not ended:
-        step += 1
+        step += STRIDE
         for requests in (step, step // 2):
             with monkeypatch.context() as patched:
                 dies_after(patched, requests)
@@ -167,9 +168,9 @@ def test_only_the_collector_is_killed(tmp_path, monkeypatch):
     arguments, bodies = offers(top, url, BOTH)
     assert sum(isinstance(chunk, segments.Staged) for body in bodies for chunk in body.unmatched) > 3
     shutil.copytree(tmp_path / "out", tmp_path / "staged")
-    step = 0
+    step = 1 - STRIDE
     while True:
-        step += 1
+        step += STRIDE
         with monkeypatch.context() as patched:
             dies_after(patched, step)
             collector = Collector(*arguments)

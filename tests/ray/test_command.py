@@ -157,19 +157,26 @@ def test_a_wrong_key_is_hinted_at(run, small):
     ],
 )
 @pytest.mark.parametrize("more", [(), ("--dry-run",), ("--overwrite",)])
-def test_a_place_for_no_results_is_refused_before_ray_starts(name, message, more, small, command_environment):
-    """Exit code 2, and Ray is not even imported."""
+def test_a_place_for_no_results_is_refused(name, message, more, small, monkeypatch):
+    """Exit code 2, and no session is begun."""
     (small / "to-nothing").symlink_to("nowhere")
     (small / "others").mkdir()
     (small / "others/mine.txt").touch()
-    command = ["submit", "d.jsonl", "-r", "r.txt", "-o", name.format(top=small), *more]
+    monkeypatch.chdir(small)
+    monkeypatch.setattr("linkmatch_ray.runtime.session.session.Session.__enter__", lambda self: pytest.fail("begun"))
+    code, _, said = program("submit", "d.jsonl", "-r", "r.txt", "-o", name.format(top=small), *more)
+    assert code == 2, said
+    assert message in said.splitlines()[-1]
+
+
+def test_what_is_refused_imports_no_ray(small, command_environment):
+    """Ray takes longer to import than all the rest."""
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "linkmatch_ray", *command],
+        [sys.executable, "-X", "importtime", "-m", "linkmatch_ray", "submit", "d.jsonl", "-r", "r.txt", "-o", "r.txt"],
         cwd=small, env=command_environment, capture_output=True, text=True,
     )  # fmt: skip
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
     assert done.returncode == 2, done.stderr
-    assert message in done.stderr.splitlines()[-1]
     assert "linkmatch_ray" in imported
     assert "ray" not in imported
 

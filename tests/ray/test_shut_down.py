@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 PROGRAM = """
 import sys, ray
 from linkmatch_ray import Restrictions, submit
@@ -25,6 +27,7 @@ print(job.result(60)["totals"]["matched"])
 """
 
 
+@pytest.mark.slow
 def test_ray_is_shut_down_in_mid_job(command_environment, tmp_path):
     """What was committed is safe, and the program may go on, with a Ray of another job's."""
     (tmp_path / "in.json").write_text('{"data":"a"}')

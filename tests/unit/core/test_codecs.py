@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from linkmatch_ray import MatchOptions, Restrictions, match_bytes
 from linkmatch_ray.core import codecs
 from linkmatch_ray.errors import RestrictionsError
+from tests.support.tiers import examples
 
 RESTRICTIONS = Restrictions.load(b'["a"]')
 OPTIONS = MatchOptions(emit="both")
@@ -67,7 +68,7 @@ def assert_salvaged(kind, data):
 
 @pytest.mark.parametrize("kind", ["gzip", "zstd"])
 @given(share=st.floats(0, 1))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_cut_short_anywhere(kind, share):
     """Of one member or several."""
     data = compressed(kind, LINES[:20_000], LINES[20_000:])
@@ -76,7 +77,7 @@ def test_cut_short_anywhere(kind, share):
 
 @pytest.mark.parametrize("kind", ["gzip", "zstd"])
 @given(share=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_a_byte_changed_anywhere(kind, share, flip):
     """Whether it is found at once or by the checksum at the end."""
     data = bytearray(compressed(kind, LINES))
