@@ -226,7 +226,7 @@ def results(
 ) -> None:
     """Show where a job's results are, or download them with -o.
 
-    Results of a job on a cluster, or at a URL, become a result directory on this machine, and every byte is compared
+    The results, of a job on a cluster or at a URL, become a result directory on this machine. Every byte is compared
     with the ledger. If the job is running or was stopped, what is durable is downloaded.
 
     From a directory on a cluster at most 10 GB are downloaded, and each file must arrive within five minutes. Copy
@@ -266,8 +266,8 @@ def doctor(
 ) -> None:
     """Check whether jobs would run. Exit code 5 if not.
 
-    Checks a cluster, or without --address this machine: the connection, tokens and certificates, the versions of Ray
-    and Python, the packages on every node, disk and object store, and whether every node sees the INPUTS.
+    Checks a cluster, or without --address this machine: connection, tokens, certificates, versions of Ray and Python,
+    packages, disk and object store of every node, and whether every node sees the INPUTS.
     """
     with reporting(verbose):
         from linkmatch_ray.cli import jobs

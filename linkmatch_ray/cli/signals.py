@@ -3,9 +3,9 @@
     running -> told to end -> ended             the first signal counts, later ones change nothing
 
 Python runs a signal's handler in the main thread, between two of its instructions. The handler raises
-`KeyboardInterrupt`, so that a job stops in order. But the main thread may be in a call that does not return (a
-resolver, a library, an import that waits for another thread), or in the interpreter's exit. So a second thread waits
-at a pipe, to which Python writes the signal at once (`signal.set_wakeup_fd`). It ends the process if nothing else has.
+`KeyboardInterrupt`, so that a job stops in order. But the main thread may be in the interpreter's exit, or in a call
+that does not return: a resolver, a library, an import that waits for another thread. So a second thread waits at a
+pipe, to which Python writes the signal at once (`signal.set_wakeup_fd`). It ends the process if nothing else has.
 
 The handlers are installed before all other imports, so this module imports nothing that takes time.
 """
@@ -135,7 +135,8 @@ def _watch(pipe: int) -> None:
 
 @contextmanager
 def in_order(message: str) -> Iterator[None]:
-    """In the meantime a signal raises an exception in the main thread. The code that catches it prints `message`."""
+    """Makes a signal raise an exception in the main thread in the meantime. The code that catches it prints
+    `message`."""
     try:
         _ending.message, _ending.in_order = message, True
         yield

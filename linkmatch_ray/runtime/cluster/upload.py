@@ -107,7 +107,7 @@ def job_id_for(job_id: str | None, directory: str) -> str:
 
 
 def entrypoint(arguments: list[str], directory: str, job_id: str) -> str:
-    """The shell command that does on the cluster what was asked for here."""
+    """Returns the shell command of the job on the cluster."""
     where = ["--output", directory, "--address", "auto", "--job-id", job_id]
     return f"{MARK_VARIABLE}=1 " + shlex.join(["python", "-m", "linkmatch_ray", "submit", *arguments, *where])
 

@@ -142,7 +142,7 @@ class Driver:
 
         Raises:
             Interrupted: `is_stopped` returned True.
-            JobError: The collector cannot write, or dies repeatedly. Or there are too many entries, or Ray was shut
+            JobError: The collector cannot write, or is lost repeatedly. Or there are too many entries, or Ray was shut
                 down.
         """
         try:

@@ -277,7 +277,7 @@ class Scheduler:
         if cause is Cause.NO_ROOM and self._is_frontier(unit):  # behind the frontier, commits may still make room
             return self._set_back(NO_ROOM_FOUND, NO_ROOM_ADVICE)
         if cause.is_strike:
-            why = "the worker that read it died" if cause is Cause.DIED else f"it failed ({said})"
+            why = "the worker that read it was killed or crashed" if cause is Cause.DIED else f"it failed ({said})"
             self._strike(unit, "worker_died", why)
         return []
 
@@ -390,7 +390,7 @@ class Scheduler:
         self._units = self._plan.units(self._durable[:2])
         return actions
 
-    # What the collector says
+    # Answers of the collector
 
     def answered(self, receipt: Receipt, now: float) -> list[Action]:
         """Records the collector's answer: it has done what it was asked for, or has opened the place."""
