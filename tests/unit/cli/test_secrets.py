@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from linkmatch_ray.cli.output import resume_command
+from linkmatch_ray.cli.exits import resume_command
 from linkmatch_ray.errors import LinkmatchError, UsageError
 from linkmatch_ray.io.storage.urls import refuse_secrets
 from linkmatch_ray.runtime.cluster.jobs_api import Cluster
