@@ -182,7 +182,7 @@ class History:
             expected = cancelled is not None
         elif "Ray was shut down" in str(error):
             expected = not ray.is_initialized()
-        elif "without any progress" in str(error):
+        elif "without committing anything" in str(error):
             expected = ray.setbacks > scheduler.SETBACKS_MAX
         elif isinstance(error, DirectoryInUse):  # its own collector made the exchange, and died before it said so
             expected = self._job.earlier is not None and ray.setbacks

@@ -33,8 +33,8 @@ OUTPUTS = ("matched.jsonl", "unmatched.jsonl", "quarantine.jsonl", "restrictions
 PLANS = (PlanOptions(300, 100), PlanOptions(600, 60), PlanOptions(2000, 150), PlanOptions(400, 100, True))
 TASK_SECONDS = 5.0
 GIVEN_UP = {
-    "worker_died": "given up after 3 tries: the worker that read it died",
-    "timed_out": "given up after 3 tries: process 1 on host gave nothing for 5 s and was told to end",
+    "worker_died": "given up after 3 tries: the worker that read it was killed or crashed",
+    "timed_out": "given up after 3 tries: process 1 on host produced no output for 5 s and was killed",
 }
 
 

@@ -100,7 +100,7 @@ class Results(ABC):
 
     @abstractmethod
     def is_to_adopt(self) -> bool:
-        """Whether an incremental job there is complete, and `adopt` was not called or not done with."""
+        """Returns whether an incremental job there is complete, and `adopt` has not ended."""
 
     @abstractmethod
     def strays(self) -> list[str]:
