@@ -35,5 +35,5 @@ def test_ray_is_shut_down_in_mid_job(command_environment, tmp_path):
     done = subprocess.run(line, env=command_environment, capture_output=True, text=True, check=False, timeout=150)
     assert done.returncode == 0, done.stderr
     said, matched = done.stdout.splitlines()
-    assert said == "Ray was shut down before the job had ended. Keep it until then, and submit the job again."
+    assert said == "Ray was shut down before the job had ended. Keep it until the job's end, and submit the job again."
     assert matched == "1"

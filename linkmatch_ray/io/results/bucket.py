@@ -110,6 +110,9 @@ class Bucket(Results):
     def pending(self) -> Results | None:
         return None
 
+    def is_to_adopt(self) -> bool:
+        return False
+
     def strays(self) -> list[str]:
         return [name for output in OUTPUTS for name in self._segments(output).strays]
 

@@ -63,6 +63,10 @@ class Directory(Results):
     def pending(self) -> Results | None:
         return Directory(self.path / NEXT) if _has_next(self.path) else None
 
+    def is_to_adopt(self) -> bool:
+        following = self.path / NEXT
+        return _has_next(self.path) and (is_there(following / SUMMARY) or not _has_any_of_ours(following))
+
     def strays(self) -> list[str]:
         return []  # each output is one file
 
@@ -354,6 +358,10 @@ def _has_next(directory: Path, *, writing: bool = False) -> bool:
     return is_there(following, writing=writing, directory=True) and is_there(following / _NEXT_MARK, writing=writing)
 
 
+def _has_any_of_ours(following: Path) -> bool:
+    return any(os.path.lexists(following / name) for name in _OURS)
+
+
 def _forget_next(following: Path) -> None:
     """Removes the folder of an incremental job that has nothing of ours in it. Others' files in it stay."""
     (following / _NEXT_MARK).unlink()
@@ -384,7 +392,7 @@ def adopt_next(directory: Path) -> None:
         os.replace(following / SUMMARY, directory / SUMMARY)
         sync_directory(directory)
         sync_directory(following)
-    if not any(os.path.lexists(following / name) for name in _OURS):  # otherwise its job is under way
+    if not _has_any_of_ours(following):  # otherwise its job is under way
         _forget_next(following)
 
 

@@ -100,6 +100,10 @@ class Results(ABC):
         """
 
     @abstractmethod
+    def is_to_adopt(self) -> bool:
+        """Returns whether an incremental job there is complete, and `adopt` has not ended."""
+
+    @abstractmethod
     def strays(self) -> list[str]:
         """Returns what the job wrote among the outputs and does not belong to them. The end of the job removes it."""
 
