@@ -173,7 +173,7 @@ def test_another_job_came_between(tmp_path):
     collector = Collector(
         str(directory), pack_files(files), [1] * len(files), {"fingerprint": "x", "provenance": "0"}, reuse
     )
-    with pytest.raises(DirectoryInUse, match="meanwhile"):
+    with pytest.raises(DirectoryInUse, match="another job has written here since"):
         collector.open()
 
 
