@@ -104,6 +104,8 @@ class Session:
     def abandon_all(cls) -> None:
         """Kills all descendants of this process, and removes the files of its Rays. For a process that ends at once."""
         begun = list(_begun)
+        for session in begun:
+            session.leave()
         if begun:
             kill_descendants()
         for session in begun:
@@ -231,7 +233,9 @@ class Session:
         """Prepares an embedded Ray: checks for room, makes a token and a directory. Returns its options."""
         check_room(self._workers)
         keep_token()
-        self._directory = directory = RayDirectory(dashboard=self._dashboard, kept=self._verbose)
+        with self._beginning:  # whoever closes the session finds its directory, or there will be none
+            self._refuse_closed()
+            self._directory = directory = RayDirectory(dashboard=self._dashboard, kept=self._verbose)
         held.callback(directory.remove)
         check_disk(directory.path)
         held.callback(ray_internals.restore, ray_internals.AUTH_MODE, os.environ.get(ray_internals.AUTH_MODE))
