@@ -138,7 +138,7 @@ def test_cancelled_by_its_url(corpus, command):
         code, stdout, stderr = ended(command(port, "cancel", url))
         assert (code, stdout) == (
             0,
-            f"{url}: stopped; what was committed is safe. To go on, give the same submit command again.\n",
+            f"{url}: stopped; what was committed is safe. To resume it, run the same submit command again.\n",
         ), stderr
         code, _, stderr = ended(running)
         assert code == 130, stderr

@@ -190,7 +190,7 @@ def test_an_empty_value_is_a_usage_error(arguments, run, small):
     """As a shell makes of a variable that is not set."""
     done = run("submit", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "empty. Give it a value, or leave it out." in done.stderr
+    assert "the value is empty. Give one, or leave the option out." in done.stderr
 
 
 @pytest.mark.parametrize("workers", ["0", "10001", "9" * 30])
@@ -226,7 +226,7 @@ def test_a_full_disk_behind_standard_output(arguments, run, small, command_envir
         )  # fmt: skip
     assert (done.returncode, done.stderr) == (
         1,
-        "linkmatch-ray: standard output: No space left on device. Mend that, and give the same command again.\n",
+        "linkmatch-ray: standard output: No space left on device. Correct that, and run the same command again.\n",
     )
 
 
@@ -278,7 +278,7 @@ def test_dry_run_of_an_update(run, tmp_path):
     command = ("submit", "in", "-r", "list.json", "-o", "out")
     assert run(*command).returncode == 0
     done = run(*command, "--incremental", "--dry-run")
-    assert done.stdout == "nothing to do: the results are those of a full run\n", done.stderr
+    assert done.stdout == "nothing to do: the results are up to date\n", done.stderr
     (tmp_path / "in" / "d.json").write_text('{"data":2}')
     (tmp_path / "in" / "a.json").unlink()
     done = run(*command, "--incremental", "--dry-run")
@@ -289,7 +289,7 @@ def test_dry_run_of_an_update(run, tmp_path):
     assert said[:3] == [
         "unit 0: 1 file, 10 B: in/d.json",
         "1 file, 10 B, in 1 task",
-        "2 files as before; the results of 1 file that are gone are removed",
+        "2 files unchanged, with the earlier results; 1 missing file, whose results are removed",
     ], done.stderr
     assert said[3].startswith("Looked at 1 of 1 file, 10 B of 10 B, for ")
     assert sorted(path.name for path in (tmp_path / "out").iterdir() if path.name == "next") == []

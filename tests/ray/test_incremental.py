@@ -4,6 +4,7 @@ import os
 import shutil
 import sqlite3
 from itertools import count
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from linkmatch_ray.errors import DirectoryInUse, InputError, JobChanged, JobErro
 from linkmatch_ray.io.inputs.file import pack_files
 from linkmatch_ray.io.inputs.listing import list_inputs
 from linkmatch_ray.io.ledger.ledger import Ledger
+from linkmatch_ray.io.results import directory as directories
 from linkmatch_ray.io.results.directory import adopt_next
 from linkmatch_ray.io.results.places import results_at
 from linkmatch_ray.io.results.reuse import origins_of
@@ -110,6 +112,21 @@ def test_interrupted_while_it_takes_the_place(tmp_path, monkeypatch):
         assert_as_a_full_run(top, directory, BOTH)
         shutil.rmtree(directory)
     assert step > 8
+
+
+def test_interrupted_behind_the_last_rename(tmp_path, monkeypatch):
+    """The new job is complete, and the next start removes the place where it was made."""
+    top, out, how = tmp_path / "in", tmp_path / "out", (BOTH, PLAN)
+    write(top, BEFORE)
+    submit_without_ray(top, out, *how)
+    write(top, {**BEFORE, "00.json": 2})
+    with monkeypatch.context() as patched:
+        patched.setattr(directories, "_forget_next", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            submit_without_ray(top, out, *how, incremental=True)
+    assert os.listdir(out / "next") == ["linkmatch.next"]
+    submit_without_ray(top, out, *how)
+    assert_as_a_full_run(top, out, BOTH)
 
 
 def interrupt_exchange(patched, directory, step):

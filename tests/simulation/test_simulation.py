@@ -29,6 +29,13 @@ def test_histories(simulated):
     assert sum(count > 1 for count in starts) > len(starts) / 10
 
 
+@pytest.mark.parametrize("seed", [1432, 1_001_766])
+def test_histories_that_did_not_end_well(seed, simulated):
+    """What `scripts/simulate` has found: an exchange that the next start did not clear up, and one that was done when
+    its collector died and then was taken for another job's."""
+    simulated.run(seed)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("rule", RULES)
 def test_a_broken_rule_is_noticed(rule, simulated):

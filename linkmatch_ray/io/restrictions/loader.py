@@ -1,6 +1,6 @@
 """Reads the entries of a list into an index, with the reader that inputs have.
 
-An entry takes the careful path unless its key is a string beyond doubt: a list is small beside the data, and a wrong
+An entry takes the careful path unless orjson reads its key beyond doubt: a list is small beside the data, and a wrong
 entry in it would be wrong a million times. The first thing that is wrong ends it.
 """
 
@@ -35,6 +35,9 @@ WINDOW_BYTES: Final = 4 << 20
 
 _PLAIN_BYTES_MAX: Final = 2 * DEPTH_MAX
 """An entry needs an opening and a closing bracket a level: one of this length is not too deep."""
+
+_PLAIN: Final = frozenset({str, int, bool, type(None)})
+"""What a key may be that orjson reads and writes as `canonical` does; it reads an integer beyond 64 bits as a float."""
 
 _BATCH: Final = 4096
 """So many keys go into the index at a time."""
@@ -77,6 +80,7 @@ class Entries(Writer):
         super().__init__(window)
         self._name, self._options = name, options
         self._paths = tuple(pair.restriction for pair in pairs)
+        self._is_composite = len(pairs) > 1
         self._builder = IndexBuilder()
         self._keys: list[bytes] = []
 
@@ -125,7 +129,7 @@ class Entries(Writer):
             self._push(self._key_of(value, line))
         elif self._is_document:
             self._refuse_document(Damage("invalid_json", "neither an array, nor an object, nor JSON Lines"))
-        elif type(value) is str and len(self._paths) == 1:
+        elif type(value) is str and not self._is_composite:
             self._push(canonical_string(value))
         elif type(value) is str:
             self._fail(self._count, "is a string, and the key has several parts", line)
@@ -133,15 +137,26 @@ class Entries(Writer):
             self._fail(self._count, "is neither an object nor a string", line)
 
     def _plain_key(self, text: bytes) -> bytes | None:
-        """The key of an object in which that is a string; None where orjson and the careful path may differ."""
-        if len(text) > _PLAIN_BYTES_MAX:
+        """The key of an object, or the string that is one; None where orjson and the careful path may differ."""
+        if len(text) > _PLAIN_BYTES_MAX and text.count(b"[") + text.count(b"{") > DEPTH_MAX:
             return None
         try:
             entry = orjson.loads(text)
         except orjson.JSONDecodeError:
             return None
-        found = self._paths[0].find(entry) if type(entry) is dict and len(self._paths) == 1 else None
-        return orjson.dumps(found) if type(found) is str else None
+        if type(entry) is dict:
+            found = [path.find(entry) for path in self._paths] if self._is_composite else self._paths[0].find(entry)
+        elif type(entry) is str and not self._is_composite and not self._is_document:
+            found = entry
+        else:
+            return None
+        if type(found) is not str:
+            kinds = {*map(type, found)} if self._is_composite else {type(found)}
+            if not kinds <= _PLAIN:
+                return None
+            if int in kinds:
+                self._builder.note_kinds(numbers=True)
+        return orjson.dumps(found)
 
     def _key_of(self, entry: dict[str, Any], line: int | None) -> bytes:
         found = [path.find(entry) for path in self._paths]
@@ -151,7 +166,7 @@ class Entries(Writer):
         for value in found:
             if type(value) is not str:
                 self._builder.note_kinds(numbers=_has_number(value), containers=isinstance(value, (dict, list)))
-        return canonical(found[0] if len(found) == 1 else found)
+        return canonical(found if self._is_composite else found[0])
 
     def _push(self, key: bytes) -> None:
         self._keys.append(key)

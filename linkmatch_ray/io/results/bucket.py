@@ -113,6 +113,10 @@ class Bucket(Results):
         """As `Results`."""
         return None
 
+    def is_to_adopt(self) -> bool:
+        """As `Results`."""
+        return False
+
     def strays(self) -> list[str]:
         """As `Results`: objects."""
         return [name for output in OUTPUTS for name in self._tiles(output).strays]

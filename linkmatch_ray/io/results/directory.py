@@ -65,6 +65,11 @@ class Directory(Results):
         """As `Results`: `next`."""
         return Directory(self.path / NEXT) if _has_next(self.path) else None
 
+    def is_to_adopt(self) -> bool:
+        """As `Results`."""
+        following = self.path / NEXT
+        return _has_next(self.path) and (is_there(following / SUMMARY) or not _has_any_of_ours(following))
+
     def strays(self) -> list[str]:
         """As `Results`: there is one file an output."""
         return []
@@ -378,6 +383,10 @@ def _has_next(directory: Path, *, writing: bool = False) -> bool:
     return is_there(following, writing=writing, directory=True) and is_there(following / _NEXT_MARK, writing=writing)
 
 
+def _has_any_of_ours(following: Path) -> bool:
+    return any(os.path.lexists(following / name) for name in _OURS)
+
+
 def _forget_next(following: Path) -> None:
     """Remove the directory of an incremental job that has nothing of ours in it; what others put there stays."""
     (following / _NEXT_MARK).unlink()
@@ -408,7 +417,7 @@ def adopt_next(directory: Path) -> None:
         os.replace(following / SUMMARY, directory / SUMMARY)
         sync_directory(directory)
         sync_directory(following)
-    if not any(os.path.lexists(following / name) for name in _OURS):  # else its job is under way
+    if not _has_any_of_ours(following):  # else its job is under way
         _forget_next(following)
 
 

@@ -99,6 +99,10 @@ class Results(ABC):
         """
 
     @abstractmethod
+    def is_to_adopt(self) -> bool:
+        """Returns whether an incremental job there is complete, and `adopt` has not ended."""
+
+    @abstractmethod
     def strays(self) -> list[str]:
         """What the job wrote among the outputs and does not belong to them; nothing is left of it in the end."""
 

@@ -33,13 +33,13 @@ def fetch(cluster: Cluster, job: RemoteJob, directory: Path) -> Fetched:
     refuse_filled(directory)
     with cluster.helper("linkmatch_ray.runtime.cluster.file_server", job.directory, node=job.node) as (offer, node):
         if "error" in offer:
-            raise InputError(f"{shown(offer['error'])}. Has it been moved, or the job not begun?")
+            raise InputError(f"{shown(offer['error'])}. Wait until the job has begun, or check where its results are.")
         sizes: dict[str, int] = offer["sizes"]
         total = sum(sizes.values())
         if total > FETCH_BYTES_MAX:
             raise InputError(
-                f"{shown(job.id)}: its results have {total:,} bytes, and at most {FETCH_BYTES_MAX:,} come over HTTP."
-                f" They are in {shown(job.directory)} on the cluster: copy them from there."
+                f"{shown(job.id)}: its results have {total:,} bytes, and at most {FETCH_BYTES_MAX:,} can be downloaded."
+                f" Copy them from {shown(job.directory)} on the cluster."
             )
         with told(directory):
             make(directory)

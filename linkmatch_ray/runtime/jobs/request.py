@@ -1,4 +1,4 @@
-"""What was asked for, compared with what the result directory holds: a new job, one to go on with, or one refused."""
+"""The comparison of a job with the results in its place: it is begun, resumed, complete, an update, or refused."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ from linkmatch_ray.runtime.jobs.plan import PlanOptions
 from linkmatch_ray.words import shown
 
 GONE_SHOWN: Final = 5
-"""How many files that are gone a message names."""
+"""Maximum number of missing files that a message names."""
 
 
 MOVED_SHOWN: Final = 5
-"""How many inputs that another host gives a summary names."""
+"""Maximum number of redirected inputs that a summary names."""
 
 
 class Request:
-    """A job as asked for.
+    """A job, and how it relates to the results in its place.
 
     Attributes:
-        finished: The summary, where the directory holds the whole job.
-        resumes: It holds the beginning of the job.
-        origins: It holds another job, from which results are taken.
-        settings: What the ledger says of the job; by the `fingerprint` it is known again.
+        finished: The summary, if the place holds the complete job.
+        resumes: Whether the place holds the beginning of the job.
+        origins: What is reused of another job in the place; None if nothing is.
+        settings: The job's settings in the ledger. The `fingerprint` identifies the same job.
 
     Raises:
-        InputError, JobChanged, UsageError: as `submit`.
+        InputError, JobChanged, UsageError: As `submit`.
     """
 
     def __init__(
@@ -89,16 +89,15 @@ class Request:
         }
 
     def _options(self) -> dict[str, Any]:
-        """The options that make this job this job."""
+        """Returns the options that are part of the job's identity."""
         name = self.options.name.encode("utf-8", "surrogateescape")
         return {**asdict(self.options), **as_text("name", name), "keys": [str(p) for p in self.restrictions.pairs]}
 
     def _compare(self, incremental: bool, drop_missing: bool) -> None:
-        """Take over an earlier job that is the same, or what is the same of it; refuse one that is not."""
+        """Resumes or reuses an earlier job, or refuses it."""
         results = self.results
-        pending = results.pending()
-        if pending is not None and pending.summary() is not None:
-            # the last step of an incremental job was interrupted
+        if results.is_to_adopt():
+            # The last step of an incremental job was interrupted.
             release = results.lock()
             results.adopt()
             release()
@@ -134,17 +133,18 @@ class Request:
             names = ", ".join(map(shown, gone[:GONE_SHOWN]))
             more = f" and {len(gone) - GONE_SHOWN:,} more" if len(gone) > GONE_SHOWN else ""
             raise InputError(
-                f"{shown(self.results)}: has results of files that are not among the inputs now: {names}{more}."
-                " Put them back, or remove their results with --drop-missing."
+                f"{shown(self.results)}: has results of files that are no longer among the inputs: {names}{more}."
+                " Restore the files, or remove their results with --drop-missing."
             )
 
     def details(
         self, counts: Counts, started: time.struct_time, began: float, matching: float, workers: int, units: int
     ) -> dict[str, Any]:
-        """The part of the summary that the collector cannot know.
+        """Returns the members of the summary that the collector cannot know.
 
         Args:
-            started: The date. `began` and `matching` are times of the monotonic clock, which nobody can set.
+            started: The date.
+            began, matching: Times of the monotonic clock, which nobody can set.
         """
         import ray
 
@@ -174,29 +174,29 @@ class Request:
         }
 
     def _where_from(self) -> Iterator[str]:
-        """Where inputs were read that a host redirects to another."""
+        """Yields where inputs were read whose host redirects to another one."""
         for name, host in islice(self.moved.items(), MOVED_SHOWN):
-            yield f"{shown(name)} redirects to another host: it was read from {shown(host)}."
+            yield f"{shown(name)} redirects to another host, and was read from {shown(host)}."
         if len(self.moved) > MOVED_SHOWN:
-            yield f"So do {len(self.moved) - MOVED_SHOWN:,} more."
+            yield f"Redirected inputs that are not listed here: {len(self.moved) - MOVED_SHOWN:,}."
 
 
 def _plan_of(results: Results, text: str) -> PlanOptions:
-    """How the earlier job was planned.
+    """Returns how the earlier job was planned.
 
     Raises:
-        JobError: no job is planned so.
+        JobError: The text is not a plan.
     """
     try:
         return msgspec.json.decode(text, type=PlanOptions)
     except (ValueError, RecursionError, UsageError):
-        raise damaged(f"{results}/{LEDGER}", "its plan is none") from None
+        raise damaged(f"{results}/{LEDGER}", "its plan is not valid") from None
 
 
 def _what_differs(
     results: Results, differs: list[str], before: dict[str, str], now: dict[str, str], origins: Origins | None
 ) -> str:
-    """Why the results in a directory are not those of this job, and what to do."""
+    """Returns why the results in a place are not those of this job, and what to do."""
     said = []
     for name in differs:
         said.append(f"other {name}")
@@ -205,7 +205,7 @@ def _what_differs(
             try:
                 old = msgspec.json.decode(before[name], type=dict[str, Any])
             except (ValueError, RecursionError):
-                raise damaged(f"{results}/{LEDGER}", "its options are none") from None
+                raise damaged(f"{results}/{LEDGER}", "its options are not valid") from None
             changes = [
                 f"{member} was {shown(old.get(member))}, is {shown(new[member])}"
                 for member in new
@@ -217,8 +217,8 @@ def _what_differs(
         said = [
             "other inputs (" + (", ".join(f"{n:,} {what}" for what, n in numbers.items() if n) or "another order") + ")"
         ]
-    update = "" if origins is None or not results.can_be_updated else "Bring them up to date with --incremental, name"
+    update = "" if origins is None or not results.can_be_updated else "Update them with --incremental, name"
     return (
         f"{shown(results)}: holds the results of a job with {' and '.join(said)}. {update or 'Name'} another"
-        " directory with -o, or start anew with --overwrite."
+        " directory with -o, or start from the beginning with --overwrite."
     )

@@ -115,6 +115,7 @@ def test_an_array_is_salvaged_too(kind):
     assert (got.counts.records, [entry.reason for entry in got.entries]) == (whole, [f"truncated_{kind}"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["gzip", "zstd"])
 def test_a_bomb_is_stopped(kind):
     """At so many times its size; what came before comes out."""
@@ -128,6 +129,7 @@ def test_a_bomb_is_stopped(kind):
     assert (allowed.counts.records, allowed.entries) == (2_000_000, ())
 
 
+@pytest.mark.slow
 def test_little_is_held_of_what_inflates_most():
     """No call gives more than a bounded number of bytes, however much the data inflates."""
     for kind, codec in (("gzip", codecs._GZIP), ("zstd", codecs._ZSTD)):

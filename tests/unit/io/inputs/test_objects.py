@@ -165,6 +165,7 @@ def test_faults_on_the_line(endpoint, moto, monkeypatch, seed):
         small.close()
 
 
+@pytest.mark.slow
 def test_a_server_without_ranges(tmp_path, command_environment):
     """As a simple one over HTTP: read as a whole, by one task, from anywhere; again where it breaks off."""
     (tmp_path / "www").mkdir()
@@ -308,6 +309,7 @@ def submit(environment, *arguments):
     return done.returncode, done.stdout, done.stderr
 
 
+@pytest.mark.slow
 def test_a_job_as_on_files(endpoint, moto, tmp_path, command_environment):
     """Through an unreliable line: the bytes that files give; again it is complete; secrets are nowhere."""
     local = tmp_path / "in"

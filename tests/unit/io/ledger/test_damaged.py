@@ -30,6 +30,7 @@ from linkmatch_ray.io.results.status import status
 from linkmatch_ray.io.results.verification import Checked, verify
 from linkmatch_ray.runtime.jobs.plan import PlanOptions
 from tests.support.jobs import NAMES, OUTPUTS, write
+from tests.support.tiers import STRIDE, some
 from tests.support.whole import submit
 
 SECONDS_MAX = 10
@@ -303,12 +304,12 @@ def seal(path):
             ledger.execute("UPDATE pieces SET digest = ? WHERE (file, range, part) = (?, ?, ?)", digest)
 
 
-@pytest.mark.parametrize("which", ["packed", "ranges", "stopped"])
+@pytest.mark.parametrize("which", ["packed", "ranges", pytest.param("stopped", marks=pytest.mark.slow)])
 def test_every_value(which, request):
     """Of every table, in some rows of each kind: by type, sign, size and form."""
     job, unnoticed, count = request.getfixturevalue(which), set(), 0
     job.restore()
-    for name, sql, parameters in list(mutations(job)):
+    for name, sql, parameters in some(mutations(job)):
         (job.out / "ledger.sqlite").write_bytes(job.files["ledger.sqlite"])
         if not change(job.out / "ledger.sqlite", sql, parameters):
             continue
@@ -323,7 +324,7 @@ def test_every_value(which, request):
     job.restore()
     assert look(job)
     assert unnoticed <= set(UNNOTICED), unnoticed - set(UNNOTICED)
-    assert count > 500, count
+    assert count > 500 // STRIDE, count
 
 
 @pytest.mark.parametrize("which", ["packed", "ranges", "stopped"])
@@ -331,7 +332,7 @@ def test_every_value_of_a_piece_whose_digest_agrees(which, request):
     """What the outputs, the report and the summary say is compared nevertheless."""
     job, unnoticed, count = request.getfixturevalue(which), set(), 0
     job.restore()
-    for name, sql, parameters in list(mutations(job)):
+    for name, sql, parameters in some(mutations(job)):
         (job.out / "ledger.sqlite").write_bytes(job.files["ledger.sqlite"])
         if not name.startswith(("pieces.", "spans.")) or not change(job.out / "ledger.sqlite", sql, parameters):
             continue
@@ -342,7 +343,7 @@ def test_every_value_of_a_piece_whose_digest_agrees(which, request):
     job.restore()
     allowed = set(UNNOTICED_IF_SEALED) | (set(UNNOTICED_BEFORE_THE_REPORT) if which == "stopped" else set())
     assert unnoticed <= allowed, unnoticed - allowed
-    assert count > 200, count
+    assert count > 200 // STRIDE, count
 
 
 INFLATED = ("records matched", "records unmatched", "matched", "unmatched", "entries", "missing_key", "records")
@@ -388,6 +389,7 @@ NOT_COMPARED = {
 """Members of the summary that say how the job went, and not what is in the outputs."""
 
 
+@pytest.mark.slow
 def test_every_member_of_the_summary(packed):
     """Removed, and of each other type; those in the totals also by one."""
     summary, unnoticed, count = json.loads(packed.files["summary.json"]), set(), 0
@@ -472,6 +474,7 @@ def test_what_asks_a_job_to_stop_is_a_directory(packed):
     assert results_at(packed.out).holder() is None
 
 
+@pytest.mark.slow
 def test_truncated_and_flipped(packed):
     """At some hundred places: what is not noticed has changed no row."""
     content = packed.files["ledger.sqlite"]
@@ -662,6 +665,7 @@ def test_records_that_are_none(at_url, name, content):
         assert not check_url(place)
 
 
+@pytest.mark.slow
 def test_records_that_are_changed(at_url):
     """A byte of what is in them, at some places; rows that no job writes; a record twice, or missing."""
     place, records = at_url
