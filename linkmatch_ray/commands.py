@@ -17,7 +17,7 @@ from linkmatch_ray.errors import InputError, UsageError
 from linkmatch_ray.io.inputs.names import names_in, refuse_no_input
 from linkmatch_ray.io.results.places import results_at
 from linkmatch_ray.io.storage.paths import Name, path_of
-from linkmatch_ray.io.storage.system_errors import told
+from linkmatch_ray.io.storage.system_errors import reported_as_job_errors
 from linkmatch_ray.io.storage.urls import scheme_of, without_query
 from linkmatch_ray.runtime.session.address import is_jobs_api
 from linkmatch_ray.words import shown
@@ -162,7 +162,7 @@ def cancel(target: Name, *, address: str | None = None, tls_verify: bool | str =
     """
     if (job := _job_in(target, address)) is None:
         place = results_at(target)
-        with told(place):
+        with reported_as_job_errors(place):
             place.cancel()
         return
     cluster = _connect(address, tls_verify)
@@ -202,13 +202,13 @@ def results(job: str, output: Name, *, address: str | None = None, tls_verify: b
         cluster = _connect(address, tls_verify)
         found = cluster.find(job)
         if "://" not in found.directory:
-            from linkmatch_ray.runtime.cluster.download import fetch
+            from linkmatch_ray.runtime.cluster.download import download_job
 
-            return fetch(cluster, found, _here(output))
+            return download_job(cluster, found, _here(output))
         there = found.directory
-    from linkmatch_ray.io.results.download import bring
+    from linkmatch_ray.io.results.download import download
 
-    return bring(results_at(there), _here(output))
+    return download(results_at(there), _here(output))
 
 
 def _here(output: Name) -> Path:

@@ -30,10 +30,10 @@ SECRET_PARAMETERS: Final = (
 )
 """Names of secrets in signed URLs, as a regular expression for any case."""
 
-_SCHEME: Final = r"[A-Za-z][A-Za-z0-9+.-]*://"
-_A_URL: Final = re.compile(_SCHEME)
-_IN_A_WORD: Final = re.compile(rf"(?s){_SCHEME}.*")  # as in --address=URL
-_URLS: Final = re.compile(rf"{_SCHEME}[^\s\"']*")
+_A_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_FROM_SCHEME: Final = r"(?<=[A-Za-z0-9+.-])://"  # a search for whole schemes takes quadratic time in a long word
+_IN_A_WORD: Final = re.compile(rf"(?s){_FROM_SCHEME}.*")  # as in --address=URL
+_URLS: Final = re.compile(rf"{_FROM_SCHEME}[^\s\"']*")
 _USER: Final = re.compile(r"(?s)(?<=://)(?:[^][/@:]*:(?![0-9]{1,5}(?:[/?#]|$)).*|[^/?#]*)(?:@|%40)")
 """The part before the host. A password may contain any character, even one that ends a host."""
 

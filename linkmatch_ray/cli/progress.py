@@ -68,8 +68,8 @@ def listing_display(enabled: bool) -> Iterator[Callable[[int], None]]:
         yield lambda found: None
         return
     if is_ray_job():
-        with _listing_lines() as tell:
-            yield tell
+        with _listing_lines() as on_progress:
+            yield on_progress
         return
     from rich.progress import TextColumn
 
@@ -108,7 +108,7 @@ def _listing_lines() -> Iterator[Callable[[int], None]]:
     """Prints a line to the log every few seconds while inputs are listed, even if none was found yet."""
     over, found = threading.Event(), 0
 
-    def tell(so_far: int) -> None:
+    def on_progress(so_far: int) -> None:
         nonlocal found
         found = so_far
 
@@ -120,7 +120,7 @@ def _listing_lines() -> Iterator[Callable[[int], None]]:
 
     threading.Thread(target=show, daemon=True).start()
     try:
-        yield tell
+        yield on_progress
     finally:
         over.set()
 

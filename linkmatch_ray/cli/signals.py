@@ -200,7 +200,7 @@ def _flush() -> None:
 
 
 def _write_to_stderr(message: str) -> None:
-    """Writes without Python's stream, which the main thread may hold, and only if that does not block."""
+    """Writes without Python's stream, which the main thread may hold, and only if it need not wait."""
     with suppress(Exception):
         encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
         text = (_RESTORED if os.isatty(2) else "") + message + "\n"

@@ -35,14 +35,14 @@ POLL_SECONDS: Final = 0.1
 
 def print_plan(out: Printer, asked: Asked) -> None:
     """Prints the plan of the job and a preview. Loads the list and reads some inputs, so their errors are reported."""
-    with listing_display(not out.as_json) as tell, _place(asked.output) as output:
+    with listing_display(not out.as_json) as on_progress, _place(asked.output) as output:
         plan = linkmatch_ray.dry_run(
             asked.inputs,
             asked.restrictions,
             output=output,
             key=asked.key,
             options=asked.options,
-            on_listing=tell,
+            on_listing=on_progress,
         )
     print(f"{plural(len(plan.restrictions), 'restriction')} in {shown(plan.restrictions.name)}", file=sys.stderr)
     if plan.is_done:
@@ -132,7 +132,7 @@ class _Run:
 
     def _begin(self, session: Session, *, show: bool) -> Job:
         asked = self._asked
-        with listing_display(show) as tell:
+        with listing_display(show) as on_progress:
             return linkmatch_ray.submit(
                 asked.inputs,
                 asked.restrictions,
@@ -140,7 +140,7 @@ class _Run:
                 key=asked.key,
                 options=asked.options,
                 session=session,
-                on_listing=tell,
+                on_listing=on_progress,
             )
 
     def _wait(self, job: Job, *, show: bool, copy: str | None) -> dict[str, Any]:

@@ -120,7 +120,8 @@ def test_killed_and_resumed_from_elsewhere(corpus, command, tmp_path):
         code, _, stderr = ended(command(line, *job(corpus, url)))
         (corpus / "in" / "later.json").unlink()
         assert code == 2
-        assert "other inputs (1 new). Name another directory with -o, or start anew with --overwrite" in stderr
+        advice = "Name another directory with -o, or start from the beginning with --overwrite"
+        assert f"other inputs (1 new). {advice}" in stderr
 
 
 def test_cancelled_by_its_url(corpus, command):

@@ -19,7 +19,7 @@ from linkmatch_ray.io.inputs.file import InputFile, pack_files
 from linkmatch_ray.io.inputs.listing import list_inputs
 from linkmatch_ray.io.ledger.journal import LoggedLedger
 from linkmatch_ray.io.results import bucket, segments
-from linkmatch_ray.io.results.download import bring
+from linkmatch_ray.io.results.download import download
 from linkmatch_ray.io.results.places import results_at
 from linkmatch_ray.io.results.status import status
 from linkmatch_ray.io.results.verification import Checked, verify
@@ -57,7 +57,7 @@ def small_steps(monkeypatch):
     monkeypatch.setattr(bucket.Bucket, "commit_seconds", 0.0)
     monkeypatch.setattr(worker, "STAGED_BYTES_MIN", 60)
     monkeypatch.setattr(segments, "OBJECT_BYTES", 150)
-    monkeypatch.setattr(bucket, "LIVES_SECONDS", 0.0)
+    monkeypatch.setattr(bucket, "SILENCE_SECONDS", 0.0)
 
 
 def contents(url):
@@ -244,7 +244,7 @@ def test_a_writer_that_lives(top, tmp_path, monkeypatch):
     """The second waits to see whether the first says anything, and is told who it is. It stops when it is asked to."""
     url = f"file://{tmp_path}/out"
     monkeypatch.setattr(bucket, "BEAT_SECONDS", 0.2)
-    monkeypatch.setattr(bucket, "LIVES_SECONDS", 3.0)
+    monkeypatch.setattr(bucket, "SILENCE_SECONDS", 3.0)
     files = list_inputs([top]).files
     settings = {"fingerprint": "f", "emit": "both", "provenance": "0", "job_id": "j"}
     first = Collector(url, pack_files(files), [1] * len(files), settings)
@@ -253,7 +253,7 @@ def test_a_writer_that_lives(top, tmp_path, monkeypatch):
         Collector(url, pack_files(files), [1] * len(files), settings).open()
     assert status(results_at(url))["state"] == "running"
     assert not results_at(url).is_asked_to_stop()
-    with pytest.raises(JobError, match="was told to stop, and still runs"):
+    with pytest.raises(JobError, match="was asked to stop, and still runs"):
         results_at(url).cancel(wait_seconds=0.1)
     assert results_at(url).is_asked_to_stop()
     first.close()
@@ -309,13 +309,13 @@ def test_overwritten_and_brought_here(top, tmp_path):
     results_at(url).clear()
     run(top, f"file://{tmp_path}/second", BOTH)
     run(top, tmp_path / "plain", BOTH)
-    assert bring(results_at(f"file://{tmp_path}/second"), tmp_path / "copy").complete
+    assert download(results_at(f"file://{tmp_path}/second"), tmp_path / "copy").complete
     with pytest.raises(InputError, match="no input file"):
         list_inputs([tmp_path / "copy"])
     for name in OUTPUTS:
         assert (tmp_path / "copy" / name).read_bytes() == (tmp_path / "plain" / name).read_bytes()
     with pytest.raises(UsageError, match="is not empty"):
-        bring(results_at(url), tmp_path / "copy")
+        download(results_at(url), tmp_path / "copy")
 
 
 def test_places_that_are_refused(tmp_path):

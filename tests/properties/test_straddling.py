@@ -5,7 +5,7 @@ import random
 import pytest
 
 from linkmatch_ray import MatchOptions, Restrictions, match_bytes
-from linkmatch_ray.core.structure import BLOCK_BYTES
+from linkmatch_ray.core.structure import STRIDE_BYTES
 from linkmatch_ray.core.window import WINDOW_BYTES
 from tests.fuzz import run, straddle
 from tests.fuzz.borders import HOSTILE, Borders, matched_in_ranges
@@ -71,16 +71,16 @@ def test_compressed_pieces(kind):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("border", [BLOCK_BYTES, WINDOW_BYTES], ids=["block", "window"])
+@pytest.mark.parametrize("border", [STRIDE_BYTES, WINDOW_BYTES], ids=["block", "window"])
 def test_the_real_borders(layout, border):
     """Each kind of token lies across a border of the real size, shifted through it byte by byte."""
     tokens = [
         token for kind, token in straddle.TOKENS.items() if layout in ("array", "pretty") or kind != "white lines"
     ]
-    shifts = range(7) if border == BLOCK_BYTES else (3,)
+    shifts = range(7) if border == STRIDE_BYTES else (3,)
     for shift in shifts:
         texts, at = [], 1 + len(b'{"f":""}')
-        for number, token in enumerate(tokens if border == BLOCK_BYTES else tokens[:2]):
+        for number, token in enumerate(tokens if border == STRIDE_BYTES else tokens[:2]):
             wanted = border * (number + 1) - (shift * len(token) // 7 + 1)  # where the token is to begin
             place = number % len(straddle.KEYS)
             text = straddle.record(token, straddle.KEYS[place][0], nested=True, last=False)

@@ -18,7 +18,7 @@ from linkmatch_ray.io.ledger.ledger import Ledger
 from linkmatch_ray.io.results import directory as directories
 from linkmatch_ray.io.results.directory import adopt_next
 from linkmatch_ray.io.results.places import results_at
-from linkmatch_ray.io.results.reuse import origins_of
+from linkmatch_ray.io.results.reuse import plan_reuse
 from linkmatch_ray.io.results.verification import Checked, verify
 from linkmatch_ray.runtime.jobs.collector import Collector
 from tests.support.jobs import LIST, NAMES, OUTPUTS, PLAN, run, write
@@ -167,13 +167,13 @@ def test_another_job_came_between(tmp_path):
     ledger = Ledger(directory / "ledger.sqlite")
     write(top, AFTER)
     files = list_inputs([top]).files
-    origins = origins_of(files, ledger)
+    reuse = plan_reuse(files, ledger)
     ledger.close()
     run(top, directory, BOTH, incremental=True)
     collector = Collector(
-        str(directory), pack_files(files), [1] * len(files), {"fingerprint": "x", "provenance": "0"}, origins
+        str(directory), pack_files(files), [1] * len(files), {"fingerprint": "x", "provenance": "0"}, reuse
     )
-    with pytest.raises(DirectoryInUse, match="meanwhile"):
+    with pytest.raises(DirectoryInUse, match="another job has written here since"):
         collector.open()
 
 

@@ -140,7 +140,7 @@ class History:
             for actor in actors:
                 actor.die()
             packed = driver.pack_files(request.files)
-            job = (str(self._output), packed, plan.ranges, request.settings, request.origins)
+            job = (str(self._output), packed, plan.ranges, request.settings, request.reuse)
             actors.append(FakeCollector(ray, rates, fuse, *job))
             return actors[-1], actors[-1].open(overwrite=False)
 

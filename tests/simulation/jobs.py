@@ -77,7 +77,7 @@ class Job:
 
     def planned(self, request):
         """Its plan."""
-        return make_plan(request.files, self._cut, request.plan, request.origins)
+        return make_plan(request.files, self._cut, request.plan, request.reuse)
 
     @cached_property
     def _cut(self):
@@ -125,7 +125,7 @@ class Job:
         self.prepare(output)
         request = self.requested(output)
         plan = self.planned(request)
-        collector = Collector(str(output), pack_files(request.files), plan.ranges, request.settings, request.origins)
+        collector = Collector(str(output), pack_files(request.files), plan.ranges, request.settings, request.reuse)
         receipt = collector.open()
         for body in self._bodies(plan):
             while receipt.more:

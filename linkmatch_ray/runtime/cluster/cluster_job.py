@@ -20,7 +20,7 @@ from linkmatch_ray.errors import ClusterError, InputError, Interrupted, JobError
 from linkmatch_ray.io.inputs.names import names_in
 from linkmatch_ray.io.storage.paths import Name
 from linkmatch_ray.runtime.cluster.jobs_api import OVERRIDE, Cluster, RemoteJob
-from linkmatch_ray.runtime.cluster.upload import entrypoint, job_id_for, on_cluster, runtime_env, ship
+from linkmatch_ray.runtime.cluster.upload import entrypoint, job_id_for, on_cluster, prepare_upload, runtime_env
 from linkmatch_ray.runtime.session.address import SUMMARY_MARK, is_jobs_api, job_name
 from linkmatch_ray.words import shown
 
@@ -160,9 +160,9 @@ def submit_remote(
         arguments = [*names, *_as_typed(wanted), *words]
         for each in [key] if isinstance(key, str) else key:
             arguments += ["--key", each]
-        arguments += ["--restrictions", ship(restrictions, "--restrictions", uploads)]
+        arguments += ["--restrictions", prepare_upload(restrictions, "--restrictions", uploads)]
         if wanted.files_from is not None:
-            arguments += ["--files-from", ship(wanted.files_from, "--files-from", uploads)]
+            arguments += ["--files-from", prepare_upload(wanted.files_from, "--files-from", uploads)]
         cluster = connect(wanted.address, wanted.tls_verify)
         job = cluster.submit(
             job_id,

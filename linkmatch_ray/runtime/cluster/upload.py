@@ -38,7 +38,7 @@ def runtime_env(uploads: Path) -> dict[str, Any]:
     return env
 
 
-def ship(name: str, option: str, uploads: Path) -> str:
+def prepare_upload(name: str, option: str, uploads: Path) -> str:
     """Prepares a file that an option names for upload; returns its name on the cluster.
 
     A file of this machine is uploaded. Any other name is taken for a path on the cluster.

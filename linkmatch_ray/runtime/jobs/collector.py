@@ -32,16 +32,16 @@ from linkmatch_ray.io.results.interface import Output
 from linkmatch_ray.io.results.matches import matches
 from linkmatch_ray.io.results.places import results_at
 from linkmatch_ray.io.results.restriction_hits import count_hits, count_reasons, report_lines
-from linkmatch_ray.io.results.reuse import Earlier, Origins
+from linkmatch_ray.io.results.reuse import ReusedResults, ReusePlan
 from linkmatch_ray.io.results.segments import Staged
-from linkmatch_ray.io.storage.system_errors import told
+from linkmatch_ray.io.storage.system_errors import reported_as_job_errors
 from linkmatch_ray.runtime.jobs.worker import PartBody
 from linkmatch_ray.words import shown
 
 COMMIT_BYTES: Final = 64 << 20
 """Bytes of output after which pieces are made durable together, unless `Results.commit_seconds` are over before."""
 
-Chunk: TypeAlias = memoryview | Staged
+Slice: TypeAlias = memoryview | Staged
 """A stretch of output: its bytes, or the place where a task has written them."""
 
 
@@ -79,7 +79,7 @@ class Collector:
 
     Args:
         output: A directory or URL.
-        origins: For an incremental job, what it takes from the earlier one.
+        reuse: For an incremental job, what it takes from the earlier one.
 
     Guarantees: Pieces before the frontier that `commit` has reported survive any crash. The outputs hold the pieces of
     the plan in its order, each once.
@@ -91,12 +91,12 @@ class Collector:
         packed_files: bytes,
         ranges: list[int],
         settings: dict[str, str],
-        origins: Origins | None = None,
+        reuse: ReusePlan | None = None,
     ) -> None:
         self._results = results_at(output)
         self._place = self._results  # for an incremental job another place, until it is complete
-        self._origins = origins
-        self._earlier: Earlier | None = None
+        self._reuse = reuse
+        self._earlier: ReusedResults | None = None
         self._files = unpack_files(packed_files)
         self._ranges, self._settings = ranges, settings
         self._provenance = settings["provenance"] == "1"
@@ -155,7 +155,7 @@ class Collector:
     def _is_this_job(self, begun: dict[str, str]) -> bool:
         """Returns whether these are the settings of this job. Unless the job is incremental, others are refused."""
         same = begun.get("fingerprint") == self._settings["fingerprint"]
-        if begun and not same and self._origins is None:
+        if begun and not same and self._reuse is None:
             raise JobChanged(
                 f"{shown(self._results)}: holds a job with other inputs, restrictions or options. Name another"
                 " directory with -o, or start from the beginning with --overwrite."
@@ -165,10 +165,10 @@ class Collector:
     def _take_pending(self, held: ExitStack) -> None:
         """Completes or removes what an interrupted incremental job has left, and prepares this one if it is one."""
         self._results.adopt()
-        if self._origins is None:
+        if self._reuse is None:
             self._results.clear_pending()
         else:
-            self._earlier = Earlier(self._results, self._origins)
+            self._earlier = ReusedResults(self._results, self._reuse)
             held.callback(self._earlier.close)
             self._place = self._results.begin_pending()
 
@@ -253,7 +253,7 @@ class Collector:
     @contextmanager
     def _told(self) -> Iterator[None]:
         """Turns errors in the place into our own. If the place is gone, that is the error."""
-        with told(self._results):
+        with reported_as_job_errors(self._results):
             try:
                 yield
             except Exception:
@@ -284,7 +284,7 @@ class Collector:
         return False
 
     def _take(self, part: PartBody) -> bool:
-        matched, unmatched = _Chunks(part.matched), _Chunks(part.unmatched)
+        matched, unmatched = _Slices(part.matched), _Slices(part.unmatched)
         for piece in part.pieces:
             key = Key(piece.file, piece.range, piece.part)
             mine, others = matched.take(piece.matched_bytes), unmatched.take(piece.unmatched_bytes)
@@ -306,7 +306,7 @@ class Collector:
                 return False
         return True
 
-    def _take_piece(self, piece: Piece, matched: Sequence[Chunk], unmatched: Sequence[Chunk]) -> None:
+    def _take_piece(self, piece: Piece, matched: Sequence[Slice], unmatched: Sequence[Slice]) -> None:
         file = self._files[piece.file]
         indexes, lines = self._base if piece.range else (0, 0)
         if self._provenance and indexes + lines:
@@ -318,7 +318,7 @@ class Collector:
         entries = [entry.moved(indexes, lines).as_line(file.name) for entry in piece.entries]
         self._add(piece, matched, unmatched, b"".join(entries))
 
-    def _add(self, piece: Piece, matched: Sequence[Chunk], unmatched: Sequence[Chunk], quarantine: bytes) -> None:
+    def _add(self, piece: Piece, matched: Sequence[Slice], unmatched: Sequence[Slice], quarantine: bytes) -> None:
         """Writes the next piece, whose positions are those in its file, and moves the frontier behind it."""
         if piece.range == 0 and piece.part == 0:
             self._file_start, self._base, self._in_range = self._frontier.ends, [0, 0], [0, 0]
@@ -351,18 +351,18 @@ class Collector:
         self._faults.append((entry.reason, number))
 
     def _write(
-        self, piece: Piece, matched: Sequence[Chunk], unmatched: Sequence[Chunk], quarantine: bytes, following: Key
+        self, piece: Piece, matched: Sequence[Slice], unmatched: Sequence[Slice], quarantine: bytes, following: Key
     ) -> None:
-        contents: dict[str, tuple[Sequence[Chunk], bytes | None]] = {
+        contents: dict[str, tuple[Sequence[Slice], bytes | None]] = {
             MATCHED: (matched, piece.matched_digest),
             UNMATCHED: (unmatched, piece.unmatched_digest),
             QUARANTINE: ([memoryview(quarantine)], digest(quarantine)) if quarantine else ([], None),
         }
         spans, ends = [], list(self._frontier.ends)
         for place, name in enumerate(self._outputs):
-            chunks, found = contents[name]
-            if chunks:
-                start, ends[place] = ends[place], self._outputs[name].write(chunks, ends[place])
+            slices, found = contents[name]
+            if slices:
+                start, ends[place] = ends[place], self._outputs[name].write(slices, ends[place])
                 if ends[place] > start:
                     assert found is not None  # bytes come with their digest
                     spans.append(Span(place, start, ends[place] - start, found))
@@ -454,34 +454,34 @@ class Collector:
         return self._place.summary() if self._state == "complete" else None
 
 
-def _bytes(chunks: Sequence[Chunk]) -> list[memoryview]:
-    """Returns the bytes of all chunks. Reads those that a task has written itself."""
-    return [memoryview(chunk.read()) if isinstance(chunk, Staged) else chunk for chunk in chunks]
+def _bytes(slices: Sequence[Slice]) -> list[memoryview]:
+    """Returns the bytes of all slices. Reads those that a task has written itself."""
+    return [memoryview(each.read()) if isinstance(each, Staged) else each for each in slices]
 
 
-def _skip(chunks: Sequence[Chunk], size: int) -> list[Chunk]:
-    """Returns the chunks without their first `size` bytes."""
+def _skip(slices: Sequence[Slice], size: int) -> list[Slice]:
+    """Returns the slices without their first `size` bytes."""
     left = []
-    for chunk in chunks:
-        left.append(chunk[size:])
-        size = max(0, size - len(chunk))
-    return [chunk for chunk in left if len(chunk)]
+    for each in slices:
+        left.append(each[size:])
+        size = max(0, size - len(each))
+    return [each for each in left if len(each)]
 
 
-class _Chunks:
-    """A sequence of chunks, from whose front bytes are taken."""
+class _Slices:
+    """A sequence of slices, from whose front bytes are taken."""
 
     def __init__(self, arrays: Sequence[npt.NDArray[np.uint8] | Staged]) -> None:
         self._rest = [each if isinstance(each, Staged) else each.data for each in arrays]
 
-    def take(self, size: int) -> list[Chunk]:
+    def take(self, size: int) -> list[Slice]:
         """Takes the next `size` bytes."""
-        taken: list[Chunk] = []
+        taken: list[Slice] = []
         while size:
-            chunk = self._rest[0]
-            taken.append(chunk[:size])
-            if len(chunk) > size:
-                self._rest[0] = chunk[size:]
+            each = self._rest[0]
+            taken.append(each[:size])
+            if len(each) > size:
+                self._rest[0] = each[size:]
             else:
                 self._rest.pop(0)
             size -= len(taken[-1])

@@ -38,12 +38,12 @@ class DryRun:
         self, listing: Listing, restrictions: Restrictions, options: JobOptions, request: Request | None
     ) -> None:
         how = PlanOptions(options.unit_bytes, options.part_bytes, options.one_file_per_task)
-        self._plan_options, self._origins = (request.plan, request.origins) if request else (how, None)
+        self._plan_options, self._reuse = (request.plan, request.reuse) if request else (how, None)
         self._files, self._options = listing.files, options.matching
         self.restrictions, self.keys = restrictions, [str(path.text) for path in restrictions.paths]
-        self.is_done = request is not None and request.finished is not None and self._origins is None
-        self.files_kept = 0 if self._origins is None else self._origins.files
-        self.files_dropped = 0 if self._origins is None else len(self._origins.gone)
+        self.is_done = request is not None and request.finished is not None and self._reuse is None
+        self.files_kept = 0 if self._reuse is None else self._reuse.files
+        self.files_dropped = 0 if self._reuse is None else len(self._reuse.gone)
         self.files, self.left_out = len(self._files) - self.files_kept, listing.left_out
         self.cores: int | None = None
         if is_embedded(options.address):
@@ -61,7 +61,7 @@ class DryRun:
     @property
     def is_incremental(self) -> bool:
         """Whether the job would update earlier results."""
-        return self._origins is not None
+        return self._reuse is not None
 
     @property
     def files_not_looked_at(self) -> int:
@@ -74,7 +74,7 @@ class DryRun:
 
     @cached_property
     def _plan(self) -> Plan:
-        return make_plan(self._files, self._looked[0], self._plan_options, self._origins)
+        return make_plan(self._files, self._looked[0], self._plan_options, self._reuse)
 
     def units(self) -> Iterator[dict[str, Any]]:
         """Yields what each task would do, for JSON: `unit bytes files first`, and `last` or `from to` if they apply."""

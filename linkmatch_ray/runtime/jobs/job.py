@@ -18,7 +18,7 @@ from linkmatch_ray.io.inputs.file import InputFile
 from linkmatch_ray.io.inputs.sniff import cuttable
 from linkmatch_ray.io.results.interface import CANCEL_SECONDS
 from linkmatch_ray.io.results.matches import matches
-from linkmatch_ray.io.storage.system_errors import told
+from linkmatch_ray.io.storage.system_errors import reported_as_job_errors
 from linkmatch_ray.runtime.cluster.nodes import faults, sample, survey
 from linkmatch_ray.runtime.jobs.collector_actor import CollectorHandle, actor_name, start_collector
 from linkmatch_ray.runtime.jobs.driver import NO_ROOM, Driver, brief
@@ -125,7 +125,7 @@ class Job:
         """
         if not self._done.is_set():
             return [] if self._collector is None else self._collector.matches(start, limit)
-        with told(self._results):
+        with reported_as_job_errors(self._results):
             ledger = self._results.ledger()
             if ledger is None:
                 return []
@@ -194,7 +194,7 @@ class Job:
                 if self._collector is not None:
                     ray.kill(self._collector.actor)  # because a dead actor keeps its name until it is killed
                 self._collector = start_collector(
-                    ray, self.id, self._results, request.files, plan.ranges, request.settings, request.origins
+                    ray, self.id, self._results, request.files, plan.ranges, request.settings, request.reuse
                 )
                 return self._collector, self._collector.open(overwrite=request.overwrite and not again)
 
@@ -241,10 +241,10 @@ class Job:
     def _plan(self) -> Plan:
         request = self._request
         if not request.overwrite:
-            with told(self._results):
+            with reported_as_job_errors(self._results):
                 self._results.prepare()
         cut = cuttable(request.files, request.options, request.plan.whole_bytes)
-        return make_plan(request.files, cut, request.plan, request.origins)
+        return make_plan(request.files, cut, request.plan, request.reuse)
 
     def _is_to_stop(self) -> bool:
         """Returns whether the job is to stop. Requests from before the collector had the place were for another job."""

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 from linkmatch_ray.errors import Interrupted
 from linkmatch_ray.io.results.interface import Results
 from linkmatch_ray.io.storage.side_by_side import Pool
-from linkmatch_ray.io.storage.system_errors import told
+from linkmatch_ray.io.storage.system_errors import reported_as_job_errors
 
 R = TypeVar("R")
 
@@ -67,7 +67,7 @@ def holding(results: Results, do: Callable[[], R], stop: Event) -> R:
 def _hold(results: Results, stop: Event, over: Event) -> None:
     if over.wait(HOLD_SECONDS):
         return
-    with told(results):
+    with reported_as_job_errors(results):
         results.prepare()
         release = results.lock()
         try:

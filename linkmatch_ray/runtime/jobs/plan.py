@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from linkmatch_ray.arguments import refuse_unless_within
 from linkmatch_ray.core.options import LIMIT_MAX, PART_BYTES_MAX, UNIT_BYTES, UNIT_BYTES_MIN
 from linkmatch_ray.io.inputs.file import InputFile
-from linkmatch_ray.io.results.reuse import Origins
+from linkmatch_ray.io.results.reuse import ReusePlan
 
 UNIT_FILES_MAX: Final = 8192
 """Maximum number of files in a unit, because their rows in the ledger are committed together."""
@@ -88,8 +88,8 @@ class Plan:
         nbytes: Bytes of all units.
     """
 
-    def __init__(self, files: list[InputFile], cut: set[int], how: PlanOptions, origins: Origins | None) -> None:
-        self._files, self._cut, self._how, self._origins = files, cut, how, origins
+    def __init__(self, files: list[InputFile], cut: set[int], how: PlanOptions, reuse: ReusePlan | None) -> None:
+        self._files, self._cut, self._how, self._reuse = files, cut, how, reuse
         self.ranges = [self._ranges_of(number) for number in range(len(files))]
         self.nbytes = self._count = 0
         for row in self._rows():
@@ -128,11 +128,11 @@ class Plan:
 
     def _done(self, number: int) -> int | None:
         """Returns how many ranges of a file come from an earlier job; None for all of them."""
-        return 0 if self._origins is None else self._origins.ranges_done(number)
+        return 0 if self._reuse is None else self._reuse.ranges_done(number)
 
     def _ranges_of(self, number: int) -> int:
-        if self._origins is not None and self._done(number) is None:
-            return self._origins.ranges[number]
+        if self._reuse is not None and self._done(number) is None:
+            return self._reuse.ranges[number]
         return -(-self._files[number].size // self._how.unit_bytes) if number in self._cut else 1
 
     def _rows(self) -> Iterator[_Row]:
@@ -155,10 +155,10 @@ class Plan:
             yield _Row(first, len(self._files), nbytes)
 
 
-def make_plan(files: list[InputFile], cut: set[int], how: PlanOptions, origins: Origins | None = None) -> Plan:
+def make_plan(files: list[InputFile], cut: set[int], how: PlanOptions, reuse: ReusePlan | None = None) -> Plan:
     """Cuts the files into units, in their order, except files whose results come from an earlier job.
 
     Args:
         cut: Numbers of the files that can be read in ranges.
     """
-    return Plan(files, cut, how, origins)
+    return Plan(files, cut, how, reuse)

@@ -25,8 +25,8 @@ from linkmatch_ray.io.ledger.check import damaged
 from linkmatch_ray.io.names import LEDGER
 from linkmatch_ray.io.restrictions.restrictions import Restrictions
 from linkmatch_ray.io.results.interface import Results
-from linkmatch_ray.io.results.reuse import Origins, origins_of
-from linkmatch_ray.io.storage.system_errors import told
+from linkmatch_ray.io.results.reuse import ReusePlan, plan_reuse
+from linkmatch_ray.io.storage.system_errors import reported_as_job_errors
 from linkmatch_ray.runtime.jobs.plan import PlanOptions
 from linkmatch_ray.words import shown
 
@@ -44,7 +44,7 @@ class Request:
     Attributes:
         finished: The summary, if the place holds the complete job.
         resumes: Whether the place holds the beginning of the job.
-        origins: What is reused of another job in the place; None if nothing is.
+        reuse: What is reused of another job in the place; None if nothing is.
         settings: The job's settings in the ledger. The `fingerprint` identifies the same job.
 
     Raises:
@@ -70,14 +70,14 @@ class Request:
         self.job_id = options.job_id or f"{time.strftime('%Y%m%d-%H%M%S')}-{token_hex(3)}"
         self.finished: dict[str, Any] | None = None
         self.resumes = False
-        self.origins: Origins | None = None
+        self.reuse: ReusePlan | None = None
         self.settings = {
             "inputs": inputs_digest(self.files),
             "restrictions": restrictions.index.content_hash,
             "options": orjson.dumps(self._options()).decode(),
         }
         self.settings["fingerprint"] = xxhash.xxh3_128_hexdigest("\n".join(self.settings.values()).encode())
-        with told(results):
+        with reported_as_job_errors(results):
             results.refuse_foreign()
             if not options.overwrite:
                 self._compare(options.incremental, options.drop_missing)
@@ -105,14 +105,14 @@ class Request:
         if not before:
             return
         differs = [name for name in ("inputs", "restrictions", "options") if before[name] != self.settings[name]]
-        origins = self._origins() if differs == ["inputs"] or (incremental and not differs) else None
-        if differs and not (incremental and origins):
-            raise JobChanged(_what_differs(results, differs, before, self.settings, origins))
+        reuse = self._reuse() if differs == ["inputs"] or (incremental and not differs) else None
+        if differs and not (incremental and reuse):
+            raise JobChanged(_what_differs(results, differs, before, self.settings, reuse))
         self.job_id = before["job_id"]
         self.plan = _plan_of(results, before["plan"])
-        if origins is not None and (differs or origins.faults or origins.unproven):
-            self._refuse_gone(origins.gone, drop_missing)
-            self.origins = origins
+        if reuse is not None and (differs or reuse.faults or reuse.unproven):
+            self._refuse_gone(reuse.gone, drop_missing)
+            self.reuse = reuse
             pending = results.pending()
             before = {} if pending is None else pending.settings()
             self.resumes = before.get("fingerprint") == self.settings["fingerprint"]
@@ -120,11 +120,11 @@ class Request:
         self.resumes = True
         self.finished = results.summary()
 
-    def _origins(self) -> Origins:
+    def _reuse(self) -> ReusePlan:
         ledger = self.results.ledger()
         assert ledger is not None  # its settings were read
         try:
-            return origins_of(self.files, ledger)
+            return plan_reuse(self.files, ledger)
         finally:
             ledger.close()
 
@@ -155,8 +155,8 @@ class Request:
             "keys": [str(pair) for pair in self.restrictions.pairs],
             "options": {name: value for name, value in asdict(self.options).items() if name != "name"},
             "left_out_by_name": self.left_out,
-            "resumed": self.resumes or self.origins is not None,
-            "files_taken_over": 0 if self.origins is None else self.origins.files,
+            "resumed": self.resumes or self.reuse is not None,
+            "files_taken_over": 0 if self.reuse is None else self.reuse.files,
             "units": units,
             "workers": workers,
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", started),
@@ -194,7 +194,7 @@ def _plan_of(results: Results, text: str) -> PlanOptions:
 
 
 def _what_differs(
-    results: Results, differs: list[str], before: dict[str, str], now: dict[str, str], origins: Origins | None
+    results: Results, differs: list[str], before: dict[str, str], now: dict[str, str], reuse: ReusePlan | None
 ) -> str:
     """Returns why the results in a place are not those of this job, and what to do."""
     said = []
@@ -212,12 +212,12 @@ def _what_differs(
                 if old.get(member) != new[member]
             ]
             said[-1] += f" ({'; '.join(changes)})"
-    if origins is not None:
-        numbers = {"changed": origins.changed, "new": origins.new, "gone": len(origins.gone)}
+    if reuse is not None:
+        numbers = {"changed": reuse.changed, "new": reuse.new, "gone": len(reuse.gone)}
         said = [
             "other inputs (" + (", ".join(f"{n:,} {what}" for what, n in numbers.items() if n) or "another order") + ")"
         ]
-    update = "" if origins is None or not results.can_be_updated else "Update them with --incremental, name"
+    update = "" if reuse is None or not results.can_be_updated else "Update them with --incremental, name"
     return (
         f"{shown(results)}: holds the results of a job with {' and '.join(said)}. {update or 'Name'} another"
         " directory with -o, or start from the beginning with --overwrite."

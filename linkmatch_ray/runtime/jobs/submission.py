@@ -21,7 +21,7 @@ from linkmatch_ray.io.inputs.listing import list_inputs
 from linkmatch_ray.io.inputs.names import names_in, read_names, refuse_missing, refuse_no_input
 from linkmatch_ray.io.results.places import results_at
 from linkmatch_ray.io.storage.paths import Name, path_of
-from linkmatch_ray.io.storage.system_errors import told
+from linkmatch_ray.io.storage.system_errors import reported_as_job_errors
 from linkmatch_ray.runtime.session.address import is_jobs_api, job_name
 from linkmatch_ray.runtime.session.session import Session
 
@@ -121,7 +121,7 @@ def dry_run(
         LinkmatchError, TypeError: As `submit`.
     """
     asked = _Asked(inputs, restrictions, output, key, JobOptions.of(options, **more))
-    with told(asked.results):
+    with reported_as_job_errors(asked.results):
         asked.results.refuse_foreign()
     listing, loaded = asked.load(on_listing)
     request = asked.request(listing, loaded) if asked.options.incremental else None
@@ -172,7 +172,7 @@ class _Asked:
         Raises:
             UsageError: The place cannot be used for results.
         """
-        with told(self.results):
+        with reported_as_job_errors(self.results):
             self.results.refuse_foreign()
             return not self.options.overwrite and self.results.summary() is not None
 

@@ -27,7 +27,7 @@ from linkmatch_ray.io.inputs.reader import changed_entry, open_input, unreadable
 from linkmatch_ray.io.ledger.ledger import Key
 from linkmatch_ray.io.results.segments import STAGED_BYTES_MIN, Staged, stage
 from linkmatch_ray.io.storage.errors import Changed
-from linkmatch_ray.io.storage.system_errors import blame_the_machine, told
+from linkmatch_ray.io.storage.system_errors import blame_the_machine, reported_as_job_errors
 from linkmatch_ray.io.storage.urls import is_url
 from linkmatch_ray.runtime.jobs.heartbeat import BEAT_SECONDS_MAX, with_heartbeat
 from linkmatch_ray.runtime.jobs.plan import PlanOptions, Unit
@@ -91,8 +91,8 @@ GC_OBJECTS: Final = 1_000_000
 """Allocations between two garbage collections in a worker. Entries are many objects, and none of them is garbage. With
 100,000 the collections take a third of the time of a file of bad lines."""
 
-CHUNK_BYTES_MIN: Final = 1 << 18
-"""Chunks with a smaller mean length are joined, because each costs some microseconds on its way."""
+SLICE_BYTES_MIN: Final = 1 << 18
+"""Slices with a smaller mean length are joined, because each costs some microseconds on its way."""
 
 # Kept between the tasks of a worker process, because new pages for each task would cost a fifth of the speed.
 _spare: list[tuple[Buffers, bytearray]] = []
@@ -144,27 +144,27 @@ def _sealed(part: Part, settings: TaskSettings) -> Iterator[Any]:
     first, last = part.pieces[0], part.pieces[-1]
     # The collector renumbers the provenance of every range but the first, because it alone knows what comes before.
     staging = None if settings.options.provenance and first.range else settings.staging
-    matched, unmatched = _chunks(part.matched, staging), _chunks(part.unmatched, staging)
+    matched, unmatched = _slices(part.matched, staging), _slices(part.unmatched, staging)
     yield PartBody(part.pieces, matched, unmatched)
     # After the body, so that a header proves to the driver, which never looks at bodies, that its body is complete.
     yield PartHeader(
         Key(first.file, first.range, first.part),
         Key(last.file + last.files - 1, last.range, last.part),
         last.last,
-        sum(len(chunk) for chunk in (*matched, *unmatched) if not isinstance(chunk, Staged)),
+        sum(len(each) for each in (*matched, *unmatched) if not isinstance(each, Staged)),
     )
 
 
-def _chunks(chunks: list[bytes], staging: str | None) -> Sequence[npt.NDArray[np.uint8] | Staged]:
-    if staging is not None and sum(map(len, chunks)) >= STAGED_BYTES_MIN:
-        with told(staging):
-            return [stage(staging, b"".join(chunks))]
-    return [np.frombuffer(chunk, np.uint8) for chunk in _joined(chunks)]
+def _slices(slices: list[bytes], staging: str | None) -> Sequence[npt.NDArray[np.uint8] | Staged]:
+    if staging is not None and sum(map(len, slices)) >= STAGED_BYTES_MIN:
+        with reported_as_job_errors(staging):
+            return [stage(staging, b"".join(slices))]
+    return [np.frombuffer(each, np.uint8) for each in _joined(slices)]
 
 
-def _joined(chunks: list[bytes]) -> list[bytes]:
-    """Joins small chunks. Large ones are not worth a copy."""
-    return chunks if sum(map(len, chunks)) > CHUNK_BYTES_MIN * len(chunks) else [b"".join(chunks)]
+def _joined(slices: list[bytes]) -> list[bytes]:
+    """Joins small slices. Large ones are not worth a copy."""
+    return slices if sum(map(len, slices)) > SLICE_BYTES_MIN * len(slices) else [b"".join(slices)]
 
 
 class Work:

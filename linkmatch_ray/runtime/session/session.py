@@ -108,7 +108,7 @@ class Session:
             kill_descendants()
         for session in begun:
             if session._directory is not None:
-                session._directory.remove()
+                session._directory.abandon()
 
     @property
     def token_place(self) -> str | None:

@@ -29,7 +29,7 @@ def explain(tmp_path, monkeypatch):
         (1, ["unmatched", 'no key "data"', '"other"']),
         (2, ["matched: 2 restrictions have its key", "entries 1, 3"]),
         (3, ["key      7\n", "matched: one restriction", "entry 2"]),
-        (4, ["unmatched", "no object"]),
+        (4, ["unmatched", "not an object"]),
     ],
 )
 def test_each_record_of_a_file(explain, index, expected):

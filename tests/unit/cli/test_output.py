@@ -31,9 +31,9 @@ def log(monkeypatch, capsys):
 
 def test_a_listing_that_finds_nothing_yet(log):
     """A server may think for long before it gives the first object."""
-    with progress.listing_display(True) as tell:
+    with progress.listing_display(True) as on_progress:
         log("listing the inputs: 0 files found so far\n")
-        tell(1234)
+        on_progress(1234)
         log("listing the inputs: 1,234 files found so far\n")
 
 
@@ -55,10 +55,10 @@ def test_a_listing_tells_by_time(tmp_path, monkeypatch):
         (tmp_path / name).write_text("1")
     named = [tmp_path / "in", tmp_path / "c.json", tmp_path / "d.json"]
     told = []
-    monkeypatch.setattr(file, "TELL_SECONDS", 0.0)
+    monkeypatch.setattr(file, "PROGRESS_SECONDS", 0.0)
     list_inputs(named, told.append)
     assert told == [1, 2, 3, 4]
     told.clear()
-    monkeypatch.setattr(file, "TELL_SECONDS", 100.0)
+    monkeypatch.setattr(file, "PROGRESS_SECONDS", 100.0)
     list_inputs(named, told.append)
     assert told == [1]

@@ -21,10 +21,11 @@ from linkmatch_ray.cli.output import status_lines, summary_lines
 from linkmatch_ray.core.outcome import HIT_PAIR_BYTES, SHARE_COLUMNS, Counts
 from linkmatch_ray.errors import InputError, JobChanged, JobError, LinkmatchError
 from linkmatch_ray.io.ledger import rows
-from linkmatch_ray.io.ledger.ledger import SCHEMA_VERSION, Ledger
+from linkmatch_ray.io.ledger.ledger import Ledger
 from linkmatch_ray.io.ledger.rows import PieceRow, Span
+from linkmatch_ray.io.ledger.schema import SCHEMA_VERSION
 from linkmatch_ray.io.results.directory import Directory, Lock
-from linkmatch_ray.io.results.download import bring
+from linkmatch_ray.io.results.download import download
 from linkmatch_ray.io.results.places import results_at
 from linkmatch_ray.io.results.status import status
 from linkmatch_ray.io.results.verification import Checked, verify
@@ -526,7 +527,7 @@ def test_other_tables(packed, name):
         lambda: submit(packed.top, packed.out, *packed.how),
         lambda: submit(packed.top, packed.out, *packed.how, incremental=True),
     ):
-        with pytest.raises(JobError, match=r"out/ledger.sqlite: damaged: .* Start anew with --overwrite"):
+        with pytest.raises(JobError, match=r"out/ledger.sqlite: damaged: .* Start from the beginning with --overwrite"):
             command()
 
 
@@ -624,7 +625,7 @@ def check_url(place):
     url = f"file://{place}/out"
     ended(lambda: status(results_at(url)))
     shutil.rmtree(place / "copy", ignore_errors=True)
-    ended(lambda: bring(results_at(url), place / "copy"))
+    ended(lambda: download(results_at(url), place / "copy"))
     found = ended(lambda: list(verify(results_at(url), Checked())))
     ended(lambda: submit(place / "in", url, *PACKED))
     return found == []

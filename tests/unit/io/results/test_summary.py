@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from linkmatch_ray import MatchOptions
-from linkmatch_ray.io.results.download import bring
+from linkmatch_ray.io.results.download import download
 from linkmatch_ray.io.results.places import results_at
 from linkmatch_ray.runtime.jobs.plan import PlanOptions
 from tests.support.program import program
@@ -37,7 +37,7 @@ def copy(top, name):
 
 
 def bring_here(top, name):
-    bring(results_at(f"file://{top}/at-url"), top / os.fsdecode(name))
+    download(results_at(f"file://{top}/at-url"), top / os.fsdecode(name))
 
 
 @pytest.mark.parametrize("come", [move, copy, bring_here])
