@@ -3,9 +3,9 @@
 import subprocess
 import sys
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 RECORD = b'{"data":"a"}\n'
@@ -79,7 +79,7 @@ def test_a_mistake_that_takes_long_to_find(run, tmp_path):
         assert done.stderr.startswith('linkmatch-ray: long.json: entry 100000 has no key "data". ')
         assert done.stderr.count("\n") == 1
         assert list(Path(place).iterdir()) == []
-        assert [title for title in titles() if place in title] == []
+        assert naming(place) == []
 
 
 ABANDONED = """
@@ -104,14 +104,12 @@ def test_a_start_is_abandoned(seconds, command_environment):
         done = subprocess.run([sys.executable, "-c", ABANDONED, str(seconds)], env=environment, timeout=60)
         assert done.returncode == 0
         assert list(Path(place).iterdir()) == []
-        assert [title for title in titles() if place in title] == []
+        assert naming(place) == []
 
 
-def titles():
-    """The command lines of all processes there are."""
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):
-            yield file.read_bytes().decode(errors="replace")
+def naming(place):
+    """Finds the processes whose command line names a directory."""
+    return [process for process in psutil.process_iter(["cmdline"]) if place in str(process.info["cmdline"])]
 
 
 STARTING = """

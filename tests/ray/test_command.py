@@ -2,12 +2,12 @@
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 from tests.conftest import REPO
@@ -328,10 +328,8 @@ def test_stops_within_seconds_and_resumes(sent, code, run_process, last, command
     assert stderr.startswith(b"linkmatch-ray: "), stderr
     assert b"To resume" in stderr
     assert took < STOP_SECONDS_MAX
-    deadline = time.monotonic() + 2
-    while (left := [pid for pid in children if os.path.exists(f"/proc/{pid}")]) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not left, [children[pid] for pid in left]
+    _, left = psutil.wait_procs(children, timeout=2)
+    assert not left, [children[process] for process in left]
     last.release()
     done = run_process(*arguments, "--json")
     assert done.returncode == 0, done.stderr
