@@ -43,22 +43,27 @@ class KeyPath:
     tokens: tuple[str, ...]
 
     @classmethod
-    def parse(cls, text: str) -> KeyPath:
+    def parse(cls, text: str, argument: str = "key") -> KeyPath:
         """Reads a name, or a JSON Pointer (RFC 6901) if it starts with `/`.
+
+        Args:
+            argument: The argument that errors name.
 
         Raises:
             UsageError: It is empty or not UTF-8, or a `~` in a pointer is not followed by 0 or 1.
             TypeError: It is not text.
         """
-        refuse_other_than("key", text, str, "Give a name, or a JSON Pointer, as a str.")
+        refuse_other_than(argument, text, str, "Give a name, or a JSON Pointer, as a str.")
         if not text:
-            raise UsageError('a key is empty. Name a member; "/" is the one whose name is empty.')
+            raise UsageError(f'{argument}: empty. Name a member; "/" is the one whose name is empty.')
         if not is_text(text):  # a lone surrogate, which simdjson and the ledger cannot hold
-            raise UsageError(f'key "{shown(text)}": not UTF-8. Name a member whose name is.')
+            raise UsageError(f'{argument} "{shown(text)}": not UTF-8. Name a member whose name is.')
         if not text.startswith("/"):
             return cls(text, (text,))
         if re.search(r"~(?![01])", text):
-            raise UsageError(f'key "{shown(text)}": "~" is not followed by 0 or 1. Write ~0 for "~" and ~1 for "/".')
+            raise UsageError(
+                f'{argument} "{shown(text)}": "~" is not followed by 0 or 1. Write ~0 for "~" and ~1 for "/".'
+            )
         return cls(text, tuple(t.replace("~1", "/").replace("~0", "~") for t in text[1:].split("/")))
 
     @property

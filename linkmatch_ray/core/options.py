@@ -68,7 +68,7 @@ class MatchOptions:
 
     def __post_init__(self) -> None:
         if self.records_at is not None:
-            KeyPath.parse(self.records_at)  # refuses what is not a pointer, before anything begins
+            KeyPath.parse(self.records_at, "records_at")  # refuses what is not a pointer, before anything begins
         for name in ("max_record_bytes", "max_inflation"):
             refuse_unless_within(name, getattr(self, name), 1, LIMIT_MAX)
         for name, known in (("emit", Emit), ("format", Format)):
@@ -152,7 +152,7 @@ class JobOptions(MatchOptions):
     def __post_init__(self) -> None:
         MatchOptions.__post_init__(self)
         if self.restrictions_at is not None:
-            KeyPath.parse(self.restrictions_at)
+            KeyPath.parse(self.restrictions_at, "restrictions_at")
         refuse_unless_one_of("restrictions_format", self.restrictions_format, get_args(RestrictionsFormat))
         if self.workers is not None:
             refuse_unless_within("workers", self.workers, 1, WORKERS_MAX)

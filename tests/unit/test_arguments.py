@@ -76,7 +76,7 @@ def test_what_is_no_key(key):
 @pytest.mark.parametrize("key", ["", [], ["url", ""], "=url", "url="])
 def test_an_empty_key(key):
     """No member is meant by it: the one without a name is called `/`."""
-    with pytest.raises(UsageError, match=r"no key was given|a key is empty"):
+    with pytest.raises(UsageError, match=r"no key was given|^key: empty"):
         Restrictions.load("list.json", key)
     assert len(Restrictions.load(b'[{"":1}]', "/")) == 1
 
@@ -96,7 +96,7 @@ def test_a_key_for_loaded_restrictions():
 )
 def test_options_of_a_list(name, wrong):
     """A format that is not known was found from the content without a word."""
-    with pytest.raises((UsageError, TypeError), match=r"restrictions_format=|key"):
+    with pytest.raises((UsageError, TypeError), match=rf"^{name}[=:]"):
         Restrictions.load("list.json", "url", **{name: wrong})
 
 

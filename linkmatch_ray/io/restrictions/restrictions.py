@@ -55,7 +55,7 @@ class Restrictions(RestrictionList):
         pairs = _pairs_of(key)
         refuse_unless_one_of("restrictions_format", restrictions_format, get_args(RestrictionsFormat))
         if restrictions_at is not None:
-            KeyPath.parse(restrictions_at)
+            KeyPath.parse(restrictions_at, "restrictions_at")
         if not isinstance(source, (str, bytes, os.PathLike)):
             raise wrong_type("restrictions", source, f"Give a path or URL, or {_AS_BYTES}.")
         name = "<bytes>" if isinstance(source, bytes) else os.fsdecode(source)
