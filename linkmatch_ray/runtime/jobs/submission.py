@@ -124,7 +124,7 @@ def dry_run(
     with reported_as_job_errors(asked.results):
         asked.results.refuse_foreign()
     listing, loaded = asked.load(on_listing)
-    request = asked.request(listing, loaded) if asked.options.incremental else None
+    request = asked.request(listing, loaded, is_dry=True) if asked.options.incremental else None
     from linkmatch_ray.runtime.jobs.dry_run import DryRun
 
     return DryRun(listing, loaded, asked.options, request)
@@ -181,11 +181,11 @@ class _Asked:
         loaded = self._loaded()
         return list_inputs(self._names, on_listing), loaded
 
-    def request(self, listing: Listing, restrictions: Restrictions) -> Request:
+    def request(self, listing: Listing, restrictions: Restrictions, *, is_dry: bool = False) -> Request:
         """Compares the job with what the place holds."""
         from linkmatch_ray.runtime.jobs.request import Request
 
-        return Request(listing, restrictions, self.results, self.options)
+        return Request(listing, restrictions, self.results, self.options, is_dry=is_dry)
 
     def _loaded(self) -> Restrictions:
         from linkmatch_ray.io.restrictions.restrictions import Restrictions
