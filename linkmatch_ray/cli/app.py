@@ -15,7 +15,7 @@ from linkmatch_ray.cli import printer, signals
 from linkmatch_ray.cli.exits import abandon_ray, reporting, with_all_printed
 from linkmatch_ray.cli.help import help_
 from linkmatch_ray.cli.printer import Printer
-from linkmatch_ray.core.options import OUTPUT
+from linkmatch_ray.core.options import KEY, OUTPUT
 from linkmatch_ray.errors import ClusterError, UsageError
 from linkmatch_ray.exit_codes import EXIT_FAILED
 from linkmatch_ray.runtime.session.address import is_jobs_api
@@ -73,7 +73,7 @@ def submit(
     incremental: o.Incremental = _D.incremental,
     drop_missing: o.DropMissing = _D.drop_missing,
     address: o.Address = _D.address,
-    tls_verify: o.TlsVerify = "true",
+    tls_verify: o.TlsVerify = o.TLS_VERIFY,
     dashboard: o.Dashboard = _D.dashboard,
     joinable: o.Joinable = False,
     job_id: o.JobId = _D.job_id,
@@ -155,7 +155,7 @@ def explain(
         from linkmatch_ray.cli.output import explanation_lines
 
         loaded = linkmatch_ray.Restrictions.load(
-            restrictions, key or "data", restrictions_at=restrictions_at, restrictions_format=restrictions_format
+            restrictions, key or KEY, restrictions_at=restrictions_at, restrictions_format=restrictions_format
         )
         found = linkmatch_ray.explain(
             sys.stdin.buffer.read() if file == "-" else file,
@@ -169,7 +169,7 @@ def explain(
 @app.command(cls=o.Command)
 def jobs(
     address: o.ControlAddress = None,
-    tls_verify: o.TlsVerify = "true",
+    tls_verify: o.TlsVerify = o.TLS_VERIFY,
     as_json: o.Json = False,
     verbose: o.Verbose = False,
 ) -> None:
@@ -184,7 +184,7 @@ def jobs(
 def status(
     target: o.JobOrDirectory,
     address: o.ControlAddress = None,
-    tls_verify: o.TlsVerify = "true",
+    tls_verify: o.TlsVerify = o.TLS_VERIFY,
     as_json: o.Json = False,
     verbose: o.Verbose = False,
 ) -> None:
@@ -204,7 +204,7 @@ def logs(
     job: o.JobName,
     follow: o.Follow = False,
     address: o.ControlAddress = None,
-    tls_verify: o.TlsVerify = "true",
+    tls_verify: o.TlsVerify = o.TLS_VERIFY,
     as_json: o.Json = False,
     verbose: o.Verbose = False,
 ) -> None:
@@ -220,7 +220,7 @@ def results(
     job: o.JobOrUrl,
     output: o.FetchedTo = None,
     address: o.ControlAddress = None,
-    tls_verify: o.TlsVerify = "true",
+    tls_verify: o.TlsVerify = o.TLS_VERIFY,
     as_json: o.Json = False,
     verbose: o.Verbose = False,
 ) -> None:
@@ -242,7 +242,7 @@ def results(
 def cancel(
     target: o.JobOrDirectory,
     address: o.ControlAddress = None,
-    tls_verify: o.TlsVerify = "true",
+    tls_verify: o.TlsVerify = o.TLS_VERIFY,
     as_json: o.Json = False,
     verbose: o.Verbose = False,
 ) -> None:
@@ -260,7 +260,7 @@ def cancel(
 def doctor(
     inputs: o.DoctorInputs = None,
     address: o.Address = None,
-    tls_verify: o.TlsVerify = "true",
+    tls_verify: o.TlsVerify = o.TLS_VERIFY,
     as_json: o.Json = False,
     verbose: o.Verbose = False,
 ) -> None:
