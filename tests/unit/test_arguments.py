@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from linkmatch_ray import MatchOptions, Restrictions, match_bytes, submit, submit_remote
+from linkmatch_ray import MatchOptions, Restrictions, explain, match_bytes, submit, submit_remote
 from linkmatch_ray.errors import InputError, JobChanged, LinkmatchError, RestrictionsError, UsageError
 from linkmatch_ray.io.inputs.listing import list_inputs
 from linkmatch_ray.io.results.places import results_at
@@ -88,6 +88,9 @@ def test_a_key_for_loaded_restrictions():
         submit("w", loaded, key="url")
     with pytest.raises(TypeError, match=r"^restrictions_at: <Restrictions .* is loaded and has its own\. Give"):
         submit("w", loaded, restrictions_at="/a")
+    for how in ({"key": "url"}, {"restrictions_at": "/a"}, {"restrictions_format": "text"}):
+        with pytest.raises(TypeError, match=rf"^{next(iter(how))}: <Restrictions .* is loaded and has its own\. Give"):
+            explain(b'{"url":"a"}', loaded, **how)
 
 
 @pytest.mark.parametrize(

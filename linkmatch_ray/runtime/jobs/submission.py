@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Final, TypeAlias, Unpack
 
 from linkmatch_ray.arguments import refuse_other_than, wrong_type
 from linkmatch_ray.core.options import OUTPUT, JobKeywords, JobOptions, MatchOptions
@@ -178,29 +178,14 @@ class _Asked:
 
     def load(self, on_listing: Callable[[int], None] | None) -> tuple[Listing, Restrictions]:
         """Loads the list, then lists the inputs."""
-        loaded = self._loaded()
-        return list_inputs(self._names, on_listing), loaded
+        from linkmatch_ray.io.restrictions.restrictions import loaded
+
+        how = self.options.restrictions_at, self.options.restrictions_format
+        restrictions = loaded(self._restrictions, self._key, *how)
+        return list_inputs(self._names, on_listing), restrictions
 
     def request(self, listing: Listing, restrictions: Restrictions, *, is_dry: bool = False) -> Request:
         """Compares the job with what the place holds."""
         from linkmatch_ray.runtime.jobs.request import Request
 
         return Request(listing, restrictions, self.results, self.options, is_dry=is_dry)
-
-    def _loaded(self) -> Restrictions:
-        from linkmatch_ray.io.restrictions.restrictions import Restrictions
-
-        how: dict[str, Any] = {
-            "key": self._key,
-            "restrictions_at": self.options.restrictions_at,
-            "restrictions_format": self.options.restrictions_format,
-        }
-        given = {name: value for name, value in how.items() if value not in (None, "auto")}
-        if not isinstance(self._restrictions, Restrictions):
-            return Restrictions.load(self._restrictions, **given)
-        for name in given:
-            raise TypeError(
-                f"{name}: {self._restrictions!r} is loaded and has its own. Give {name} to Restrictions.load, or give"
-                " submit the path of the list."
-            )
-        return self._restrictions
