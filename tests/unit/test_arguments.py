@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from linkmatch_ray import MatchOptions, Restrictions, explain, match_bytes, submit, submit_remote
+from linkmatch_ray import MatchOptions, Restrictions, dry_run, explain, match_bytes, submit, submit_remote
 from linkmatch_ray.errors import InputError, JobChanged, LinkmatchError, RestrictionsError, UsageError
 from linkmatch_ray.io.inputs.listing import list_inputs
 from linkmatch_ray.io.results.places import results_at
@@ -91,6 +91,13 @@ def test_a_key_for_loaded_restrictions():
     for how in ({"key": "url"}, {"restrictions_at": "/a"}, {"restrictions_format": "text"}):
         with pytest.raises(TypeError, match=rf"^{next(iter(how))}: <Restrictions .* is loaded and has its own\. Give"):
             explain(b'{"url":"a"}', loaded, **how)
+
+
+def test_an_update_at_a_url(top):
+    """It is refused before the list is loaded, which may take long, and before the inputs are listed."""
+    for call in (submit, dry_run):
+        with pytest.raises(UsageError, match=r"/out: --incremental needs a directory\. Name one with -o\."):
+            call("w", b"no list", output=f"file://{top}/out", incremental=True)
 
 
 @pytest.mark.parametrize(

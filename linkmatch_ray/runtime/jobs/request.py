@@ -62,10 +62,6 @@ class Request:
         *,
         is_dry: bool = False,
     ) -> None:
-        if options.incremental and not results.can_be_updated:
-            raise UsageError(
-                f"{shown(results)}: --incremental needs a directory. Name another URL, or give --overwrite."
-            )
         self.files, self.left_out, self.moved = listing.files, listing.left_out, listing.moved
         self.restrictions, self.options = restrictions, options.matching
         self.plan = PlanOptions(options.unit_bytes, options.part_bytes, options.one_file_per_task)

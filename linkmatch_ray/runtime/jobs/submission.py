@@ -24,6 +24,7 @@ from linkmatch_ray.io.storage.paths import Name, path_of
 from linkmatch_ray.io.storage.system_errors import reported_as_job_errors
 from linkmatch_ray.runtime.session.address import is_jobs_api, job_name
 from linkmatch_ray.runtime.session.session import Session
+from linkmatch_ray.words import shown
 
 if TYPE_CHECKING:
     from linkmatch_ray.io.restrictions.restrictions import Restrictions
@@ -135,7 +136,7 @@ class _Asked:
 
     Raises:
         InputError, RestrictionsError: A path does not exist, or nothing is named.
-        UsageError: A URL or an address is not valid.
+        UsageError: A URL or an address is not valid, or results at `output` cannot be updated.
         TypeError: An argument is of the wrong type.
     """
 
@@ -165,6 +166,8 @@ class _Asked:
         if isinstance(restrictions, (str, os.PathLike)):
             refuse_no_input(path_of(restrictions))
         self.results = results_at(output)
+        if options.incremental and not self.results.can_be_updated:
+            raise UsageError(f"{shown(self.results)}: --incremental needs a directory. Name one with -o.")
 
     def is_complete(self) -> bool:
         """Returns whether the place holds a complete job. It may be this one, which then needs no Ray.
