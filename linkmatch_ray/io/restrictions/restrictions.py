@@ -16,7 +16,7 @@ from linkmatch_ray.core.options import KEY, RestrictionsFormat
 from linkmatch_ray.core.restriction_list import RestrictionList
 from linkmatch_ray.errors import RestrictionsError, UsageError
 from linkmatch_ray.io.inputs.names import refuse_no_input
-from linkmatch_ray.io.restrictions.loader import format_of, load_index
+from linkmatch_ray.io.restrictions.loader import LIST_FORMATS, format_of, load_index
 from linkmatch_ray.io.storage.errors import Changed
 from linkmatch_ray.io.storage.paths import path_in, path_of
 from linkmatch_ray.io.storage.urls import is_url, scheme_of
@@ -63,6 +63,11 @@ class Restrictions(RestrictionList):
             raise UsageError("the restrictions: their name is empty. Name a file with -r.")
         where = shown(name)
         format_ = format_of(name) if restrictions_format == "auto" else restrictions_format
+        if restrictions_at is not None and format_ in LIST_FORMATS:
+            raise UsageError(
+                f"{where}: is a list of {format_}, which has no restrictions_at. Leave it out, or name the layout with"
+                " --restrictions-format."
+            )
         try:
             with _open(source) as raw:
                 index = load_index(raw, where, pairs, restrictions_at, format_)
