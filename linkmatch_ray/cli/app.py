@@ -116,6 +116,8 @@ def submit(
             )
         from linkmatch_ray.cli import submit
 
+        if output == "-" and emit == "both":
+            raise UsageError("-o - with --emit both: standard output takes one list. Name a directory with -o.")
         if dry_run:
             submit.print_plan(out, asked)
             return
