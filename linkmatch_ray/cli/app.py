@@ -148,8 +148,8 @@ def explain(
       echo '{"url": "HTTP://example.org/"}' | linkmatch-ray explain -r blocked.json -k url
 
     If the record has no key, the output names the members that it has. If it is not on the list, the output names
-    restrictions that are nearly the same: in another letter case, as a number instead of a string, or with another
-    space or slash.
+    restrictions that are nearly the same. They differ in letter case, in a space or a slash, or are numbers instead of
+    strings.
     """
     with reporting(verbose):
         if file == "-" and restrictions == "-":
@@ -268,8 +268,8 @@ def doctor(
 ) -> None:
     """Check whether jobs would run. Exit code 5 if not.
 
-    Checks a cluster, or without --address this machine: connection, tokens, certificates, versions of Ray and Python,
-    packages, disk and object store of every node, and whether every node sees the INPUTS.
+    Checks a cluster, or without --address this machine: connection, tokens, certificates, and versions of Ray and
+    Python. On every node it checks packages, disk and object store, and whether the node sees the INPUTS.
     """
     with reporting(verbose):
         from linkmatch_ray.cli import jobs
