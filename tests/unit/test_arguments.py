@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from linkmatch_ray import MatchOptions, Restrictions, dry_run, explain, match_bytes, submit, submit_remote
-from linkmatch_ray.errors import InputError, JobChanged, LinkmatchError, RestrictionsError, UsageError
+from linkmatch_ray.errors import InputError, JobChanged, JobError, LinkmatchError, RestrictionsError, UsageError
 from linkmatch_ray.io.inputs.listing import list_inputs
 from linkmatch_ray.io.results.places import results_at
 from linkmatch_ray.runtime.jobs.plan import PlanOptions
@@ -91,6 +91,16 @@ def test_a_key_for_loaded_restrictions():
     for how in ({"key": "url"}, {"restrictions_at": "/a"}, {"restrictions_format": "text"}):
         with pytest.raises(TypeError, match=rf"^{next(iter(how))}: <Restrictions .* is loaded and has its own\. Give"):
             explain(b'{"url":"a"}', loaded, **how)
+
+
+def test_a_place_that_cannot_be_made(top, monkeypatch):
+    """It is refused before the list is loaded, as a Ray would start meanwhile; a directory that is there is read."""
+    monkeypatch.setattr(os, "access", lambda path, mode, **how: Path(path) != top)  # root may write anywhere
+    for call in (submit, dry_run):
+        with pytest.raises(JobError, match=rf"^{top}: Permission denied\. "):
+            call("w", b"no list", output=top / "a/b")
+    (top / "linkmatch.lock").touch()
+    results_at(top).refuse_foreign()
 
 
 def test_an_update_at_a_url(top):
