@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, Final
 
 from linkmatch_ray.core.outcome import FAULT_PART, Counts, Piece
@@ -383,11 +384,16 @@ class Scheduler:
         return [Fail(f"{found} {advice}", is_setback=True)]
 
     def _start_over(self, now: float) -> list[Action]:
-        """Retries everything that is not durable."""
+        """Retries everything that is not durable.
+
+        A file that the collector has in part is read alone, as it must have been. Packed with others it may be one
+        piece, and then its other parts would never come.
+        """
         actions = [action for unit in self._window for action in self._let_go(unit, now)]
         self._window.clear()
         self._furthest = self._durable
-        self._units = self._plan.units(self._durable[:2])
+        alone = {key.file for key in (self._durable, self._taken) if key.part}
+        self._units = chain.from_iterable(unit.apart(alone) for unit in self._plan.units(self._durable[:2]))
         return actions
 
     # Answers of the collector

@@ -518,6 +518,25 @@ def test_a_part_that_was_lost_is_made_again():
     assert started(job.turn()) == [(1, 0), (2, 0)]
 
 
+def test_a_file_that_was_taken_in_part_is_read_alone():
+    """Its unit was split. Packed with others, it may be one piece, of which the collector could take no part."""
+    job = Job([Unit(0, 4, 40), Unit(4, 5, 10)], workers=9, resumes=True)
+    job.opened((1, 0, 2))
+    files = [action.unit[:2] for action in job.turn() if isinstance(action, Start)]
+    assert files == [(1, 2), (2, 4), (4, 5)]
+
+
+def test_so_is_one_that_is_not_durable():
+    """A collector that lives on goes on from what it has taken."""
+    job = Job([Unit(0, 4, 40), Unit(4, 5, 10)], workers=9)
+    job.opened()
+    job.answer((1, 0, 0), (2, 0, 1))
+    job.turn()
+    job.scheduler.part_lost("E", 0.0)
+    files = [action.unit[:2] for action in job.turn() if isinstance(action, Start)]
+    assert files == [(1, 2), (2, 3), (3, 4), (4, 5)]
+
+
 @pytest.mark.parametrize("setback", ["collector_died", "part_lost", "no room"])
 def test_setbacks_without_progress_end_the_job(setback):
     """So many are borne; one more is not. Progress in between makes up for them."""
