@@ -1,11 +1,11 @@
 """SIGINT and SIGTERM: they stop the program in order, or end it after `STOP_SECONDS`.
 
-    running -> told to end -> ended             the first signal counts, later ones change nothing
+    running -> signalled -> ended               the first signal counts, later ones change nothing
 
 Python runs a signal's handler in the main thread, between two of its instructions. The handler raises
-`KeyboardInterrupt`, so that a job stops in order. But the main thread may be in the interpreter's exit, or in a call
-that does not return: a resolver, a library, an import that waits for another thread. So a second thread waits at a
-pipe, to which Python writes the signal at once (`signal.set_wakeup_fd`). It ends the process if nothing else has.
+`KeyboardInterrupt`, so that a job stops in order. But the main thread may be in the interpreter's exit. Or it may be in
+a call that does not return: a resolver, a library, an import that waits for another thread. So a second thread waits at
+a pipe, to which Python writes the signal at once (`signal.set_wakeup_fd`). It ends the process if nothing else has.
 
 The handlers are installed before all other imports, so this module imports nothing that takes time.
 """
@@ -30,6 +30,7 @@ STOP_SECONDS: Final = 1.2
 
 LAST_SECONDS: Final = 0.2
 """Time limit for the clean-up after that. With both, a signal ends the program within 2 seconds."""
+
 UNHURRIED_SECONDS: Final = 5.0
 """The same if no signal has come, and nobody waits for the end."""
 

@@ -25,7 +25,7 @@ def submit_as_job(out: Printer, asked: Asked, *, dry_run: bool, no_wait: bool, q
         asked.inputs,
         asked.restrictions,
         output=asked.output,
-        key=asked.key or (),
+        key=asked.key,
         options=asked.options,
         words=[*words, *(["--quiet"] if quiet else [])],
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from linkmatch_ray import MatchOptions, Restrictions, match_bytes
 from linkmatch_ray.core import codecs
 from linkmatch_ray.core.layouts.table import LINES, layout_of
-from linkmatch_ray.errors import RestrictionsError
+from linkmatch_ray.errors import RestrictionsError, UsageError
 from linkmatch_ray.runtime.jobs.plan import PlanOptions
 from tests.fuzz import bytes_
 from tests.fuzz import jobs as whole
@@ -75,7 +75,7 @@ def lists(seed):
 def _loaded(data, how):
     try:
         restrictions = Restrictions.load(data, **how)
-    except RestrictionsError as error:
+    except (RestrictionsError, UsageError) as error:
         return str(error)
     return len(restrictions), restrictions.index.content_hash
 

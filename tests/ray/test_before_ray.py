@@ -59,7 +59,11 @@ def run(command_environment, tmp_path):
         (2, ("a.jsonl", "-r", "list.txt", "--records-at", "/~")),
         (2, ("a.jsonl", "-r", "list.txt", "--no-such-option")),
         (2, ("a.jsonl", "-r", "list.txt", "-o", "-", "--emit", "both")),
+        (2, ("a.jsonl", "-r", "list.txt", "-o", "-", "--emit", "both", "--dry-run")),
+        (2, ("a.jsonl", "-r", "list.txt", "--restrictions-at", "/x")),
         (2, ("a.jsonl", "-r", "list.txt", "--address", "ray://head")),
+        (2, ("a.jsonl", "-r", "list.txt", "--address", "head")),
+        (2, ("/a", "-r", "list.txt", "-o", "/o", "-k", "/~", "--address", "http://127.0.0.1:1")),
     ],
 )
 def test_a_mistake_starts_nothing(run, code, arguments, tmp_path):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from linkmatch_ray import MatchOptions, Restrictions, match_bytes, submit, submit_remote
-from linkmatch_ray.errors import InputError, JobChanged, LinkmatchError, RestrictionsError, UsageError
+from linkmatch_ray import MatchOptions, Restrictions, dry_run, explain, match_bytes, submit, submit_remote
+from linkmatch_ray.errors import InputError, JobChanged, JobError, LinkmatchError, RestrictionsError, UsageError
 from linkmatch_ray.io.inputs.listing import list_inputs
 from linkmatch_ray.io.results.places import results_at
 from linkmatch_ray.runtime.jobs.plan import PlanOptions
@@ -88,6 +88,26 @@ def test_a_key_for_loaded_restrictions():
         submit("w", loaded, key="url")
     with pytest.raises(TypeError, match=r"^restrictions_at: <Restrictions .* is loaded and has its own\. Give"):
         submit("w", loaded, restrictions_at="/a")
+    for how in ({"key": "url"}, {"restrictions_at": "/a"}, {"restrictions_format": "text"}):
+        with pytest.raises(TypeError, match=rf"^{next(iter(how))}: <Restrictions .* is loaded and has its own\. Give"):
+            explain(b'{"url":"a"}', loaded, **how)
+
+
+def test_a_place_that_cannot_be_made(top, monkeypatch):
+    """It is refused before the list is loaded, as a Ray would start meanwhile; a directory that is there is read."""
+    monkeypatch.setattr(os, "access", lambda path, mode, **how: Path(path) != top)  # root may write anywhere
+    for call in (submit, dry_run):
+        with pytest.raises(JobError, match=rf"^{top}: Permission denied\. "):
+            call("w", b"no list", output=top / "a/b")
+    (top / "linkmatch.lock").touch()
+    results_at(top).refuse_foreign()
+
+
+def test_an_update_at_a_url(top):
+    """It is refused before the list is loaded, which may take long, and before the inputs are listed."""
+    for call in (submit, dry_run):
+        with pytest.raises(UsageError, match=r"/out: --incremental needs a directory\. Name one with -o\."):
+            call("w", b"no list", output=f"file://{top}/out", incremental=True)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +140,7 @@ def test_options_of_a_list(name, wrong):
 )
 def test_options_of_matching(error, name, wrong):
     """Each has its values."""
-    with pytest.raises(error, match=f"^{'a? ?key' if name == 'records_at' else name}"):
+    with pytest.raises(error, match=f"^{name}"):
         MatchOptions(**{name: wrong})
 
 

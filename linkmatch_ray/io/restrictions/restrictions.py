@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, get_args
+from typing import Any, Final, get_args
 
 from linkmatch_ray.arguments import refuse_unless_one_of, wrong_type
 from linkmatch_ray.core.keys import KeyPair, KeyPath
@@ -16,7 +16,7 @@ from linkmatch_ray.core.options import KEY, RestrictionsFormat
 from linkmatch_ray.core.restriction_list import RestrictionList
 from linkmatch_ray.errors import RestrictionsError, UsageError
 from linkmatch_ray.io.inputs.names import refuse_no_input
-from linkmatch_ray.io.restrictions.loader import format_of, load_index
+from linkmatch_ray.io.restrictions.loader import LIST_FORMATS, format_of, load_index
 from linkmatch_ray.io.storage.errors import Changed
 from linkmatch_ray.io.storage.paths import path_in, path_of
 from linkmatch_ray.io.storage.urls import is_url, scheme_of
@@ -63,6 +63,11 @@ class Restrictions(RestrictionList):
             raise UsageError("the restrictions: their name is empty. Name a file with -r.")
         where = shown(name)
         format_ = format_of(name) if restrictions_format == "auto" else restrictions_format
+        if restrictions_at is not None and format_ in LIST_FORMATS:
+            raise UsageError(
+                f"{where}: is a list of {format_}, which has no restrictions_at. Leave it out, or name the layout with"
+                " --restrictions-format."
+            )
         try:
             with _open(source) as raw:
                 index = load_index(raw, where, pairs, restrictions_at, format_)
@@ -77,6 +82,34 @@ class Restrictions(RestrictionList):
                 f"{where}: {error.strerror or shown(error)}. Name a readable restrictions file with -r."
             ) from None
         return cls(index, pairs, name)
+
+
+def loaded(
+    source: Restrictions | str | os.PathLike[str] | bytes,
+    key: str | Sequence[str] | None,
+    restrictions_at: str | None,
+    restrictions_format: RestrictionsFormat,
+) -> Restrictions:
+    """Returns a list that is loaded already, or loads it; `key` is None for the default.
+
+    Raises:
+        RestrictionsError, UsageError: As `Restrictions.load`.
+        TypeError: The list is loaded, and an argument says how to load it. Or an argument is of the wrong type.
+    """
+    how: dict[str, Any] = {
+        "key": key,
+        "restrictions_at": restrictions_at,
+        "restrictions_format": restrictions_format,
+    }
+    given = {name: value for name, value in how.items() if value not in (None, "auto")}
+    if not isinstance(source, Restrictions):
+        return Restrictions.load(source, **given)
+    for name in given:
+        raise TypeError(
+            f"{name}: {source!r} is loaded and has its own. Give {name} to Restrictions.load, or give the path of the"
+            " list."
+        )
+    return source
 
 
 def _pairs_of(key: str | Sequence[str]) -> tuple[KeyPair, ...]:

@@ -15,6 +15,7 @@ from typing import Any, Final, Unpack
 
 import orjson
 
+from linkmatch_ray.core.keys import KeyPair
 from linkmatch_ray.core.options import OUTPUT, JobKeywords, JobOptions, MatchOptions
 from linkmatch_ray.errors import ClusterError, InputError, Interrupted, JobError, LinkmatchError, UsageError
 from linkmatch_ray.io.inputs.names import names_in
@@ -123,7 +124,7 @@ def submit_remote(
     restrictions: str,
     *,
     output: str = OUTPUT,
-    key: str | Sequence[str] = (),
+    key: str | Sequence[str] | None = None,
     options: MatchOptions | None = None,
     words: Sequence[str] = (),
     **more: Unpack[JobKeywords],
@@ -153,12 +154,14 @@ def submit_remote(
     names = [on_cluster(os.fsdecode(name), "input") for name in names_in(inputs)]
     if not names and wanted.files_from is None:
         raise InputError("no input was given. Name files or directories, or --files-from.")
-    directory = on_cluster(output, "-o")
+    directory, keys = on_cluster(output, "-o"), [key] if isinstance(key, str) else key or ()
+    for each in keys:
+        KeyPair.parse(each)  # refuses what is no key, before a job is sent
     job_id = job_id_for(wanted.job_id, directory) + ("-plan" if "--dry-run" in words else "")
     with tempfile.TemporaryDirectory(prefix="linkmatch-") as folder:
         uploads = Path(folder)
         arguments = [*names, *_as_typed(wanted), *words]
-        for each in [key] if isinstance(key, str) else key:
+        for each in keys:
             arguments += ["--key", each]
         arguments += ["--restrictions", prepare_upload(restrictions, "--restrictions", uploads)]
         if wanted.files_from is not None:

@@ -58,8 +58,6 @@ LISTEN_SECONDS: Final = 0.25
 
 SHUT_DOWN: Final = "Ray was shut down before the job had ended. Keep it until the job's end, and submit the job again."
 
-NO_ROOM: Final = (ObjectStoreFullError, OutOfDiskError)
-
 CAUSES: Final[tuple[tuple[type[Exception], Cause], ...]] = (
     (WorkerCrashedError, Cause.DIED),
     (OutOfMemoryError, Cause.DIED),

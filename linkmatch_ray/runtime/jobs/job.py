@@ -20,8 +20,9 @@ from linkmatch_ray.io.results.interface import CANCEL_SECONDS
 from linkmatch_ray.io.results.matches import matches
 from linkmatch_ray.io.storage.system_errors import reported_as_job_errors
 from linkmatch_ray.runtime.cluster.nodes import faults, sample, survey
+from linkmatch_ray.runtime.jobs.actions import Cause
 from linkmatch_ray.runtime.jobs.collector_actor import CollectorHandle, actor_name, start_collector
-from linkmatch_ray.runtime.jobs.driver import NO_ROOM, Driver, brief
+from linkmatch_ray.runtime.jobs.driver import Driver, brief, cause_of
 from linkmatch_ray.runtime.jobs.following import Pages
 from linkmatch_ray.runtime.jobs.heartbeat import beat_seconds
 from linkmatch_ray.runtime.jobs.patience import holding, unless_stopped
@@ -223,7 +224,7 @@ class Job:
             self._error = error
         except Exception as error:
             found = f"the job failed: {brief(error)}. See the traceback with --verbose, and report it."
-            if isinstance(error, NO_ROOM):
+            if cause_of(error) is Cause.NO_ROOM:
                 found = f"{NO_ROOM_FOUND}. {NO_ROOM_ADVICE}"
             self._error = JobError(f"{shown(self._results)}: {found}")
             self._error.__cause__ = error

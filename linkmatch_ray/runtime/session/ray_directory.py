@@ -83,7 +83,7 @@ class RayDirectory:
             os.mkdir(self.path)
         except OSError as error:
             raise ClusterError(
-                f"{above}: {error.strerror}. Ray keeps its files there. Correct that, or set RAY_TMPDIR."
+                f"{shown(above)}: {error.strerror}. Ray keeps its files there. Correct that, or set RAY_TMPDIR."
             ) from None
         keep_to_owner(self._fd, self._directory, DIRECTORY_MODE, "Name another place with RAY_TMPDIR.")
         if kept:

@@ -1,5 +1,7 @@
 """The scheduler's rules, one by one: what it is told, and what it has done. No Ray, no files, no clock."""
 
+import ast
+import inspect
 import subprocess
 import sys
 
@@ -116,6 +118,17 @@ def test_it_needs_no_ray():
     """Neither it nor what it imports loads Ray."""
     code = "import sys, linkmatch_ray.runtime.jobs.scheduler; sys.exit('ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_it_has_no_clock_and_opens_nothing():
+    """It imports only what has values, and calls nothing that opens: time is an argument."""
+    nodes = list(ast.walk(ast.parse(inspect.getsource(scheduler))))
+    modules = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    ours = {name for name in modules if name.startswith("linkmatch_ray.")}
+    assert not [node for node in nodes if isinstance(node, ast.Import)]
+    assert modules - ours <= {"__future__", "collections", "collections.abc", "functools", "itertools", "typing"}
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    assert not names & {"open", "open_input", "results_at", "print", "random"}
 
 
 # Admission
