@@ -22,10 +22,10 @@ from linkmatch_ray.io.storage.system_errors import reported_as_job_errors
 from linkmatch_ray.runtime.cluster.nodes import faults, sample, survey
 from linkmatch_ray.runtime.jobs.actions import Cause
 from linkmatch_ray.runtime.jobs.collector_actor import CollectorHandle, actor_name, start_collector
-from linkmatch_ray.runtime.jobs.driver import Driver, brief, cause_of
+from linkmatch_ray.runtime.jobs.driver import SHUT_DOWN, Driver, brief, cause_of
 from linkmatch_ray.runtime.jobs.following import Pages
 from linkmatch_ray.runtime.jobs.heartbeat import beat_seconds
-from linkmatch_ray.runtime.jobs.patience import holding, unless_stopped
+from linkmatch_ray.runtime.jobs.patience import holding, unless_cut_off, unless_stopped
 from linkmatch_ray.runtime.jobs.plan import Plan, make_plan
 from linkmatch_ray.runtime.jobs.progress import Progress
 from linkmatch_ray.runtime.jobs.request import Request
@@ -211,12 +211,15 @@ class Job:
                 task_seconds=self._task_seconds,
                 max_quarantined=self._max_quarantined,
             )
+            driver = self._driver
+
+            def drive() -> dict[str, Any]:
+                driver.run()
+                tasks = (driver.workers, len(plan))
+                return driver.finish(index, lambda counts: request.details(counts, started, began, matching, *tasks))
+
             try:
-                self._driver.run()
-                tasks = (self._driver.workers, len(plan))
-                self._summary = self._driver.finish(
-                    index, lambda counts: request.details(counts, started, began, matching, *tasks)
-                )
+                self._summary = unless_cut_off(drive, lambda: driver.is_cut_off, JobError(SHUT_DOWN))
             finally:
                 if self._collector is not None and not self._driver.is_cut_off:
                     self._collector.close(ray, CLOSE_SECONDS_MAX if self._driver.has_opened else 0)
