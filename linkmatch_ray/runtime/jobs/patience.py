@@ -48,8 +48,9 @@ def unless_stopped(do: Callable[[], R], stop: Event, beside: Future[None] | None
 
 
 def unless_cut_off(do: Callable[[], R], is_cut_off: Callable[[], bool], error: Exception) -> R:
-    """Runs `do`, and returns its result. It is abandoned if it does not end after Ray was shut down: a call to Ray that
-    another thread shuts down beside it may never return.
+    """Runs `do`, and returns its result. It is abandoned if it does not end after Ray was shut down.
+
+    A call to Ray may never return if another thread shuts Ray down meanwhile.
 
     Raises:
         Exception: `do` raised it; or `error`, if `do` was abandoned.
