@@ -224,7 +224,7 @@ def test_a_job_that_a_process_drives(cluster, environment, run, large, last, tmp
         deadline = time.monotonic() + WAIT_SECONDS_MAX
         while "driven" not in (jobs := run("jobs", address=cluster.url).stdout):
             assert time.monotonic() < deadline
-        assert re.search(r"^driven +running +by a process that joined the cluster$", jobs, re.MULTILINE)
+        assert re.search(r"^driven +running +driven by a process that joined the cluster$", jobs, re.MULTILINE)
         asked = run("status", "driven", address=cluster.url)
         assert asked.returncode == 3
         assert "cannot be reached over HTTP" in asked.stderr
