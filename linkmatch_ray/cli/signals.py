@@ -31,9 +31,6 @@ STOP_SECONDS: Final = 1.2
 LAST_SECONDS: Final = 0.2
 """Time limit for the clean-up after that. With both, a signal ends the program within 2 seconds."""
 
-UNHURRIED_SECONDS: Final = 5.0
-"""The same if no signal has come, and nobody waits for the end."""
-
 _CLOSED_PIPE: Final = signal.SIGPIPE
 """A signal that Python ignores. Here it means that the reader of standard output is gone."""
 
@@ -81,7 +78,7 @@ class _Ending:
             if self.last:
                 cleaning = threading.Thread(target=self._clean, daemon=True)
                 cleaning.start()
-                cleaning.join(LAST_SECONDS if self.told is not None else UNHURRIED_SECONDS)
+                cleaning.join(LAST_SECONDS)
         finally:
             os._exit(self.exit_code(number))
 

@@ -105,7 +105,8 @@ def test_a_start_is_abandoned(seconds, command_environment):
     """A program that ends at once, at any moment of a start: no file is left, and no process."""
     with tempfile.TemporaryDirectory(prefix="lm") as place:
         environment = command_environment | {"RAY_TMPDIR": place}
-        done = subprocess.run([sys.executable, "-c", ABANDONED, str(seconds)], env=environment, timeout=60)
+        command = [sys.executable, "-c", ABANDONED, str(seconds)]
+        done = subprocess.run(command, env=environment, capture_output=True, timeout=60)  # until all have exited
         assert done.returncode == 0
         assert list(Path(place).iterdir()) == []
         assert naming(place) == []

@@ -27,7 +27,7 @@ from linkmatch_ray.runtime.session.address import (
 )
 from linkmatch_ray.runtime.session.auth_token import keep_token, place_of_token
 from linkmatch_ray.runtime.session.cluster_token import let_in, token_remedy
-from linkmatch_ray.runtime.session.parent_death import kill_descendants
+from linkmatch_ray.runtime.session.parent_death import clear_up_after_exit
 from linkmatch_ray.runtime.session.preflight import check_disk, check_room
 from linkmatch_ray.runtime.session.ray_directory import RayDirectory
 from linkmatch_ray.words import shown
@@ -102,15 +102,14 @@ class Session:
 
     @classmethod
     def abandon_all(cls) -> None:
-        """Kills all descendants of this process, and removes the files of its Rays. For a process that ends at once."""
+        """Has all descendants of this process killed, and the files of its Rays removed, once it has exited. For a
+        process that exits at once."""
         begun = list(_begun)
         for session in begun:
             session.leave()
         if begun:
-            kill_descendants()
-        for session in begun:
-            if session._directory is not None:
-                session._directory.abandon()
+            directories = [session._directory for session in begun if session._directory is not None]
+            clear_up_after_exit([each.to_remove for each in directories if each.to_remove is not None])
 
     @property
     def token_place(self) -> str | None:
