@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperCommand
 
-from linkmatch_ray.core.options import KEY, WORKERS_MAX, JobOptions
+from linkmatch_ray.core.options import KEY, TASK_SECONDS_MIN, WORKERS_MAX, JobOptions
 from linkmatch_ray.core.options import Emit as EmitChoice
 from linkmatch_ray.core.options import Format as FormatChoice
 from linkmatch_ray.core.options import RestrictionsFormat as RestrictionsFormatChoice
@@ -294,7 +294,7 @@ TaskTimeout = Annotated[
     float,
     _job(
         "--task-timeout",
-        min=1,
+        min=TASK_SECONDS_MIN,
         metavar="SECONDS",
         help=(
             "Time limit, in seconds, of a task that produces nothing and receives no byte from a server. It is then"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from linkmatch_ray import MatchOptions, Restrictions, dry_run, explain, match_bytes, submit, submit_remote
+from linkmatch_ray import MatchOptions, Restrictions, Session, dry_run, explain, match_bytes, submit, submit_remote
 from linkmatch_ray.errors import InputError, JobChanged, JobError, LinkmatchError, RestrictionsError, UsageError
 from linkmatch_ray.io.inputs.listing import list_inputs
 from linkmatch_ray.io.results.places import results_at
@@ -168,7 +168,7 @@ def test_data_of_several_kinds():
         (TypeError, {"workers": "2"}),
         (UsageError, {"max_quarantined": -1}),
         (TypeError, {"max_quarantined": 0.5}),
-        (UsageError, {"task_timeout": 0}),
+        (UsageError, {"task_timeout": 0.9}),
         (UsageError, {"task_timeout": float("nan")}),
         (TypeError, {"task_timeout": "5"}),
         (TypeError, {"fail_fast": 1}),
@@ -200,6 +200,22 @@ def test_options_of_a_job(error, arguments):
     with pytest.raises(error, match=f"^{name}|--job-id|--drop-missing|the result directory|no_such_option"):
         submit("w", LIST, **{"output": "out", **arguments})
     assert not os.path.exists("out")
+
+
+def test_paths_that_end_with_nul_in_no_file():
+    """The option is for `files_from`, and would change nothing."""
+    with pytest.raises(UsageError, match=r"^--null: says how the paths in --files-from end"):
+        submit("w", LIST, null=True)
+
+
+@pytest.mark.parametrize("name", ["address", "dashboard", "verbose"])
+def test_options_of_a_session(name):
+    """Beside a session they are its own, or they would be ignored."""
+    value = "auto" if name == "address" else True
+    with Session() as session, pytest.raises(UsageError, match=f"^{name}: the session has its own"):
+        submit("w", LIST, session=session, **{name: value})
+    with Session(**{name: value}) as session, pytest.raises(InputError, match=r"^nowhere: no such file"):
+        submit("nowhere", LIST, session=session, **{name: value})
 
 
 @pytest.mark.parametrize("option", [{"unit_bytes": 1 << 20}, {"part_bytes": 1}, {"name": "x"}], ids=str)

@@ -38,6 +38,7 @@ class Restrictions(RestrictionList):
         *,
         restrictions_at: str | None = None,
         restrictions_format: RestrictionsFormat = "auto",
+        name: str = "<bytes>",
     ) -> Restrictions:
         """Loads a list and builds its index.
 
@@ -46,19 +47,21 @@ class Restrictions(RestrictionList):
             key: `KEY` or `RECORD_KEY=RESTRICTION_KEY`; several make a composite key.
             restrictions_at: JSON Pointer of an array inside the document.
             restrictions_format: The layout; `auto` finds it from the content, `text` is a key a line.
+            name: What messages and the summary call a list that is given as bytes. The others have their own name.
 
         Raises:
             RestrictionsError: The list cannot be read, or an entry is damaged or has no key; it names the entry.
             UsageError: `key` cannot be read as one, or another argument has no such value.
             TypeError: An argument is of another type.
         """
-        pairs = _pairs_of(key)
+        pairs = pairs_of(key)
         refuse_unless_one_of("restrictions_format", restrictions_format, get_args(RestrictionsFormat))
         if restrictions_at is not None:
             KeyPath.parse(restrictions_at, "restrictions_at")
         if not isinstance(source, (str, bytes, os.PathLike)):
             raise wrong_type("restrictions", source, f"Give a path or URL, or {_AS_BYTES}.")
-        name = "<bytes>" if isinstance(source, bytes) else os.fsdecode(source)
+        if not isinstance(source, bytes):
+            name = os.fsdecode(source)
         if not name:
             raise UsageError("the restrictions: their name is empty. Name a file with -r.")
         where = shown(name)
@@ -112,7 +115,7 @@ def loaded(
     return source
 
 
-def _pairs_of(key: str | Sequence[str]) -> tuple[KeyPair, ...]:
+def pairs_of(key: str | Sequence[str]) -> tuple[KeyPair, ...]:
     """Returns what is compared.
 
     Raises:

@@ -39,6 +39,9 @@ earlier start gains nothing: Ray's import and the list would share one interpret
 NAMES_LOOKED_AT: Final = 1000
 """Maximum number of named inputs whose existence is checked before a Ray starts. The others are checked later."""
 
+_SESSIONS: Final = ("address", "dashboard", "verbose")
+"""Options of the Ray that a job would start or join."""
+
 Source: TypeAlias = "Restrictions | str | os.PathLike[str] | bytes"
 
 
@@ -78,8 +81,11 @@ def submit(
         refuse_other_than("session", session, Session, "Give a Session, or leave it out.")
     if on_listing is not None and not callable(on_listing):
         raise wrong_type("on_listing", on_listing, "Give a function of a number, or leave it out.")
-    asked = _Asked(inputs, restrictions, output, key, JobOptions.of(options, **more))
-    wanted = asked.options
+    wanted = JobOptions.of(options, **more)
+    for name in _SESSIONS:
+        if session is not None and (asks := getattr(wanted, name)) and asks != getattr(session, name):
+            raise UsageError(f"{name}: the session has its own. Give {name} to Session, or leave it out.")
+    asked = _Asked(inputs, restrictions, output, key, wanted)
     ray = session or Session(
         wanted.address,
         wanted.workers,
