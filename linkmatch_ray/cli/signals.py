@@ -182,14 +182,17 @@ def end_if_told() -> None:
     os._exit(_ending.exit_code(_ending.told))
 
 
-def end_at_once(code: int) -> None:
-    """Ends the process without waiting for anything and without a message, as after a signal.
+def end_at_once(code: str | int | None) -> None:
+    """Ends the process without a message, as after a signal: it waits for no thread, exit handler or library.
+
+    Args:
+        code: As of `SystemExit`. If it is a text, nothing ends, because Python prints it.
 
     Returns if another program has called this one as a function.
     """
-    if _ending.pipe is not None:
+    if _ending.pipe is not None and not isinstance(code, str):
         _flush()
-        _ending.code = code
+        _ending.code = code or EXIT_OK
         _ending.end(signal.SIGTERM)
 
 

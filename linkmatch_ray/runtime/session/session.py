@@ -11,7 +11,7 @@ import os
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any, Final
 
 from linkmatch_ray.errors import ClusterError, LinkmatchError
@@ -210,14 +210,16 @@ class Session:
         if not self.verbose:
             options |= {"logging_level": logging.CRITICAL, "configure_logging": False}
             held.enter_context(ray_internals.silent_raylet())
+        starting: AbstractContextManager[None] = nullcontext()
         if self.address is None:
             options |= self._embedded(held)
+            starting = ray_internals.quick_start(dashboard=self.dashboard, verbose=self.verbose)
         elif not is_ray_job():  # which got the package when it was submitted
             options |= {"runtime_env": {"py_modules": [str(PACKAGE)]}}
         held.callback(ray_internals.read_auth_mode)
         to_it = ray_internals.on_loopback() if self.address is None else let_in(self.address, _named(self.address))
         config = ray_internals.job_config(self._name)
-        with ray_internals.in_utf8(), ray_internals.sigterm_kept(), to_it:
+        with ray_internals.in_utf8(), ray_internals.sigterm_kept(), to_it, starting:
             context: Any = ray.init(address=self.address or "local", job_config=config, **options)
         held.callback(_shut_down, ray)
         if self.address is None and (node := context.address_info["node_ip_address"]) not in LOOPBACK:
