@@ -95,9 +95,9 @@ def on_loopback() -> Iterator[None]:
 def quick_start(*, dashboard: bool, verbose: bool) -> Iterator[None]:
     """Makes a Ray that is started in the meantime start only what is used, and waits in small steps.
 
-    Without it three processes start that a single machine does not need: the autoscaler's monitor, which also delays
-    the end by a second; a server without a dashboard; and a reader of logs that nobody sees. And this process imports
-    what the dashboard needs, only to know that it could.
+    Left out are the autoscaler's monitor, a server without a dashboard, and a reader of logs that nobody sees. The
+    monitor would also delay the end by a second. And this process does not import what the dashboard needs, which Ray
+    does only to know that it could.
     """
     from ray._private import node, services, utils
 
