@@ -100,7 +100,7 @@ class ClusterJob:
         """
         job, name = self.cluster.look(self._job.submission_id), shown(self.id)
         if job.state == "STOPPED":
-            raise Interrupted(f"{name}: was stopped.")
+            raise Interrupted(f"{name}: was stopped. To resume it, submit the same job again.")
         if job.exit_code is None:
             kind = ClusterError if job.error_type == "RUNTIME_ENV_SETUP_FAILURE" else JobError
             said = shown(job.message.strip()) or "its driver did not start"

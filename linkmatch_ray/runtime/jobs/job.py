@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import closing, suppress
 from dataclasses import fields
 from typing import Any, Final
@@ -44,19 +44,18 @@ CLOSE_SECONDS_MAX: Final = 10.0
 class Job:
     """A job that was submitted. It runs in the background, in this process and on Ray.
 
+    Args:
+        owns_session: Whether to close the session at the job's end.
+
     Attributes:
         id: Its name. Its collector is the actor `linkmatch:<id>` in the namespace `linkmatch`.
         directory: The place of its results: a `Path`, or a URL as text.
     """
 
-    def __init__(
-        self,
-        request: Request,
-        options: JobOptions,
-        session: Session | Callable[[], Session],
-    ) -> None:
+    def __init__(self, request: Request, options: JobOptions, session: Session, *, owns_session: bool) -> None:
         self._max_quarantined = options.max_quarantined if options.fail_fast else None
-        self._request, self._workers, self._given = request, options.workers, session
+        self._request, self._workers = request, options.workers
+        self._session, self._owns_session = session, owns_session
         self._task_seconds = options.task_timeout
         self.id, self._results = request.job_id, request.results
         self.directory = self._results.place
@@ -172,12 +171,10 @@ class Job:
         self._stop.set()
 
     def _run(self) -> None:
-        request = self._request
-        given, session = self._given, None
+        request, session = self._request, self._session
         started, began = time.localtime(), time.monotonic()
         is_ready = False
         try:
-            session = self._session()
             ray = unless_stopped(session.ready, self._stop)
             is_ready = True
             if session.joins:
@@ -234,13 +231,9 @@ class Job:
         finally:
             if not is_ready:  # before the session is closed, because its start may still take long
                 self._done.set()
-            if session is not None and session is not given:
+            if self._owns_session:
                 session.close()
             self._done.set()
-
-    def _session(self) -> Session:
-        """Returns the session that was given, or makes one."""
-        return self._given if isinstance(self._given, Session) else self._given()
 
     def _plan(self) -> Plan:
         request = self._request

@@ -405,6 +405,9 @@ class Scheduler:
         self._awaits_answer, self._answered = False, now
         if receipt.durable > self._durable:
             self._setbacks = 0
+        has_moved = (
+            is_new or self._more or receipt.more or (receipt.durable, receipt.taken) != (self._durable, self._taken)
+        )
         is_behind = receipt.durable < self._furthest  # it died between the roll-back of a file and its entry
         self._durable, self._taken, self._more = receipt.durable, receipt.taken, receipt.more
         self._furthest = max(self._furthest, receipt.durable)
@@ -413,13 +416,16 @@ class Scheduler:
             return [Fail(_too_many(self._max_quarantined))]
         if is_new and (self._resumes if is_first else is_behind):
             return self._start_over(now)
-        self._offer_again()
+        if self._offer_again() and not has_moved:
+            return self._set_back("the collector took nothing of what it was offered")
         return []
 
-    def _offer_again(self) -> None:
-        """Marks parts that were offered but not taken, so that they are offered again."""
+    def _offer_again(self) -> bool:
+        """Marks parts that were offered but not taken, so that they are offered again. Returns if there are any."""
+        offered = sum(unit.offered for unit in self._window)
         for unit in self._window:
             unit.offered = min(unit.offered, sum(part.header.last < self._taken for part in unit.parts))
+        return sum(unit.offered for unit in self._window) < offered
 
     def collector_died(self) -> list[Action]:
         """Records that the collector died. Another one is started and recovers, and gets what it does not have."""

@@ -107,7 +107,7 @@ def submit(
         raise
     from linkmatch_ray.runtime.jobs.job import Job  # loads Ray
 
-    return Job(request, wanted, session or (lambda: ray))
+    return Job(request, wanted, ray, owns_session=session is None)
 
 
 def dry_run(

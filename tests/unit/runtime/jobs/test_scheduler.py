@@ -562,3 +562,22 @@ def test_setbacks_without_progress_end_the_job(setback):
     (fail,) = set_back(1)
     assert "set back 6 times without committing anything" in fail.message
     assert fail.is_setback
+
+
+def test_a_collector_that_takes_nothing():
+    """It would be offered the same for ever. It may take nothing while it has more to do, or after it was opened."""
+    job = Job(workers=1)
+    job.opened()
+    job.done(1, 0)
+    assert offered(job.turn()) == [(0, 0, 0)]
+    for _ in range(SETBACKS_MAX + 1):
+        assert job.answer((0, 0, 0), more=True) == []
+        job.turn()
+    assert job.answer((0, 0, 0)) == []
+    for _ in range(SETBACKS_MAX):
+        assert offered(job.turn()) == [(0, 0, 0)]
+        assert job.answer((0, 0, 0)) == []
+    assert offered(job.turn()) == [(0, 0, 0)]
+    (fail,) = job.answer((0, 0, 0))
+    assert fail.message.startswith("the job was set back 6 times")
+    assert "took nothing of what it was offered" in fail.message
