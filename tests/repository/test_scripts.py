@@ -15,6 +15,7 @@ pytestmark = pytest.mark.slow
     [
         (["fuzz", "straddle", "windows", "jobs", "--first", "1", "--cases", "3"], "jobs: 3 cases from seed 1"),
         (["simulate", "--seeds", "3", "--first", "1"], "3 histories from seed 1"),
+        (["leftovers", "1"], "SIGKILL  1 tries"),
         (["bench-scale", "2000", "100"], "20 tasks"),
         (["bench-linear", "blank lines", "gzip members", "--bytes", "2000"], "gzip members"),
     ],
