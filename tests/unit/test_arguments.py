@@ -208,6 +208,12 @@ def test_paths_that_end_with_nul_in_no_file():
         submit("w", LIST, null=True)
 
 
+def test_the_local_address_beside_a_session():
+    """It stands for no address, also where the command gives a session of its own."""
+    with Session("local") as session, pytest.raises(InputError, match=r"^nowhere: no such file"):
+        submit("nowhere", LIST, session=session, address="local")
+
+
 @pytest.mark.parametrize("name", ["address", "dashboard", "verbose"])
 def test_options_of_a_session(name):
     """Beside a session they are its own, or they would be ignored."""

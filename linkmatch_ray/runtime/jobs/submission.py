@@ -22,7 +22,7 @@ from linkmatch_ray.io.inputs.names import names_in, read_names, refuse_missing, 
 from linkmatch_ray.io.results.places import results_at
 from linkmatch_ray.io.storage.paths import Name, path_of
 from linkmatch_ray.io.storage.system_errors import reported_as_job_errors
-from linkmatch_ray.runtime.session.address import is_jobs_api, job_name
+from linkmatch_ray.runtime.session.address import is_embedded, is_jobs_api, job_name
 from linkmatch_ray.runtime.session.session import Session
 from linkmatch_ray.words import shown
 
@@ -38,9 +38,6 @@ earlier start gains nothing: Ray's import and the list would share one interpret
 
 NAMES_LOOKED_AT: Final = 1000
 """Maximum number of named inputs whose existence is checked before a Ray starts. The others are checked later."""
-
-_SESSIONS: Final = ("address", "dashboard", "verbose")
-"""Options of the Ray that a job would start or join."""
 
 Source: TypeAlias = "Restrictions | str | os.PathLike[str] | bytes"
 
@@ -82,9 +79,8 @@ def submit(
     if on_listing is not None and not callable(on_listing):
         raise wrong_type("on_listing", on_listing, "Give a function of a number, or leave it out.")
     wanted = JobOptions.of(options, **more)
-    for name in _SESSIONS:
-        if session is not None and (asks := getattr(wanted, name)) and asks != getattr(session, name):
-            raise UsageError(f"{name}: the session has its own. Give {name} to Session, or leave it out.")
+    if session is not None:
+        _refuse_others(session, wanted)
     asked = _Asked(inputs, restrictions, output, key, wanted)
     ray = session or Session(
         wanted.address,
@@ -108,6 +104,18 @@ def submit(
     from linkmatch_ray.runtime.jobs.job import Job  # loads Ray
 
     return Job(request, wanted, ray, owns_session=session is None)
+
+
+def _refuse_others(session: Session, wanted: JobOptions) -> None:
+    """Refuses options of a Ray that are not those of the session.
+
+    Raises:
+        UsageError: They would be ignored.
+    """
+    for name in ("address", "dashboard", "verbose"):
+        asks = getattr(wanted, name)
+        if asks and asks != getattr(session, name) and not (name == "address" and is_embedded(asks)):
+            raise UsageError(f"{name}: the session has its own. Give {name} to Session, or leave it out.")
 
 
 def dry_run(

@@ -54,7 +54,8 @@ class Session:
         name: The name of this program in Ray's dashboard, if it has no other name there.
 
     Attributes:
-        address, dashboard, verbose: As given.
+        address: As given; None for an embedded Ray.
+        dashboard, verbose: As given.
         joins: Whether the session joins a cluster.
         dashboard_url: `host:port` of the dashboard when Ray is ready; None without a dashboard.
         variables: The environment variables that another program needs to join the same Ray. Empty until Ray is ready.
