@@ -21,7 +21,7 @@ def main() -> None:
         run()
     except SystemExit as end:
         signals.end_if_told()
-        signals.end_at_once(end.code)
+        signals.end_at_once(end.code)  # so that nobody waits for a Ray that is not needed
         raise
     finally:
         signals.end_if_told()

@@ -108,8 +108,8 @@ def submit(
         if is_jobs_api(address):
             from linkmatch_ray.cli.submit_remote import submit_as_job
 
-            how = {"dry_run": dry_run, "joinable": joinable, "no_wait": no_wait, "quiet": quiet}
-            raise typer.Exit(submit_as_job(out, asked, **how))
+            code = submit_as_job(out, asked, dry_run=dry_run, joinable=joinable, no_wait=no_wait, quiet=quiet)
+            raise typer.Exit(code)
         if no_wait:
             raise UsageError(
                 "--no-wait: the job would run in this process. Name a cluster with --address http://HEAD:8265."

@@ -40,8 +40,6 @@ def reporting(verbose: bool, *, resumable: bool = False) -> Iterator[None]:
         print_error(error, verbose=verbose)
         if isinstance(error, JobError) and error.is_resumable and resumable:
             print(f"What was committed is safe. To resume: {resume_command()}", file=sys.stderr)
-        if _SESSION in sys.modules and linkmatch_ray.Session.is_any_starting():
-            signals.end_at_once(error.exit_code)  # so that nobody waits for a Ray that is not needed
         raise typer.Exit(error.exit_code) from None
     except BrokenPipeError:
         raise

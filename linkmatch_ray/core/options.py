@@ -38,7 +38,6 @@ UNIT_BYTES_MIN: Final = 16
 PART_BYTES_MAX: Final = 64 << 20
 """A part ends with the first window that brings its input to this many bytes."""
 
-
 TASK_SECONDS_MIN: Final = 1.0
 """In less, a task that is well may have given nothing yet."""
 

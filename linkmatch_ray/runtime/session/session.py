@@ -98,11 +98,6 @@ class Session:
                 atexit.register(self.close)  # for a program that does not close it
 
     @classmethod
-    def is_any_starting(cls) -> bool:
-        """Returns whether a Ray of this program is starting or ending now."""
-        return any(session.is_starting for session in list(_begun))
-
-    @classmethod
     def abandon_all(cls) -> None:
         """Has all descendants of this process killed, and the files of its Rays removed, once it has exited. For a
         process that exits at once."""
