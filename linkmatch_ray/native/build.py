@@ -1,0 +1,91 @@
+"""Compiles the kernel with the system's C compiler: one shared library next to its sources.
+
+The sources' hash is in the library, so that one built from others is never used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, TypeAlias
+
+FOLDER: Final = Path(__file__).resolve().parent
+LIBRARY: Final = FOLDER / "libkernel.so"
+
+FLAGS: Final = (
+    *("-std=c11", "-O3", "-fPIC", "-fvisibility=hidden", "-fno-stack-protector", "-fno-math-errno"),
+    *("-Wall", "-Wextra", "-Wshadow"),
+)
+
+Levels: TypeAlias = dict[str, tuple[str, ...]]
+
+_X86_LEVELS: Final[Levels] = {
+    "portable": (),
+    "sse": ("-mssse3", "-mpopcnt"),
+    "avx2": ("-mavx2", "-mbmi", "-mbmi2", "-mpopcnt", "-mpclmul"),
+    "avx512": (
+        *("-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512vbmi", "-mavx512vbmi2"),
+        *("-mavx2", "-mbmi", "-mbmi2", "-mpopcnt", "-mpclmul"),
+    ),
+}
+_ARM_LEVELS: Final[Levels] = {"portable": (), "neon": ()}
+_ANY: Final[Levels] = {"portable": ()}
+LEVELS: Final = {"x86_64": _X86_LEVELS, "amd64": _X86_LEVELS, "aarch64": _ARM_LEVELS, "arm64": _ARM_LEVELS}
+"""By machine: the levels and the instructions that the compiler may use for each."""
+
+
+def sources_hash() -> str:
+    """The hash of all C sources, as the library says it."""
+    hash_ = hashlib.sha256()
+    for path in sorted([*FOLDER.glob("*.c"), *FOLDER.glob("*.h")]):
+        hash_.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return hash_.hexdigest()[:32]
+
+
+def compiler() -> list[str]:
+    """The compiler's command: `CC`, or `cc`."""
+    return shlex.split(os.environ.get("CC", "cc"))
+
+
+def build(
+    target: Path = LIBRARY, *, machine: str | None = None, cc: Sequence[str] = (), flags: Sequence[str] = ()
+) -> None:
+    """Compile everything and put the library in place at once, so that another process sees the old or the new one.
+
+    Args:
+        machine: What it is for, as `platform.machine` says it; this one if it is empty.
+        cc: The compiler's command; that of `compiler` if it is empty.
+        flags: More of them, behind ours.
+
+    Raises:
+        subprocess.CalledProcessError: the compiler refuses; its messages are on standard error.
+        FileNotFoundError: there is no compiler.
+    """
+    run = [*(cc or compiler()), *FLAGS, *flags]
+    levels = LEVELS.get((machine or platform.machine()).lower(), _ANY)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".build-") as folder:
+        objects = []
+
+        def compile_(source: str, name: str, *more: str) -> None:
+            objects.append(str(Path(folder, name + ".o")))
+            subprocess.run([*run, *more, "-c", str(FOLDER / source), "-o", objects[-1]], check=True)
+
+        compile_("api.c", "api", f'-DLM_SOURCES="{sources_hash()}"')
+        compile_("memory.c", "memory", "-fno-builtin", "-fno-tree-loop-distribute-patterns")
+        for level, instructions in levels.items():
+            simd = f'-DLM_SIMD="simd_{level}.h"'
+            compile_("level.c", level, simd, f"-DLM_SCAN=lm_scan_{level}", *instructions)
+        built = Path(folder, target.name)
+        subprocess.run([*run, "-shared", "-nostdlib", *objects, "-o", str(built)], check=True)
+        os.replace(built, target)
+
+
+if __name__ == "__main__":
+    build(Path(sys.argv[1]) if len(sys.argv) > 1 else LIBRARY)
