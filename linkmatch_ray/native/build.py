@@ -54,37 +54,44 @@ def compiler() -> list[str]:
     return shlex.split(os.environ.get("CC", "cc"))
 
 
-def build(
-    target: Path = LIBRARY, *, machine: str | None = None, cc: Sequence[str] = (), flags: Sequence[str] = ()
-) -> None:
+def build(target: Path = LIBRARY, *, machine: str = "", cc: Sequence[str] = (), flags: Sequence[str] = ()) -> None:
     """Compile everything and put the library in place at once, so that another process sees the old or the new one.
 
     Args:
-        machine: What it is for, as `platform.machine` says it; this one if it is empty.
-        cc: The compiler's command; that of `compiler` if it is empty.
-        flags: More of them, behind ours.
+        machine, cc, flags: As in `compile_objects`.
 
     Raises:
         subprocess.CalledProcessError: the compiler refuses; its messages are on standard error.
         FileNotFoundError: there is no compiler.
     """
-    run = [*(cc or compiler()), *FLAGS, *flags]
-    levels = LEVELS.get((machine or platform.machine()).lower(), _ANY)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".build-") as folder:
-        objects = []
-
-        def compile_(source: str, name: str, *more: str) -> None:
-            objects.append(str(Path(folder, name + ".o")))
-            subprocess.run([*run, *more, "-c", str(FOLDER / source), "-o", objects[-1]], check=True)
-
-        compile_("api.c", "api", f'-DLM_SOURCES="{sources_hash()}"')
-        compile_("memory.c", "memory", "-fno-builtin", "-fno-tree-loop-distribute-patterns")
-        for level, instructions in levels.items():
-            simd = f'-DLM_SIMD="simd_{level}.h"'
-            compile_("level.c", level, simd, f"-DLM_SCAN=lm_scan_{level}", *instructions)
+        objects = compile_objects(Path(folder), machine=machine, cc=cc, flags=flags)
+        objects.append(str(Path(folder, "memory.o")))
+        run = [*(cc or compiler()), *FLAGS, *flags]
+        memory = ("-fno-builtin", "-fno-tree-loop-distribute-patterns", "-c", str(FOLDER / "memory.c"))
+        subprocess.run([*run, *memory, "-o", objects[-1]], check=True)
         built = Path(folder, target.name)
         subprocess.run([*run, "-shared", "-nostdlib", *objects, "-o", str(built)], check=True)
         os.replace(built, target)
+
+
+def compile_objects(folder: Path, *, machine: str = "", cc: Sequence[str] = (), flags: Sequence[str] = ()) -> list[str]:
+    """Compile the entry and all levels, without what stands for libc; returns the paths of the objects.
+
+    Args:
+        machine: What it is for, as `platform.machine` says it; this one if it is empty.
+        cc: The compiler's command; that of `compiler` if it is empty.
+        flags: More of them, behind ours.
+    """
+    run = [*(cc or compiler()), *FLAGS, *flags]
+    of_machine = LEVELS.get((machine or platform.machine()).lower(), _ANY)
+    sources: dict[str, tuple[str, ...]] = {"api": ("api.c", f'-DLM_SOURCES="{sources_hash()}"')}
+    for level, instructions in of_machine.items():
+        simd = (f'-DLM_SIMD="simd_{level}.h"', f"-DLM_SCAN=lm_scan_{level}")
+        sources[level] = ("level.c", *simd, *instructions)
+    for name, (source, *more) in sources.items():
+        subprocess.run([*run, *more, "-c", str(FOLDER / source), "-o", str(folder / f"{name}.o")], check=True)
+    return [str(folder / f"{name}.o") for name in sources]
 
 
 if __name__ == "__main__":

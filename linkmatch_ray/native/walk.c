@@ -572,6 +572,8 @@ record:
         shape = read_word(bytes, *p, r.end, r.is_last, &scalar_end);
         break;
     default:
+        if (!r.is_lines)
+            state->is_open = 0; /* no record begins here */
         WRONG(*p, LM_GRAMMAR);
     }
     if (shape == SCALAR_WRONG)

@@ -94,7 +94,8 @@ static void make_list(void)
 /* ---- a reading */
 
 typedef struct {
-    uint64_t start, end, line, rows; /* rows: a digest of them */
+    uint64_t start, end, line;
+    uint64_t rows, key_start; /* a digest of the rows, and where the first key begins */
     uint8_t kind;
 } record;
 
@@ -138,6 +139,8 @@ static void collect(result *r, const lm_output *out, uint64_t base, uint64_t lin
         check(owner < out->count, "a row without a record");
         if (first[owner].kind != LM_KEYED)
             continue;
+        if (slots && !first[owner].rows)
+            first[owner].key_start = base + out->key_starts[row * slots];
         uint64_t digest = first[owner].rows * 31 + out->hashes[row];
         for (uint32_t slot = row * slots; slot < (row + 1) * slots; slot++) {
             check(out->key_starts[slot] < out->key_ends[slot], "an empty key");
@@ -225,7 +228,20 @@ static void check_same(const result *a, const result *b, int may_doubt)
 
 /* ---- what must be found */
 
-static void check_record(const record *found, text start, text end, int is_whole)
+/* Where the key must be found, for paths of names. */
+static void check_key(const options *o, const record *found, text data, text start, text end)
+{
+    int is_unsure = 0;
+    text key = member(start, end, o->paths ? "a" : "data", &is_unsure);
+    if (o->paths)
+        key = member(key, end, "b", &is_unsure);
+    if (is_unsure)
+        return;
+    check((found->kind == LM_MISSING) == !key, "a key was not found, or one that is none");
+    check(found->kind != LM_KEYED || data + found->key_start == key, "another key was found");
+}
+
+static void check_record(const options *o, const record *found, text data, text start, text end, int is_whole)
 {
     if (!is_whole || !is_utf8(start, end))
         check(found->kind == LM_DAMAGED, "damage was not seen");
@@ -233,6 +249,8 @@ static void check_record(const record *found, text start, text end, int is_whole
         check(found->kind == LM_NOT_OBJECT, "no object was taken for one");
     else
         check(found->kind != LM_DAMAGED && found->kind != LM_NOT_OBJECT, "an object was not taken for one");
+    if (is_whole && *start == '{' && o->paths < 2 && found->kind != LM_DAMAGED)
+        check_key(o, found, data, start, end);
 }
 
 static void check_lines(const options *o, const result *r, text data, size_t size)
@@ -258,7 +276,7 @@ static void check_lines(const options *o, const result *r, text data, size_t siz
         check(i <= r->count, "a line was not seen");
         check(found->line == line && data + found->start == start, "a line begins elsewhere");
         check(data + found->end == (is_whole ? value : last), "a line ends elsewhere");
-        check_record(found, start, value, is_whole);
+        check_record(o, found, data, start, value, is_whole);
     }
     check(i == r->count && r->status == LM_DONE, "too many lines, or an end that is none");
 }
@@ -295,7 +313,7 @@ static void check_values(const options *o, const result *r, text data, size_t si
             }
             check(i < r->count && data + r->records[i].start == start && data + r->records[i].end == p,
                   "a value was not seen");
-            check_record(r->records + i++, start, p, 1);
+            check_record(o, r->records + i++, data, start, p, 1);
         }
         while (is_array) {
             start = p;
@@ -307,7 +325,7 @@ static void check_values(const options *o, const result *r, text data, size_t si
             }
             check(i < r->count && data + r->records[i].start == start && data + r->records[i].end == last,
                   "an element was not seen");
-            check_record(r->records + i++, start, last, 1);
+            check_record(o, r->records + i++, data, start, last, 1);
             is_array = *p++ == ',';
             if (is_array)
                 p = over(p, end, " \t\r\n");
@@ -381,7 +399,57 @@ static void print_file(text data, size_t size)
     }
 }
 
-/* An input made of tokens, or of a part of a file with some of its bytes changed. */
+/* A string of any length, most of it sound. */
+static size_t make_string(uint64_t *random, uint8_t *to, size_t room)
+{
+    static const char *const parts[] = {"\\\\", "\\\"", "\\/", "\\u0061", "\\u00e9", "\\ud83d\\ude00", "\\ud83d", "\xC3\xA9",
+                                        "\xE2\x82\xAC", "\xF0\x9F\x98\x80", "a", "{\"", "\\n"};
+    static const char *const wrong[] = {"\xC3", "\xE2\x82", "\xF0\x9F\x98", "\xFF", "\x80", "\\x", "\\u12", "\n", "\x01"};
+    size_t size = 0;
+    to[size++] = '"';
+    for (uint64_t more = next_random(random) % 12; more && size + 200 < room; more--) {
+        for (uint64_t letters = next_random(random) % 3 ? 0 : next_random(random) % 80; letters; letters--)
+            to[size++] = 'x';
+        const char *part = parts[next_random(random) % (sizeof parts / sizeof *parts)];
+        if (next_random(random) % 100 == 0)
+            part = wrong[next_random(random) % (sizeof wrong / sizeof *wrong)];
+        for (; *part; part++)
+            to[size++] = (uint8_t)*part;
+    }
+    to[size++] = '"';
+    return size;
+}
+
+/* A value, most of it sound, with the names that the paths have. */
+static size_t make_value(uint64_t *random, uint8_t *to, size_t room, int levels)
+{
+    static const char *const scalars[] = {"1", "-0", "1.5e3", "true", "null", "\"a\"", "[]", "{}", "01", "nul"};
+    static const char *const members[] = {"\"a\":", "\"b\":", "\"data\":", "\"a\" : ", "\"\\u0061\":", "\"c\":", "\"b\"\n:"};
+    const uint64_t kind = next_random(random) % 8;
+    size_t size = 0;
+    if (kind < 2 && room > 400)
+        return make_string(random, to, room);
+    if (kind < 4 || !levels || room < 400) {
+        const char *scalar = scalars[next_random(random) % (next_random(random) % 40 ? 8 : 10)];
+        memcpy(to, scalar, strlen(scalar));
+        return strlen(scalar);
+    }
+    to[size++] = kind < 6 ? '[' : '{';
+    for (uint64_t more = next_random(random) % 5; more && size + 400 < room; more--) {
+        if (kind >= 6) {
+            const char *name = members[next_random(random) % (sizeof members / sizeof *members)];
+            memcpy(to + size, name, strlen(name));
+            size += strlen(name);
+        }
+        size += make_value(random, to + size, room - size - 100, levels - 1);
+        if (more > 1 || next_random(random) % 100 == 0)
+            to[size++] = ',';
+    }
+    to[size++] = next_random(random) % 200 ? (kind < 6 ? ']' : '}') : ' ';
+    return size;
+}
+
+/* An input made of values, of tokens, or of a part of a file with some of its bytes changed. */
 static size_t make_input(uint64_t *random, uint8_t *to, size_t room, int files, uint8_t **texts, const size_t *sizes)
 {
     static const char *const tokens[] = {
@@ -402,9 +470,14 @@ static size_t make_input(uint64_t *random, uint8_t *to, size_t room, int files, 
         for (uint64_t changes = next_random(random) % 4; changes && size > OPTION_BYTES; changes--)
             to[OPTION_BYTES + next_random(random) % (size - OPTION_BYTES)] = (uint8_t)next_random(random);
     }
-    for (uint64_t more = next_random(random) % 60; more && size + 100 < room; more--) {
+    const int has_values = next_random(random) % 4 != 0;
+    for (uint64_t more = has_values * next_random(random) % 20; more && size + 2000 < room; more--) {
+        size += make_value(random, to + size, room - size - 100, 6);
+        to[size++] = next_random(random) % 20 ? '\n' : ' ';
+    }
+    for (uint64_t more = next_random(random) % (has_values ? 4 : 60); more && size + 100 < room; more--) {
         const char *token = tokens[next_random(random) % count];
-        const uint64_t times = next_random(random) % 50 ? 1 : next_random(random) % 300;
+        const uint64_t times = next_random(random) % 50 ? 1 : next_random(random) % 600;
         for (uint64_t i = 0; i < times && size + 100 < room; i++) {
             memcpy(to + size, token, strlen(token));
             size += strlen(token);
@@ -433,7 +506,7 @@ int main(int argc, char **argv)
             texts[file] = file_bytes(argv[i + file], sizes + file);
         for (long round = 0; round < count; round++) {
             uint64_t seed = random + (uint64_t)round;
-            const size_t size = make_input(&seed, bytes, round % 64 ? 2000 : sizeof bytes, files, texts, sizes);
+            const size_t size = make_input(&seed, bytes, round % 64 ? 5000 : sizeof bytes, files, texts, sizes);
             FILE *file = getenv("FUZZ_LAST") ? fopen(getenv("FUZZ_LAST"), "wb") : NULL; /* what fails is left there */
             if (file) {
                 fwrite(bytes, 1, size, file);

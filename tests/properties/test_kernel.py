@@ -12,7 +12,7 @@ from tests.conftest import REPO
 from tests.properties.test_any_bytes import mangled
 from tests.properties.test_match_bytes import load
 from tests.support import strategies
-from tests.support.kernel import check_lines, check_values, levels, make_kernel, read
+from tests.support.kernel import agree, make_kernel, read
 
 DOUBTS = Flag.DOUBT_NUMBERS | Flag.DOUBT_CONTAINERS
 SEQUENCES = Flag.COMMA_MAY_FOLLOW | Flag.RS_IS_WHITE
@@ -25,22 +25,6 @@ def listed_keys(restrictions, keys):
     index = load(restrictions, keys).index
     flags = Flag.DOUBT_NUMBERS * index.has_numbers | Flag.DOUBT_CONTAINERS * index.has_containers
     return frozenset(index.key(place) for place in range(len(index.hashes))), flags
-
-
-def agree(data, paths, listed, flags, cuts, *, mode, capacity=64, **more):
-    """Holds every level to the exact path, and any windows to the whole; returns what was found and how it ended."""
-    results = []
-    for level in levels():
-        kernel = make_kernel(paths, listed, level=level, mode=mode, flags=flags)
-        whole = read(kernel, data, capacity=1000, **more)
-        if mode == LINES:
-            check_lines(kernel, paths, listed, data, whole[0])
-        else:
-            check_values(kernel, paths, listed, data, *whole)
-        assert read(kernel, data, cuts, capacity=capacity, stale=data[:50], **more) == whole
-        results.append(whole)
-    assert all(result == results[0] for result in results)
-    return results[0]
 
 
 @given(case=strategies.cases(repeat=3), cuts=CUTS, capacity=st.integers(1, 5), mode=st.sampled_from((LINES, VALUES)))

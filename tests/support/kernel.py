@@ -13,7 +13,7 @@ from linkmatch_ray.core.exact import parse
 from linkmatch_ray.core.keys import NumberText, canonical
 from linkmatch_ray.native import library as native
 from linkmatch_ray.native.build import build
-from linkmatch_ray.native.kernel import Flag, Kernel, KeyIndex, Kind, Place, Reading, Status, hash_keys
+from linkmatch_ray.native.kernel import LINES, Flag, Kernel, KeyIndex, Kind, Place, Reading, Status, hash_keys
 from linkmatch_ray.native.paths import STAR, Name
 from tests.support.oracle import BOUNDS, DEPTH_MAX, depth
 
@@ -350,3 +350,19 @@ def skip(text, at, space=" \t\r\n"):
 def make_kernel(paths, listed=frozenset(), *, level=None, **more):
     """A kernel for paths as `steps_of` takes them."""
     return Kernel([steps_of(path) for path in paths], make_index(sorted(listed)), level=level or levels()[-1], **more)
+
+
+def agree(data, paths, listed, flags, cuts, *, mode, capacity=64, **more):
+    """Holds every level to the exact path, and any windows to the whole; returns what was found and how it ended."""
+    results = []
+    for level in levels():
+        kernel = make_kernel(paths, listed, level=level, mode=mode, flags=flags)
+        whole = read(kernel, data, capacity=1000, **more)
+        if mode == LINES:
+            check_lines(kernel, paths, listed, data, whole[0])
+        else:
+            check_values(kernel, paths, listed, data, *whole)
+        assert read(kernel, data, cuts, capacity=capacity, stale=data[:50], **more) == whole
+        results.append(whole)
+    assert all(result == results[0] for result in results)
+    return results[0]

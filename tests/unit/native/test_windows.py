@@ -22,6 +22,8 @@ SMALL = {
         VALUES,
         b'{"data":"a"}{"data":\n-12}[1,{"data":true} , [],"\\"\xc3\xa9\\u00e9"] "x" 12 ,\n[ ]\x1e{"data":"\xff"}nul',
     ),
+    "commas": (VALUES, b'{"a":1}\n,\n{"a":2}'),
+    "more commas": (VALUES, b'1 ,\n2\t, \n[3] ,\r\n"x",\n{"data":1}  , \x1e4'),
     "array": (VALUES, b'[{"data":"a","b":{"data":[0.5]}},{"data":"\\u0061"},false,1e5,{"data":1.0},{"a":[}]'),
 }
 
