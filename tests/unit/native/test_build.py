@@ -1,7 +1,9 @@
 """The library is built, found, and refused where it is another's; the fuzz target runs under the sanitizers."""
 
+import platform
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -51,14 +53,50 @@ def test_levels(monkeypatch):
         native.chosen_level(library)
 
 
+SUITE = [path for path in (REPO / "tests/json_test_suite/test_parsing").iterdir() if path.stat().st_size < 10_000]
+SOURCE = REPO / "tests/native/fuzz_kernel.c"
+
+
+def run_target(program, cases, emulator=()):
+    """JSONTestSuite, and inputs that the target makes; what differs or is out of bounds ends it."""
+    subprocess.run([*emulator, program, *SUITE], check=True)
+    subprocess.run([*emulator, program, "-n", str(cases), "-s", "1", *SUITE], check=True, stdout=subprocess.DEVNULL)
+
+
 @pytest.mark.slow
 def test_the_fuzz_target_under_sanitizers(tmp_path):
-    """JSONTestSuite, and some inputs of its own, without a byte read or written that is not the kernel's."""
+    """No byte is read or written that is not the kernel's."""
     flags = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
     objects = compile_objects(tmp_path, flags=flags)
     program = tmp_path / "fuzz_kernel"
-    source = REPO / "tests/native/fuzz_kernel.c"
-    subprocess.run(["cc", "-std=c11", "-Wall", "-Werror", *flags, source, *objects, "-o", program], check=True)
-    suite = sorted((REPO / "tests/json_test_suite/test_parsing").iterdir())
-    subprocess.run([program, "-p", *suite], check=True, stdout=subprocess.DEVNULL)
-    subprocess.run([program, "-n", "2000", "-s", "1", *suite], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["cc", "-std=c11", "-Wall", "-Werror", *flags, SOURCE, *objects, "-o", program], check=True)
+    run_target(program, 1000)
+
+
+@pytest.mark.slow
+def test_neon(tmp_path):
+    """On another processor than its own it is tried with an emulator."""
+    cc, emulator = shutil.which("aarch64-linux-gnu-gcc"), shutil.which("qemu-aarch64-static")
+    if cc is None or emulator is None:
+        pytest.skip("there is no gcc-aarch64-linux-gnu, or no qemu-user-static")
+    objects = compile_objects(tmp_path, machine="aarch64", cc=[cc])
+    program = tmp_path / "fuzz_kernel"
+    subprocess.run([cc, "-static", "-std=c11", "-O1", SOURCE, *objects, "-o", program], check=True)
+    run_target(program, 1000, [emulator])
+
+
+@pytest.mark.slow
+def test_avx512(tmp_path):
+    """Where the processor has none, its instructions are emulated in C."""
+    if not Path("/usr/include/simde").is_dir() or platform.machine() != "x86_64":
+        pytest.skip("there is no libsimde-dev")
+    emulated = ["-std=gnu11", "-O1", "-w", f"-I{SOURCE.parent / 'emulated'}", '-DLM_SIMD="simd_avx512.h"']
+    objects = compile_objects(tmp_path)
+    level = next(path for path in objects if path.endswith("avx512.o"))
+    subprocess.run(
+        ["cc", *emulated, "-DLM_SCAN=lm_scan_avx512", "-c", building.FOLDER / "level.c", "-o", level], check=True
+    )
+    program = tmp_path / "fuzz_kernel"
+    more = f"-DMORE_LEVELS={1 << native.LEVELS.index('avx512')}"
+    subprocess.run(["cc", "-std=c11", "-O1", more, SOURCE, *objects, "-o", program], check=True)
+    run_target(program, 1000)
