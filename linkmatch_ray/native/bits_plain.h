@@ -14,6 +14,13 @@ INLINE uint64_t prefix_xor(uint64_t word)
 #endif
 
 #ifndef HAS_FLATTEN
+#ifndef HAS_LOWEST
+INLINE uint32_t lowest(uint64_t word) /* anything, if no bit is set */
+{
+    return (uint32_t)__builtin_ctzll(word | (uint64_t)1 << 63);
+}
+#endif
+
 INLINE int ones(uint64_t word)
 {
 #if defined(__POPCNT__) || defined(__aarch64__)
@@ -33,7 +40,7 @@ INLINE uint32_t *flatten(uint32_t *out, uint64_t word, uint32_t base)
     const int count = ones(word);
     for (int first = 0; first < count; first += 8)
         for (int i = first; i < first + 8; i++) {
-            out[i] = base + (uint32_t)(word ? __builtin_ctzll(word) : 0);
+            out[i] = base + lowest(word);
             word &= word - 1;
         }
     return out + count;

@@ -129,7 +129,8 @@ class Reading:
         self.state = native.State()
         self.output = native.Output(capacity=capacity, key_capacity=keys)
         for name, column in self._columns.items():
-            setattr(self.output, name, column.ctypes.data)
+            if name != "key_records" or kernel.tree.has_star:  # else row i is that of record i
+                setattr(self.output, name, column.ctypes.data)
         self._pointers = tuple(map(ctypes.byref, (kernel.config, self.state, self.output)))
         self.begin()
 

@@ -16,6 +16,7 @@ INLINE V v_subs(V a, V b) { return _mm256_subs_epu8(a, b); }
 INLINE V v_lookup(V t, V v) { return _mm256_shuffle_epi8(t, v); }
 INLINE M v_eq(V a, V b) { return _mm256_cmpeq_epi8(a, b); }
 INLINE M v_at_most(V v, uint8_t most) { return v_eq(_mm256_max_epu8(v, v_splat(most)), v_splat(most)); }
+INLINE M v_high(V v) { return v; } /* a movemask takes the highest bits */
 #define v_prev(v, before, n) _mm256_alignr_epi8(v, _mm256_permute2x128_si256(before, v, 0x21), 16 - (n))
 
 INLINE uint64_t bits(const M m[VECTORS])
@@ -29,6 +30,9 @@ INLINE uint64_t prefix_xor(uint64_t word) /* multiplication without carry by all
     __m128i product = _mm_clmulepi64_si128(_mm_set_epi64x(0, (int64_t)word), _mm_set1_epi8(-1), 0);
     return (uint64_t)_mm_cvtsi128_si64(product);
 }
+
+#define HAS_LOWEST
+INLINE uint32_t lowest(uint64_t word) { return (uint32_t)_tzcnt_u64(word); }
 
 #include "simd_shared.h"
 #include "bits_plain.h"

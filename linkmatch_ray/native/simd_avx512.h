@@ -16,6 +16,7 @@ INLINE V v_subs(V a, V b) { return _mm512_subs_epu8(a, b); }
 INLINE V v_lookup(V t, V v) { return _mm512_shuffle_epi8(t, v); }
 INLINE M v_eq(V a, V b) { return _mm512_cmpeq_epi8_mask(a, b); }
 INLINE M v_at_most(V v, uint8_t most) { return _mm512_cmple_epu8_mask(v, v_splat(most)); }
+INLINE M v_high(V v) { return _mm512_movepi8_mask(v); }
 INLINE V v_lanes_before(V v, V before) /* v moved up by 16 bytes */
 {
     return _mm512_permutex2var_epi64(before, _mm512_set_epi64(13, 12, 11, 10, 9, 8, 7, 6), v);

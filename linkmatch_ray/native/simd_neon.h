@@ -16,6 +16,7 @@ INLINE V v_subs(V a, V b) { return vqsubq_u8(a, b); }
 INLINE V v_lookup(V t, V v) { return vqtbl1q_u8(t, vandq_u8(v, vdupq_n_u8(0x8F))); }
 INLINE M v_eq(V a, V b) { return vceqq_u8(a, b); }
 INLINE M v_at_most(V v, uint8_t most) { return vcleq_u8(v, vdupq_n_u8(most)); }
+INLINE M v_high(V v) { return vcgeq_u8(v, vdupq_n_u8(0x80)); }
 #define v_prev(v, before, n) vextq_u8(before, v, 16 - (n))
 
 INLINE uint64_t bits(const M m[VECTORS])

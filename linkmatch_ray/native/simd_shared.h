@@ -4,6 +4,7 @@
  *   v_load v_splat v_table v_and v_or v_xor v_shr4 v_subs   v_table: 16 bytes in each lane
  *   v_lookup(t, v)      t[v & 15] for v < 128, else 0
  *   v_eq, v_at_most     comparisons, unsigned
+ *   v_high              which bytes are not ASCII
  *   v_prev(v, before, n)  v moved up by n bytes, the last n of `before` in front
  *   bits(M[VECTORS])    the comparisons as 64 bits
  */
@@ -30,7 +31,7 @@ INLINE void classify(const uint8_t *p, classes *c)
     enum { NO = 0x80 }; /* no byte below 0x80 is it */
     static const uint8_t whites[16] = {' ', NO, NO, NO, NO, NO, NO, NO, NO, '\t', '\n', NO, NO, '\r', NO, NO};
     M quote[VECTORS], backslash[VECTORS], op[VECTORS], white[VECTORS], control[VECTORS], newline[VECTORS];
-    M low[VECTORS];
+    M high[VECTORS];
     const V op_table = v_table(ops), white_table = v_table(whites);
     for (int i = 0; i < VECTORS; i++) {
         V v = v_load(p + i * (BLOCK / VECTORS));
@@ -41,7 +42,7 @@ INLINE void classify(const uint8_t *p, classes *c)
         white[i] = v_eq(v_lookup(white_table, v), v);
         control[i] = v_at_most(v, 0x1F);
         newline[i] = v_eq(v, v_splat('\n'));
-        low[i] = v_at_most(v, 0x7F);
+        high[i] = v_high(v);
     }
     c->quote = bits(quote);
     c->backslash = bits(backslash);
@@ -49,7 +50,7 @@ INLINE void classify(const uint8_t *p, classes *c)
     c->white = bits(white);
     c->control = bits(control);
     c->newline = bits(newline);
-    c->high = ~bits(low);
+    c->high = bits(high);
 }
 
 /* The bytes at which sequences turn out to be wrong: "Validating UTF-8 in less than one instruction per byte" (Keiser
@@ -81,6 +82,8 @@ INLINE uint64_t utf8_errors(utf8_state *state, const uint8_t *p, uint64_t high)
     };
     const uint32_t before = state->before;
     if (LIKELY(!high)) {
+        if (LIKELY(!before))
+            return 0;
         utf8_begin(state);
         return UNLIKELY(is_incomplete(before)) ? utf8_exact(before, p) : 0;
     }

@@ -16,6 +16,7 @@ INLINE V v_subs(V a, V b) { return _mm_subs_epu8(a, b); }
 INLINE V v_lookup(V t, V v) { return _mm_shuffle_epi8(t, v); }
 INLINE M v_eq(V a, V b) { return _mm_cmpeq_epi8(a, b); }
 INLINE M v_at_most(V v, uint8_t most) { return _mm_cmpeq_epi8(_mm_max_epu8(v, v_splat(most)), v_splat(most)); }
+INLINE M v_high(V v) { return v; } /* a movemask takes the highest bits */
 #define v_prev(v, before, n) _mm_alignr_epi8(v, before, 16 - (n))
 
 INLINE uint64_t bits(const M m[VECTORS])

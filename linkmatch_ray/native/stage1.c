@@ -74,8 +74,9 @@ INLINE uint64_t escaped_bytes(stage1 *s, uint64_t backslash)
 
 /* Takes a run of blocks of bytes[s->at, end) and appends the places; returns behind the last. Writes at most
  * RUN_BYTES + BLOCK of them. */
-static uint32_t *stage1_run(stage1 *s, const uint8_t *bytes, uint32_t end, int is_lines, uint32_t *places)
+static uint32_t *stage1_run(stage1 *state, const uint8_t *bytes, uint32_t end, int is_lines, uint32_t *places)
 {
+    stage1 now = *state, *s = &now; /* a copy, which no write of a place can change */
     uint8_t padded[BLOCK];
     const uint32_t left = end - s->at, stop = s->at + (left < s->run ? left : s->run);
     s->bad = 0;
@@ -115,6 +116,7 @@ static uint32_t *stage1_run(stage1 *s, const uint8_t *bytes, uint32_t end, int i
         }
         s->at += size;
     }
+    *state = now;
     return places;
 }
 

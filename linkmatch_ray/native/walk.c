@@ -164,7 +164,7 @@ static void take_key(reader *r, uint32_t child, uint32_t from, uint32_t to, int 
 
 /* The node of the member whose name is bytes(from, to), or 0. The last of several members counts, so that what the
  * ones before gave is forgotten. */
-static uint32_t named_child(reader *r, uint32_t parent, uint32_t depth, uint32_t from, uint32_t to)
+NOINLINE static uint32_t named_child(reader *r, uint32_t parent, uint32_t depth, uint32_t from, uint32_t to)
 {
     const uint8_t *text = r->bytes + from + 1;
     const uint32_t size = to - from - 1;
@@ -172,11 +172,11 @@ static uint32_t named_child(reader *r, uint32_t parent, uint32_t depth, uint32_t
     const int is_escaped = has_backslash(r, from + 1, to);
     for (uint32_t child = node_of(r, parent)->first; child; child = node_of(r, child)->next) {
         const lm_node *node = node_of(r, child);
-        const uint8_t *name = r->config->names + node->name;
-        if (!(node->token & LM_BY_NAME))
+        if (LIKELY(!is_escaped && size != node->size))
             continue;
-        if (LIKELY(!is_escaped) ? size != node->size || !same_bytes(text, name, size)
-                                : !stands_for(r->bytes, from + 1, to, name, node->size))
+        const uint8_t *name = r->config->names + node->name;
+        if (!(node->token & LM_BY_NAME) || !(is_escaped ? stands_for(r->bytes, from + 1, to, name, node->size)
+                                                        : same_bytes(text, name, size)))
             continue;
         forget_keys(state, node->slots);
         if (UNLIKELY(node->token & LM_ABOVE_STAR)) {
@@ -186,6 +186,20 @@ static uint32_t named_child(reader *r, uint32_t parent, uint32_t depth, uint32_t
         return child;
     }
     return 0;
+}
+
+/* `named_child`, or 0 at once where no name is as long. */
+INLINE uint32_t child_named(reader *r, uint32_t parent, uint32_t depth, uint32_t from, uint32_t to)
+{
+    if (LIKELY(r->stage1.last_backslash <= from)) {
+        const lm_node *const nodes = r->config->nodes;
+        uint32_t child = nodes[parent].first;
+        while (child && nodes[child].size != to - from - 1)
+            child = nodes[child].next;
+        if (LIKELY(!child))
+            return 0;
+    }
+    return named_child(r, parent, depth, from, to);
 }
 
 /* The node of the next element of the array that is open, or 0. */
@@ -604,13 +618,28 @@ object_first:
         goto close;
 
 name:
+    /* A member with a string is the commonest: it is read without asking before each place whether it is there. */
+    if (LIKELY(stop - p >= 6 && bytes[p[0]] == '"' && bytes[p[1]] == '"' && bytes[p[2]] == ':')) {
+        child = depth == watched ? child_named(&r, node, depth, p[0], p[1]) : 0;
+        p += 3;
+        if (bytes[p[0]] != '"' || bytes[p[1]] != '"')
+            goto member;
+        if (UNLIKELY(child))
+            take_key(&r, child, p[0], p[1] + 1, 0, has_backslash(&r, p[0], p[1]));
+        p += 2;
+        if (LIKELY(bytes[*p] == ',')) {
+            p++;
+            goto name;
+        }
+        goto member_next;
+    }
     WAIT(1, LM_NAME);
     if (UNLIKELY(bytes[*p] != '"'))
         WRONG(*p, LM_GRAMMAR);
     WAIT(2, LM_NAME);
     if (UNLIKELY(bytes[p[1]] != '"'))
         WRONG(p[1], LM_GRAMMAR);
-    child = depth == watched ? named_child(&r, node, depth, p[0], p[1]) : 0;
+    child = depth == watched ? child_named(&r, node, depth, p[0], p[1]) : 0;
     p += 2;
 
 colon:
