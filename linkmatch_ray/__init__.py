@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from linkmatch_ray.runtime.jobs.submission import dry_run, submit
     from linkmatch_ray.runtime.session.session import Session
 
-# Each name loads its module when it is first asked for: `--help` answers without NumPy, and only `Job` and what
-# starts a job or asks a cluster load Ray, which takes a third of a second.
+# Each name loads its module on first use. So `--help` needs no NumPy, and only `Job` and functions that start a job or
+# ask a cluster load Ray, which takes a third of a second.
 _NAMES = {
     "commands": ("Verification", "cancel", "doctor", "explain", "jobs", "logs", "results", "status", "verify"),
     "core.matcher": ("match_bytes",),

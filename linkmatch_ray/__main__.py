@@ -1,4 +1,4 @@
-"""The program `linkmatch-ray`, and `python -m linkmatch_ray`. It says so where it lacks what it needs."""
+"""The program `linkmatch-ray`, and `python -m linkmatch_ray`. If packages are missing, it names them."""
 
 import sys
 
@@ -6,7 +6,7 @@ from linkmatch_ray.cli import signals
 
 
 def main() -> None:
-    """Entry point of the console script."""
+    """Runs the program: the entry point of the console script."""
     signals.install()
     from linkmatch_ray.errors import ClusterError
     from linkmatch_ray.runtime.cluster.requirements import how_to_install, missing

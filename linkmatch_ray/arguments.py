@@ -1,7 +1,7 @@
-"""What a Python program hands over, looked at before it is used. On the command line the options have their types.
+"""Checks of the arguments that a Python program gives. On the command line the options have their types.
 
-A value of a type that cannot be meant is a `TypeError` that says what to give; one that is out of range, or none of the
-known ones, is a `UsageError`.
+A value of the wrong type raises a `TypeError` that says what to give. A value that is out of range or not known raises
+a `UsageError`.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ T = TypeVar("T")
 
 
 def wrong_type(name: str, found: object, action: str) -> TypeError:
-    """The error that says what was found as the argument `name`, and what to give."""
+    """Returns the error that says what was found as the argument `name`, and what to give."""
     kind = type(found).__name__
     return TypeError(f"{name}: found {'None' if found is None else f'{_article(kind)} {kind}'}. {action}")
 
 
 def refuse_other_than(name: str, found: object, known: type[T], action: str) -> None:
-    """Refuse a value that is of another type.
+    """Checks the type of a value. A bool is not taken for an int.
 
     Raises:
-        TypeError: it is.
+        TypeError: It is of another type.
     """
     if not isinstance(found, known) or (isinstance(found, bool) and known is int):
         raise wrong_type(name, found, action)
 
 
 def refuse_unless_within(name: str, found: object, low: int, high: int) -> None:
-    """Refuse what is no integer from `low` to `high`.
+    """Checks that a value is an integer from `low` to `high`.
 
     Raises:
-        TypeError: it is no integer.
-        UsageError: it is out of range.
+        TypeError: It is not an integer.
+        UsageError: It is out of range.
     """
     action = f"Give a number from {low} to {high:,}."
     refuse_other_than(name, found, int, action)
@@ -46,10 +46,10 @@ def refuse_unless_within(name: str, found: object, low: int, high: int) -> None:
 
 
 def refuse_unless_one_of(name: str, found: object, known: Sequence[str]) -> None:
-    """Refuse what is none of the known words.
+    """Checks that a value is one of the known words.
 
     Raises:
-        UsageError: it is none.
+        UsageError: It is not.
     """
     if found not in known:
         raise UsageError(f"{name}={shown(found)}: not known. Give one of {', '.join(known)}.")

@@ -1,6 +1,6 @@
-"""The commands beside `submit`, as functions: each gives what its command prints.
+"""The commands except `submit`, as functions: each returns what its command prints.
 
-None starts a Ray, but for `doctor` without an address. Those that ask a cluster load Ray, the others do not.
+Only `doctor` without an address starts a Ray. Functions that ask a cluster load Ray; the others do not.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from linkmatch_ray.errors import InputError, UsageError
 from linkmatch_ray.io.inputs.names import names_in, refuse_no_input
 from linkmatch_ray.io.results.places import results_at
 from linkmatch_ray.io.storage.paths import Name, path_of
-from linkmatch_ray.io.storage.system_errors import told
+from linkmatch_ray.io.storage.system_errors import reported_as_job_errors
 from linkmatch_ray.io.storage.urls import scheme_of, without_query
 from linkmatch_ray.runtime.session.address import is_jobs_api
 from linkmatch_ray.words import shown
@@ -44,19 +44,19 @@ def explain(
     options: MatchOptions | None = None,
     **more: Unpack[MatchKeywords],
 ) -> Explanation:
-    """Say why one record matches, or why not.
+    """Explains why one record matches, or why not.
 
     Args:
-        record: The file that has it, as a path or URL; or the record itself as bytes.
-        restrictions: The list, loaded; or what `Restrictions.load` takes with `key` and the two options after it.
-        index: Which record of the file, from 0, as a job numbers them.
-        options, more: How the file is read, as `MatchOptions` or by name.
+        record: The path or URL of the file with the record, or the record itself as bytes.
+        restrictions: The loaded list, or the source of one. `key` and the two options after it say how to load it.
+        index: Number of the record in the file, from 0, as a job counts.
+        options, more: The options of matching, as `MatchOptions` or by name.
 
     Raises:
-        InputError: the file cannot be read, or has no such record.
-        RestrictionsError: the list cannot be loaded.
-        UsageError: an option is out of range, or `record` is not one file.
-        TypeError: an argument is of another type.
+        InputError: The file cannot be read, or has no such record.
+        RestrictionsError: The list cannot be loaded.
+        UsageError: An option is out of range, or `record` is not one file.
+        TypeError: An argument is of the wrong type.
     """
     from linkmatch_ray.io.diagnosis import explanation as io
     from linkmatch_ray.io.restrictions.restrictions import Restrictions
@@ -81,12 +81,12 @@ def explain(
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What `verify` found.
+    """The findings of `verify`.
 
     Attributes:
-        differences: What does not agree, a sentence each; empty where all is well.
-        foreign: What is there and is not the job's, as whole paths or URLs. It is no difference.
-        pieces, nbytes: How many rows of the ledger, and bytes of output, were compared.
+        differences: What does not agree, one sentence each. Empty if everything agrees.
+        foreign: Whole paths or URLs of what is there and does not belong to the job. They are no differences.
+        pieces, nbytes: Number of rows of the ledger, and bytes of output, that were compared.
     """
 
     differences: list[str]
@@ -96,11 +96,11 @@ class Verification:
 
 
 def verify(directory: Name) -> Verification:
-    """Read a result directory, or results at a URL, again, and compare outputs, ledger, report and summary.
+    """Reads the results in a directory or at a URL, and compares outputs, ledger, report and summary.
 
     Raises:
-        InputError: there are no results.
-        JobError: they cannot be read.
+        InputError: There are no results.
+        JobError: They cannot be read.
     """
     from linkmatch_ray.io.results.verification import Checked
     from linkmatch_ray.io.results.verification import verify as differences_in
@@ -116,20 +116,21 @@ def verify(directory: Name) -> Verification:
 def status(
     target: Name, *, address: str | None = None, tls_verify: bool | str = True, verbose: bool = False
 ) -> dict[str, Any]:
-    """Say how far a job is. May be asked at any time.
+    """Returns how far a job is. May be called at any time.
 
     Args:
         target: A result directory or URL; or with `address` the id of a job on a cluster.
         address, tls_verify: The cluster, as for `jobs`.
-        verbose: Let Ray's own messages through.
+        verbose: Show Ray's own messages.
 
-    Returns: `state` and counts. Of a job on a cluster that is a Ray job: what `jobs` gives, and `said`, the last line
-        that it printed, and `summary`.
+    Returns:
+        `state` and counts. For a Ray job on a cluster it is the row of `jobs`, with `said`, the last line that the job
+        printed, and `summary`.
 
     Raises:
-        InputError: there is no such job, or there are no results.
-        ClusterError: the cluster cannot be reached.
-        JobError: the results cannot be read.
+        InputError: There is no such job, or there are no results.
+        ClusterError: The cluster cannot be reached.
+        JobError: The results cannot be read.
     """
     if (job := _job_in(target, address)) is None:
         from linkmatch_ray.io.results.status import status as status_of
@@ -149,19 +150,19 @@ def status(
 
 
 def cancel(target: Name, *, address: str | None = None, tls_verify: bool | str = True, verbose: bool = False) -> None:
-    """Stop a running job; returns once it has ended. It can be resumed.
+    """Stops a running job, and returns once it has ended. It can be resumed.
 
     Args:
         target, address, tls_verify, verbose: As for `status`.
 
     Raises:
-        InputError: no such job runs.
-        ClusterError: the cluster cannot be reached.
-        JobError: it still runs after half a minute.
+        InputError: No such job is running.
+        ClusterError: The cluster cannot be reached.
+        JobError: It is still running after half a minute.
     """
     if (job := _job_in(target, address)) is None:
         place = results_at(target)
-        with told(place):
+        with reported_as_job_errors(place):
             place.cancel()
         return
     cluster = _connect(address, tls_verify)
@@ -175,67 +176,67 @@ def cancel(target: Name, *, address: str | None = None, tls_verify: bool | str =
         return
     if found.is_over:
         name = shown(found.id)
-        raise InputError(f"{name}: has ended already ({found.how}). See `linkmatch-ray status {name}`.")
+        raise InputError(f"{name}: has already ended ({found.how}). See `linkmatch-ray status {name}`.")
     cluster.stop(found.submission_id)
 
 
 def results(job: str, output: Name, *, address: str | None = None, tls_verify: bool | str = True) -> Fetched:
-    """Bring the results of a job on a cluster, or those at a URL, into a new directory of this machine.
+    """Downloads the results of a job on a cluster, or results at a URL, into a new directory on this machine.
 
-    Of a job that runs or was stopped comes what is durable.
+    If the job is running or was stopped, what is durable is downloaded.
 
-    Guarantees: what has arrived agrees with its ledger, byte for byte. Memory does not grow with the results.
+    Guarantees: What has arrived agrees with its ledger, byte for byte. Memory does not grow with the results.
 
     Args:
         job: The id of a job on the cluster, or the URL of results.
         address, tls_verify: The cluster, as for `jobs`.
 
     Raises:
-        InputError: there are no such results, or they are too long for the cluster's dashboard.
-        ClusterError: they cannot be brought.
-        UsageError: `output` is not empty, or a URL.
-        JobError: what arrived is not what the ledger says.
+        InputError: There are no such results, or they are too large for the cluster's dashboard.
+        ClusterError: They cannot be downloaded.
+        UsageError: `output` is not empty, or is a URL.
+        JobError: What arrived does not agree with the ledger.
     """
     there = job
     if "://" not in there:
         cluster = _connect(address, tls_verify)
         found = cluster.find(job)
         if "://" not in found.directory:
-            from linkmatch_ray.runtime.cluster.download import fetch
+            from linkmatch_ray.runtime.cluster.download import download_job
 
-            return fetch(cluster, found, _here(output))
+            return download_job(cluster, found, _here(output))
         there = found.directory
-    from linkmatch_ray.io.results.download import bring
+    from linkmatch_ray.io.results.download import download
 
-    return bring(results_at(there), _here(output))
+    return download(results_at(there), _here(output))
 
 
 def _here(output: Name) -> Path:
-    """The directory that results are brought into.
+    """Returns the local directory for downloaded results.
 
     Raises:
-        UsageError: it is a URL.
+        UsageError: It is a URL.
     """
     path = path_of(output, "output")
     if scheme_of(path) is not None:
         raise UsageError(
-            f"{without_query(path)}: results are brought into a directory of this machine. Name a new one with -o."
+            f"{without_query(path)}: results are downloaded to this machine. Name a new local directory with -o."
         )
     return Path(os.fsdecode(path))
 
 
 def _job_in(target: Name, address: str | None) -> str | None:
-    """The id of the job on a cluster that is meant; None where it is a directory or URL.
+    """Returns the id of a job on a cluster; None if the target is a directory or URL.
 
     Raises:
-        InputError: it is neither.
+        InputError: It is neither a directory nor a URL, and no cluster was given.
     """
     name = os.fsdecode(target)
     if "://" in name or Path(name).is_dir():
         return None
     if address is None:
         raise InputError(
-            f"{shown(name)}: no such directory. Name the one that submit printed, or a job with --address."
+            f"{shown(name)}: no such directory. Name the one that submit printed. If it is a job's id, add --address."
         )
     return name
 
@@ -244,15 +245,15 @@ def _job_in(target: Name, address: str | None) -> str | None:
 
 
 def jobs(address: str | None = None, *, tls_verify: bool | str = True) -> list[dict[str, Any]]:
-    """List the jobs of a cluster, oldest first; then those that processes which joined it drive now.
+    """Lists the jobs of a cluster, oldest first; then the running jobs of processes that have joined it.
 
     Args:
-        address: `http(s)://HEAD:8265`, or `HOST:6379` or `auto`. RAY_API_SERVER_ADDRESS goes first.
-        tls_verify: Whether to check an https cluster's certificate, or a file or folder of trusted ones.
+        address: `http(s)://HEAD:8265`, or `HOST:6379` or `auto`. RAY_API_SERVER_ADDRESS overrides it.
+        tls_verify: Whether to check the certificate of an https cluster, or a file or folder of trusted certificates.
 
     Raises:
-        UsageError: no cluster is named.
-        ClusterError: it cannot be reached.
+        UsageError: No cluster is named.
+        ClusterError: It cannot be reached.
     """
     cluster = _connect(address, tls_verify)
     return [
@@ -262,15 +263,15 @@ def jobs(address: str | None = None, *, tls_verify: bool | str = True) -> list[d
 
 
 def logs(job: str, *, follow: bool = False, address: str | None = None, tls_verify: bool | str = True) -> Iterator[str]:
-    """Give what a job on a cluster has printed, in pieces.
+    """Yields the output of a job on a cluster, in pieces of any length.
 
     Args:
-        follow: Go on until the job is over.
+        follow: Continue until the job has ended.
         address, tls_verify: The cluster, as for `jobs`.
 
     Raises:
-        InputError: there is no such job.
-        ClusterError: the cluster cannot be reached.
+        InputError: There is no such job.
+        ClusterError: The cluster cannot be reached.
     """
     cluster = _connect(address, tls_verify)
     found = cluster.find(job)
@@ -284,16 +285,17 @@ def doctor(
     tls_verify: bool | str = True,
     verbose: bool = False,
 ) -> list[Finding]:
-    """Say whether jobs would run on a cluster, or without `address` on this machine.
+    """Checks whether jobs would run on a cluster, or without `address` on this machine.
 
     Args:
-        inputs: Paths that every node should see.
+        inputs: Paths that every node must see.
         address: As for `jobs`; None for an embedded Ray, which is started for this.
 
-    Returns: what was looked at, each with `well` and `what`.
+    Returns:
+        The findings: each is `well` or not, and `what` describes it.
 
     Raises:
-        ClusterError: the cluster cannot be reached, or no Ray can be started.
+        ClusterError: The cluster cannot be reached, or no Ray can be started.
     """
     paths = names_in(inputs)
     for path in paths:
@@ -322,17 +324,20 @@ def _connect(address: str | None, tls_verify: bool | str) -> Cluster:
 
 @contextmanager
 def _joined(cluster: Cluster, job: str, address: str | None, verbose: bool, unknown: InputError) -> Iterator[Session]:
-    """Join a cluster to ask the collector of a job that is `unknown` as a Ray job.
+    """Joins a cluster to ask the collector of a job that is not a Ray job.
+
+    Args:
+        unknown: The error to raise if no such job is running.
 
     Raises:
-        InputError: there is none, or it cannot be asked over HTTP.
+        InputError: No such job is running, or its collector cannot be asked over HTTP.
     """
     if job not in cluster.driven():
         raise unknown
     if is_jobs_api(address):
         raise InputError(
-            f"{shown(job)}: is driven by a process that joined the cluster, and cannot be asked over HTTP. Give"
-            " --address auto on one of its nodes."
+            f"{shown(job)}: is driven by a process that joined the cluster, so it cannot be reached over HTTP. Run the"
+            " command on a node of the cluster, with --address auto."
         )
     with _session(address, verbose) as session:
         yield session

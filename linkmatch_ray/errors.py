@@ -28,7 +28,7 @@ class LinkmatchError(Exception):
     exit_code: int = EXIT_FAILED
 
     def __init__(self, message: str) -> None:
-        super().__init__(printable(without_secrets(message)))  # a worker that raises what Ray cannot encode dies
+        super().__init__(printable(without_secrets(message)))  # a worker exits if Ray cannot encode what it raises
 
 
 class UsageError(LinkmatchError):
@@ -37,12 +37,12 @@ class UsageError(LinkmatchError):
     exit_code = EXIT_USAGE
 
 
-class JobChanged(UsageError):  # noqa: N818 - says what happened
+class JobChanged(UsageError):  # noqa: N818 - the name is what happened
     """The result directory holds a job with other inputs, restrictions or options."""
 
 
 class InputError(LinkmatchError):
-    """No input exists, or a named one cannot be found."""
+    """There is no input file, or a named one cannot be found."""
 
     exit_code = EXIT_INPUT
 
@@ -57,8 +57,8 @@ class ClusterError(LinkmatchError):
     exit_code = EXIT_CLUSTER
 
 
-class Unreachable(ClusterError):  # noqa: N818 - says what happened
-    """Nothing answers at the address now; it may later."""
+class Unreachable(ClusterError):  # noqa: N818 - the name is what happened
+    """Nothing answers at the address now. It may answer later."""
 
 
 class JobError(LinkmatchError):
@@ -67,23 +67,23 @@ class JobError(LinkmatchError):
     is_resumable: bool = True
 
 
-class DirectoryInUse(JobError):  # noqa: N818 - says what happened
+class DirectoryInUse(JobError):  # noqa: N818 - the name is what happened
     """Another running job holds the lock of the results."""
 
 
-class ResultsDamaged(JobError):  # noqa: N818 - says what happened
+class ResultsDamaged(JobError):  # noqa: N818 - the name is what happened
     """A ledger or summary cannot be relied on."""
 
     is_resumable = False
 
 
-class ResultsGone(JobError):  # noqa: N818 - says what happened
+class ResultsGone(JobError):  # noqa: N818 - the name is what happened
     """The results, or a part of them that the job needs, were deleted, moved or replaced while it ran."""
 
     is_resumable = False
 
 
-class Interrupted(JobError):  # noqa: N818 - says what happened
+class Interrupted(JobError):  # noqa: N818 - the name is what happened
     """The job was interrupted (Ctrl-C, SIGTERM, `Job.cancel`)."""
 
     exit_code = EXIT_INTERRUPTED

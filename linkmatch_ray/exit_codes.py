@@ -1,4 +1,4 @@
-"""What the command ends with. Loads nothing, so that what a signal does may ask it first of all."""
+"""The exit codes of the command. Imports nothing that takes time, because the signal handlers use it first."""
 
 from __future__ import annotations
 

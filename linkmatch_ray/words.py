@@ -1,11 +1,11 @@
-r"""Words from outside, made fit to be shown: names of files and members, keys, URLs, messages of other programs.
+r"""Words from outside, made printable: names of files and members, keys, URLs, messages of other programs.
 
-A file's name may hold what a terminal obeys: a sequence that repaints the screen, a line break that forges a line, a
-mark that reverses the writing. So every word from outside goes through `shown` before it is part of a message. A
-character that is not printable becomes its JSON escape (`\u001b`), a byte that is not UTF-8 becomes `\xff`. Letters of
-all scripts stay.
+The name of a file may hold characters that a terminal obeys. They can repaint the screen, forge a line, or reverse the
+direction of writing. So every word from outside goes through `shown` before it is part of a message. A character that
+is not printable becomes its JSON escape (`\u001b`), a byte that is not UTF-8 becomes `\xff`. Letters of all scripts
+stay.
 
-Loads the standard library only, because the helper on a cluster's nodes uses it as well.
+Imports only the standard library, because the helper on a cluster's nodes uses it as well.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from typing import Final
 from unicodedata import category
 
 SHOWN_MAX: Final = 1000
-"""Maximum length of one word, in characters; the rest is cut. The longest paths in use have a quarter."""
+"""Maximum length of one word, in characters; the rest is cut. The longest paths in use have a quarter of this."""
 
 _HARMLESS: Final = ("Zs", "Co")
-"""Categories that Python calls not printable: spaces such as U+3000, and characters for private use."""
+"""Categories that stay, though Python calls them not printable: spaces such as U+3000, and characters for private
+use."""
 
 SECRET_PARAMETERS: Final = (
     r"X-Amz-(?:Signature|Credential|Security-Token)|X-Goog-(?:Signature|Credential)|Signature|AWSAccessKeyId"
@@ -29,12 +30,12 @@ SECRET_PARAMETERS: Final = (
 )
 """Names of secrets in signed URLs, as a regular expression for any case."""
 
-_SCHEME: Final = r"[A-Za-z][A-Za-z0-9+.-]*://"
-_A_URL: Final = re.compile(_SCHEME)
-_IN_A_WORD: Final = re.compile(rf"(?s){_SCHEME}.*")  # as in --address=URL
-_URLS: Final = re.compile(rf"{_SCHEME}[^\s\"']*")
+_A_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_FROM_SCHEME: Final = r"(?<=[A-Za-z0-9+.-])://"  # a search for whole schemes takes quadratic time in a long word
+_IN_A_WORD: Final = re.compile(rf"(?s){_FROM_SCHEME}.*")  # as in --address=URL
+_URLS: Final = re.compile(rf"{_FROM_SCHEME}[^\s\"']*")
 _USER: Final = re.compile(r"(?s)(?<=://)(?:[^][/@:]*:(?![0-9]{1,5}(?:[/?#]|$)).*|[^/?#]*)(?:@|%40)")
-"""The part before the host. A password may have any character in it, even one that ends a host."""
+"""The part before the host. A password may contain any character, even one that ends a host."""
 
 _PARAMETER: Final = re.compile(rf"(?i)([?&#](?:{SECRET_PARAMETERS})=)[^&#]*")
 
@@ -43,7 +44,7 @@ _UNDECODED: Final = range(0xDC80, 0xDD00)
 
 
 def shown(outside: object, limit: int = SHOWN_MAX) -> str:
-    """Returns one line of printable text, of at most `limit` characters before they are escaped."""
+    """Returns a word as one line of printable text, cut to `limit` characters before they are escaped."""
     text = outside.decode("utf-8", "surrogateescape") if isinstance(outside, bytes) else str(outside)
     text = _bare(text) if _A_URL.match(text) else without_secrets(text)
     cut = text[:limit] + "…" if len(text) > limit else text
@@ -51,7 +52,7 @@ def shown(outside: object, limit: int = SHOWN_MAX) -> str:
 
 
 def printable(text: str) -> str:
-    """Escapes all characters that are not printable, except line breaks. A JSON text keeps its value."""
+    """Escapes all characters that are not printable, except line breaks. The value of a JSON text does not change."""
     return re.sub(r"[^ -~\n]", _escaped, text)
 
 
@@ -73,7 +74,7 @@ def plural(count: int, word: str) -> str:
 
 
 def is_text(word: str) -> bool:
-    """Returns whether a word can be written in UTF-8: without other bytes and lone surrogates."""
+    """Returns whether a word can be written in UTF-8, because it has no other bytes and no lone surrogates."""
     try:
         word.encode("utf-8")
     except UnicodeEncodeError:
@@ -82,8 +83,10 @@ def is_text(word: str) -> bool:
 
 
 def command(words: Iterable[str]) -> str:
-    """Returns a command as one can type it, without secrets. Words that are not printable stand in `$'…'`, which bash,
-    ksh and zsh read."""
+    """Returns a command as one can type it, without secrets.
+
+    Words that are not printable are written as `$'…'`, which bash, ksh and zsh read.
+    """
     bare = [_IN_A_WORD.sub(lambda url: _bare(url[0]), word) for word in words]
     return " ".join(shlex.quote(word) if printable(word) == word else _dollar_quoted(word) for word in bare)
 

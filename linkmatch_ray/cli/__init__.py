@@ -1,1 +1,1 @@
-"""The command line: options in, text or JSON out. Uses only what `linkmatch_ray` offers to every program."""
+"""The command line: options in, text or JSON out. Uses only the public functions of `linkmatch_ray`."""

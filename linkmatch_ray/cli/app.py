@@ -1,4 +1,4 @@
-"""The commands. Nothing heavy is imported before it is known what to do."""
+"""The commands. Modules that take time to import are imported in the commands that need them."""
 
 from __future__ import annotations
 
@@ -22,11 +22,19 @@ from linkmatch_ray.runtime.session.address import is_jobs_api
 from linkmatch_ray.words import shown
 
 GC_OBJECTS: Final = 100_000
-"""Garbage is looked for this often. A list of many files is none, and takes half as long again at every 700."""
+"""Allocations between two garbage collections. With Python's 700 a list of many files takes half as long again."""
+
+HELP_COLUMNS_MAX: Final = 120
+"""Maximum width of the text of `--help`, on a terminal that has as many columns."""
 
 _D: Final = o.DEFAULT
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"max_content_width": HELP_COLUMNS_MAX},
+)
 
 
 def _print_version(wanted: bool) -> None:
@@ -41,7 +49,7 @@ def main_options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Version of the program.")
     ] = False,
 ) -> None:
-    """Every record whose key is on a list, from a great many JSON files: exactly once, in order, byte for byte."""
+    """Find every record whose key is on a list, in any number of JSON files: exactly once, in order, byte for byte."""
 
 
 @app.command(cls=o.Command, no_args_is_help=True)
@@ -88,11 +96,11 @@ def submit(
       linkmatch-ray submit 'logs/*.ndjson.gz' -r kev.json -k /cve/id=cveID -o hits
       linkmatch-ray submit users/ -r erased.txt -k id --emit unmatched -o - > kept.jsonl
 
-    With --address http://HEAD:8265 the job runs on that cluster: paths of inputs and results are those that its
-    nodes see; the package, the list and --files-from are sent along. Ctrl-C then leaves the job running.
+    With --address http://HEAD:8265 the job runs on that cluster. Paths of inputs and results are then those of the
+    cluster's nodes; the package, the list and --files-from are sent along. Ctrl-C leaves the job running.
 
-    The same command again resumes a job that was interrupted. Exit codes: 0 complete, 1 failed,
-    2 usage, 3 bad input, 4 complete with quarantine entries, 5 no cluster, 130 and 143 interrupted.
+    The same command again resumes an interrupted job. Exit codes: 0 complete, 1 failed, 2 usage, 3 bad input,
+    4 complete with quarantine entries, 5 no cluster, 130 and 143 interrupted.
     """
     with ExitStack() as at_end, reporting(verbose, resumable=output != "-" and not dry_run):
         asked = o.Asked(inputs or [], restrictions, output, key or None, o.job_options(context.params))
@@ -103,7 +111,9 @@ def submit(
             code = submit_as_job(out, asked, dry_run=dry_run, no_wait=no_wait, quiet=quiet)
             raise typer.Exit(code)
         if no_wait:
-            raise UsageError("--no-wait: without a cluster at --address http://HEAD:8265 the job runs in this process.")
+            raise UsageError(
+                "--no-wait: the job would run in this process. Name a cluster with --address http://HEAD:8265."
+            )
         from linkmatch_ray.cli import submit
 
         if dry_run:
@@ -127,7 +137,7 @@ def explain(
     as_json: o.Json = False,
     verbose: o.Verbose = False,
 ) -> None:
-    """Say why one record matches, or why not. Starts no Ray.
+    """Explain why one record matches, or why not. Starts no Ray.
 
     \b
     Examples:
@@ -135,12 +145,13 @@ def explain(
       linkmatch-ray explain links/2024.json.gz 17 -r blocked.json -k url --json
       echo '{"url": "HTTP://example.org/"}' | linkmatch-ray explain -r blocked.json -k url
 
-    A record without its key gets the members it has; one that is not on the list the restrictions that are
-    nearly the same: in another letter case, as a number instead of a string, with a space or slash more.
+    If the record has no key, the output names the members that it has. If it is not on the list, the output names
+    restrictions that are nearly the same: in another letter case, as a number instead of a string, or with another
+    space or slash.
     """
     with reporting(verbose):
         if file == "-" and restrictions == "-":
-            raise UsageError("-r - and a record on standard input: both cannot be. Give one of them a file.")
+            raise UsageError("-r -: the record is read from standard input too. Name a file for one of them.")
         from linkmatch_ray.cli.output import explanation_lines
 
         loaded = linkmatch_ray.Restrictions.load(
@@ -162,7 +173,7 @@ def jobs(
     as_json: o.Json = False,
     verbose: o.Verbose = False,
 ) -> None:
-    """List the jobs that were submitted to a cluster, from this or another machine."""
+    """List the jobs of a cluster. They may have been submitted from any machine."""
     with reporting(verbose):
         from linkmatch_ray.cli import jobs
 
@@ -177,7 +188,10 @@ def status(
     as_json: o.Json = False,
     verbose: o.Verbose = False,
 ) -> None:
-    """Say how far a job is, in its result directory or by its id on a cluster. May be asked at any time."""
+    """Show how far a job is. Starts no Ray, and works at any time.
+
+    The job is named by its result directory or URL, or by its id on a cluster.
+    """
     with reporting(verbose):
         from linkmatch_ray.cli.output import status_lines
 
@@ -194,7 +208,7 @@ def logs(
     as_json: o.Json = False,
     verbose: o.Verbose = False,
 ) -> None:
-    """Print what a job on a cluster has printed."""
+    """Print the output of a job on a cluster."""
     with reporting(verbose):
         from linkmatch_ray.cli import jobs
 
@@ -210,11 +224,13 @@ def results(
     as_json: o.Json = False,
     verbose: o.Verbose = False,
 ) -> None:
-    """Say where the results of a job on a cluster are, or with -o bring them here, checked against their ledger.
+    """Show where a job's results are, or download them with -o.
 
-    So are results at a URL, which come as a result directory. Of a job that runs or was stopped comes what is durable.
-    From a directory on the cluster come 10 GB at most, and what the network carries of a file in five minutes; copy
-    more from where it is.
+    The results, of a job on a cluster or at a URL, become a result directory on this machine. Every byte is compared
+    with the ledger. If the job is running or was stopped, what is durable is downloaded.
+
+    From a directory on a cluster at most 10 GB are downloaded, and each file must arrive within five minutes. Copy
+    larger results from where they are.
     """
     with reporting(verbose):
         from linkmatch_ray.cli import jobs
@@ -230,10 +246,13 @@ def cancel(
     as_json: o.Json = False,
     verbose: o.Verbose = False,
 ) -> None:
-    """Stop a running job, in its result directory or by its id on a cluster. It can be resumed."""
+    """Stop a running job. It can be resumed.
+
+    The job is named by its result directory or URL, or by its id on a cluster.
+    """
     with reporting(verbose):
         linkmatch_ray.cancel(target, address=address, tls_verify=tls_verify, verbose=verbose)
-        said = f"{shown(target)}: stopped; what was committed is safe. To go on, give the same submit command again."
+        said = f"{shown(target)}: stopped; what was committed is safe. To resume it, run the same submit command again."
         Printer(as_json).show({"target": target, "state": "stopped"}, [said])
 
 
@@ -245,10 +264,10 @@ def doctor(
     as_json: o.Json = False,
     verbose: o.Verbose = False,
 ) -> None:
-    """Say whether jobs would run: on a cluster, or without --address on this machine. Exit code 5 if not.
+    """Check whether jobs would run. Exit code 5 if not.
 
-    Looked at are the connection, tokens and certificates, the versions of Ray and Python, the packages on every node,
-    disk and object store, and whether every node sees the INPUTS.
+    Checks a cluster, or without --address this machine: connection, tokens, certificates, versions of Ray and Python,
+    packages, disk and object store of every node, and whether every node sees the INPUTS.
     """
     with reporting(verbose):
         from linkmatch_ray.cli import jobs
@@ -259,10 +278,10 @@ def doctor(
 
 @app.command(cls=o.Command, no_args_is_help=True)
 def verify(directory: o.ResultDirectory, as_json: o.Json = False, verbose: o.Verbose = False) -> None:
-    """Read a result directory again, and say whether outputs, ledger, report and summary agree.
+    """Compare results with their ledger. Exit code 1 if they differ.
 
-    A flipped byte, a line that is gone or twice, a count that is off: each is named, and the exit code is 1. What
-    others have put there is named too, and is no difference.
+    Reads outputs, ledger, report and summary in a directory or at a URL. Each changed byte, missing or repeated line,
+    and wrong count is named. Files that do not belong to the job are named too; they are no differences.
     """
     with reporting(verbose):
         from linkmatch_ray.cli.output import verification_lines
@@ -279,11 +298,11 @@ def verify(directory: o.ResultDirectory, as_json: o.Json = False, verbose: o.Ver
             raise typer.Exit(EXIT_FAILED)
 
 
-app.command("help")(help_)
+app.command("help", cls=o.Command)(help_)
 
 
 def main() -> None:
-    """Run the command."""
+    """Runs the command."""
     gc.set_threshold(GC_OBJECTS)
     printer.install()
     signals.at_the_last(abandon_ray)

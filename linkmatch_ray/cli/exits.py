@@ -1,4 +1,4 @@
-"""How a command ends: errors become a message and an exit code, signals an orderly stop."""
+"""The end of a command: errors become a message and an exit code, signals an orderly stop."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -16,16 +17,19 @@ import linkmatch_ray
 from linkmatch_ray.cli import signals
 from linkmatch_ray.errors import JobError, LinkmatchError
 from linkmatch_ray.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_TERMINATED
-from linkmatch_ray.words import shown
+from linkmatch_ray.runtime.session.address import is_ray_job
+from linkmatch_ray.words import command, shown
 
 _SESSION: Final = "linkmatch_ray.runtime.session.session"
 
 
 @contextmanager
 def reporting(verbose: bool, *, resumable: bool = False) -> Iterator[None]:
-    """Turn what goes wrong into a message and an exit code; of what can be resumed, how."""
-    from linkmatch_ray.cli.output import print_error, resume_command
+    """Turns errors and signals into a message and an exit code.
 
+    Args:
+        resumable: The command can be resumed, and the message says how.
+    """
     interrupted = "linkmatch-ray: interrupted."
     if resumable:
         interrupted = f"linkmatch-ray: interrupted; what was committed is safe. To resume:\n  {resume_command()}"
@@ -37,11 +41,11 @@ def reporting(verbose: bool, *, resumable: bool = False) -> Iterator[None]:
         if isinstance(error, JobError) and error.is_resumable and resumable:
             print(f"What was committed is safe. To resume: {resume_command()}", file=sys.stderr)
         if _SESSION in sys.modules and linkmatch_ray.Session.is_any_starting():
-            signals.end_at_once(error.exit_code)  # instead of waiting for a Ray that nobody needs
+            signals.end_at_once(error.exit_code)  # so that nobody waits for a Ray that is not needed
         raise typer.Exit(error.exit_code) from None
     except BrokenPipeError:
         raise
-    except OSError as error:  # in a result directory it is a JobError; this is a full disk behind `>`
+    except OSError as error:  # in a result directory it is a JobError, so this is standard output, as on a full disk
         print_lost(error, verbose=verbose)
         raise typer.Exit(EXIT_FAILED) from None
     except KeyboardInterrupt as stop:
@@ -51,14 +55,14 @@ def reporting(verbose: bool, *, resumable: bool = False) -> Iterator[None]:
 
 @contextmanager
 def with_all_printed() -> Iterator[None]:
-    """Around the program: what it has printed, help too, has come out at its end, or it fails."""
+    """Makes sure that everything the program prints is written, or that the program fails."""
     try:
         try:
             yield
         finally:
             if sys.stdout is not None:
                 sys.stdout.flush()
-    except BrokenPipeError:  # nobody wants more of it
+    except BrokenPipeError:  # the reader has enough
         silence_stdout()
     except OSError as error:
         print_lost(error, verbose=False)
@@ -66,11 +70,9 @@ def with_all_printed() -> Iterator[None]:
 
 
 def print_lost(error: OSError, *, verbose: bool) -> None:
-    """Say that something could not be written, to standard output as a rule, and write no more there."""
-    from linkmatch_ray.cli.output import print_error
-
+    """Reports that output could not be written, usually to standard output, and writes no more to it."""
     where = error.filename or "standard output"
-    found = JobError(f"{shown(where)}: {error.strerror or shown(error)}. Mend that, and give the same command again.")
+    found = JobError(f"{shown(where)}: {error.strerror or shown(error)}. Correct that, and run the same command again.")
     print_error(found, verbose=verbose)
     silence_stdout()
 
@@ -80,19 +82,35 @@ def exit_code_of(stop: KeyboardInterrupt) -> int:
 
 
 def abandon_ray() -> None:
-    """The program ends at once: end the Ray that it has started, and remove its files."""
+    """Ends the Ray that this program has started, and removes its files. For a program that ends at once."""
     if _SESSION in sys.modules:
         linkmatch_ray.Session.abandon_all()
 
 
 def silence_stdout() -> None:
-    """Standard output is gone: keep the interpreter from complaining about it at exit."""
+    """Discards further standard output, so that the interpreter does not fail at exit when it flushes it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
 def temporary_directory() -> Iterator[str]:
-    """A private directory for as long as the command runs, however it ends."""
+    """Gives a private directory that is removed when the command ends, for any reason."""
     with tempfile.TemporaryDirectory(prefix="linkmatch-") as directory:
         signals.at_the_last(lambda: shutil.rmtree(directory, ignore_errors=True))
         yield directory
+
+
+def print_error(error: BaseException, *, verbose: bool) -> None:
+    """Prints an error; with `verbose` also its traceback."""
+    if verbose:
+        traceback.print_exception(error)
+    said = error if isinstance(error, LinkmatchError) else f"{type(error).__name__}: {shown(error)}"
+    print(f"linkmatch-ray: {said}", file=sys.stderr)
+
+
+def resume_command() -> str:
+    """Returns what to type to resume. On a cluster it is only described: it was typed on another machine."""
+    if is_ray_job():
+        return "run the same submit command again"
+    arguments = [argument for argument in sys.argv[1:] if argument != "--overwrite"]
+    return command(["linkmatch-ray", *arguments])

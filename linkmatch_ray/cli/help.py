@@ -1,4 +1,4 @@
-"""`linkmatch-ray help`: prints the reference, which is Markdown in the package's own `docs/`. Needs no Ray."""
+"""`linkmatch-ray help`: prints the reference, which is Markdown in the package's `docs/`. Loads no Ray."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
+from linkmatch_ray.cli import options as o
 from linkmatch_ray.cli.exits import reporting
 from linkmatch_ray.cli.printer import json_text
 from linkmatch_ray.errors import UsageError
@@ -25,16 +26,17 @@ TOPICS: Final = (
     "benchmarks",
     "limits",
 )
-"""In the order in which one reads them. Each is a file of `DOCS` whose first line is `# Name: what it is about`."""
+"""The topics, in reading order. Each is a file of `DOCS` whose first line is `# Name: what it is about`."""
 
 
 def help_(
     topic: Annotated[
-        str | None, typer.Argument(help="One of the topics; without it they are listed.", show_default=False)
+        str | None,
+        typer.Argument(help="Topic to print. Without it, the topics are listed.", metavar="TOPIC", show_default=False),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the topics, or the topic's text, as JSON.")] = False,
+    as_json: o.Json = False,
 ) -> None:
-    """Print the reference: what is read, what is written, what is guaranteed.
+    """Print the reference, or list its topics.
 
     \b
     Examples:
@@ -59,5 +61,5 @@ def text_of(topic: str) -> str:
 
 
 def about_topic(topic: str) -> str:
-    """Returns what the first line of a topic says that it is about."""
+    """Returns the description of a topic, which is in its first line."""
     return text_of(topic).partition("\n")[0].partition(": ")[2]

@@ -1,4 +1,4 @@
-"""Commands that look after jobs, results and clusters: each asks the function of its name, and prints the answer."""
+"""The commands for jobs, results and clusters. Each calls the function of its name, and prints the result."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ import typer
 
 import linkmatch_ray
 from linkmatch_ray.cli.exits import exit_code_of
-from linkmatch_ray.cli.output import job_lines, size
+from linkmatch_ray.cli.formatting import size
+from linkmatch_ray.cli.output import job_lines
 from linkmatch_ray.cli.printer import Printer
 from linkmatch_ray.errors import InputError, UsageError
 from linkmatch_ray.words import shown
 
 
 def print_jobs(out: Printer, address: str | None, tls_verify: str) -> None:
-    """The jobs of a cluster, oldest first; then those that processes which joined it drive now."""
+    """Prints the jobs of a cluster."""
     found = linkmatch_ray.jobs(address, tls_verify=tls_verify)
     out.show(found, job_lines(found))
     if not found and not out.as_json:
-        print(f"{shown(address)}: no job was submitted here.", file=sys.stderr)
+        print(f"{shown(address)}: no job was submitted to this cluster.", file=sys.stderr)
 
 
 def print_logs(out: Printer, job: str, address: str | None, tls_verify: str, *, follow: bool) -> None:
-    """What a job printed, a line at a time; with `follow` until it is over."""
+    """Prints the output of a job, line by line; with `follow` until the job has ended."""
     pieces = linkmatch_ray.logs(job, follow=follow, address=address, tls_verify=tls_verify)
     try:
         for line in _lines(pieces):
@@ -44,24 +45,24 @@ def _lines(pieces: Iterator[str]) -> Iterator[str]:
 
 
 def print_results(out: Printer, job: str, output: str | None, address: str | None, tls_verify: str) -> None:
-    """Fetch the results of a job, or say where they are."""
+    """Downloads the results of a job, or prints where they are."""
     if output is None:
         found = _find(job, address, tls_verify)
         where = f"results in {shown(found['directory'])} on {shown(address)}"
-        out.show(found, [f"{shown(job)}: {found['state']}; {where}. To fetch them, add -o DIR."])
+        out.show(found, [f"{shown(job)}: {found['state']}; {where}. To download them, add -o DIR."])
         return
     fetched = linkmatch_ray.results(job, output, address=address, tls_verify=tls_verify)
     so_far = "" if fetched.complete else " so far; the job is not complete"
     value: dict[str, Any] = {"directory": output, "bytes": fetched.nbytes, "complete": fetched.complete}
-    out.show(value, [f"{shown(output)}: {size(fetched.nbytes)} of output{so_far}. All agrees with the ledger."])
+    out.show(value, [f"{shown(output)}: {size(fetched.nbytes)} of output{so_far}. Everything agrees with the ledger."])
 
 
 def _find(job: str, address: str | None, tls_verify: str) -> dict[str, Any]:
-    """What a cluster says of a job.
+    """Returns the row of a job, as in `linkmatch_ray.jobs`.
 
     Raises:
-        InputError: it has no such job.
-        UsageError: it is a URL.
+        InputError: The cluster has no such job.
+        UsageError: `job` is a URL.
     """
     if "://" in job:
         raise UsageError(f"{shown(job)}: no destination given. Use -o to name a new directory.")
@@ -72,7 +73,7 @@ def _find(job: str, address: str | None, tls_verify: str) -> dict[str, Any]:
 
 
 def print_findings(out: Printer, paths: list[str], address: str | None, tls_verify: str, *, verbose: bool) -> bool:
-    """What is well with a cluster and what is not; returns whether all is."""
+    """Prints what `doctor` finds, and returns whether everything is well."""
     found = linkmatch_ray.doctor(paths, address=address, tls_verify=tls_verify, verbose=verbose)
     is_well = all(finding.well for finding in found)
     value = {"well": is_well, "findings": [{"well": each.well, "what": each.what} for each in found]}

@@ -1,6 +1,6 @@
-"""The options of the commands, each declared once: its names, its help and its panel. The defaults are `JobOptions`'.
+"""The options of the commands, each declared once: its names, help and panel. The defaults are those of `JobOptions`.
 
-Imports nothing heavy: `--help` must answer at once.
+Imports nothing that takes time, because `--help` must answer at once.
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ class Command(TyperCommand):
     """A command whose options are listed by panel."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write the arguments, and the options of each panel below its name."""
+        """Writes the arguments, and below the name of each panel its options."""
         sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], **{name: [] for name in PANELS}}
         for parameter in self.get_params(ctx):
             if record := parameter.get_help_record(ctx):
-                is_argument = parameter.param_type_name == "argument"
-                panel = "Arguments" if is_argument else getattr(parameter, "rich_help_panel", None) or PANELS[-1]
-                sections[panel].append(record)
+                if parameter.param_type_name == "argument":
+                    sections["Arguments"].append((parameter.metavar or record[0], record[1]))  # without Typer's type
+                else:
+                    sections[getattr(parameter, "rich_help_panel", None) or PANELS[-1]].append(record)
         for name, records in sections.items():
             if records:
                 with formatter.section(name):
@@ -43,7 +44,7 @@ class Command(TyperCommand):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What `submit` was asked for, as `linkmatch_ray.submit` takes it."""
+    """The arguments of the command `submit`, as `linkmatch_ray.submit` takes them."""
 
     inputs: list[str]
     restrictions: str
@@ -53,19 +54,19 @@ class Asked:
 
 
 def job_options(given: Mapping[str, Any]) -> JobOptions:
-    """The options of a job among what was given to a command, whose parameters have the same names."""
+    """Returns the options of a job, from the parameters of a command, which have the same names."""
     return JobOptions(**{each.name: given[each.name] for each in fields(JobOptions) if each.name in given})
 
 
 def _filled(value: list[str] | str | None) -> list[str] | str | None:
-    """Refuse an empty value, as a shell makes of a variable that is not set."""
+    """Refuses an empty value, which a shell makes of a variable that is not set."""
     if "" in ([value] if isinstance(value, str) else value or ()):
-        raise typer.BadParameter("empty. Give it a value, or leave it out.")
+        raise typer.BadParameter("the value is empty. Give one, or leave the option out.")
     return value
 
 
 def _text(value: list[str] | str | None) -> list[str] | str | None:
-    """Refuse what is empty, or not UTF-8 where no name of a file is wanted, but text."""
+    """Refuses a value that is empty or is not UTF-8. For options whose value is text and not the name of a file."""
     _filled(value)
     for each in [value] if isinstance(value, str) else value or ():
         if not is_text(each):
@@ -86,48 +87,69 @@ _argument: Final = partial(typer.Argument, callback=_filled)
 Inputs = Annotated[
     list[str] | None,
     _argument(
-        help="Files, directories (recursive), globs; URLs (s3, gs, az, http, https, file).",
-        metavar="INPUTS...",
+        help="Files, directories (searched recursively), globs, or URLs (s3, gs, az, http, https, file).",
+        metavar="INPUTS",
         show_default=False,
     ),
 ]
 DoctorInputs = Annotated[
-    list[str] | None, _argument(help="Paths that every node should see.", metavar="INPUTS...", show_default=False)
+    list[str] | None, _argument(help="Paths that every node must see.", metavar="INPUTS", show_default=False)
 ]
-RecordFile = Annotated[str, _argument(help="The file that has the record; - for the record itself on standard input.")]
+RecordFile = Annotated[
+    str, _argument(help="File with the record; - for the record itself on standard input.", metavar="FILE")
+]
 RecordIndex = Annotated[
-    int, typer.Argument(min=0, help="Which record of the file, from 0, as in --provenance and quarantine.jsonl.")
+    int,
+    typer.Argument(
+        min=0,
+        help="Number of the record in the file, from 0, as in --provenance and quarantine.jsonl.",
+        metavar="INDEX",
+    ),
 ]
 JobOrDirectory = Annotated[
     str,
-    _argument(
-        help="A result directory, or the URL of results; or with --address the id of a job.", metavar="DIR|URL|JOB"
-    ),
+    _argument(help="Result directory or URL of results; with --address, also the id of a job.", metavar="DIR|URL|JOB"),
 ]
-ResultDirectory = Annotated[
-    str, _argument(help="The result directory, or URL, that submit printed.", metavar="DIR|URL")
-]
-JobName = Annotated[str, _argument(help="The id of a job on the cluster, as submit and jobs print it.")]
-JobOrUrl = Annotated[str, _argument(help="The id of a job on the cluster, or the URL of results.", metavar="JOB|URL")]
+ResultDirectory = Annotated[str, _argument(help="Result directory or URL that submit printed.", metavar="DIR|URL")]
+JobName = Annotated[str, _argument(help="Id of a job on the cluster, as submit and jobs print it.", metavar="JOB")]
+JobOrUrl = Annotated[str, _argument(help="Id of a job on the cluster, or URL of results.", metavar="JOB|URL")]
 
 # Input
 
 FilesFrom = Annotated[
     str | None,
-    _input("--files-from", callback=_filled, help="File of more inputs, one path a line; - for standard input."),
+    _input(
+        "--files-from",
+        metavar="FILE",
+        callback=_filled,
+        help="File with the paths of further inputs, one per line; - for standard input.",
+    ),
 ]
-Null = Annotated[bool, _input("--null", help="NUL instead of a line break after each path of --files-from.")]
-Format = Annotated[FormatChoice, _input("--format", help="Layout of the inputs; auto: by the content.")]
+Null = Annotated[bool, _input("--null", help="NUL at the end of each path in --files-from, instead of a line end.")]
+Format = Annotated[FormatChoice, _input("--format", help="Layout of the inputs. With auto it is found in the content.")]
 RecordsAt = Annotated[
-    str | None, _input("--records-at", callback=_text, help="JSON Pointer of an array inside a single document.")
+    str | None,
+    _input(
+        "--records-at",
+        metavar="POINTER",
+        callback=_text,
+        help="JSON Pointer of an array inside a single document. Its elements are the records.",
+    ),
 ]
 MaxRecordBytes = Annotated[
-    int, _input("--max-record-bytes", min=1, help="Longest record, in bytes; a longer one is a quarantine entry.")
+    int,
+    _input(
+        "--max-record-bytes",
+        metavar="N",
+        min=1,
+        help="Maximum length of a record, in bytes. A longer one is a quarantine entry.",
+    ),
 ]
 MaxInflation = Annotated[
     int,
     _input(
         "--max-inflation",
+        metavar="N",
         min=1,
         help="Maximum size after decompression, as a multiple of the file's size. 1 GiB is always allowed.",
     ),
@@ -136,14 +158,30 @@ MaxInflation = Annotated[
 # List
 
 RestrictionsFile = Annotated[
-    str, _list("-r", "--restrictions", callback=_filled, help="The list to look up against; - for standard input.")
+    str,
+    _list(
+        "-r",
+        "--restrictions",
+        metavar="FILE",
+        callback=_filled,
+        help="List of restrictions, as a path or URL; - for standard input.",
+    ),
 ]
 RestrictionsAt = Annotated[
-    str | None, _list("--restrictions-at", callback=_text, help="JSON Pointer of the array in the list's document.")
+    str | None,
+    _list(
+        "--restrictions-at",
+        metavar="POINTER",
+        callback=_text,
+        help="JSON Pointer of the array inside the list's document.",
+    ),
 ]
 RestrictionsFormat = Annotated[
     RestrictionsFormatChoice,
-    _list("--restrictions-format", help="Layout of the list; auto: by the content, text: a key a line."),
+    _list(
+        "--restrictions-format",
+        help="Layout of the list. With auto it is found in the content; text is one key per line.",
+    ),
 ]
 
 # Matching
@@ -153,9 +191,10 @@ Keys = Annotated[
     _matching(
         "-k",
         "--key",
+        metavar="KEY",
         callback=_text,
-        help="Member to compare: KEY, or RECORD_KEY=RESTRICTION_KEY. A name, or a JSON Pointer if it starts with /."
-        " Several make a composite key. Default: data.",
+        help="Member to compare: KEY, or RECORD_KEY=RESTRICTION_KEY. Each is a name, or a JSON Pointer that starts"
+        " with /. Repeat the option for a composite key. Default: data.",
         show_default=False,
     ),
 ]
@@ -167,19 +206,25 @@ Output = Annotated[
     _output(
         "-o",
         "--output",
+        metavar="PLACE",
         callback=_filled,
-        help="Result directory, or a URL (s3:// gs:// az:// file://); - for standard output.",
+        help="Result directory, or URL (s3, gs, az, file) of the results; - for standard output.",
     ),
 ]
 FetchedTo = Annotated[
-    str | None, _output("-o", "--output", callback=_filled, help="New directory to bring the results into.")
+    str | None,
+    _output("-o", "--output", metavar="DIR", callback=_filled, help="New local directory for the results."),
 ]
-Emit = Annotated[EmitChoice, _output("--emit", help="Records that are written.")]
-Provenance = Annotated[bool, _output("--provenance", help="Source and restrictions of each record, beside it.")]
-Overwrite = Annotated[bool, _output("--overwrite", help="Removal of what an earlier job left in the result directory.")]
+Emit = Annotated[EmitChoice, _output("--emit", help="Records to write.")]
+Provenance = Annotated[
+    bool, _output("--provenance", help="With each record, the place it came from and the restrictions it equals.")
+]
+Overwrite = Annotated[
+    bool, _output("--overwrite", help="New results. Those of an earlier job in the same place are removed.")
+]
 Incremental = Annotated[
     bool,
-    _output("--incremental", help="Update of earlier results, by the files that are new or changed."),
+    _output("--incremental", help="Update of earlier results. Only files that are new or have changed are matched."),
 ]
 DropMissing = Annotated[
     bool, _output("--drop-missing", help="With --incremental: removal of the results of files that are gone.")
@@ -191,18 +236,21 @@ Address = Annotated[
     str | None,
     _where(
         "--address",
+        metavar="ADDRESS",
         envvar="RAY_ADDRESS",
         callback=_text,
-        help="Ray cluster: http://HEAD:8265 to run there, HOST:6379 or auto to join; none: an embedded Ray of its own.",
+        help="Ray cluster: http://HEAD:8265 to run there, HOST:6379 or auto to join it from here. Default: an embedded"
+        " Ray on this machine.",
     ),
 ]
 ControlAddress = Annotated[
     str | None,
     _where(
         "--address",
+        metavar="ADDRESS",
         envvar=["RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"],
         callback=_text,
-        help="The cluster, as http://HEAD:8265 or auto.",
+        help="Ray cluster: http://HEAD:8265, or auto on one of its nodes.",
     ),
 ]
 TlsVerify = Annotated[
@@ -211,22 +259,36 @@ TlsVerify = Annotated[
         "--tls-verify",
         metavar="BOOL|PATH",
         callback=_filled,
-        help="Check of an https cluster's certificate, or a file or folder of trusted ones.",
+        help="For an https cluster: whether to check its certificate, or a file or folder of trusted certificates.",
     ),
 ]
 Dashboard = Annotated[
     bool,
-    _where("--dashboard", help="Ray's dashboard, whose address is printed. On a terminal it stays until Ctrl-C."),
+    _where("--dashboard", help="Ray's dashboard. Its address is printed; on a terminal it stays until Ctrl-C."),
 ]
 Joinable = Annotated[
-    bool, _where("--joinable", help="Display of what other Ray programs need to read the job's progress and matches.")
+    bool,
+    _where("--joinable", help="Variables with which other Ray programs can join and read progress and matches."),
 ]
 
 # Job
 
-JobId = Annotated[str | None, _job("--job-id", callback=_text, help="Name of the job; made up if not given.")]
-MaxQuarantined = Annotated[int, _job("--max-quarantined", min=0, help="Most quarantine entries for exit code 0.")]
-FailFast = Annotated[bool, _job("--fail-fast", help="End of the job (exit code 1) above --max-quarantined entries.")]
+JobId = Annotated[
+    str | None,
+    _job(
+        "--job-id",
+        metavar="ID",
+        callback=_text,
+        help="Name of the job. Default: a new one, or on a cluster one made from the result directory.",
+    ),
+]
+MaxQuarantined = Annotated[
+    int,
+    _job("--max-quarantined", metavar="N", min=0, help="Maximum number of quarantine entries for exit code 0."),
+]
+FailFast = Annotated[
+    bool, _job("--fail-fast", help="End of the job with exit code 1 at more than --max-quarantined entries.")
+]
 TaskTimeout = Annotated[
     float,
     _job(
@@ -234,27 +296,28 @@ TaskTimeout = Annotated[
         min=1,
         metavar="SECONDS",
         help=(
-            "Longest time without output or a server's byte of a task, in seconds. It is then tried again; after three"
-            " times its file is an entry."
+            "Time limit, in seconds, of a task that produces nothing and receives no byte from a server. It is then"
+            " retried; after three times its file is a quarantine entry."
         ),
     ),
 ]
 OneFilePerTask = Annotated[
-    bool, _job("--one-file-per-task", help="Small files never packed together, large ones never cut.")
+    bool, _job("--one-file-per-task", help="One whole file per task: small files are not packed, large ones not cut.")
 ]
 Workers = Annotated[
-    int | None, _job("--workers", min=1, max=WORKERS_MAX, help="Concurrent tasks. Default: one per CPU.")
+    int | None,
+    _job("--workers", metavar="N", min=1, max=WORKERS_MAX, help="Concurrent tasks. Default: one per CPU."),
 ]
 DryRun = Annotated[
-    bool, _job("--dry-run", help="The plan and what is in some inputs, read for 2 seconds, instead of the job.")
+    bool, _job("--dry-run", help="Plan and preview instead of the job: some inputs are read for 2 seconds.")
 ]
 NoWait = Annotated[
-    bool, _job("--no-wait", help="On a cluster: the job's id and what to do next, instead of waiting for its end.")
+    bool, _job("--no-wait", help="On a cluster: the job's id and the next commands, without waiting for the job's end.")
 ]
-Follow = Annotated[bool, _job("-f", "--follow", help="What the job prints, until it is over.")]
+Follow = Annotated[bool, _job("-f", "--follow", help="Further output as the job prints it, until the job ends.")]
 
 # Display
 
 Json = Annotated[bool, _display("--json", help="JSON instead of text.")]
-Quiet = Annotated[bool, _display("-q", "--quiet", help="No progress, and no summary unless --json.")]
-Verbose = Annotated[bool, _display("-v", "--verbose", help="Ray's own messages, and tracebacks.")]
+Quiet = Annotated[bool, _display("-q", "--quiet", help="No progress, and no summary unless --json is given.")]
+Verbose = Annotated[bool, _display("-v", "--verbose", help="Ray's own messages, and tracebacks of errors.")]

@@ -1,61 +1,29 @@
-"""What the user sees: what commands have to say, in lines of text; errors; and progress while one waits."""
+"""What commands print, as lines of text."""
 
 from __future__ import annotations
 
-import base64
-import sys
-import threading
 import time
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from linkmatch_ray.cli.printer import terminal
-from linkmatch_ray.errors import LinkmatchError
-from linkmatch_ray.runtime.session.address import is_ray_job
-from linkmatch_ray.words import command, shown
-from linkmatch_ray.words import plural as plural  # for the other modules of the command line
+from linkmatch_ray.cli.formatting import RATE_SECONDS_MIN, bytes_of, duration, number, plural, size
+from linkmatch_ray.words import shown
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, ProgressColumn
-
     from linkmatch_ray import DryRun, Explanation, Preview, Verification
-    from linkmatch_ray import Progress as JobProgress
 
 RECORD_CHARACTERS_MAX: Final = 300
-"""How much of a record is shown."""
+"""Maximum length of a record in the output of `explain`."""
 
 FOREIGN_SHOWN: Final = 5
-"""How many things that are not the job's `verify` names."""
+"""Maximum number of foreign files that `verify` names."""
 
-RATE_SECONDS_MIN: Final = 0.5
 RATE_BYTES_MIN: Final = 50_000_000
-"""Less than this says nothing about speed."""
-
-PROGRESS_SECONDS: Final = 10.0
-"""How often a line of progress comes where there is no terminal."""
-
-FIRST_SECONDS: Final = 1.0
-"""What takes no longer needs no line."""
-
-
-def number(count: int) -> str:
-    """1234567 as 1,234,567."""
-    return f"{count:,}"
-
-
-def size(count: float) -> str:
-    """A number of bytes for people, in decimal units."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
+"""Fewer bytes say nothing about speed."""
 
 
 def summary_lines(summary: dict[str, Any], *, resumable: bool = True) -> Iterator[str]:
-    """The summary as text: what was read, what was found, what went wrong, where the results are."""
+    """Describes a complete job: what was read, what was found, what went wrong, where the results are."""
     totals = summary["totals"]
     seconds = summary["matching_seconds"]
     enough = seconds >= RATE_SECONDS_MIN and totals["input_bytes"] >= RATE_BYTES_MIN and not summary["resumed"]
@@ -75,7 +43,8 @@ def summary_lines(summary: dict[str, Any], *, resumable: bool = True) -> Iterato
         keys = ", ".join(key.partition("=")[0] for key in summary["keys"])
         yield f"{plural(totals['missing_key'], 'record')} without the key {shown(keys)}"
     if totals["not_object"]:
-        yield f"{plural(totals['not_object'], 'record')} that are no objects"
+        count = totals["not_object"]
+        yield f"{plural(count, 'record')} that {'is no object' if count == 1 else 'are no objects'}"
     if totals["entries"]:
         reasons = ", ".join(f"{shown(reason)} {number(count)}" for reason, count in summary["reasons"].items())
         yield f"{plural(totals['entries'], 'entry')} in quarantine: {reasons} (quarantine.jsonl says where)"
@@ -85,11 +54,11 @@ def summary_lines(summary: dict[str, Any], *, resumable: bool = True) -> Iterato
 
 
 def preview_lines(preview: Preview, files: int, nbytes: int, keys: list[str], cores: int | None) -> Iterator[str]:
-    """What a look at some inputs has found: how much was read, what they are, what matched, how long all may take.
+    """Describes a preview: how much was read, what the inputs are, what matched, how long the job may take.
 
     Args:
-        files, nbytes: Of the whole job.
-        cores: How many it has; None if that is not known.
+        files, nbytes: Files and bytes of the whole job.
+        cores: CPUs of the job; None if unknown.
     """
     counts = preview.counts
     of = f"{number(preview.files)} of {plural(files, 'file')}, {size(preview.bytes_read)} of {size(nbytes)}"
@@ -105,30 +74,15 @@ def preview_lines(preview: Preview, files: int, nbytes: int, keys: list[str], co
         yield f"{plural(counts.entries, 'entry')} for the quarantine: {reasons}"
     yield from (shown(hint, len(hint)) for hint in preview.hints)
     if preview.seconds_about is None:
-        yield "How long all of it takes is not known, as nothing was read"
+        yield "How long the job takes is not known, because nothing was read"
         return
     where = "one core" if cores is None else plural(cores, "core")
     start = "" if cores is None else ", after some seconds of starting Ray"
-    yield f"At the rate measured here all of it takes about {duration(preview.seconds_about)} on {where}{start}"
-
-
-def duration(seconds: float) -> str:
-    """A time for people, in one unit."""
-    for unit, length, most in (("second", 1, 100), ("minute", 60, 100), ("hour", 3600, 48)):
-        if seconds < most * length:
-            return plural(max(1, round(seconds / length)), unit)
-    return plural(round(seconds / 86400), "day")
-
-
-def bytes_of(row: dict[str, Any], name: str) -> bytes:
-    """What `core.outcome.as_text` has made a member of."""
-    encoded = row.get(f"{name}_base64")
-    text: str = row[name]
-    return text.encode() if encoded is None else base64.b64decode(encoded)
+    yield f"At this rate the job takes about {duration(preview.seconds_about)} on {where}{start}"
 
 
 def explanation_lines(explanation: Explanation) -> Iterator[str]:
-    """Why a record matches or does not."""
+    """Describes why a record matches or does not."""
     yield f"record   {shown(explanation.record.strip(), RECORD_CHARACTERS_MAX)}"
     if explanation.key is not None:
         yield f"key      {shown(explanation.key)}"
@@ -145,7 +99,7 @@ def explanation_lines(explanation: Explanation) -> Iterator[str]:
 
 
 def status_lines(status: dict[str, Any], target: str) -> Iterator[str]:
-    """How far a job is: by its results, its collector, or what it has printed on a cluster."""
+    """Describes how far a job is, from its results, its collector, or its output on a cluster."""
     if "submission_id" in status:
         where = f"results in {shown(status['directory'])} on the cluster"
         yield f"{shown(status['job_id'])}: {status['state']}, attempt {status['attempt']}, {where}"
@@ -156,7 +110,7 @@ def status_lines(status: dict[str, Any], target: str) -> Iterator[str]:
         return
     holder = status.get("holder")
     state = status["state"] + (f" by {shown(holder)}" if holder else "")
-    yield f"{shown(target)}: {state}" + (", bringing it up to date" if status.get("incremental") else "")
+    yield f"{shown(target)}: {state}" + (" (update with --incremental)" if status.get("incremental") else "")
     left = f", {size(status['bytes_left'])} left" if status.get("bytes_left") else ""
     so_far = "" if status["state"] == "complete" else " so far"
     yield f"{number(status['files_done'])} of {plural(status['files'], 'file')} done{left}"
@@ -165,181 +119,55 @@ def status_lines(status: dict[str, Any], target: str) -> Iterator[str]:
         f" {plural(status['entries'], 'entry')} in quarantine"
     )
     if status["state"] == "interrupted":
-        yield "To go on, give the same submit command again."
+        yield "To resume it, run the same submit command again."
 
 
 def job_lines(jobs: list[dict[str, Any]]) -> Iterator[str]:
-    """The jobs of a cluster, a line each."""
+    """Describes the jobs of a cluster, one line each."""
     width = max((len(shown(job["job_id"])) for job in jobs), default=0)
     for job in jobs:
         name = f"{shown(job['job_id']):<{width}}"
         if "submission_id" not in job:
-            yield f"{name}  {job['state']:<8}  by a process that joined the cluster"
+            yield f"{name}  {job['state']:<8}  driven by a process that joined the cluster"
             continue
         began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(job["started"]))
         yield f"{name}  {job['state']:<8}  {began}  {shown(job['directory'])}"
 
 
 def verification_lines(found: Verification, directory: str) -> Iterator[str]:
-    """What does not agree, what is not the job's, and how much was compared."""
+    """Describes what does not agree, what does not belong to the job, and how much was compared."""
     where = shown(directory)
     yield from (f"{where}: {shown(difference)}" for difference in found.differences)
     if foreign := found.foreign:
         names = ", ".join(map(shown, foreign[:FOREIGN_SHOWN]))
         more = f" and {len(foreign) - FOREIGN_SHOWN:,} more" if len(foreign) > FOREIGN_SHOWN else ""
-        yield f"{where}: not the job's, and left alone: {names}{more}"
+        yield f"{where}: does not belong to the job, and is left alone: {names}{more}"
     if found.differences:
-        yield f"{plural(len(found.differences), 'difference')}: these results must not be relied on."
+        yield (
+            f"{where}: {plural(len(found.differences), 'difference')}. Do not rely on these results: run the job again"
+            " with another -o."
+        )
     else:
-        yield f"{where}: {plural(found.pieces, 'piece')}, {size(found.nbytes)} of output: all agrees."
+        yield f"{where}: {plural(found.pieces, 'piece')}, {size(found.nbytes)} of output: everything agrees."
 
 
 def plan_lines(plan: DryRun) -> Iterator[str]:
-    """What a job would do."""
+    """Describes the plan of a job."""
     left = f"; {plural(plan.left_out, 'file')} left out by name" if plan.left_out else ""
     yield f"{plural(plan.files, 'file')}, {size(plan.nbytes)}, in {plural(len(plan), 'task')}{left}"
     if plan.files_not_looked_at:
         late = plural(plan.files_not_looked_at, "large file")
-        yield f"{late} gave no byte in time: each is counted as one task"
+        yield f"{late} sent no byte in time: each counts as one task"
     if plan.is_incremental:
-        gone = f"; the results of {plural(plan.files_dropped, 'file')} that are gone are removed"
-        yield f"{plural(plan.files_kept, 'file')} as before{gone if plan.files_dropped else ''}"
+        gone = (
+            f"; {plural(plan.files_dropped, 'missing file')}, whose results are removed" if plan.files_dropped else ""
+        )
+        yield f"{plural(plan.files_kept, 'file')} unchanged, with the earlier results{gone}"
 
 
 def unit_line(row: dict[str, Any]) -> str:
-    """What one task would do."""
+    """Describes what one task would do."""
     where = f" … {shown(bytes_of(row, 'last'))}" if "last" in row else ""
     where += f" from byte {row['from']:,}" if "from" in row else ""
     what = f"{plural(row['files'], 'file')}, {size(row['bytes'])}"
     return f"unit {row['unit']}: {what}: {shown(bytes_of(row, 'first'))}{where}"
-
-
-def print_error(error: BaseException, *, verbose: bool) -> None:
-    """An error, with its traceback only if asked for."""
-    if verbose:
-        traceback.print_exception(error)
-    said = error if isinstance(error, LinkmatchError) else f"{type(error).__name__}: {shown(error)}"
-    print(f"linkmatch-ray: {said}", file=sys.stderr)
-
-
-def resume_command() -> str:
-    """The command that was given, as one can type it again; on a cluster it was another machine's."""
-    if is_ray_job():
-        return "give the same submit command again"
-    arguments = [argument for argument in sys.argv[1:] if argument != "--overwrite"]
-    return command(["linkmatch-ray", *arguments])
-
-
-@contextmanager
-def progress_display(enabled: bool) -> Iterator[Any]:
-    """A function that shows a `Progress`: on a terminal a bar, in the log of a Ray job a line now and then."""
-    if not enabled or not (sys.stderr.isatty() or is_ray_job()):
-        yield lambda progress: None
-        return
-    if is_ray_job():
-        yield _ProgressLines().show
-        return
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-
-    columns = (
-        BarColumn(bar_width=24),
-        TextColumn("{task.percentage:>3.0f} %  {task.description}"),
-        TimeRemainingColumn(compact=True),
-    )
-    with _drawn(*columns) as bar:
-        task = bar.add_task("", total=None)
-        began: list[tuple[float, int]] = []
-
-        def show(progress: JobProgress) -> None:
-            if not progress.bytes_done and not progress.files_done:
-                bar.update(task, description=progress.doing or "matching")
-                return
-            now = bar.get_time()
-            if not began:
-                began.append((now, progress.bytes_done))
-            seconds, nbytes = now - began[0][0], progress.bytes_done - began[0][1]
-            rate = nbytes / seconds if seconds > RATE_SECONDS_MIN else 0
-            said = progress_line(progress) + (f" · {size(rate)}/s" if rate else "")
-            total = max(progress.bytes_total, progress.bytes_done, 1)
-            bar.update(task, total=total, completed=progress.bytes_done, description=said)
-
-        yield show
-
-
-@contextmanager
-def listing_display(enabled: bool) -> Iterator[Callable[[int], None]]:
-    """A function that shows how many files were found so far."""
-    if not enabled or not (sys.stderr.isatty() or is_ray_job()):
-        yield lambda found: None
-        return
-    if is_ray_job():
-        with _listing_lines() as tell:
-            yield tell
-        return
-    from rich.progress import TextColumn
-
-    with _drawn(TextColumn("{task.description}")) as spinner:
-        task = spinner.add_task("listing the inputs", total=None)
-        yield lambda found: spinner.update(task, description=f"listing the inputs: {number(found)} found")
-
-
-def _drawn(*columns: ProgressColumn) -> Progress:
-    """Progress on a terminal. Only this draws there: what is printed meanwhile goes through the printer as ever."""
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn
-
-    console = Console(file=terminal())
-    return Progress(
-        SpinnerColumn(), *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
-    )
-
-
-def progress_line(progress: JobProgress) -> str:
-    """How far a job is, in a line."""
-    counts = progress.counts
-    parts = [
-        f"{number(progress.files_done)}/{plural(progress.files, 'file')}",
-        size(progress.bytes_done),
-        plural(counts.records, "record"),
-        f"{number(counts.matched)} matched",
-    ]
-    if counts.entries:
-        parts.append(f"{plural(counts.entries, 'entry')} in quarantine")
-    return " · ".join(parts)
-
-
-@contextmanager
-def _listing_lines() -> Iterator[Callable[[int], None]]:
-    """For a log: a line now and then while inputs are listed, also if none was found yet."""
-    over, found = threading.Event(), 0
-
-    def tell(so_far: int) -> None:
-        nonlocal found
-        found = so_far
-
-    def show() -> None:
-        seconds = FIRST_SECONDS
-        while not over.wait(seconds):
-            print(f"listing the inputs: {plural(found, 'file')} found so far", file=sys.stderr, flush=True)
-            seconds = PROGRESS_SECONDS
-
-    threading.Thread(target=show, daemon=True).start()
-    try:
-        yield tell
-    finally:
-        over.set()
-
-
-class _ProgressLines:
-    """Progress for a log: a line when something was done for the first time, and then every few seconds; before that
-    what the job does instead."""
-
-    def __init__(self) -> None:
-        self._next, self._has_done = time.monotonic() + FIRST_SECONDS, False
-
-    def show(self, progress: JobProgress) -> None:
-        now, done = time.monotonic(), bool(progress.bytes_done or progress.files_done)
-        line = progress_line(progress) if done else progress.doing
-        if line and (now >= self._next or (done and not self._has_done)):
-            self._next, self._has_done = now + PROGRESS_SECONDS, done
-            print(line, file=sys.stderr, flush=True)

@@ -1,8 +1,7 @@
-"""Everything that a command prints, as text or as JSON; and what stands between it and the terminal.
+"""The output of a command, as text or as JSON, and the filter between it and the terminal.
 
-Nothing but text and lines gets to a terminal. Messages are made of words that went through `words.shown` already:
-`Plain` is for those that were forgotten, and for what others print here: usage errors, tracebacks, logs of a job on a
-cluster.
+A terminal gets nothing but text and line breaks. The words in messages went through `words.shown` already. `Plain`
+filters the rest: words that were forgotten, usage errors, tracebacks, the log of a job on a cluster.
 """
 
 from __future__ import annotations
@@ -23,46 +22,46 @@ _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Printer:
-    """Prints what a command has to say: text for people, or with `--json` JSON for programs.
+    """The printer of a command's results: as text for people, or with `--json` as JSON for programs.
 
     Args:
         as_json: Print JSON.
-        quiet: Print no text, JSON only.
-        file: Where to; standard output if not given.
+        quiet: Print no text, only JSON.
+        file: The stream; None for standard output.
     """
 
     def __init__(self, as_json: bool = False, *, quiet: bool = False, file: TextIO | None = None) -> None:
         self.as_json, self._quiet, self._file = as_json, quiet, file
 
     def show(self, value: Any, lines: Iterable[str]) -> None:
-        """Print a value: whole, as JSON; or the lines that say it."""
+        """Prints a value as one JSON document, or as the lines that describe it."""
         if self.as_json:
             self._print([json_text(value)])
         elif not self._quiet:
             self._print(lines)
 
     def row(self, value: Any, line: str) -> None:
-        """Print one of many values: as JSON Lines; or a line of text."""
+        """Prints one of many values as a line: of JSON, or of text."""
         if self.as_json:
             self._print([json_text(value, indented=False)])
         elif not self._quiet:
             self._print([line])
 
     def _print(self, lines: Iterable[str]) -> None:
-        file = self._file or sys.stdout  # as it is now
+        file = self._file or sys.stdout  # looked up here, because `install` replaces it
         file.writelines(f"{line}\n" for line in lines)
         file.flush()
 
 
 class Plain:
-    r"""A text stream that escapes what is not printable, and what the encoding of the stream behind it lacks.
+    r"""A text stream that escapes characters that are not printable or that the stream behind it cannot encode.
 
-    Both become `\uXXXX`, so that a JSON text is another one of the same value. Colours, which Ray gives to its messages
-    and resets at the end, are left out. Bytes that are written to `buffer` stay as they are.
+    Both become `\uXXXX`, so the value of a JSON text does not change. Colours, which Ray puts around its messages, are
+    left out. Bytes written to `buffer` do not change.
 
     Attributes:
-        behind: The stream as it was, for what draws on a terminal.
-        encoding: Any text can be written.
+        behind: The original stream, for what draws on a terminal.
+        encoding: UTF-8, because any text can be written.
     """
 
     encoding = "utf-8"
@@ -74,20 +73,20 @@ class Plain:
         return getattr(self.behind, name)
 
     def write(self, text: str) -> int:
-        """Write a text; returns its length."""
+        """Writes a text, and returns its length."""
         encoding = self.behind.encoding or "utf-8"
         plain = printable(_COLOUR.sub("", text))
         self.behind.write(plain.encode(encoding, _AS_JSON).decode(encoding))
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
-        """Write texts one after another."""
+        """Writes several texts."""
         for line in lines:
             self.write(line)
 
 
 def install() -> None:
-    """Put a `Plain` before standard output and standard error, for good: also errors that nobody caught are printed."""
+    """Puts a `Plain` before standard output and standard error. It stays, for errors that nobody catches."""
     if sys.stdout is not None:
         sys.stdout = cast(TextIO, Plain(sys.stdout))
     if sys.stderr is not None:
@@ -95,12 +94,12 @@ def install() -> None:
 
 
 def terminal() -> TextIO:
-    """Standard error as it was, for what draws there."""
+    """Returns the original standard error, for what draws on the terminal."""
     return cast(TextIO, getattr(sys.stderr, "behind", sys.stderr))
 
 
 def json_text(value: Any, *, indented: bool = True) -> str:
-    """JSON for people and programs; also of a value with lone surrogates, as another program's answer may be."""
+    """Returns a value as JSON. It may have lone surrogates, as answers of other programs do."""
     try:
         return orjson.dumps(value, option=orjson.OPT_INDENT_2 if indented else None).decode()
     except orjson.JSONEncodeError:

@@ -1,13 +1,13 @@
-"""What SIGINT and SIGTERM do: they end the program in order, and at the latest after `STOP_SECONDS` at any rate.
+"""SIGINT and SIGTERM: they stop the program in order, or end it after `STOP_SECONDS`.
 
     running -> told to end -> ended             the first signal counts, later ones change nothing
 
-Python runs a signal's handler in the main thread, between two of its instructions. There it raises `KeyboardInterrupt`,
-so that a job stops in order. But the main thread may be in a call that does not come back (a resolver, a library, an
-import that waits for another thread), or at the interpreter's exit. So a thread of its own hears of the signal, by a
-pipe that Python writes to at once (`signal.set_wakeup_fd`), and ends the process if nothing else has.
+Python runs a signal's handler in the main thread, between two of its instructions. The handler raises
+`KeyboardInterrupt`, so that a job stops in order. But the main thread may be in the interpreter's exit, or in a call
+that does not return: a resolver, a library, an import that waits for another thread. So a second thread waits at a
+pipe, to which Python writes the signal at once (`signal.set_wakeup_fd`). It ends the process if nothing else has.
 
-This is installed before all other imports, so it imports nothing that takes time.
+The handlers are installed before all other imports, so this module imports nothing that takes time.
 """
 
 from __future__ import annotations
@@ -26,35 +26,37 @@ from typing import Final, NoReturn
 from linkmatch_ray.exit_codes import EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED
 
 STOP_SECONDS: Final = 1.2
-"""An orderly end may take this long."""
+"""Time limit for an orderly stop."""
 
 LAST_SECONDS: Final = 0.2
-"""What is still to be removed then may take this long, so that a signal ends the program within 2 seconds."""
+"""Time limit for the clean-up after that. With both, a signal ends the program within 2 seconds."""
+UNHURRIED_SECONDS: Final = 5.0
+"""The same if no signal has come, and nobody waits for the end."""
 
 _CLOSED_PIPE: Final = signal.SIGPIPE
-"""Python ignores it; here it stands for a reader of standard output who is gone."""
+"""A signal that Python ignores. Here it means that the reader of standard output is gone."""
 
 _EXIT_CODES: Final = {signal.SIGINT: EXIT_INTERRUPTED, signal.SIGTERM: EXIT_TERMINATED, _CLOSED_PIPE: EXIT_OK}
 
 _MESSAGE: Final = "linkmatch-ray: interrupted."
 
 _RESTORED: Final = "\r\x1b[2K\x1b[?25h"
-"""Removes the line of progress, and shows the cursor that it has hidden."""
+"""Removes the line of progress, and shows the cursor, which the line has hidden."""
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, raised in the main thread as Ctrl-C is."""
+    """SIGTERM, raised in the main thread like Ctrl-C."""
 
 
 class _Ending:
-    """How far the program is with its end.
+    """The state of the program's end.
 
     Attributes:
-        told: The signal that came first.
-        in_order: The main thread does what has to be ended in order; otherwise it ends at once.
-        message: What to say.
-        code: What the program ends with, and then there is nothing to say; None for what is usual after the signal.
-        last: What to do last, if the end is not in order.
+        told: The first signal that came.
+        in_order: Whether the main thread is in work that must be stopped in order. Otherwise the program ends at once.
+        message: The message to print.
+        code: Exit code of an end without a message; None for the usual code and message of the signal.
+        last: The clean-up if the end is not in order.
     """
 
     def __init__(self) -> None:
@@ -67,23 +69,23 @@ class _Ending:
         self._said = threading.Lock()
 
     def is_to_be_said(self) -> bool:
-        """Whether nobody has given the message yet; the one who asks does."""
+        """Returns whether the message is still to be printed. It is True once: the caller then prints it."""
         return self._said.acquire(blocking=False)
 
     def end(self, number: int) -> NoReturn:
-        """End the process now."""
+        """Ends the process now."""
         try:
             if number != _CLOSED_PIPE and self.code is None and self.is_to_be_said():
                 _write_to_stderr(self.message)
             if self.last:
                 cleaning = threading.Thread(target=self._clean, daemon=True)
                 cleaning.start()
-                cleaning.join(LAST_SECONDS)
+                cleaning.join(LAST_SECONDS if self.told is not None else UNHURRIED_SECONDS)
         finally:
             os._exit(self.exit_code(number))
 
     def exit_code(self, number: int) -> int:
-        """What the program ends with after a signal."""
+        """Returns the program's exit code after a signal."""
         return _EXIT_CODES[signal.Signals(number)] if self.code is None else self.code
 
     def _clean(self) -> None:
@@ -96,7 +98,8 @@ _ending = _Ending()
 
 
 def install() -> None:
-    """Have signals end this program. What its parent had it ignore, as a shell does in the background, it ignores."""
+    """Installs the handlers. A signal that the parent process had ignored, as a shell does in the background, stays
+    ignored."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     _ending.pipe = writing
@@ -118,7 +121,7 @@ def _on_signal(number: int, _: FrameType | None) -> None:
 
 
 def _on_unraisable(error: sys.UnraisableHookArgs) -> None:
-    """A signal's exception was raised where Python drops it, as in a callback of the garbage collector."""
+    """Ends the program if Python drops a signal's exception, as in a callback of the garbage collector."""
     if _ending.told is not None and isinstance(error.exc_value, KeyboardInterrupt):
         _ending.end(_ending.told)
     sys.__unraisablehook__(error)
@@ -134,7 +137,8 @@ def _watch(pipe: int) -> None:
 
 @contextmanager
 def in_order(message: str) -> Iterator[None]:
-    """Meanwhile a signal is an exception in the main thread, and who catches it prints `message`."""
+    """Makes a signal raise an exception in the main thread in the meantime. The code that catches it prints
+    `message`."""
     try:
         _ending.message, _ending.in_order = message, True
         yield
@@ -143,37 +147,37 @@ def in_order(message: str) -> Iterator[None]:
 
 
 def is_told() -> bool:
-    """Whether the program is to end."""
+    """Returns whether a signal has come."""
     return _ending.told is not None
 
 
 def wait(code: int) -> None:
-    """Wait for a signal, which then ends the program with this exit code, without a word."""
+    """Waits for a signal, which then ends the program with this exit code and without a message."""
     _ending.code = code
     with suppress(KeyboardInterrupt), in_order(_MESSAGE):
         threading.Event().wait()
 
 
 def say(message: str) -> None:
-    """Print why the program ends, unless that was printed already."""
+    """Prints why the program ends, unless that was printed already."""
     if _ending.is_to_be_said():
         print(message, file=sys.stderr, flush=True)
 
 
 def pipe_closed() -> None:
-    """Nobody reads standard output any more: end as after a signal, and quietly."""
+    """Ends the program as after a signal, but quietly, because nobody reads standard output any more."""
     _ending.told = _ending.told or _CLOSED_PIPE
     if _ending.pipe is not None:
         os.write(_ending.pipe, bytes([_CLOSED_PIPE]))
 
 
 def at_the_last(do: Callable[[], None]) -> None:
-    """Have something removed also if the end is not in order; it may be gone by then."""
+    """Registers a clean-up for an end that is not in order. It must not fail if there is nothing left to remove."""
     _ending.last.append(do)
 
 
 def end_if_told() -> None:
-    """At the end of the program: after a signal nothing is waited for, such as threads or what libraries undo."""
+    """Ends the process if a signal has come, without waiting for threads or for the exit handlers of libraries."""
     if _ending.told is None:
         return
     _flush()
@@ -181,8 +185,10 @@ def end_if_told() -> None:
 
 
 def end_at_once(code: int) -> None:
-    """End the program without waiting for anything, as after a signal; all has been said. Where another program has
-    called this one as a function, return."""
+    """Ends the process without waiting for anything and without a message, as after a signal.
+
+    Returns if another program has called this one as a function.
+    """
     if _ending.pipe is not None:
         _flush()
         _ending.code = code
@@ -196,7 +202,7 @@ def _flush() -> None:
 
 
 def _write_to_stderr(message: str) -> None:
-    """Past Python's own stream, which the main thread may hold, and only if it can be written at once."""
+    """Writes without Python's stream, which the main thread may hold, and only if it need not wait."""
     with suppress(Exception):
         encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
         text = (_RESTORED if os.isatty(2) else "") + message + "\n"

@@ -1,4 +1,4 @@
-"""`submit` on a Ray of this process, or one that it joins: runs the job and shows it, or prints its plan."""
+"""`submit` on a Ray of this process, or on one that it joins: runs the job and shows it, or prints its plan."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ import typer
 import linkmatch_ray
 from linkmatch_ray.cli import signals
 from linkmatch_ray.cli.exits import silence_stdout, temporary_directory
+from linkmatch_ray.cli.formatting import plural
 from linkmatch_ray.cli.options import Asked
-from linkmatch_ray.cli.output import listing_display, plan_lines, plural, preview_lines, progress_display, unit_line
+from linkmatch_ray.cli.output import plan_lines, preview_lines, unit_line
 from linkmatch_ray.cli.output import summary_lines as lines_of
 from linkmatch_ray.cli.printer import Printer, json_text
+from linkmatch_ray.cli.progress import listing_display, progress_display
 from linkmatch_ray.errors import UsageError
 from linkmatch_ray.exit_codes import EXIT_FAILED, EXIT_OK, EXIT_QUARANTINED
 from linkmatch_ray.runtime.session.address import SUMMARY_MARK, is_ray_job, job_name, marks_its_summary
@@ -32,19 +34,19 @@ POLL_SECONDS: Final = 0.1
 
 
 def print_plan(out: Printer, asked: Asked) -> None:
-    """What would be done; the list is loaded and some inputs are read, so that what is wrong with them is said."""
-    with listing_display(not out.as_json) as tell, _place(asked.output) as output:
+    """Prints the plan of the job and a preview. Loads the list and reads some inputs, so their errors are reported."""
+    with listing_display(not out.as_json) as on_progress, _place(asked.output) as output:
         plan = linkmatch_ray.dry_run(
             asked.inputs,
             asked.restrictions,
             output=output,
             key=asked.key,
             options=asked.options,
-            on_listing=tell,
+            on_listing=on_progress,
         )
     print(f"{plural(len(plan.restrictions), 'restriction')} in {shown(plan.restrictions.name)}", file=sys.stderr)
     if plan.is_done:
-        out.row({"nothing_to_do": True}, "nothing to do: the results are those of a full run")
+        out.row({"nothing_to_do": True}, "nothing to do: the results are up to date")
         return
     for row in plan.units():
         out.row(row, unit_line(row))
@@ -60,7 +62,7 @@ def print_plan(out: Printer, asked: Asked) -> None:
 
 
 def run(out: Printer, asked: Asked, *, quiet: bool, joinable: bool, at_end: ExitStack) -> int:
-    """Run the job to its end and print its summary; returns the exit code."""
+    """Runs the job to its end, prints its summary, and returns the exit code."""
     to_stdout, options = asked.output == "-", asked.options
     if to_stdout and options.emit == "both":
         raise UsageError("-o - with --emit both: standard output takes one list. Name a directory with -o.")
@@ -72,7 +74,7 @@ def run(out: Printer, asked: Asked, *, quiet: bool, joinable: bool, at_end: Exit
         if to_stdout:
             sys.stderr.write(Path(output, "quarantine.jsonl").read_text("utf-8"))
             summary = {name: value for name, value in summary.items() if name != "directory_base64"}
-            summary["directory"] = "-"  # the one it was in is gone
+            summary["directory"] = "-"  # the temporary one is removed
             out = Printer(out.as_json, quiet=quiet, file=sys.stderr)
     if marks_its_summary():
         print(SUMMARY_MARK + json_text(summary, indented=False), flush=True)
@@ -82,17 +84,17 @@ def run(out: Printer, asked: Asked, *, quiet: bool, joinable: bool, at_end: Exit
 
 
 class _Run:
-    """One job of `submit`: begun, shown while it runs, and stopped if the program is told to end."""
+    """One job of `submit`: it is started, shown while it runs, and stopped if a signal comes."""
 
     def __init__(self, asked: Asked, output: str, *, joinable: bool, at_end: ExitStack) -> None:
         self._asked, self._output, self._joinable, self._at_end = asked, output, joinable, at_end
 
     def run(self, *, show: bool, copy: str | None) -> dict[str, Any]:
-        """Run the job to its end; returns the summary.
+        """Runs the job to its end, and returns the summary.
 
         Args:
-            show: Show how far it is.
-            copy: Which output to copy to standard output, if any.
+            show: Show its progress.
+            copy: The output to copy to standard output, if any.
         """
         options = self._asked.options
         session = linkmatch_ray.Session(
@@ -123,14 +125,14 @@ class _Run:
         finally:
             if _stays(session):
                 self._at_end.push(partial(_stay, session))
-            elif job is None or session.is_starting:  # nothing was begun, and nobody waits for that Ray
+            elif job is None or session.is_starting:  # no job needs this Ray, so nothing waits for it
                 session.leave()
             else:
                 session.close()
 
     def _begin(self, session: Session, *, show: bool) -> Job:
         asked = self._asked
-        with listing_display(show) as tell:
+        with listing_display(show) as on_progress:
             return linkmatch_ray.submit(
                 asked.inputs,
                 asked.restrictions,
@@ -138,7 +140,7 @@ class _Run:
                 key=asked.key,
                 options=asked.options,
                 session=session,
-                on_listing=tell,
+                on_listing=on_progress,
             )
 
     def _wait(self, job: Job, *, show: bool, copy: str | None) -> dict[str, Any]:
@@ -156,7 +158,7 @@ class _Run:
 
 
 def _announce(session: Session, job: Job) -> None:
-    """Say where the dashboard is, and how others join the job: the address, and where the token is."""
+    """Prints where the dashboard is, and what others need to join the job: the variables, and where the token is."""
     token = session.token_place
     if session.dashboard_url is not None:
         asks = f", which asks for the token that `{_ray_command()} get-auth-token` prints" if token else ""
@@ -168,26 +170,26 @@ def _announce(session: Session, job: Job) -> None:
 
 
 def _ray_command() -> str:
-    """What to type for Ray's command."""
+    """Returns what to type for Ray's own command."""
     beside = Path(sys.executable).parent / "ray"
     return "ray" if shutil.which("ray") == str(beside) or not beside.exists() else command([str(beside)])
 
 
 def _stays(session: Session) -> bool:
-    """Whether someone may want to look at the dashboard after the end."""
+    """Returns whether the dashboard stays after the job's end, for a user at a terminal."""
     ours = session.dashboard_url is not None and not session.joins
     return ours and sys.stdin.isatty() and sys.stdout.isatty() and not signals.is_told()
 
 
 def _stay(session: Session, _: object, end: BaseException | None, *__: object) -> None:
-    """All has been said, and the command ends; but the dashboard stays until a signal."""
+    """Keeps the dashboard until a signal, after everything else has ended."""
     print(f"The dashboard stays until Ctrl-C: http://{shown(session.dashboard_url)}", file=sys.stderr)
     signals.wait(end.exit_code if isinstance(end, typer.Exit) else EXIT_FAILED)
     session.close()
 
 
 class _Copier:
-    """Copies one output to standard output, file by file as they become complete: what was copied stays true."""
+    """A copier of one output to standard output. It copies complete files only, so nothing is ever taken back."""
 
     def __init__(self, job: Job, name: str) -> None:
         self._path, self._name, self._at = Path(job.directory, name), name.removesuffix(".jsonl"), 0
@@ -207,7 +209,7 @@ class _Copier:
 
 @contextmanager
 def _place(output: str) -> Iterator[str]:
-    """The place of the results; for standard output a private temporary directory."""
+    """Gives the place of the results; for standard output it is a private temporary directory."""
     if output != "-":
         yield output
         return

@@ -1,4 +1,4 @@
-"""A `submit` to a cluster that is reached over HTTP: sent there as a Ray job, and watched."""
+"""`submit` to a cluster over HTTP: sends the job there as a Ray job, and shows its output."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from pathlib import Path
 
 import linkmatch_ray
 from linkmatch_ray import ClusterJob
-from linkmatch_ray.cli.exits import exit_code_of
+from linkmatch_ray.cli.exits import exit_code_of, resume_command
+from linkmatch_ray.cli.formatting import bytes_of
 from linkmatch_ray.cli.options import Asked
-from linkmatch_ray.cli.output import bytes_of, resume_command, summary_lines
+from linkmatch_ray.cli.output import summary_lines
 from linkmatch_ray.cli.printer import Printer
 from linkmatch_ray.errors import Interrupted, Unreachable
 from linkmatch_ray.exit_codes import EXIT_OK, EXIT_TERMINATED
@@ -18,7 +19,7 @@ from linkmatch_ray.words import command, shown
 
 
 def submit_as_job(out: Printer, asked: Asked, *, dry_run: bool, no_wait: bool, quiet: bool) -> int:
-    """Run what `submit` was asked for as a Ray job; returns the job's own exit code."""
+    """Runs the job of `submit` as a Ray job, and returns the job's own exit code."""
     words = ["--dry-run", *(["--json"] if out.as_json else [])] if dry_run else []
     job = linkmatch_ray.submit_remote(
         asked.inputs,
@@ -44,28 +45,28 @@ def submit_as_job(out: Printer, asked: Asked, *, dry_run: bool, no_wait: bool, q
                 print(line)
         return _end(out, job, verify, quiet=quiet)
     except KeyboardInterrupt as stop:
-        print(f"linkmatch-ray: job {shown(job.id)} goes on, on {job.cluster}.", file=sys.stderr)
+        print(f"linkmatch-ray: job {shown(job.id)} is still running on {job.cluster}. Next:", file=sys.stderr)
         _print_next(job, verify)
         return exit_code_of(stop)
     except Unreachable:
-        print(f"linkmatch-ray: lost sight of job {shown(job.id)}, which may well go on.", file=sys.stderr)
+        print(f"linkmatch-ray: job {shown(job.id)} may still be running, but cannot be reached. Next:", file=sys.stderr)
         _print_next(job, verify)
         raise
 
 
 def _end(out: Printer, job: ClusterJob, verify: bool | str, *, quiet: bool) -> int:
-    """Print the summary, if there is one; returns the exit code."""
+    """Prints the summary, if there is one, and returns the exit code."""
     if (summary := job.summary()) is not None:
         out.show(summary, summary_lines(summary))
         directory = os.fsdecode(bytes_of(summary, "directory"))
         is_there = "://" not in directory and not Path(directory).exists()
         if is_there and not (quiet or out.as_json):
-            print(f"They are on the cluster. To fetch them: {_command('results', job, verify, '-o', 'DIR')}")
+            print(f"They are on the cluster. To download them: {_command('results', job, verify, '-o', 'DIR')}")
     try:
         return job.exit_code()
     except Interrupted:
         print(f"linkmatch-ray: {shown(job.id)} was stopped. To resume: {resume_command()}", file=sys.stderr)
-        return EXIT_TERMINATED  # as it was ended by SIGTERM
+        return EXIT_TERMINATED  # because Ray ends it with SIGTERM
 
 
 def _command(name: str, job: ClusterJob, verify: bool | str, *more: str) -> str:

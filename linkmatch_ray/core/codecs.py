@@ -1,6 +1,6 @@
 """Decompression by content: gzip of any number of members, zstd of any number of frames, or neither.
 
-What could be decompressed comes out to the last byte before the damage, wherever that is.
+Damaged data is decompressed up to the last byte before the damage.
 """
 
 from __future__ import annotations
@@ -20,53 +20,53 @@ GZIP_MAGIC: Final = b"\x1f\x8b"
 ZSTD_MAGICS: Final = (b"\x28\xb5\x2f\xfd", *(bytes([n]) + b"\x2a\x4d\x18" for n in range(0x50, 0x60)))
 
 INFLATED_BYTES_MIN: Final = 1 << 30
-"""What any input may decompress to, however small it is."""
+"""Any input may decompress to this size, however small it is."""
 
 HEADER_BYTES_MAX: Final = 1 << 20
-"""A gzip header longer than this is left to the decoder as it comes."""
+"""A longer gzip header is given to the decoder piece by piece."""
 
 BEGINNING_BYTES: Final = 512
-"""How much of a member is given to the decoder at first: there may be many that are shorter, in one read of the input,
-and what a decoder does not use it copies."""
+"""The first bytes of a member that the decoder gets. A decoder copies what it does not use, and one read of the input
+may hold many short members."""
 
 OUTPUT_BYTES: Final = 1 << 16
-"""Members are decompressed one after another until this much has come of them."""
+"""Members are decompressed one after another until they have given this many bytes."""
 
 
 class Readable(Protocol):
-    """Something to read from."""
+    """A source of bytes."""
 
     def readinto(self, view: memoryview, /) -> int | None:
-        """Read up to the length of `view`; 0 at the end."""
+        """Reads up to the length of `view`; returns 0 at the end."""
 
 
 class Raw(Readable, Protocol):
     """A binary stream, such as an open file."""
 
     def read(self, size: int, /) -> bytes | None:
-        """Read up to `size` bytes; none at the end."""
+        """Reads up to `size` bytes; returns none at the end."""
 
     def seek(self, offset: int, /) -> Any:
-        """Go to a byte; asked for only where the data is damaged."""
+        """Moves to a byte. Called only if the data is damaged."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Codec:
-    """How one kind of compressed data is read.
+    """The way to read one kind of compressed data.
 
     Attributes:
-        name: What messages call it.
-        corrupt, truncated: The reasons of what is damaged, and of what ends too early.
-        magics: What a member begins with; all of one length.
-        header_bytes: How long the header is that a member begins with at a place in some data, or 0 where more is
-            needed to know. It is given to the decoder in one piece, as isal does not resume within one.
-        skip: Where a member begins, or something else, at a place in some data or behind it; what is passed over
-            gives nothing.
-        decoders: Makes, for one input, what makes an object with `decompress`, `eof` and `unused_data` that reads one
-            member.
-        errors: What it raises for damaged data.
-        input_bytes: How much is given to it at once. Little, as all that comes out of it is held in memory: some
-            30 MB at the worst for gzip, 128 MB for zstd.
+        name: Its name in messages.
+        corrupt, truncated: Reasons for damaged data, and for data that ends too early.
+        magics: First bytes of a member; all of one length.
+        header_bytes: Returns the length of the header that a member begins with at a place in some data, or 0 if more
+            data is needed. The decoder gets the header in one piece, because isal does not resume within one.
+        skip: Returns where the next member, or something else, begins at or after a place in some data. What it passes
+            over has no content.
+        decoders: Makes a factory of decoders for one input. A decoder reads one member, and has `decompress`, `eof` and
+            `unused_data`.
+        errors: The exception that a decoder raises for damaged data.
+        input_bytes: Bytes that a decoder gets at once. Few, because its whole output is held in memory: at worst some
+            30 MB for gzip, and 128 MB for zstd.
     """
 
     name: str
@@ -81,7 +81,7 @@ class _Codec:
 
 
 def _gzip_header_bytes(data: bytes, start: int) -> int:
-    """RFC 1952, 2.3: ten bytes, and four optional fields."""
+    """Returns the header's length by RFC 1952, 2.3: ten bytes, and four optional fields."""
     if len(data) < start + 10:
         return 0
     flags, at = data[start + 3], start + 10
@@ -97,14 +97,14 @@ def _gzip_header_bytes(data: bytes, start: int) -> int:
 
 
 def _skip_zeros(data: bytes, start: int) -> int:
-    """gzip is padded with them to whole blocks, on tapes once."""
+    """Passes over zeros: gzip files on tapes were padded with them."""
     if start == len(data) or data[start]:
         return start
     return len(data) - len(data[start:].lstrip(b"\0"))
 
 
 def _skip_frames(data: bytes, start: int) -> int:
-    """RFC 8878, 3.1.2: skippable frames, those that are whole. There may be millions, and each would be a decoder."""
+    """Passes over whole skippable frames (RFC 8878, 3.1.2). There may be millions, and each would need a decoder."""
     while (start := _skip_zeros(data, start)) + _SKIPPABLE.size <= len(data):
         magic, size = _SKIPPABLE.unpack_from(data, start)
         behind = start + _SKIPPABLE.size + size
@@ -143,13 +143,13 @@ _ZSTD: Final = _Codec(
 
 
 CODECS: Final = (_GZIP, _ZSTD)
-"""A row for each kind of compressed data."""
+"""One row for each kind of compressed data."""
 
 MAGIC_BYTES: Final = max(len(magic) for codec in CODECS for magic in codec.magics)
 
 
 def compression_of(head: bytes) -> str | None:
-    """How content that begins so is compressed: `gzip`, `zstd` or not at all."""
+    """Returns the compression of content that begins with `head`: `gzip`, `zstd` or None."""
     codec = _codec_of(head)
     return None if codec is None else codec.name
 
@@ -159,12 +159,12 @@ def _codec_of(head: bytes) -> _Codec | None:
 
 
 def open_source(raw: Raw, size: int = 0, max_inflation: int | None = None) -> Plain | Inflating:
-    """Reads the head of `raw`, which is at its start, and returns a source of its content, decompressed if need be.
+    """Reads the head of `raw`, which is at its start; returns a source of its content, decompressed if need be.
 
     Args:
         size: Bytes in `raw`.
-        max_inflation: How many times as long the content may be, if it is longer than `INFLATED_BYTES_MIN`;
-            `Damage` is raised where it is longer still. None for no limit.
+        max_inflation: Maximum length of the content, as a multiple of `size`; None for no limit. `INFLATED_BYTES_MIN`
+            is always allowed. `Damage` is raised beyond it.
     """
     head = read_wholly(raw, MAGIC_BYTES)
     codec = _codec_of(head)
@@ -175,7 +175,7 @@ def open_source(raw: Raw, size: int = 0, max_inflation: int | None = None) -> Pl
 
 
 def read_wholly(raw: Raw, size: int) -> bytes:
-    """Reads as many bytes as that, or all that are left, however reads come in."""
+    """Reads `size` bytes, or all that are left, with as many reads as it takes."""
     data = raw.read(size) or b""
     while data and len(data) < size and (more := raw.read(size - len(data))):
         data += more
@@ -183,10 +183,10 @@ def read_wholly(raw: Raw, size: int) -> bytes:
 
 
 class Plain:
-    """Content as it is.
+    """Content that is not compressed.
 
     Args:
-        head: What was read of it already.
+        head: Bytes that were read from it already.
 
     Attributes:
         compression: None.
@@ -198,7 +198,6 @@ class Plain:
         self._raw, self._head = raw, head
 
     def readinto(self, view: memoryview) -> int:
-        """As `Source.readinto`."""
         filled = min(len(view), len(self._head))
         if filled:
             view[:filled], self._head = self._head[:filled], self._head[filled:]
@@ -211,27 +210,26 @@ class Plain:
 
 
 class Inflating:
-    """Fills views with decompressed content, and raises what is wrong with it after all that came before.
+    """A source of decompressed content. It raises what is wrong with the data after all content that came before.
 
     Attributes:
-        compression: How it is compressed.
+        compression: How the data is compressed.
     """
 
     def __init__(self, raw: Raw, head: bytes, codec: _Codec, limit: int | None) -> None:
         self.compression = codec.name
         self._raw, self._head, self._codec, self._limit = raw, head, codec, limit
         self._new_decoder = codec.decoders()
-        self._input, self._at = b"", 0  # what was read last, and how much of it is done with
-        self._read = 0  # all that was read
+        self._input, self._at = b"", 0  # what was read last, and how much of it was used
+        self._read = 0  # bytes read in all
         self._decoder: Any = None
-        self._member, self._header = 0, 0  # where in the file the member began; how long its header is, if known
-        self._given = 0  # what came of it
+        self._member, self._header = 0, 0  # where in the file the member begins; the length of its header, if known
+        self._given = 0  # bytes that the member has given
         self._size = 0
         self._pending = memoryview(b"")
         self._damage: Damage | None = None
 
     def readinto(self, view: memoryview) -> int:
-        """As `Source.readinto`."""
         filled = 0
         while filled < len(view):
             if not len(self._pending) and self._damage is None:
@@ -257,15 +255,15 @@ class Inflating:
         return more[: len(more) - (self._size - self._limit)]
 
     def _more(self) -> bytes:
-        """The next bytes; none at the end, and where `_damage` says why there are no more."""
-        chunks, size = [], 0
+        """Returns the next bytes; none at the end, or if `_damage` says why there are no more."""
+        contents, size = [], 0
         while size < OUTPUT_BYTES and self._damage is None and self._fill():
-            chunks.append(self._decompress())
-            size += len(chunks[-1])
-        return b"".join(chunks)
+            contents.append(self._decompress())
+            size += len(contents[-1])
+        return b"".join(contents)
 
     def _decompress(self) -> bytes:
-        """What comes of the input, or of the beginning of it where a member begins, which may be short."""
+        """Decompresses the input; at the beginning of a member only its first bytes, because it may be short."""
         size = len(self._input) - self._at
         if self._decoder is None:
             self._decoder, self._member, self._given = self._new_decoder(), self._read - size, 0
@@ -275,7 +273,7 @@ class Inflating:
             out: bytes = self._decoder.decompress(data)
         except self._codec.errors as error:
             self._damage = Damage(self._codec.corrupt, f"damaged {self._codec.name} data")
-            if "memory" in str(error):  # all that zstandard says of it
+            if "memory" in str(error):  # zstandard says no more
                 self._damage = Damage("zstd_window", "zstd data with a window of more than 128 MB")
                 return b""
             return self._salvage()
@@ -287,7 +285,8 @@ class Inflating:
         return out
 
     def _fill(self) -> bool:
-        """Have input, which begins a member if there is no decoder; False at the end or at what is none."""
+        """Reads on until there is input, which begins a member if there is no decoder; returns False at the end or at
+        other data."""
         codec = self._codec
         while not (self._at < len(self._input) if self._decoder is not None else self._begins_member()):
             more = self._read_wholly(codec.input_bytes)
@@ -305,7 +304,7 @@ class Inflating:
         return False
 
     def _begins_member(self) -> bool:
-        """Pass over what may be between members; returns whether the input is enough to begin one, or is none."""
+        """Passes over what may be between members; returns whether the input is enough to begin one, or is not one."""
         codec = self._codec
         self._at = codec.skip(self._input, self._at)
         left = len(self._input) - self._at
@@ -316,10 +315,11 @@ class Inflating:
         return not known or self._header > 0 or left >= HEADER_BYTES_MAX
 
     def _salvage(self) -> bytes:
-        """What the member gives before the damage in it and was not given yet.
+        """Returns the content of the member before its damage that was not returned yet.
 
-        It is read once more, in pieces that begin elsewhere, so the decoder may fail a little earlier or later; then
-        again, and the piece in which it fails, and the one before, go to it byte by byte: isal looks ahead.
+        The member is read twice more. The first time finds the piece in which the decoder fails, which may be a little
+        earlier or later than before. The second time gives this piece and the one before it to the decoder byte by
+        byte, because isal looks ahead.
         """
         decoder, sound = self._new_decoder(), 0
         with suppress(self._codec.errors):
@@ -339,7 +339,7 @@ class Inflating:
         return bytes(saved)
 
     def _pieces(self) -> Iterator[bytes]:
-        """The member, and what follows it, in pieces of one length; the first one has its header."""
+        """Yields the member, and what follows it, in pieces of one length. The first piece has its header."""
         self._raw.seek(self._member)
         self._head = b""
         wanted = max(self._codec.input_bytes, self._header)
@@ -348,6 +348,7 @@ class Inflating:
             wanted = self._codec.input_bytes
 
     def _read_wholly(self, size: int) -> bytes:
-        """The next bytes, in pieces of one length: what is salvaged must not depend on how reads come in."""
+        """Returns the next bytes. Pieces have one length, because what is salvaged must not depend on how reads come
+        in."""
         head, self._head = self._head, b""
         return head + read_wholly(self._raw, size - len(head))

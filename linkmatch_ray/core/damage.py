@@ -1,7 +1,7 @@
-"""Why a piece of input is no record: the finding, and every reason that a quarantine entry may have.
+"""Why some input is not a record: the finding, and every reason that a quarantine entry may have.
 
-The reasons are part of the contract: a code that was published keeps its meaning. `docs/quarantine.md` explains each,
-and a test compares the two.
+The reasons are part of the contract: a published code keeps its meaning. `docs/quarantine.md` explains each, and a test
+compares the two.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ DamageReason = Literal[
     "truncated_zstd",
     "zstd_window",
 ]
-"""What the bytes of an input give. The same bytes give the same reasons."""
+"""Reasons in the bytes of an input. The same bytes give the same reasons."""
 
 FaultReason = Literal["changed", "timed_out", "unreadable", "worker_died"]
-"""What the environment gives. Such an entry stands for a whole file."""
+"""Reasons in the environment. Such an entry stands for a whole file."""
 
 FAULTS: Final[tuple[str, ...]] = get_args(FaultReason)
 REASONS: Final[tuple[str, ...]] = (*get_args(DamageReason), *FAULTS)
 
 
-class Damage(Exception):  # noqa: N818 - it is a finding, not a failure of the program
-    """A piece of input that is no record.
+class Damage(Exception):  # noqa: N818 - a finding, not a failure of the program
+    """Input that is not a record.
 
     Attributes:
         reason: Stable code, as in the quarantine.
-        message: For people; ours, never a library's.
-        offset: Bytes from the start of the piece to where it was found.
-        is_local: Where the piece ends is known all the same, so that what follows it in an array is sound.
+        message: Text for people; ours, never a library's.
+        offset: Where the damage was found, in bytes from the start of the input in question.
+        is_local: The end of the damaged input is known, so that the next element of an array is sound.
     """
 
     def __init__(self, reason: DamageReason, message: str, offset: int = 0, *, is_local: bool = False) -> None:

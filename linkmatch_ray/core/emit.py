@@ -1,4 +1,4 @@
-"""Records to output lines: verbatim slices, or lines with their provenance."""
+"""Output lines of records: verbatim, or with their provenance."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from linkmatch_ray.core.structure import NEWLINE, RETURN, Int64s, positions
 from linkmatch_ray.core.verdicts import Judged
 
 PROVENANCE_RESTRICTIONS_MAX: Final = 10
-"""How many restrictions a provenance line lists; `restrictions_total` has the true number."""
+"""Maximum number of restrictions in a provenance line; `restrictions_total` has the true number."""
 
 
 def verbatim(buffer: bytearray, judged: Judged, places: Int64s) -> list[bytes]:
-    """The chosen records, a line each, byte for byte but for white space between tokens where one spans lines.
+    """Returns the chosen records as lines, byte for byte. White space between tokens is dropped if a record spans
+    lines.
 
-    Neighbours are copied in one go: for the time of the copy, the byte after each chosen record is a newline.
+    Neighbours are copied at once. During the copy, the byte after each chosen record is a newline.
     """
     if not len(places):
         return []
@@ -57,12 +58,12 @@ def with_provenance(
     first_line: int,
     offset: int,
 ) -> list[bytes]:
-    """The chosen records, a provenance line each.
+    """Returns a provenance line for each chosen record.
 
     Args:
         prefix: `provenance_prefix` of the file.
         first_index: Index in the file of the window's first record.
-        first_line: Physical line, from 1, of the window's start; of an element's, that of `judged.starts[0]`.
+        first_line: Physical line, from 1, of the window's start; for elements, that of `judged.starts[0]`.
         offset: What is added to a position in the buffer to give the offset in the file.
     """
     numbers = judged.numbers
@@ -91,12 +92,12 @@ def with_provenance(
 
 
 def provenance_prefix(path: bytes) -> bytes:
-    """How every provenance line of a file begins, up to the number of its index."""
+    """Returns the beginning of every provenance line of a file, up to the number of its index."""
     return orjson.dumps(as_text("file", path))[:-1] + b',"index":'
 
 
 def move_provenance(lines: bytes, prefix: bytes, indexes: int, newlines: int) -> bytes:
-    """Provenance lines counted from the start of a range, counted from the start of its file instead."""
+    """Returns provenance lines whose positions count from the start of the file instead of the start of a range."""
     head = re.compile(b"^" + re.escape(prefix) + rb'(\d+),"line":(\d+)', re.MULTILINE)
 
     def moved(found: re.Match[bytes]) -> bytes:
@@ -106,15 +107,15 @@ def move_provenance(lines: bytes, prefix: bytes, indexes: int, newlines: int) ->
 
 
 def one_line(record: bytes) -> bytes:
-    """A valid record without the white space between its tokens."""
+    """Returns a valid record without the white space between its tokens."""
     try:
         return msgspec.json.format(record, indent=-1)
-    except (msgspec.DecodeError, RecursionError):  # it refuses lone surrogates, and has limits of its own
+    except (msgspec.DecodeError, RecursionError):  # msgspec refuses lone surrogates, and has limits of its own
         return minify(record)
 
 
 def spanning_lines(buffer: bytearray, starts: Int64s, ends: Int64s, *, elements: bool) -> npt.NDArray[np.bool_] | None:
-    """Which of the spans have a line break in them; None where none can."""
+    """Returns which of the spans have a line break in them; None if none can."""
     if not len(starts):
         return None
     low, high = int(starts[0]), int(ends[-1])

@@ -1,4 +1,4 @@
-"""The careful path: one record, read exactly. Slow, and the last word wherever the fast path has a doubt."""
+"""The exact path: reads one record exactly. Slow; it decides if the fast path has a doubt."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from linkmatch_ray.core.damage import Damage
 from linkmatch_ray.core.keys import KeyPath, NumberText, record_key
 
 DEPTH_MAX: Final = 500
-"""Deepest nesting of arrays and objects. Python's own parser stops near 1,000, others at 255 or 1,024; a
-limit well below all of them gives the same verdict on every path and cannot overflow a C stack."""
+"""Maximum nesting of arrays and objects. Python's own parser stops near 1,000 levels, others at 255 or 1,024. A limit
+well below these gives the same verdict on every path, and cannot overflow a C stack."""
 
 WHITE_SPACE: Final = b" \t\n\r"
 
-# A string that does not end is one token too: looked for again from each quote in it, it would take quadratic time.
+# A string that does not end is one token too. Otherwise each quote in it would begin a new search, in quadratic time.
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[{]++|[\]}]++', re.DOTALL)
 _NOT_WHITE_SPACE = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*")|[ \t\n\r]+', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the careful path found in one record: `key` is None where it is missing or there is no object."""
+    """The finding of the exact path in one record; `key` is None if it is missing or the record is not an object."""
 
     is_object: bool
     key: bytes | None
 
 
 def judge(record: bytes, paths: tuple[KeyPath, ...]) -> Verdict:
-    """Read one record exactly.
+    """Reads one record exactly.
 
     Raises:
-        Damage: it is not one valid JSON value of at most `DEPTH_MAX` levels.
+        Damage: It is not one valid JSON value of at most `DEPTH_MAX` levels.
     """
     value = parse(record)
     if not isinstance(value, dict):
@@ -42,10 +42,10 @@ def judge(record: bytes, paths: tuple[KeyPath, ...]) -> Verdict:
 
 
 def parse(text: bytes) -> Any:
-    """One JSON value, by RFC 8259, with every number as `NumberText`; the last of duplicate members counts.
+    """Parses one JSON value by RFC 8259, with every number as `NumberText`; the last of duplicate members counts.
 
     Raises:
-        Damage: with reason `invalid_utf8`, `too_deep`, `truncated`, `trailing_data` or `invalid_json`.
+        Damage: Its reason is `invalid_utf8`, `too_deep`, `truncated`, `trailing_data` or `invalid_json`.
     """
     try:
         characters = text.decode("utf-8")
@@ -72,7 +72,7 @@ def parse(text: bytes) -> Any:
 
 
 def _wrong(characters: str, place: int, *, in_string: bool = False) -> Damage:
-    """What is said of a text that is wrong at a place; or that ends there, perhaps in a string that begins there."""
+    """Returns the damage of a text that is wrong at a place, or that ends there or in a string that begins there."""
     offset = len(characters[:place].encode("utf-8"))
     if in_string or not characters[place:].strip(" \t\n\r"):
         return Damage("truncated", "the text ends inside a JSON value", offset)
@@ -80,18 +80,18 @@ def _wrong(characters: str, place: int, *, in_string: bool = False) -> Damage:
 
 
 def too_long(max_bytes: int) -> Damage:
-    """What is said of a record that is longer than allowed."""
+    """Returns the damage of a record that is longer than allowed."""
     message = f"a record of more than {max_bytes} bytes; --max-record-bytes allows longer ones"
     return Damage("too_long", message, is_local=True)
 
 
 def far_white() -> Damage:
-    """What is said of a record that is not too long by itself, but with the white space behind it."""
+    """Returns the damage of a record that is too long only together with the white space behind it."""
     return Damage("too_long", "more white space behind a record than is read; remove it", is_local=True)
 
 
 def _is_value(characters: str) -> bool:
-    """Whether a text is one JSON value, whatever its characters stand for."""
+    """Returns whether a text is one JSON value. Its characters may stand for any bytes."""
     try:
         parse(characters.encode("utf-8"))
     except Damage as damage:
@@ -100,12 +100,12 @@ def _is_value(characters: str) -> bool:
 
 
 def minify(record: bytes) -> bytes:
-    """A record without the white space between its tokens; every token stays byte for byte."""
+    """Returns a record without the white space between its tokens. Tokens stay byte for byte."""
     return _NOT_WHITE_SPACE.sub(rb"\1", record)
 
 
 def _too_deep(text: bytes) -> int | None:
-    """The offset of the first bracket beyond `DEPTH_MAX`, or None."""
+    """Returns the offset of the first bracket beyond `DEPTH_MAX`, or None."""
     if text.count(b"[") + text.count(b"{") <= DEPTH_MAX:
         return None
     depth = 0
@@ -125,4 +125,4 @@ def _refuse(constant: str) -> NoReturn:
 
 
 _scan_once = json.JSONDecoder(parse_int=NumberText, parse_float=NumberText, parse_constant=_refuse).scan_once  # type: ignore[attr-defined]
-"""Reads the value at a place of a text; without `raw_decode` around it, which counts lines for its error."""
+"""Parses the value at a place in a text. `raw_decode`, which wraps it, counts lines for its error."""

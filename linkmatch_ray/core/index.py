@@ -2,8 +2,8 @@
 
     filter      one bit per slot, set by the top bits of each hash; answers "surely not" for most records
     hashes      sorted 64-bit hashes (xxh3) of the distinct canonical keys
-    offsets     where each key's canonical bytes start and end in `blob`
-    members     for each distinct key the restrictions that have it, in order (CSR: `member_offsets`)
+    starts, ends    where each key's canonical bytes are in `blob`
+    members     the restrictions of each distinct key, in order (CSR: `member_offsets`)
 
 Equality is decided by the canonical bytes, never by the hash: two keys with one hash are two entries.
 """
@@ -24,7 +24,7 @@ UInt64s = npt.NDArray[np.uint64]
 Int64s = npt.NDArray[np.int64]
 
 FILTER_BITS_PER_KEY: Final = 16
-"""One filter slot in 16 is set or fewer: 6 % of the keys that are not on the list go on to the search."""
+"""At most one filter slot in 16 is set: 6 % of the keys that are not on the list go on to the search."""
 
 FILTER_BITS_MIN: Final = 12
 NOT_FOUND: Final = -1
@@ -33,9 +33,9 @@ hash_bytes = xxhash.xxh3_64_intdigest
 
 
 def hash_key(key: bytes) -> int:
-    """The hash that the index is sorted by: of a string's UTF-8, of anything else's canonical text.
+    """Returns the hash that the index is sorted by: of a string's UTF-8, or of another value's canonical text.
 
-    Strings are hashed bare because that saves the scan of each key a call that quotes it.
+    Strings are hashed without quotes: this saves the scan a call per key that would quote it.
     """
     if key[:1] == b'"':
         bare = json.loads(key).encode("utf-8", "surrogatepass") if b"\\" in key else key[1:-1]
@@ -45,12 +45,12 @@ def hash_key(key: bytes) -> int:
 
 @dataclass(frozen=True, slots=True)
 class RestrictionIndex:
-    """The build side of the semi-join; see the module for the arrays.
+    """The build side of the semi-join; the module describes the arrays.
 
     Attributes:
-        has_numbers: Some key is or contains a number, so a record's float needs the careful path.
-        has_containers: Some key is an array or object (a composite key is not).
-        content_hash: Changes when any key, or their order, changes; what a resumed job is compared by.
+        has_numbers: Some key is or contains a number, so that a record's float needs the exact path.
+        has_containers: Some key is an array or object. A composite key is not.
+        content_hash: Changes if any key, or their order, changes. A resumed job is compared by it.
     """
 
     filter: npt.NDArray[np.uint8]
@@ -67,7 +67,7 @@ class RestrictionIndex:
 
     @property
     def restrictions(self) -> int:
-        """How many restrictions there are, repeats included."""
+        """Number of restrictions, repeats included."""
         return len(self.members)
 
     @property
@@ -77,7 +77,7 @@ class RestrictionIndex:
         return sum(array.nbytes for array in arrays) + self.member_offsets.nbytes
 
     def candidates(self, hashes: UInt64s) -> Int64s:
-        """Positions in `hashes` of the keys that may be on the list; every one that is on it is among them."""
+        """Returns the positions in `hashes` of the keys that may be on the list, with all that are."""
         slots = hashes >> np.uint64(self.filter_shift)
         bits = self.filter[slots >> np.uint64(3)] >> (slots & np.uint64(7)).astype(np.uint8)
         some = np.flatnonzero(bits & np.uint8(1))
@@ -89,7 +89,7 @@ class RestrictionIndex:
         return known
 
     def find(self, key: bytes, key_hash: int | None = None) -> int:
-        """The distinct key that has exactly these canonical bytes, or `NOT_FOUND`."""
+        """Returns the distinct key that has exactly these canonical bytes, or `NOT_FOUND`."""
         wanted = np.uint64(hash_key(key) if key_hash is None else key_hash)
         place = int(np.searchsorted(self.hashes, wanted))
         while place < len(self.hashes) and self.hashes[place] == wanted:
@@ -99,7 +99,7 @@ class RestrictionIndex:
         return NOT_FOUND
 
     def find_all(self, keys: list[bytes], hashes: UInt64s) -> Int64s:
-        """`find` for many keys at once; `hashes` are those of `keys`."""
+        """Does the same as `find` for many keys at once; `hashes` are those of `keys`."""
         if not len(self.hashes) or not keys:
             return np.full(len(keys), NOT_FOUND, dtype=np.int64)
         places = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
@@ -109,22 +109,22 @@ class RestrictionIndex:
             for start, end, key in zip(self.starts[places].tolist(), self.ends[places].tolist(), keys, strict=True)
         ]
         found = np.where(known, places, NOT_FOUND).astype(np.int64)
-        # The first entry with that hash has other bytes: rare enough (2**-64 a pair) for one at a time.
+        # The first key with that hash has other bytes: rare enough (2**-64 a pair) for one at a time.
         for other in np.flatnonzero((found == NOT_FOUND) & (self.hashes[places] == hashes)).tolist():
             found[other] = self.find(keys[other])
         return found
 
     def key(self, distinct: int) -> bytes:
-        """The canonical bytes of a distinct key."""
+        """Returns the canonical bytes of a distinct key."""
         return self.blob[self.starts[distinct] : self.ends[distinct]].tobytes()
 
     def restrictions_of(self, distinct: int) -> Int64s:
-        """The restrictions that have this key, ascending."""
+        """Returns the restrictions that have this key, ascending."""
         return self.members[self.member_offsets[distinct] : self.member_offsets[distinct + 1]]
 
 
 class IndexBuilder:
-    """Takes canonical keys one by one, in the order of the restrictions, and makes the index."""
+    """A builder of the index from canonical keys, given in the order of the restrictions."""
 
     def __init__(self) -> None:
         self._blob = bytearray()
@@ -137,7 +137,7 @@ class IndexBuilder:
         return self._ends.size
 
     def add(self, keys: Iterable[bytes]) -> None:
-        """Append keys that are strings, booleans or null."""
+        """Appends keys that are strings, booleans or null, or whose kinds `note_kinds` has noted."""
         keys = list(keys)
         lengths = np.fromiter(map(len, keys), np.int64, len(keys))
         self._ends.extend(len(self._blob) + np.cumsum(lengths))
@@ -145,14 +145,14 @@ class IndexBuilder:
         self._blob += b"".join(keys)
 
     def note_kinds(self, *, numbers: bool = False, containers: bool = False) -> None:
-        """Say that keys with numbers, or that are arrays or objects, are among those added."""
+        """Notes that keys with numbers, or that are arrays or objects, are among those added."""
         self._has_numbers |= numbers
         self._has_containers |= containers
 
     def build(self) -> RestrictionIndex:
-        """Sort, fold repeats into one entry each, and make the filter.
+        """Sorts the keys, folds repeats into one entry each, and makes the filter.
 
-        Takes about 60 bytes a restriction beside the keys' own bytes while it works.
+        Meanwhile it takes about 60 bytes a restriction beside the keys' own bytes.
         """
         blob = np.frombuffer(bytes(self._blob), np.uint8)
         self._blob = bytearray()
@@ -184,7 +184,7 @@ class IndexBuilder:
 def _first_of_equal(
     hashes: UInt64s, starts: Int64s, ends: Int64s, blob: npt.NDArray[np.uint8], order: Int64s
 ) -> npt.NDArray[np.bool_]:
-    """Which places begin a run of equal keys; reorders a run in place where different keys share a hash."""
+    """Returns which places begin a run of equal keys; reorders a run in place if different keys share a hash."""
     first = np.ones(len(hashes), dtype=bool)
     first[1:] = hashes[1:] != hashes[:-1]
     view = blob.data
@@ -206,7 +206,7 @@ def _separate(
     order: Int64s,
     first: npt.NDArray[np.bool_],
 ) -> None:
-    """Group each run of one hash by key, keeping the order of the restrictions within a key."""
+    """Groups each run of one hash by key, and keeps the order of the restrictions within a key."""
     bounds = np.append(np.flatnonzero(first), len(first)).tolist()
     for low, high in pairwise(bounds):
         texts = [view[starts[i] : ends[i]].tobytes() for i in range(low, high)]

@@ -1,8 +1,8 @@
 """Keys: which member is compared, and the canonical text that makes equal keys equal bytes.
 
-The canonical text of a key is JSON: two keys are equal, in the sense of the contract, exactly when their
-canonical texts are the same bytes. It is chosen so that `orjson.dumps` yields it directly for the common
-types (strings, integers of up to 64 bits, booleans, null); everything else takes `canonical`.
+The canonical text of a key is JSON. Two keys are equal, in the sense of the contract, exactly if their canonical texts
+are the same bytes. `orjson.dumps` yields it directly for the common types: strings, integers of up to 64 bits, booleans
+and null. `canonical` makes it for all others.
 """
 
 from __future__ import annotations
@@ -20,54 +20,59 @@ from linkmatch_ray.errors import UsageError
 from linkmatch_ray.words import is_text, shown
 
 MISSING: Final = object()
-"""What `find` returns where a record has no such member."""
+"""What `find` returns if a record has no such member."""
 
 INTEGER_DIGITS_MAX: Final = 20
-"""Integers of up to this many digits (all of 64 bits) are spelt out; longer numbers as digits and exponent."""
+"""Integers of up to this many digits (all of 64 bits) are spelt out; longer numbers become digits and an exponent."""
 
 _ARRAY_INDEX = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)  # no array has more elements
 _NUMBER = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?", re.ASCII)
 
 
 class NumberText(str):
-    """A JSON number as it was written; its value is never expanded or rounded."""
+    """A JSON number as it was written. Its value is never expanded or rounded."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class KeyPath:
-    """Where one key is found in a record: a top-level member name, or the tokens of a JSON Pointer."""
+    """The place of one key in a record: a top-level member name, or the tokens of a JSON Pointer."""
 
     text: str
     tokens: tuple[str, ...]
 
     @classmethod
-    def parse(cls, text: str) -> KeyPath:
-        """Read a name, or a JSON Pointer (RFC 6901) where it starts with `/`.
+    def parse(cls, text: str, argument: str = "key") -> KeyPath:
+        """Reads a name, or a JSON Pointer (RFC 6901) if it starts with `/`.
+
+        Args:
+            argument: The argument that errors name.
 
         Raises:
-            UsageError: it is empty or not UTF-8, or a `~` in a pointer is not followed by 0 or 1.
-            TypeError: it is no text.
+            UsageError: It is empty or not UTF-8, or a `~` in a pointer is not followed by 0 or 1.
+            TypeError: It is not text.
         """
-        refuse_other_than("key", text, str, "Give a name, or a JSON Pointer, as a str.")
+        refuse_other_than(argument, text, str, "Give a name, or a JSON Pointer, as a str.")
         if not text:
-            raise UsageError('a key is empty. Name a member; "/" is the one whose name is empty.')
+            raise UsageError(f'{argument}: empty. Name a member; "/" is the one whose name is empty.')
         if not is_text(text):  # a lone surrogate, which simdjson and the ledger cannot hold
-            raise UsageError(f'key "{shown(text)}": not UTF-8. Name a member whose name is.')
+            raise UsageError(f'{argument} "{shown(text)}": not UTF-8. Name a member whose name is.')
         if not text.startswith("/"):
             return cls(text, (text,))
         if re.search(r"~(?![01])", text):
-            raise UsageError(f'key "{shown(text)}": "~" is not followed by 0 or 1. Write ~0 for "~" and ~1 for "/".')
+            raise UsageError(
+                f'{argument} "{shown(text)}": "~" is not followed by 0 or 1. Write ~0 for "~" and ~1 for "/".'
+            )
         return cls(text, tuple(t.replace("~1", "/").replace("~0", "~") for t in text[1:].split("/")))
 
     @property
     def pointer(self) -> str:
-        """The path as a JSON Pointer, whichever way it was written."""
+        """The path as a JSON Pointer, even if it was written as a name."""
         return "".join("/" + t.replace("~", "~0").replace("/", "~1") for t in self.tokens)
 
     def find(self, record: dict[str, Any]) -> Any:
-        """The value at this path of a parsed record, or `MISSING`."""
+        """Returns the value at this path of a parsed record, or `MISSING`."""
         value: Any = record
         for token in self.tokens:
             if isinstance(value, dict):
@@ -82,20 +87,20 @@ class KeyPath:
 
 
 def array_index(token: str) -> int | None:
-    """The index that a token of a JSON Pointer stands for in an array; None if it is none."""
+    """Returns the index that a token of a JSON Pointer stands for in an array; None if it is not an index."""
     return int(token) if _ARRAY_INDEX.fullmatch(token) else None
 
 
 @dataclass(frozen=True, slots=True)
 class KeyPair:
-    """One compared member: where it is in a record, and where in a restriction."""
+    """One compared member: its place in a record, and in a restriction."""
 
     record: KeyPath
     restriction: KeyPath
 
     @classmethod
     def parse(cls, text: str) -> KeyPair:
-        """Read `KEY` or `RECORD_KEY=RESTRICTION_KEY`, split at the first `=`; raises as `KeyPath.parse`."""
+        """Reads `KEY` or `RECORD_KEY=RESTRICTION_KEY`, split at the first `=`; raises as `KeyPath.parse` does."""
         refuse_other_than("key", text, str, "Give KEY or RECORD_KEY=RESTRICTION_KEY as a str.")
         record, equals, restriction = text.partition("=")
         return cls(KeyPath.parse(record), KeyPath.parse(restriction if equals else record))
@@ -107,9 +112,9 @@ class KeyPair:
 
 
 def record_key(record: dict[str, Any], paths: tuple[KeyPath, ...]) -> bytes | None:
-    """The canonical key of a parsed record, or None where a member of it is missing.
+    """Returns the canonical key of a parsed record, or None if a member of it is missing.
 
-    Several paths make a composite key; its canonical text is that of the array of its parts.
+    Several paths make a composite key. Its canonical text is that of the array of its parts.
     """
     values = [path.find(record) for path in paths]
     if any(value is MISSING for value in values):
@@ -118,7 +123,7 @@ def record_key(record: dict[str, Any], paths: tuple[KeyPath, ...]) -> bytes | No
 
 
 def canonical(value: Any) -> bytes:
-    """The canonical text of a parsed JSON value whose numbers are `NumberText`, `int` or neither."""
+    """Returns the canonical text of a parsed JSON value whose numbers are `NumberText` or `int`."""
     if isinstance(value, NumberText):
         return canonical_number(value)
     if isinstance(value, str):
@@ -127,7 +132,7 @@ def canonical(value: Any) -> bytes:
         return orjson.dumps(value)
     if isinstance(value, int):
         return canonical_number(str(value))
-    # Loops, not generators: one stack frame a level, so that 500 levels are no trouble.
+    # Loops, not generators: they need one call a level, so that 500 levels fit.
     if isinstance(value, dict):
         members = []
         for name, member in value.items():
@@ -143,9 +148,9 @@ def canonical(value: Any) -> bytes:
 
 
 def canonical_string(text: str) -> bytes:
-    r"""The canonical text of a string: UTF-8, or `\uXXXX` throughout where it has a lone surrogate.
+    r"""Returns the canonical text of a string: UTF-8, or `\uXXXX` throughout if it has a lone surrogate.
 
-    The two forms cannot meet: the first never escapes a character above U+001F but `"` and `\`.
+    The two forms never coincide: the first escapes no character above U+001F except `"` and `\`.
     """
     try:
         return orjson.dumps(text)
@@ -154,9 +159,9 @@ def canonical_string(text: str) -> bytes:
 
 
 def canonical_number(text: str) -> bytes:
-    """The canonical text of a JSON number, from its digits alone: 1, 1.0, 1e0 and 10e-1 are all `1`.
+    """Returns the canonical text of a JSON number, from its digits alone: 1, 1.0, 1e0 and 10e-1 are all `1`.
 
-    Costs time linear in the length of `text`, whatever the exponent says.
+    It takes time linear in the length of `text`, not in its exponent.
     """
     found = _NUMBER.fullmatch(text)
     assert found is not None, text
@@ -166,7 +171,7 @@ def canonical_number(text: str) -> bytes:
     if not significant:
         return b"0"
     scale = len(digits) - len(significant) - len(fraction)
-    # Not int(exponent): quadratic in its digits, and an error past 4,300 of them. Decimal is neither.
+    # `int(exponent)` is quadratic in its digits, and fails beyond 4,300 of them. `Decimal` does neither.
     exact = Context(prec=len(exponent) + 20, Emax=MAX_EMAX, Emin=MIN_EMIN)
     power = exact.add(Decimal(exponent or "0"), scale)
     if 0 <= power <= INTEGER_DIGITS_MAX - len(significant):

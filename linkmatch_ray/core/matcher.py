@@ -1,5 +1,4 @@
-"""`Matcher`: everything one task or one call needs to turn inputs into parts; and `match_bytes`, the core
-by itself."""
+"""`Matcher`: all that one task or call needs to turn inputs into parts; and `match_bytes`."""
 
 from __future__ import annotations
 
@@ -23,11 +22,11 @@ from linkmatch_ray.core.verdicts import Judge
 from linkmatch_ray.core.window import WINDOW_BYTES, Buffers, Source
 
 WINDOW_BYTES_MIN: Final = 1 << 12
-"""`match_bytes` takes a buffer no larger than its input needs, but no smaller than this."""
+"""Minimum size of the buffer of `match_bytes`, in bytes. It takes no more than its input needs."""
 
 
 class Matcher:
-    """Matches inputs against one index. Not to be shared between threads; cheap to make but for its buffer."""
+    """A matcher of inputs against one index. It must not be shared between threads. Only its buffer is costly."""
 
     def __init__(
         self,
@@ -43,7 +42,7 @@ class Matcher:
         self.buffers = buffers or Buffers()
 
     def stream(self, source: Source, path: bytes, **where: Any) -> Iterator[Part]:
-        """Match one input, or a range of one; `where` is as in `match_stream`."""
+        """Matches one input, or a range of one; `where` is as in `match_stream`."""
         return match_stream(
             source,
             self._judge,
@@ -56,7 +55,7 @@ class Matcher:
         )
 
     def pack(self, buffer: bytearray, pack: Pack, paths: list[bytes]) -> Iterator[Part]:
-        """Match many small files that lie in one buffer; `paths` are theirs, in order."""
+        """Matches many small files that lie in one buffer; `paths` are theirs, in order."""
         for layout, group in groups(buffer, pack, self._options):
             low = group.file - pack.file
             yield from self._group(buffer, layout, group, paths[low : low + len(group)])
@@ -77,7 +76,7 @@ class Matcher:
 
 
 class _Memory:
-    """A raw stream over bytes that are not copied first."""
+    """A raw stream over bytes, without a copy of them."""
 
     def __init__(self, data: bytes | bytearray | memoryview) -> None:
         self._data, self._at = memoryview(data), 0
@@ -107,16 +106,16 @@ def match_bytes(
     options: MatchOptions | None = None,
     **more: Unpack[MatchKeywords],
 ) -> Outcome:
-    """Match one input that is in memory: JSON Lines, an array or an object, plain or compressed.
+    """Matches one input that is in memory: JSON Lines, an array or an object, plain or compressed.
 
-    What cannot be read is in the outcome's `entries`; nothing is raised for it.
+    The outcome's `entries` have what cannot be read; nothing is raised for it.
 
     Args:
         options, more: As `MatchOptions`, as one value or by name.
 
     Raises:
-        UsageError: an option is out of range, or none of the known ones.
-        TypeError: an argument is of another type.
+        UsageError: An option is out of range, or is not a known one.
+        TypeError: An argument is of another type.
     """
     if not isinstance(data, (bytes, bytearray, memoryview)):
         raise wrong_type("data", data, "Give the input itself, as bytes: text.encode(), or Path(name).read_bytes().")

@@ -1,6 +1,6 @@
-"""Near misses: restrictions that are not equal to a key, but would be if something small were overlooked.
+"""Near misses: restrictions that would equal a key if a small difference were overlooked.
 
-Nothing here decides a match; it is for people who wonder why there is none.
+Nothing here decides a match. It helps people who expected one.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from linkmatch_ray.core.index import NOT_FOUND, RestrictionIndex
 from linkmatch_ray.core.keys import NumberText, canonical, canonical_number
 
 ALL_KEYS_MAX: Final = 20_000
-"""Of a list no longer than this every key is looked at; of a longer one those that share a run of letters, if the
-key has one."""
+"""Maximum number of distinct keys of a list of which every key is compared. Of a longer list, only keys are compared
+that share a run of letters, if the key has one."""
 
 LOOKED_AT_MAX: Final = 100_000
 _RUN_LETTERS_MIN: Final = 3
@@ -32,7 +32,7 @@ _WHITE = re.compile(r"\s+")
 
 @dataclass(frozen=True, slots=True)
 class NearMiss:
-    """A restriction's key that is nearly a record's.
+    """A restriction's key that nearly equals a record's.
 
     Attributes:
         distinct: The key in the index.
@@ -46,7 +46,8 @@ class NearMiss:
 
 
 def near_misses(index: RestrictionIndex, key: bytes, limit: int = 5) -> list[NearMiss]:
-    """Up to `limit` keys of the index that are nearly the canonical `key`, those with the fewest differences first."""
+    """Returns up to `limit` keys of the index that nearly equal the canonical `key`, those with the fewest differences
+    first."""
     wanted, found = parse(key), []
     try:
         folded = _fold(wanted)
@@ -54,7 +55,7 @@ def near_misses(index: RestrictionIndex, key: bytes, limit: int = 5) -> list[Nea
             text = index.key(distinct)
             if text != key and _fold(value := parse(text)) == folded:
                 found.append(NearMiss(distinct, text, _differences(wanted, value)))
-    except RecursionError:  # a key of hundreds of levels: nobody will miss its near misses
+    except RecursionError:  # a key of hundreds of levels, whose near misses help nobody
         return []
     found.sort(key=lambda miss: (len(miss.differences), miss.distinct))
     return found[:limit]
@@ -73,7 +74,7 @@ def _candidates(index: RestrictionIndex, wanted: Any, folded: Any) -> Iterable[i
 
 
 def _with_run(index: RestrictionIndex, run: bytes) -> Iterator[int]:
-    """The keys in whose text a run of letters occurs, in any case."""
+    """Yields the keys whose text has a run of letters in it, in any case."""
     blob = bytes(index.blob.data).lower()
     order = np.argsort(index.starts)
     starts, at = index.starts[order], -1
@@ -87,7 +88,7 @@ def _with_run(index: RestrictionIndex, run: bytes) -> Iterator[int]:
 
 
 def _other_types(value: Any) -> Iterator[Any]:
-    """The same text as a value of another type."""
+    """Yields values of other types with the same text."""
     if isinstance(value, NumberText):
         yield str(value)
     elif isinstance(value, str):
@@ -118,13 +119,13 @@ _FOLDS: Final[dict[str, Callable[[str], str]]] = {
     "trailing slash": lambda text: text.rstrip("/"),
     "spelling of the number": _number,
 }
-"""What may be overlooked of a text, in the order in which it is."""
+"""What may be overlooked in a text, in the order in which it is removed."""
 
 _TYPE: Final = "type"
 
 
 def _fold(value: Any, but: frozenset[str] = frozenset()) -> Any:
-    """A value with everything overlooked that may be, `but` for some things."""
+    """Returns a value without all that may be overlooked, except what `but` names."""
     if isinstance(value, (dict, list)):
         parts = []
         for part in value.items() if isinstance(value, dict) else value:
@@ -149,7 +150,7 @@ def _texts(folded: Any) -> Iterator[str]:
 
 
 def _differences(one: Any, other: Any) -> tuple[str, ...]:
-    """What has to be overlooked for two values to be equal: no more than is needed."""
+    """Returns what must be overlooked for two values to be equal: no more than is needed."""
     kept: frozenset[str] = frozenset()
     for name in (_TYPE, *_FOLDS):
         if _fold(one, kept | {name}) == _fold(other, kept | {name}):

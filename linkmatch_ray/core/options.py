@@ -1,6 +1,6 @@
-"""Every option of a job and its default, once. The command line, `submit` and the parts of a job take them from here.
+"""Every option of a job and its default, in one place. The command line, `submit` and the parts of a job use it.
 
-Loads no NumPy, so that the command line may ask it for `--help`.
+This module loads no NumPy, so that the command line can use it for `--help`.
 """
 
 from __future__ import annotations
@@ -18,44 +18,44 @@ Format = Literal["auto", "lines", "array", "object"]
 RestrictionsFormat = Literal["auto", "lines", "array", "object", "text"]
 
 KEY: Final = "data"
-"""The member that is compared if no key is given."""
+"""The member that is compared by default."""
 
 OUTPUT: Final = "linkmatch-results"
-"""The result directory if none is given."""
+"""The default result directory."""
 
 LIMIT_MAX: Final = 1 << 53
-"""Limits are kept as JSON, in which larger numbers are no longer exact to all who read it."""
+"""Maximum of a limit. Limits are kept as JSON, and not every reader of JSON takes larger numbers exactly."""
 
 WORKERS_MAX: Final = 10_000
 """One driver keeps some 600 cores busy (`scripts/scale.md`)."""
 
 UNIT_BYTES: Final = 64 << 20
-"""How much one task reads, about. A task costs 2 ms of driver and raylet, and some 60 ms at 0.5 GB/s a core."""
+"""Input of one task, in bytes, roughly. A task costs 2 ms of driver and raylet, and some 60 ms at 0.5 GB/s a core."""
 
 UNIT_BYTES_MIN: Final = 16
-"""A smaller one would be read for the sake of its neighbours only."""
+"""A smaller unit would be read only together with its neighbours."""
 
 PART_BYTES_MAX: Final = 64 << 20
-"""A part of a result ends with the first window that brings its input to this many bytes."""
+"""A part ends with the first window that brings its input to this many bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class MatchOptions:
-    """How records are read and what is written of them; part of what makes a job the same job.
+    """The options of how records are read and what is written of them. They are part of what makes a job the same job.
 
     Attributes:
-        emit: Which of the two lists is written: `matched`, `unmatched` or `both`.
-        provenance: Write each record with where it came from and which restrictions it equals.
+        emit: The lists to write: `matched`, `unmatched` or `both`.
+        provenance: Write each record with its origin and the restrictions that it equals.
         records_at: JSON Pointer of an array inside a single document, or None.
-        format: The layout of the input, where it is not to be found from the content.
-        max_record_bytes: Longest record, in bytes; a longer one is a quarantine entry.
-        max_inflation: Longest content of a compressed input, as a multiple of its size. 1 GiB is always allowed: JSON
-            is seldom compressed to less than a fiftieth; gzip can do a thousandth, and zstd far less.
-        name: What `match_bytes` calls its input in provenance lines; files have their own.
+        format: The layout of the input; `auto` finds it from the content.
+        max_record_bytes: Maximum size of a record, in bytes. A longer one is a quarantine entry.
+        max_inflation: Maximum size after decompression, as a multiple of the input's size. 1 GiB is always allowed.
+            JSON is seldom compressed to less than a fiftieth; gzip can do a thousandth, and zstd far less.
+        name: The name of `match_bytes`'s input in provenance lines; files have their own.
 
     Raises:
-        UsageError: a value is out of range, or none of the known ones.
-        TypeError: it is of another type.
+        UsageError: A value is out of range, or is not a known one.
+        TypeError: It is of another type.
     """
 
     emit: Emit = "matched"
@@ -68,7 +68,7 @@ class MatchOptions:
 
     def __post_init__(self) -> None:
         if self.records_at is not None:
-            KeyPath.parse(self.records_at)  # refuses what is none before anything begins
+            KeyPath.parse(self.records_at, "records_at")  # refuses what is not a pointer, before anything begins
         for name in ("max_record_bytes", "max_inflation"):
             refuse_unless_within(name, getattr(self, name), 1, LIMIT_MAX)
         for name, known in (("emit", Emit), ("format", Format)):
@@ -82,11 +82,11 @@ class MatchOptions:
 
     @classmethod
     def of(cls, options: MatchOptions | None = None, **more: Any) -> Self:
-        """Gives options of this class: those of `options`, and over them `more` by name.
+        """Returns options of this class: those of `options`, replaced by those of `more`.
 
         Raises:
-            TypeError: `options` is something else, or there is no option of a name in `more`.
-            UsageError: as the class.
+            TypeError: `options` is something else, or `more` names an unknown option.
+            UsageError: As the class.
         """
         if options is None:
             return cls(**more)
@@ -97,36 +97,36 @@ class MatchOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOptions(MatchOptions):
-    """Every option of a job but its inputs, its list, its key and its output.
+    """Every option of a job except its inputs, its list, its key and its output.
 
     Attributes:
         files_from: A file that names more inputs, one a line; `-` for standard input.
         null: Names in `files_from` end with NUL instead.
         restrictions_at: JSON Pointer of the array in the list's document, or None.
-        restrictions_format: The layout of the list, where it is not to be found from the content; `text` is a key a
-            line.
-        overwrite: Throw away what an earlier job left in the output.
-        incremental: Where the output holds a job with other inputs, bring it to what a job on these would give: only
-            files that are new or changed, or could not be read, are matched. Until that is complete, what the
-            earlier job wrote stays as it is.
+        restrictions_format: The layout of the list; `auto` finds it from the content, `text` is a key a line.
+        overwrite: Remove what an earlier job left in the output.
+        incremental: If the output holds a job with other inputs, bring it to what a job on these would give. Only files
+            that are new or changed, or could not be read, are matched. What the earlier job wrote stays until this is
+            complete.
         drop_missing: With `incremental`: remove the results of files that are gone.
-        job_id: The job's name; None to have one made up.
-        max_quarantined: Most quarantine entries of a job that is well. A command with more ends with exit code 4.
-        fail_fast: Stop the job, before it is complete, at more than `max_quarantined` entries.
-        task_timeout: Seconds that a task may give nothing and get no byte of a server. It is then tried elsewhere, and
-            its file given up after three times.
+        job_id: The job's name; None for a generated one.
+        max_quarantined: Maximum number of quarantine entries of a job that is well. A command with more ends with exit
+            code 4.
+        fail_fast: Stop the job at more than `max_quarantined` entries, before it is complete.
+        task_timeout: Seconds that a task may give nothing and get no byte from a server. It is then retried elsewhere;
+            after three attempts its file is given up.
         one_file_per_task: Never pack small files together, never cut large ones.
-        workers: Tasks at a time; None for as many as Ray has CPUs.
-        unit_bytes, part_bytes: Input of one task, and of one part of its result, in bytes, about.
-        address: A Ray to join (`HOST:6379`, `auto`); None for the one of this program, or else an embedded one. With
-            the Jobs API of a cluster (`http://HEAD:8265`) see `submit_remote`.
+        workers: Concurrent tasks; None for one per CPU that Ray has.
+        unit_bytes, part_bytes: Input of one task, and of one part of its result, in bytes, roughly.
+        address: A Ray to join (`HOST:6379`, `auto`); None for the one of this program, or else an embedded one. For the
+            Jobs API of a cluster (`http://HEAD:8265`) see `submit_remote`.
         tls_verify: Whether to check an https cluster's certificate, or a file or folder of trusted ones.
         dashboard: Start the embedded Ray's dashboard.
         verbose: Let Ray's own messages through.
 
     Raises:
-        UsageError: a value is out of range, none of the known ones, or does not fit another.
-        TypeError: it is of another type.
+        UsageError: A value is out of range, is not a known one, or does not fit another.
+        TypeError: It is of another type.
     """
 
     files_from: str | None = None
@@ -152,7 +152,7 @@ class JobOptions(MatchOptions):
     def __post_init__(self) -> None:
         MatchOptions.__post_init__(self)
         if self.restrictions_at is not None:
-            KeyPath.parse(self.restrictions_at)
+            KeyPath.parse(self.restrictions_at, "restrictions_at")
         refuse_unless_one_of("restrictions_format", self.restrictions_format, get_args(RestrictionsFormat))
         if self.workers is not None:
             refuse_unless_within("workers", self.workers, 1, WORKERS_MAX)
@@ -177,7 +177,7 @@ class JobOptions(MatchOptions):
 
     @property
     def matching(self) -> MatchOptions:
-        """Those of matching alone."""
+        """The options of matching alone."""
         return MatchOptions.of(self)
 
 

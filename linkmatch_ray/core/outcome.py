@@ -1,4 +1,4 @@
-"""What matching gives: counts, quarantine entries, and the records themselves. Plain data throughout."""
+"""The result of matching: counts, quarantine entries, and shares of files. Plain data throughout."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ import orjson
 import xxhash
 
 FAULT_PART: Final = 1 << 62
-"""The part number of a fault: it comes after every part of its range, however many came before it."""
+"""The part number of a fault. It comes after every part of its range."""
 
 _Bytes = bytes  # within Entry, `bytes` is the name of a member
 
 ENTRY_TEXT_BYTES_MAX: Final = 200
-"""How much of a damaged piece a quarantine entry shows, in bytes."""
+"""Maximum length of the damaged input that a quarantine entry shows, in bytes."""
 
 
 @dataclass(slots=True)
 class Counts:
-    """Sums over records. `records` is counted by framing, on its own: it must equal matched + unmatched."""
+    """Sums over records. `records` is counted on its own, by newlines or elements, and must equal matched +
+    unmatched."""
 
     records: int = 0
     matched: int = 0
@@ -32,7 +33,7 @@ class Counts:
     entries: int = 0
 
     def add(self, other: Counts) -> None:
-        """Add another's numbers to these. Spelt out, as it is done for every file."""
+        """Adds another's numbers. Spelt out for speed, because it runs for every file."""
         self.records += other.records
         self.matched += other.matched
         self.unmatched += other.unmatched
@@ -41,26 +42,26 @@ class Counts:
         self.entries += other.entries
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickled as its numbers: a quarter of the time that a dataclass with slots takes."""
+        """Pickles the numbers: a quarter of the time that a dataclass with slots takes."""
         numbers = (self.records, self.matched, self.unmatched, self.missing_key, self.not_object, self.entries)
         return Counts, numbers
 
     def as_dict(self) -> dict[str, int]:
-        """The numbers by name."""
+        """Returns the numbers by name."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A piece of input that could not be read.
+    """Input that could not be read.
 
     Attributes:
         index: Which element or non-blank line of its file, from 0; None for a whole file.
-        line: Physical line it starts on, from 1; None where unknown.
+        line: Physical line it starts on, from 1; None if unknown.
         byte_offset: Where it starts, in decompressed bytes.
         bytes: How many bytes it covers.
         reason: Stable code.
-        message: For people.
+        message: Text for people.
         text: Its first `ENTRY_TEXT_BYTES_MAX` bytes.
     """
 
@@ -73,11 +74,11 @@ class Entry:
     text: _Bytes = b""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """As that of `Counts`; a file of another kind has an entry for each of its lines."""
+        """Pickles as `Counts` does: a file that is no JSON has an entry for each of its lines."""
         return Entry, tuple([getattr(self, name) for name in self.__slots__])
 
     def moved(self, index: int, lines: int) -> Entry:
-        """The same entry, counted from the start of the file instead of that of a range."""
+        """Returns the entry with positions that count from the start of the file instead of the start of a range."""
         return Entry(
             None if self.index is None else self.index + index,
             None if self.line is None else self.line + lines,
@@ -89,7 +90,7 @@ class Entry:
         )
 
     def as_line(self, path: _Bytes) -> _Bytes:
-        """The entry as a line of `quarantine.jsonl`."""
+        """Returns the entry as a line of `quarantine.jsonl`."""
         row: dict[str, Any] = {
             **as_text("file", path),
             "index": self.index,
@@ -104,7 +105,7 @@ class Entry:
 
 
 def as_text(name: str, value: bytes) -> dict[str, str]:
-    """A member for JSON, and `<name>_base64` beside it where the bytes are not UTF-8."""
+    """Returns a member for JSON, with `<name>_base64` beside it if the bytes are not UTF-8."""
     try:
         return {name: value.decode("utf-8")}
     except UnicodeDecodeError:
@@ -122,30 +123,30 @@ SHARE_COLUMNS: Final = (
     "unmatched_bytes",
     "hits",
 )
-"""What `Piece.shares` says of each file; `hits` is how many of the piece's hit pairs are the file's."""
+"""The columns of `Piece.shares`. `hits` is the number of the piece's hit pairs that are the file's."""
 
 HIT_PAIR_BYTES: Final = 16
-"""Two little-endian int64: a distinct key, and how many records have it."""
+"""Two little-endian int64: a distinct key, and the number of records that have it."""
 
 
 @dataclass(slots=True)
 class Piece:
-    """The share of one file in a part, or of several small ones in a row: the unit of the ledger.
+    """The share of one file in a part, or of several small files in a row: the unit of the ledger.
 
     Attributes:
-        file: Place of the file in the plan, or of the first of them.
+        file: Number of the file in the plan, or of the first of them.
         range: Which byte range of the file, from 0.
         part: Which part of that range, from 0.
         last: No further part of this range follows.
-        fault: None, or the one entry that stands for the whole file (`changed`, `unreadable`, ...);
-            whatever was committed of the file is then rolled back.
-        lines: Newlines in this piece; with `counts.records` and entries, what later ranges are moved by.
-        indexes: Elements or non-blank lines in this piece.
+        fault: None, or the one entry that stands for the whole file (`changed`, `unreadable`, ...). What was committed
+            of the file is then rolled back.
+        lines: Newlines in this piece. Positions in later ranges are moved by it.
+        indexes: Elements or non-blank lines in this piece. Positions in later ranges are moved by it.
         matched_bytes, unmatched_bytes: Its length in the part's two outputs.
-        matched_digest, unmatched_digest: xxh3 of these bytes; made here, where they are still in a cache.
-        hits: Pairs (distinct key, times) as little-endian int64; file by file where there are several.
-        files: How many whole files this is the share of.
-        shares: Where that is more than one, int64 of shape (files, columns of `SHARE_COLUMNS`).
+        matched_digest, unmatched_digest: xxh3 of these bytes; made here, while they are still in a cache.
+        hits: Pairs (distinct key, times) as little-endian int64; file by file if there are several.
+        files: Number of whole files that this is the share of.
+        shares: If `files` is more than one, int64 of shape (files, columns of `SHARE_COLUMNS`).
     """
 
     file: int
@@ -167,7 +168,7 @@ class Piece:
     shares: npt.NDArray[np.int64] | None = None
 
     def of_files(self, start: int, stop: int) -> tuple[Piece, int, int]:
-        """The share of some of several files, without digests; and where it begins in the piece's two outputs."""
+        """Returns the share of some of several files, without digests, and where it begins in the two outputs."""
         assert self.shares is not None
         columns = dict(zip(SHARE_COLUMNS, self.shares[start:stop].sum(axis=0).tolist(), strict=True))
         skipped = dict(zip(SHARE_COLUMNS, self.shares[:start].sum(axis=0).tolist(), strict=True))
@@ -186,29 +187,29 @@ class Piece:
         return piece, skipped["matched_bytes"], skipped["unmatched_bytes"]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """As that of `Counts`."""
+        """Pickles as `Counts` does."""
         return Piece, tuple([getattr(self, name) for name in self.__slots__])
 
 
-def digest(*chunks: bytes | memoryview) -> bytes | None:
-    """xxh3 of bytes, given whole or in chunks; None of no bytes."""
-    if not any(map(len, chunks)):
+def digest(*contents: bytes | memoryview) -> bytes | None:
+    """Returns the xxh3 of bytes, given whole or one after another; None for no bytes."""
+    if not any(map(len, contents)):
         return None
     state = xxhash.xxh3_64()
-    for chunk in chunks:
-        state.update(chunk)
+    for content in contents:
+        state.update(content)
     return state.digest()
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What `match_bytes` found in one input.
+    """The result of `match_bytes`.
 
     Attributes:
         matched, unmatched: JSON Lines, as `MatchOptions.emit` asked for.
         entries: What could not be read.
         counts: Sums; `counts.records == counts.matched + counts.unmatched`.
-        hits: For each restriction that some record equals, how many records do.
+        hits: For each restriction that some record equals, the number of such records.
     """
 
     matched: bytes

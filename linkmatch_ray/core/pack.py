@@ -1,10 +1,11 @@
 """Many small files at once: joined in one buffer and scanned as if they were one.
 
-A scan costs some 100 microseconds however little there is to scan, more than an 8 KB file takes. So files of
-one layout are joined: lines with a newline between them, arrays with the brackets where two meet turned to
-a comma. The joint must be a record boundary in the scan's result. Then no value reaches from one file into
-the next, and each file's share is what it would have given alone. In any other case (None) each file of the
-pack is to be matched by itself. What is done for each file is done by NumPy for all of them.
+A scan costs some 100 microseconds even of few bytes, more than an 8 KB file takes. So files of one layout are joined.
+Lines get a newline between them; the brackets where two arrays meet become a comma.
+
+The joint must be a record boundary in the scan's result. Then no value reaches from one file into the next, and each
+file's share is what it would have given alone. In any other case (None) each file of the pack is matched by itself.
+NumPy does the work of each file for all of them.
 """
 
 from __future__ import annotations
@@ -42,11 +43,11 @@ _OTHER: Final = -1
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """Files that follow each other in the plan and in a buffer.
+    """Files that follow one another in the plan and in a buffer.
 
     Attributes:
-        file: The first one's place in the plan.
-        starts, ends: Where each lies; the byte at `ends` belongs to nobody and is a newline.
+        file: Number of the first file in the plan.
+        starts, ends: Where each file lies. The byte at `ends` belongs to no file and is a newline.
     """
 
     file: int
@@ -57,12 +58,12 @@ class Pack:
         return len(self.starts)
 
     def slice(self, low: int, high: int) -> Pack:
-        """The files from the `low`th to before the `high`th."""
+        """Returns the files from the `low`th to before the `high`th."""
         return Pack(self.file + low, self.starts[low:high], self.ends[low:high])
 
 
 def groups(buffer: bytearray, pack: Pack, options: MatchOptions) -> Iterator[tuple[Layout | None, Pack]]:
-    """Neighbours that may be joined, with their layout as it looks from both of their ends, which the scan confirms."""
+    """Yields neighbours that may be joined, with the layout that both of their ends suggest. The scan confirms it."""
     if options.provenance or options.records_at is not None or options.format != "auto":
         yield None, pack
         return
@@ -93,18 +94,18 @@ def _shapes(buffer: bytearray, pack: Pack) -> npt.NDArray[np.int8]:
 
 
 def match_joined(buffer: bytearray, layout: Layout, pack: Pack, judge: Judge, options: MatchOptions) -> Part | None:
-    """Match files of one layout as if they were one; None where each is to be matched by itself."""
+    """Matches files of one layout as if they were one; returns None if each must be matched by itself."""
     return (_match_lines if layout is LINES else _match_arrays)(buffer, pack, judge, options)
 
 
 def _match_lines(buffer: bytearray, pack: Pack, judge: Judge, options: MatchOptions) -> Part | None:
-    """Files of lines; the newline after each file is the joint."""
+    """Matches files of lines. The newline after each file is the joint."""
     judged = judge.plain(buffer, int(pack.starts[0]), int(pack.ends[-1]), elements=False)
     return None if judged is None else _share_out(buffer, pack, judged, options)
 
 
 def _match_arrays(buffer: bytearray, pack: Pack, judge: Judge, options: MatchOptions) -> Part | None:
-    """Files of one array each; `]` before a joint becomes a comma, `[` after it a space."""
+    """Matches files of one array each. `]` before a joint becomes a comma, and `[` after it a space."""
     data = np.frombuffer(buffer, np.uint8)
     opens, ends = trim(data, pack.starts, pack.ends)
     closes = ends - 1
@@ -124,13 +125,13 @@ def _set_joints(data: UInt8s, pack: Pack, opens: Int64s, closes: Int64s, as_: tu
 
 
 def _joined_at(judged: Judged, joints: Int64s) -> bool:
-    """Whether every joint lies between two records."""
+    """Returns whether every joint lies between two records."""
     after = np.searchsorted(judged.starts, joints)
     return bool((after > 0).all() and (after < len(judged.starts)).all() and (judged.ends[after - 1] <= joints).all())
 
 
 def _share_out(buffer: bytearray, pack: Pack, judged: Judged, options: MatchOptions) -> Part | None:
-    """One piece for all files, with the share of each; cut at the files' borders."""
+    """Makes one piece for all files, with the share of each, cut at the files' borders."""
     spanning = spanning_lines(buffer, judged.starts, judged.ends, elements=judged.numbers is None)
     if judged.damages or (spanning is not None and spanning.any()):
         return None
@@ -173,7 +174,7 @@ def _sums(values: npt.NDArray[Any], borders: Int64s) -> Int64s:
 
 
 def _hits(judged: Judged, borders: Int64s) -> tuple[Int64s, bytes]:
-    """How many hit pairs each file has, and the pairs of all, file by file."""
+    """Returns how many hit pairs each file has, and the pairs of all files, file by file."""
     places = np.flatnonzero(judged.kinds == MATCHED)
     files = np.searchsorted(borders, places, side="right") - 1
     distinct = judged.found[places]

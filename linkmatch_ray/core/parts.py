@@ -1,4 +1,4 @@
-"""Parts: what one file gives, written down window by window and taken away piece by piece."""
+"""Parts of a result: written window by window, taken part by part."""
 
 from __future__ import annotations
 
@@ -18,26 +18,21 @@ from linkmatch_ray.core.window import LOW, Window
 from linkmatch_ray.core.writer import Writer
 
 PART_ENTRIES_MAX: Final = 100_000
-"""A part ends with the first window that has so many entries, too: they take a worker some seconds, and a file of
-another kind may have one for each of its lines."""
+"""A part also ends with the first window that brings it to this many entries. They take a worker some seconds, and a
+file that is no JSON may have one for each of its lines."""
 
 
 @dataclass(slots=True)
 class Part:
-    """A bounded piece of a unit's result: its two outputs, and the shares of the files in them, in order."""
+    """A bounded part of a unit's result: its two outputs, and the shares of the files in them, in order."""
 
     pieces: list[Piece] = field(default_factory=list)
     matched: list[bytes] = field(default_factory=list)
     unmatched: list[bytes] = field(default_factory=list)
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of output in it."""
-        return sum(piece.matched_bytes + piece.unmatched_bytes for piece in self.pieces)
-
 
 class PartWriter(Writer):
-    """Writes down what is found in the windows of one file, or one range of it."""
+    """The writer of the parts of one file, or of one range of it."""
 
     def __init__(
         self,
@@ -56,7 +51,7 @@ class PartWriter(Writer):
         self.begin()
 
     def begin(self) -> None:
-        """Begin a part at the window's start."""
+        """Begins a part at the window's start."""
         self._began = (self._window.offset, self.index, self.line)
         self._counts = Counts()
         self._entries: list[Entry] = []
@@ -67,16 +62,16 @@ class PartWriter(Writer):
 
     @property
     def input_bytes(self) -> int:
-        """How much of the input the part has behind it."""
+        """Bytes of input in the part."""
         return self._window.offset - self._began[0]
 
     @property
     def entries(self) -> int:
-        """How many entries the part has."""
+        """Number of entries in the part."""
         return len(self._entries)
 
     def take(self, *, last: bool) -> Part:
-        """Everything since `begin` or the last call, as a part with one piece."""
+        """Returns all since `begin` or the last call, as a part with one piece."""
         _, index, line = self._began
         piece = Piece(
             file=self._file,
@@ -124,7 +119,7 @@ class PartWriter(Writer):
             return []
         window = self._window
         if self._options.provenance:
-            chunks = with_provenance(
+            lines = with_provenance(
                 window.buffer,
                 judged,
                 places,
@@ -135,14 +130,14 @@ class PartWriter(Writer):
                 offset=window.offset - LOW,
             )
         else:
-            chunks = verbatim(window.buffer, judged, places)
-        for chunk in chunks:
-            digest.update(chunk)
-        return chunks
+            lines = verbatim(window.buffer, judged, places)
+        for each in lines:
+            digest.update(each)
+        return lines
 
 
 def _hit_pairs(found: list[Int64s]) -> bytes:
-    """(distinct key, times) pairs of all hits, as little-endian int64."""
+    """Returns the (distinct key, times) pairs of all hits, as little-endian int64."""
     if not found:
         return b""
     distinct, times = np.unique(np.concatenate(found), return_counts=True)

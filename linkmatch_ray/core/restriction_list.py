@@ -33,5 +33,5 @@ class RestrictionList:
 
     @property
     def paths(self) -> tuple[KeyPath, ...]:
-        """Where the keys are in a record."""
+        """The paths of the keys in a record."""
         return tuple(pair.record for pair in self.pairs)

@@ -1,16 +1,16 @@
-"""The seam: bytes in; record spans, key hashes and doubts out. One function, `Scanner.scan`, with one caller.
+"""The seam: bytes in; record bounds, key hashes and doubts out. One function, `Scanner.scan`, with one caller.
 
-Behind it today: fastsimdjson validates the text and finds the keys, xxh3 hashes them, NumPy finds the
-boundaries. What these libraries do that the contract does not is met by guards. Each guard names the
-*records* whose verdict cannot be trusted, and those go to the careful path:
+fastsimdjson validates the text and finds the keys, xxh3 hashes them, and NumPy finds the boundaries. Guards cover what
+these libraries do differently from the contract. Each guard names the *records* whose hash cannot be trusted, and the
+exact path reads these:
 
-    NaN, Infinity     simdjson takes them as numbers; looked for as text
+    NaN, Infinity     simdjson takes them as numbers; they are searched as text
     twice-named keys  simdjson gives the first, the contract says the last; names are counted
     deep nesting      simdjson goes to 1,024 levels; brackets are counted in long records
     floats            simdjson rounds them to doubles; they matter only if a restriction has a number
     structure         two values on a line, a value over two lines: the whole window is refused
 
-A window that is refused (None) has no verdicts at all; the caller cuts it in two and tries again.
+A refused window (None) has no verdicts at all. The caller cuts it in two and scans the halves.
 """
 
 from __future__ import annotations
@@ -32,43 +32,43 @@ from linkmatch_ray.core.index import RestrictionIndex, UInt64s, hash_bytes, hash
 from linkmatch_ray.core.keys import MISSING, KeyPath
 from linkmatch_ray.core.structure import (
     BACKSLASH,
-    BLOCK_BYTES,
     CLOSE_BRACE,
     CLOSE_BRACKET,
     OPEN_BRACE,
     OPEN_BRACKET,
     QUOTE,
+    STRIDE_BYTES,
     Int64s,
     Lines,
     UInt8s,
     ascending,
-    frame_elements,
+    find_elements,
     guess_elements,
     positions,
     set_bytes,
 )
 
 _ABSENT: Final = f"linkmatch: no such member {token_hex(16)}"
-"""Stands for a missing key in simdjson's answers. 128 random bits: no input can contain it."""
+"""Stands for a missing key in simdjson's answers. Its 128 random bits occur in no input."""
 
 ABSENT_HASH: Final = hash_bytes(_ABSENT.encode())
-"""The hash that `Scan.hashes` holds where a record has no such key."""
+"""The hash in `Scan.hashes` of a record without the key."""
 
 _LONG_RECORD_BYTES: Final = 2 * DEPTH_MAX
-"""A record needs an opening and a closing bracket a level: a shorter one cannot be too deep."""
+"""A record needs an opening and a closing bracket a level, so that a shorter one cannot be too deep."""
 
 _get = fastsimdjson.Object.get
 
 
 @dataclass(slots=True)
 class Scan:
-    """What was found in one window.
+    """The findings in one window.
 
     Attributes:
-        starts, ends: Spans of the records in the buffer, without white space around them.
+        starts, ends: Where the records lie in the buffer, without white space around them.
         numbers: Physical line of each record from the window's first, for lines; None for elements.
-        hashes: Hash of each record's canonical key, `ABSENT_HASH` where it has none.
-        doubts: Ascending places of the records whose hash must not be believed.
+        hashes: Hash of each record's canonical key; `ABSENT_HASH` if it has none.
+        doubts: Ascending places of the records whose hash cannot be trusted.
         newlines: Newlines in the window, for lines; 0 for elements.
     """
 
@@ -81,31 +81,31 @@ class Scan:
 
 
 class Scanner:
-    """Scans windows for one set of key paths and one index. Not to be shared between threads."""
+    """A scanner of windows for one set of key paths and one index. It must not be shared between threads."""
 
     def __init__(self, paths: tuple[KeyPath, ...], index: RestrictionIndex) -> None:
         self._paths = paths
         pointers = [path.pointer for path in paths]
         self._fields: Any = pointers[0] if len(pointers) == 1 else pointers
         self._name = paths[0].tokens[0] if len(paths) == 1 and len(paths[0].tokens) == 1 else None
-        # Kinds of values that simdjson may not give exactly, or orjson not write canonically, and that may
-        # equal a restriction. With none on the list, what becomes of their hashes does not matter.
+        # Types of values that simdjson may not give exactly, or orjson may not write canonically, and that may equal a
+        # restriction. If the list has none of a type, the hashes of that type do not matter.
         self._inexact: set[type] = {float} if index.has_numbers else set()
         self._inexact |= {dict, list} if index.has_containers else set()
         self._composite = len(paths) > 1
-        self._mixed = False  # whether a key that is no string was met
+        self._mixed = False  # whether a key was met that is not a string
         self._names = tuple(dict.fromkeys(token for path in paths for token in path.tokens))
         self._plain_names = all(name.isascii() and name.replace("_", "").isalnum() for name in self._names)
         self._escapes = _escapes_that_spell(self._names)
-        self._mask = np.empty(BLOCK_BYTES, dtype=bool)
-        self._mask2 = np.empty(BLOCK_BYTES, dtype=bool)
-        self._lower = np.empty(BLOCK_BYTES, dtype=np.uint8)
+        self._mask = np.empty(STRIDE_BYTES, dtype=bool)
+        self._mask2 = np.empty(STRIDE_BYTES, dtype=bool)
+        self._lower = np.empty(STRIDE_BYTES, dtype=np.uint8)
 
     def scan(self, buffer: bytearray, low: int, high: int, lines: Lines | None = None) -> Scan | None:
-        """Scan `buffer[low:high]`: these lines, or whole elements of an array without its brackets.
+        """Scans `buffer[low:high]`: these lines, or whole elements of an array without its brackets.
 
-        For elements, the bytes at `low - 1` and `high` are overwritten for the time of the call.
-        Returns None where the window is not plainly valid; nothing is known of its records then.
+        For elements, the call overwrites the bytes at `low - 1` and `high`, and restores them. Returns None if the
+        window is not plainly valid. Then nothing is known of its records.
         """
         data = np.frombuffer(buffer, np.uint8)
         found = self._lines(buffer, data, lines, low, high) if lines else self._elements(buffer, data, low, high)
@@ -118,7 +118,7 @@ class Scanner:
         return found
 
     def keys(self, buffer: bytearray, starts: Int64s, ends: Int64s) -> list[bytes]:
-        """The canonical keys of records that `scan` had no doubt of, and that have one."""
+        """Returns the canonical keys of records that have one and that `scan` had no doubt of."""
         view = memoryview(buffer)
         spans = zip(starts.tolist(), ends.tolist(), strict=True)
         records = b"\n".join([view[start:end] for start, end in spans])
@@ -127,9 +127,8 @@ class Scanner:
 
     def _lines(self, buffer: bytearray, data: UInt8s, lines: Lines, low: int, high: int) -> Scan | None:
         count = len(lines.starts)
-        # A newline between `}` and `{` cannot be inside a value, as no JSON value has the two side by side.
-        # So where every line begins and ends like this, and there are as many values as lines, they are
-        # one to one.
+        # A newline between `}` and `{` cannot be inside a value, because no JSON value has the two side by side. If
+        # every line begins and ends like this, and there are as many values as lines, each line is one value.
         if not ((data[lines.starts] == OPEN_BRACE).all() and (data[lines.ends - 1] == CLOSE_BRACE).all()):
             return None
         if not count:
@@ -151,7 +150,7 @@ class Scanner:
             return None
         starts, ends = guess_elements(data, low, high)
         if len(starts) != len(hashed[0]):
-            framed = frame_elements(data, low, high)
+            framed = find_elements(data, low, high)
             starts, ends = framed.starts, framed.ends
             if framed.close < 0 and framed.rest < high:
                 starts = np.append(starts, framed.rest)
@@ -162,9 +161,9 @@ class Scanner:
         return Scan(starts, ends, None, *hashed, 0)
 
     def _element_keys(self, array: memoryview) -> Iterator[Any]:
-        """The key of each element; raises TypeError where one is no object."""
+        """Returns the key of each element; raises TypeError if one is not an object."""
         elements = fastsimdjson.parse(array)
-        if not isinstance(elements, fastsimdjson.Array):  # simdjson refused it, Python's json did not
+        if not isinstance(elements, fastsimdjson.Array):  # simdjson refused the text, and Python's json did not
             raise ValueError
         if self._name is not None:
             return map(_get, elements, repeat(self._name), repeat(_ABSENT))
@@ -174,16 +173,16 @@ class Scanner:
         return keys
 
     def _hash(self, keys: Any) -> tuple[UInt64s, Int64s] | None:
-        """Hash all keys, and say which of the hashes to doubt; None where the text is not valid.
+        """Hashes all keys, and returns which of the hashes to doubt; None if the text is not valid.
 
-        One pipeline of C calls, each key gone before the next comes: a third faster than by way of a list.
+        It is one pipeline of C calls that drops each key before the next comes: a third faster than with a list.
         """
         no_doubts = np.empty(0, np.int64)
         if not self._composite and not self._mixed:
             try:
                 return np.fromiter(map(hash_bytes, map(str.encode, keys())), np.uint64), no_doubts
             except TypeError:
-                self._mixed = True  # some key is no string: the next windows need not try
+                self._mixed = True  # some key is not a string: the next windows need not try
             except _NOT_PLAIN:
                 pass
         try:
@@ -203,18 +202,18 @@ class Scanner:
         return hashes, doubts
 
     def _not_numbers(self, data: UInt8s, found: Scan, low: int, high: int) -> Int64s:
-        """Records with the text `nan` or `inf` in any case, where it may be a token.
+        """Finds records with the text `nan` or `inf` in any case, where it may be a token.
 
-        Cheap part first: two letters a step apart and the one between, on every byte. Then, of what is
-        left, the byte before the word must be one that may come before a number.
+        The cheap part comes first, on every byte: two letters a step apart, and the one between. Of what is left, the
+        byte before the word must be one that can come before a number.
         """
         hits = []
-        for start in range(low, high, BLOCK_BYTES - 2):
-            block = data[start : min(start + BLOCK_BYTES, high)]
-            length = len(block) - 2
+        for start in range(low, high, STRIDE_BYTES - 2):
+            stride = data[start : min(start + STRIDE_BYTES, high)]
+            length = len(stride) - 2
             if length <= 0:
                 break
-            lower = np.bitwise_or(block, 0x20, out=self._lower[: length + 2])
+            lower = np.bitwise_or(stride, 0x20, out=self._lower[: length + 2])
             is_n = np.equal(lower, 0x6E, out=self._mask[: length + 2])
             match = np.equal(lower[1:-1], 0x61, out=self._mask2[:length])
             match &= is_n[2:]
@@ -233,7 +232,7 @@ class Scanner:
         return _records_at(found, at)
 
     def _too_deep(self, data: UInt8s, found: Scan) -> Int64s:
-        """Long records with more opening brackets than levels are allowed."""
+        """Finds long records with more opening brackets than the allowed levels."""
         long = np.flatnonzero(found.ends - found.starts > _LONG_RECORD_BYTES)
         if not len(long):
             return long
@@ -244,7 +243,7 @@ class Scanner:
         return long[np.array(counts) > DEPTH_MAX]
 
     def _twice_named(self, data: UInt8s, found: Scan, low: int, high: int) -> Int64s:
-        """Records in which a name of the key occurs twice or may be spelt with escapes."""
+        """Finds records in which a name of the key occurs twice or may be spelt with escapes."""
         if not self._plain_names:
             return np.arange(len(found.starts))
         present = len(found.hashes) - int(np.count_nonzero(found.hashes == ABSENT_HASH))
@@ -253,17 +252,17 @@ class Scanner:
             quoted = b'"' + name.encode() + b'"'
             count = stringzilla.count(data.data[low:high], quoted, allowoverlap=True)
             if count == present and len(self._names) == 1 and not len(doubts[0]):
-                continue  # none is spelt with escapes, so a record that has the key has its name at least once
+                continue  # no name is spelt with escapes, so a record with the key has its name at least once
             at = self._find_name(data, quoted, low, high)
             records = np.searchsorted(found.starts, at, side="right") - 1
             doubts.append(ascending(records[1:][records[1:] == records[:-1]]))
         return np.concatenate(doubts)
 
     def _otherwise_last(self, buffer: bytearray, found: Scan, places: Int64s) -> Int64s:
-        """Those of the places where the last member of the key's name does not give the key that was found.
+        """Returns the places where the last member of the key's name does not give the key that was found.
 
-        Most often the name occurs a second time deeper in the record, or as a value, and all is well. Reading
-        the whole record with simdjson tells, at a quarter of what the careful path costs.
+        Most often the name occurs again deeper in the record, or as a value, and the key is right. simdjson reads the
+        whole record to tell, at a quarter of the cost of the exact path.
         """
         if not len(places):
             return places
@@ -282,20 +281,21 @@ class Scanner:
         return left
 
     def _last_key(self, record: Any) -> bytes:
-        """The canonical key of a parsed record; b"" where it may not be exact."""
+        """Returns the canonical key of a parsed record; b"" if it may not be exact."""
         values = [_ABSENT if (value := path.find(record)) is MISSING else value for path in self._paths]
         return (_composite_key(tuple(values)) if self._composite else _plain_key(values[0])) or b""
 
     def _find_name(self, data: UInt8s, quoted: bytes, low: int, high: int) -> Int64s:
-        """Where a quoted name occurs. Both quotes and the first letter on every byte, the rest on what is left."""
+        """Returns where a quoted name occurs. Compares both quotes and the first letter on every byte, and the rest on
+        what is left."""
         tail = len(quoted) - 1
         parts = []
-        for start in range(low, high - tail, BLOCK_BYTES):
-            length = min(BLOCK_BYTES, high - tail - start)
-            block = data[start : start + length + tail]
-            mask = np.equal(block[:length], QUOTE, out=self._mask[:length])
-            mask &= np.equal(block[1 : length + 1], quoted[1], out=self._mask2[:length])
-            mask &= np.equal(block[tail : tail + length], QUOTE, out=self._mask2[:length])
+        for start in range(low, high - tail, STRIDE_BYTES):
+            length = min(STRIDE_BYTES, high - tail - start)
+            stride = data[start : start + length + tail]
+            mask = np.equal(stride[:length], QUOTE, out=self._mask[:length])
+            mask &= np.equal(stride[1 : length + 1], quoted[1], out=self._mask2[:length])
+            mask &= np.equal(stride[tail : tail + length], QUOTE, out=self._mask2[:length])
             parts.append(set_bytes(self._mask, length) + start)
         at = np.concatenate(parts) if parts else np.empty(0, np.int64)
         for offset in range(2, tail):
@@ -303,7 +303,7 @@ class Scanner:
         return at
 
     def _escaped_names(self, data: UInt8s, found: Scan, low: int, high: int) -> Int64s:
-        r"""Records with a `\u00XX` that stands for a letter of one of the names."""
+        r"""Finds records with a `\u00XX` that stands for a letter of one of the names."""
         if high - low <= 5 or stringzilla.find(data.data[low:high], b"\\u00") < 0:
             return found.starts[:0]
         slashes = positions(data, low, high - 5, BACKSLASH)
@@ -313,15 +313,15 @@ class Scanner:
 
 
 _NOT_PLAIN: Final = (ValueError, TypeError, RecursionError)
-"""What the libraries raise for text that is not valid JSON to them, or a value orjson does not write."""
+"""What the libraries raise for text that they do not take as valid JSON, or for a value that orjson does not write."""
 
 _BEFORE_NUMBER: Final = np.zeros(256, dtype=bool)
 _BEFORE_NUMBER[[*b" \t\n\r:,[-+0123456789"]] = True
-"""Digits too: simdjson takes `00nan` for a number."""
+"""Digits too, because simdjson takes `00nan` for a number."""
 
 
 def _plain_key(value: Any) -> bytes | None:
-    """The canonical key of a value that simdjson gives exactly, or None for one that it may not."""
+    """Returns the canonical key of a value that simdjson gives exactly; None for one that it may not."""
     kind = type(value)
     if kind is str or kind is int or kind is bool or value is None:
         try:
@@ -332,7 +332,7 @@ def _plain_key(value: Any) -> bytes | None:
 
 
 def _composite_key(values: tuple[Any, ...]) -> bytes | None:
-    """The canonical key of several values, as `_plain_key`; that of a missing key if any is missing."""
+    """Returns the canonical key of several values, as `_plain_key`; that of a missing key if any is missing."""
     if _ABSENT in values:
         return orjson.dumps(_ABSENT)
     texts = [_plain_key(value) for value in values]
@@ -344,7 +344,7 @@ def _records_at(found: Scan, at: Int64s) -> Int64s:
 
 
 def _escapes_that_spell(names: tuple[str, ...]) -> npt.NDArray[np.int64]:
-    """The last two digits, as 256 * first + second byte, of every escape for a letter of the names."""
+    """Returns the last two digits, as 256 * first + second byte, of every escape for a letter of the names."""
     spellings = set()
     for letter in {letter for name in names for letter in name if letter.isascii()}:
         digits = f"{ord(letter):02x}"

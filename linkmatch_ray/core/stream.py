@@ -1,4 +1,4 @@
-"""One input from its first byte to its last, in windows of bounded size, to parts of bounded size."""
+"""Matching of one input from its first byte to its last: windows of bounded size in, parts of bounded size out."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def match_stream(
     stop: int | None = None,
     part_bytes: int = PART_BYTES_MAX,
 ) -> Iterator[Part]:
-    """Match one file, or one byte range of a file of lines; gives at least one part, the last with `last` set.
+    """Matches one file, or one byte range of a file of lines; yields at least one part, the last with `last` set.
 
     Args:
-        start, stop: The range in bytes; lines that begin in it are its records. `stop` None: to the end.
-            Where `start` is not 0, the source begins one byte before it.
+        start, stop: The range in bytes. Its records are the lines that begin in it. If `stop` is None, it reaches to
+            the end. If `start` is not 0, the source begins one byte before it.
     """
     window = Window(source, buffers, max(0, start - 1))
     writer = PartWriter(window, index, options, path=path, file=file, range_=range_)
@@ -48,7 +48,7 @@ def match_stream(
 
 
 def _walk(of: Reading, writer: PartWriter, options: MatchOptions, start: int) -> Iterator[None]:
-    """Matches everything; stops where a part may end."""
+    """Matches all records; yields where a part may end."""
     if not start:
         yield from walk(of, options)
         return

@@ -1,4 +1,4 @@
-"""Where records begin and end in a buffer: lines by their newlines, array elements by their structure.
+"""The bounds of records in a buffer: lines by their newlines, array elements by their structure.
 
 All functions work on a `uint8` array and return absolute positions in it as `int64` arrays.
 """
@@ -18,8 +18,8 @@ UInt8s = npt.NDArray[np.uint8]
 Int64s = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-BLOCK_BYTES: Final = 1 << 18
-"""NumPy passes go over the input in blocks that stay in a core's second-level cache: 2 to 3 times faster."""
+STRIDE_BYTES: Final = 1 << 18
+"""NumPy passes go over the input in strides that stay in a core's second-level cache: 2 to 3 times faster."""
 
 NEWLINE, RETURN, SPACE, TAB = 0x0A, 0x0D, 0x20, 0x09
 QUOTE, BACKSLASH, COMMA = 0x22, 0x5C, 0x2C
@@ -40,7 +40,8 @@ _NOT_WHITE: Final = re.compile(rb"[^ \t\n\r]")
 
 TRIM_STEPS_MAX: Final = 64
 TRIM_SPANS_MIN: Final = 16
-"""White space longer than this, or around fewer spans, is skipped span by span, which does not mind its length."""
+"""White space longer than this, or around fewer places, is skipped place by place: the cost of that does not depend on
+its length."""
 
 
 @dataclass(slots=True)
@@ -48,9 +49,9 @@ class Lines:
     """The non-blank lines of a region, without the white space around them.
 
     Attributes:
-        starts, ends: Spans; the byte at `ends` is not part of the record.
+        starts, ends: Bounds; the byte at `ends` is not part of the record.
         numbers: Physical line of each, 0 for the first line of the region.
-        newlines: How many newlines the region has.
+        newlines: Newlines in the region.
     """
 
     starts: Int64s
@@ -59,7 +60,7 @@ class Lines:
     newlines: int
 
     def part(self, first: int, stop: int) -> Lines:
-        """The lines from the `first` to before the `stop`th, and the blank ones behind them."""
+        """Returns the lines from the `first` to before the `stop`th, and the blank ones behind them."""
         base = int(self.numbers[first]) if first else 0
         end = int(self.numbers[stop]) if stop < len(self.starts) else self.newlines
         return Lines(self.starts[first:stop], self.ends[first:stop], self.numbers[first:stop] - base, end - base)
@@ -70,10 +71,10 @@ class Elements:
     """The elements at the top level of an array, or the members of an object, up to where the region ends.
 
     Attributes:
-        starts, ends: Spans of the complete elements, without white space around them; an element that is
-            missing between two commas is an empty span, and so is the only one of an empty container.
-        close: Position of the bracket that closes the container, or -1 where it does not close here.
-        rest: Start of the element that the region cuts short (past white space), where `close` is -1.
+        starts, ends: Bounds of the complete elements, without white space around them. An element that is missing
+            between two commas is empty, and so is the only one of an empty container.
+        close: Position of the bracket that closes the container, or -1 if it does not close here.
+        rest: Start of the element that the region cuts short (past white space), if `close` is -1.
     """
 
     starts: Int64s
@@ -83,27 +84,27 @@ class Elements:
 
 
 def positions(data: UInt8s, low: int, high: int, byte: int) -> Int64s:
-    """All positions of a byte that is not frequent, ascending."""
+    """Returns all positions of a byte that is not frequent, ascending."""
     parts = []
-    mask = np.empty(BLOCK_BYTES, dtype=bool)
-    for start in range(low, high, BLOCK_BYTES):
-        block = data[start : min(start + BLOCK_BYTES, high)]
-        np.equal(block, byte, out=mask[: len(block)])
-        parts.append(start + set_bytes(mask, len(block)))
+    mask = np.empty(STRIDE_BYTES, dtype=bool)
+    for start in range(low, high, STRIDE_BYTES):
+        stride = data[start : min(start + STRIDE_BYTES, high)]
+        np.equal(stride, byte, out=mask[: len(stride)])
+        parts.append(start + set_bytes(mask, len(stride)))
     return np.concatenate(parts) if parts else np.empty(0, np.int64)
 
 
 def count(data: UInt8s, low: int, high: int, byte: int) -> int:
-    """Counts a byte, however frequent it is, without room for its positions."""
-    starts = range(low, high, BLOCK_BYTES)
-    return sum(int(np.count_nonzero(data[start : min(start + BLOCK_BYTES, high)] == byte)) for start in starts)
+    """Counts a byte. It may be frequent, because no positions are kept."""
+    starts = range(low, high, STRIDE_BYTES)
+    return sum(int(np.count_nonzero(data[start : min(start + STRIDE_BYTES, high)] == byte)) for start in starts)
 
 
 def set_bytes(mask: Bools, length: int) -> Int64s:
-    """Positions of the true bytes among the first `length` of a mask whose size is a multiple of eight.
+    """Returns the positions of the true bytes among the first `length` of a mask whose size is a multiple of eight.
 
-    Looks at words of eight first, as nearly all of them are zero: 4 times as fast as `flatnonzero`. Bytes of
-    the mask after `length` may be cleared.
+    It looks at words of eight bytes first, because nearly all of them are zero: 4 times as fast as `flatnonzero`. It
+    may clear bytes of the mask after `length`.
     """
     if length % 8:
         mask[length : length + 8 - length % 8] = False
@@ -111,20 +112,21 @@ def set_bytes(mask: Bools, length: int) -> Int64s:
     some = np.flatnonzero(words != 0)
     values = words[some]
     lowest = values - np.uint64(1)
-    if (values & lowest).any():  # two in one word
+    if (values & lowest).any():  # two true bytes in one word
         return np.flatnonzero(mask[:length])
     found: Int64s = some * 8 + (np.bitwise_count(lowest) >> 3)
     return found
 
 
 def ascending(values: Int64s) -> Int64s:
-    """The distinct values, ascending. `numpy.unique` takes a hash table, and ten times as long for millions."""
+    """Returns the distinct values, ascending. `numpy.unique` uses a hash table, and takes ten times as long for
+    millions."""
     values = np.sort(values)
     return values[np.append(True, values[1:] != values[:-1])] if len(values) else values
 
 
-def frame_lines(data: UInt8s, low: int, high: int) -> Lines:
-    """The non-blank lines of `data[low:high]`; the last one needs no newline."""
+def find_lines(data: UInt8s, low: int, high: int) -> Lines:
+    """Finds the non-blank lines of `data[low:high]`; the last one needs no newline."""
     newlines = positions(data, low, high, NEWLINE)
     count = len(newlines)
     starts = np.empty(count + 1, np.int64)
@@ -141,11 +143,11 @@ def frame_lines(data: UInt8s, low: int, high: int) -> Lines:
 
 
 def guess_elements(data: UInt8s, low: int, high: int) -> tuple[Int64s, Int64s]:
-    """Spans between all places that look like `} , {`, with any white space: exact for arrays of objects
-    unless such a place is inside a string or a nested array.
+    """Guesses the bounds of elements: all places that look like `} , {`, with any white space, part them.
 
-    Every true boundary between two objects is among them. So where an array of n objects has n - 1 such
-    places, they are its boundaries.
+    The guess is exact for arrays of objects unless such a place is inside a string or a nested array. Every true
+    boundary between two objects is among these places. So if an array of n objects has n - 1 of them, they are its
+    boundaries.
     """
     opens = positions(data, low, high, OPEN_BRACE)
     if not len(opens) or opens[0] != low:
@@ -162,7 +164,7 @@ def guess_elements(data: UInt8s, low: int, high: int) -> tuple[Int64s, Int64s]:
 
 
 def _back_over_white(data: UInt8s, at: Int64s, low: int) -> Int64s:
-    """Each position, moved back to the nearest byte that is not white space (not before `low`)."""
+    """Returns each position, moved back to the nearest byte that is not white space (not before `low`)."""
     white = WHITE[data[at]]
     if not white.any():
         return at
@@ -179,26 +181,26 @@ def _back_over_white(data: UInt8s, at: Int64s, low: int) -> Int64s:
 
 
 class Structure:
-    """Follows the structure of one container from after its opening bracket, stretch by stretch.
+    """A reader of the structure of one container from after its opening bracket, stretch by stretch.
 
-    Left to right and exact: where the text is damaged, what lies before the damage is framed rightly.
+    It goes from left to right and is exact: if the text is damaged, the bounds before the damage are right.
     """
 
     def __init__(self) -> None:
         self._depth = self._in_string = 0
-        self._escaped = False  # whether the next byte is, by a backslash before it
+        self._escaped = False  # whether a backslash escapes the next byte
 
     def feed(self, data: UInt8s, low: int, high: int) -> tuple[Int64s, int]:
-        """The container's own commas in the next stretch, and the bracket that closes it, or -1."""
+        """Returns the container's own commas in the next stretch, and the bracket that closes it, or -1."""
         commas: list[Int64s] = []
         close = -1
-        for start in range(low, high, BLOCK_BYTES):
-            block = data[start : min(start + BLOCK_BYTES, high)]
-            where = np.flatnonzero(_IS_STRUCTURE[block])
-            kinds = _STRUCTURE[block[where]]
+        for start in range(low, high, STRIDE_BYTES):
+            stride = data[start : min(start + STRIDE_BYTES, high)]
+            where = np.flatnonzero(_IS_STRUCTURE[stride])
+            kinds = _STRUCTURE[stride[where]]
             where += start
             escapes = _escaped(where[kinds == 4], start if self._escaped else -1)
-            self._escaped = bool(len(escapes)) and int(escapes[-1]) == start + len(block)
+            self._escaped = bool(len(escapes)) and int(escapes[-1]) == start + len(stride)
             quotes = (kinds == 3) & ~np.isin(where, escapes) if len(escapes) else kinds == 3
             parity = np.cumsum(quotes) + self._in_string
             outside = (parity & 1 == 0) & ~quotes
@@ -218,8 +220,8 @@ class Structure:
         return np.concatenate(commas) if commas else np.empty(0, np.int64), close
 
 
-def frame_elements(data: UInt8s, low: int, high: int) -> Elements:
-    """The elements of the container whose first byte after the opening bracket is at `low`, by structure."""
+def find_elements(data: UInt8s, low: int, high: int) -> Elements:
+    """Finds the elements of the container whose first byte after the opening bracket is at `low`, by structure."""
     separators, close = Structure().feed(data, low, high)
     starts = np.concatenate((np.array([low]), separators + 1))
     ends = np.append(separators, close if close >= 0 else high)
@@ -230,8 +232,8 @@ def frame_elements(data: UInt8s, low: int, high: int) -> Elements:
 
 
 def _escaped(slashes: Int64s, carried: int) -> Int64s:
-    """Positions of the bytes that a backslash escapes, ascending; `carried` is one that the stretch before escaped,
-    or -1."""
+    """Returns the positions of the bytes that a backslash escapes, ascending; `carried` is one that the stretch before
+    escaped, or -1."""
     before = slashes[:0] if carried < 0 else np.array([carried])
     if len(slashes) and slashes[0] == carried:  # that backslash is itself escaped and escapes nothing
         slashes = slashes[1:]
@@ -245,7 +247,7 @@ def _escaped(slashes: Int64s, carried: int) -> Int64s:
 
 
 def trim(data: UInt8s, starts: Int64s, ends: Int64s) -> tuple[Int64s, Int64s]:
-    """Spans without the white space at either end; a span of nothing else becomes empty."""
+    """Returns bounds without the white space at either end; empty ones if there is nothing else between them."""
     starts, ends = starts.copy(), ends.copy()
     size = len(data)
     moving = np.flatnonzero((starts < ends) & WHITE[data[np.minimum(starts, size - 1)]]) if size else starts[:0]
@@ -270,18 +272,18 @@ def trim(data: UInt8s, starts: Int64s, ends: Int64s) -> tuple[Int64s, Int64s]:
 
 
 def skip_white(buffer: bytearray, low: int, high: int) -> int:
-    """The first position in `low..high` that is not white space, or `high`."""
+    """Returns the first position in `low..high` that is not white space, or `high`."""
     found = _NOT_WHITE.search(buffer, low, high)
     return found.start() if found else high
 
 
 def back_over_white(buffer: bytearray | memoryview, low: int, high: int) -> int:
-    """The last `high` such that the byte before it is not white space, or `low`."""
+    """Returns the last `high` such that the byte before it is not white space, or `low`."""
     size = 64
     while high > low:
         start = max(low, high - size)
         kept = len(bytes(buffer[start:high]).rstrip(WHITE_SPACE))
         if kept:
             return start + kept
-        high, size = start, min(2 * size, BLOCK_BYTES)
+        high, size = start, min(2 * size, STRIDE_BYTES)
     return low

@@ -1,7 +1,7 @@
-"""Verdicts: for every record of a window, whether it is on the list, and which key it has there.
+"""Verdicts: whether each record of a window is on the list, and which key it has there.
 
-The fast path where the scan has no doubt, the careful path for the records where it has; where a window is
-refused as a whole, it is cut in two until the refusal concerns a few records only.
+The fast path judges the records that the scan has no doubt of, and the exact path the others. A window that is refused
+as a whole is cut in two until the refusal concerns few records.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from linkmatch_ray.core.exact import judge, too_long
 from linkmatch_ray.core.index import NOT_FOUND, RestrictionIndex
 from linkmatch_ray.core.keys import KeyPath, array_index
 from linkmatch_ray.core.scan import ABSENT_HASH, Scan, Scanner
-from linkmatch_ray.core.structure import Elements, Int64s, Lines, frame_elements, frame_lines
+from linkmatch_ray.core.structure import Elements, Int64s, Lines, find_elements, find_lines
 from linkmatch_ray.words import shown
 
 UNMATCHED, MATCHED, MISSING, NOT_OBJECT, DAMAGED = range(5)
 
-CAREFUL_BYTES: Final = 4096
-"""A refused window no longer than this is not cut further: each of its records is read carefully."""
+EXACT_BYTES: Final = 4096
+"""A refused window no longer than this is not cut further: the exact path reads each of its records."""
 
 
 @dataclass(slots=True)
@@ -32,11 +32,11 @@ class Judged:
     """Records with their verdicts.
 
     Attributes:
-        starts, ends: Spans in the buffer.
+        starts, ends: Bounds in the buffer.
         numbers: Physical line of each from the first of the window, for lines; None for elements.
         kinds: `UNMATCHED`, `MATCHED`, `MISSING`, `NOT_OBJECT` or `DAMAGED` of each.
         found: The distinct key of each in the index, or `NOT_FOUND`.
-        damages: What the careful path said of each damaged one, by place.
+        damages: The damage that the exact path found in each damaged one, by place.
         newlines: Newlines in the window, for lines.
     """
 
@@ -50,35 +50,35 @@ class Judged:
 
     @property
     def is_damaged(self) -> bool:
-        """Whether a record among them is damaged, so that what follows is not sound."""
+        """Whether the damage of some record makes unsound what follows it."""
         return not all(damage.is_local for damage in self.damages.values())
 
 
-class Framer:
-    """Finds where records lie and gives no verdicts, for a writer that reads each record itself."""
+class Finder:
+    """A finder of records that gives no verdicts, for a writer that reads each record itself."""
 
     def lines(self, buffer: bytearray, low: int, high: int) -> list[Judged]:
-        """Verdicts for whole lines."""
-        lines = frame_lines(np.frombuffer(buffer, np.uint8), low, high)
+        """Returns verdicts for whole lines."""
+        lines = find_lines(np.frombuffer(buffer, np.uint8), low, high)
         return [unjudged(lines.starts, lines.ends, lines.numbers, lines.newlines)]
 
     def plain(self, buffer: bytearray, low: int, high: int, *, elements: bool) -> Judged | None:
-        """Verdicts for a window that is plainly valid throughout, or None."""
+        """Returns verdicts for a window that is plainly valid throughout, or None."""
         return None
 
     def framed(self, buffer: bytearray, starts: Int64s, ends: Int64s) -> list[Judged]:
-        """Verdicts for elements that were framed by structure; stops after the first damaged one."""
+        """Returns verdicts for elements that `find_elements` found; stops after the first damaged one."""
         return [unjudged(starts, ends)]
 
 
 def unjudged(starts: Int64s, ends: Int64s, numbers: Int64s | None = None, newlines: int = 0) -> Judged:
-    """Records without a verdict; the arguments are as in `Judged`."""
+    """Returns records without a verdict; the arguments are as in `Judged`."""
     kinds, found = np.zeros(len(starts), np.int8), np.full(len(starts), NOT_FOUND, np.int64)
     return Judged(starts, ends, numbers, kinds, found, newlines=newlines)
 
 
-class Judge(Framer):
-    """Gives verdicts for one set of keys, one index and one limit. Not to be shared between threads."""
+class Judge(Finder):
+    """A judge of records for one set of keys, one index and one limit. It must not be shared between threads."""
 
     def __init__(self, paths: tuple[KeyPath, ...], index: RestrictionIndex, max_record_bytes: int) -> None:
         self._paths = paths
@@ -87,12 +87,12 @@ class Judge(Framer):
         self._scanner = Scanner(paths, index)
 
     def lines(self, buffer: bytearray, low: int, high: int) -> list[Judged]:
-        return self._lines(buffer, frame_lines(np.frombuffer(buffer, np.uint8), low, high), low, high)
+        return self._lines(buffer, find_lines(np.frombuffer(buffer, np.uint8), low, high), low, high)
 
     def _lines(self, buffer: bytearray, lines: Lines, low: int, high: int) -> list[Judged]:
         scan = self._scanner.scan(buffer, low, high, lines)
         count = len(lines.starts)
-        if scan is None and count > 1 and high - low > CAREFUL_BYTES:
+        if scan is None and count > 1 and high - low > EXACT_BYTES:
             middle = int(np.searchsorted(lines.starts, low + (high - low) // 2).clip(1, count - 1))
             cut = int(lines.starts[middle])
             first = self._lines(buffer, lines.part(0, middle), low, cut)
@@ -102,7 +102,7 @@ class Judge(Framer):
         return [self._verdicts(buffer, scan)]
 
     def plain(self, buffer: bytearray, low: int, high: int, *, elements: bool) -> Judged | None:
-        lines = None if elements else frame_lines(np.frombuffer(buffer, np.uint8), low, high)
+        lines = None if elements else find_lines(np.frombuffer(buffer, np.uint8), low, high)
         scan = self._scanner.scan(buffer, low, high, lines)
         return None if scan is None else self._verdicts(buffer, scan)
 
@@ -111,7 +111,7 @@ class Judge(Framer):
         judged = self.plain(buffer, low, high, elements=True) if (starts < ends).all() else None
         if judged is not None and len(judged.starts) == len(starts):
             return [judged]
-        if len(starts) > 1 and high - low > CAREFUL_BYTES:
+        if len(starts) > 1 and high - low > EXACT_BYTES:
             middle = len(starts) // 2
             first = self.framed(buffer, starts[:middle], ends[:middle])
             if first[-1].is_damaged:
@@ -131,16 +131,16 @@ class Judge(Framer):
             keys = self._scanner.keys(buffer, scan.starts[places], scan.ends[places])
             found[places] = self._index.find_all(keys, scan.hashes[places])
         judged = Judged(scan.starts, scan.ends, scan.numbers, kinds, found, newlines=scan.newlines)
-        overlong = np.flatnonzero(scan.ends - scan.starts > self._max_record_bytes)
-        doubts = np.union1d(scan.doubts, overlong) if len(overlong) else scan.doubts
+        oversize = np.flatnonzero(scan.ends - scan.starts > self._max_record_bytes)
+        doubts = np.union1d(scan.doubts, oversize) if len(oversize) else scan.doubts
         for place in doubts.tolist():
-            self._judge_carefully(buffer, judged, place)
+            self._judge_exactly(buffer, judged, place)
             if stop_at_damage and judged.is_damaged:
                 break
         kinds[found >= 0] = MATCHED
         return judged
 
-    def _judge_carefully(self, buffer: bytearray, judged: Judged, place: int) -> None:
+    def _judge_exactly(self, buffer: bytearray, judged: Judged, place: int) -> None:
         start, end = int(judged.starts[place]), int(judged.ends[place])
         judged.found[place] = NOT_FOUND
         try:
@@ -164,8 +164,7 @@ def _all_doubts(starts: Int64s, ends: Int64s, numbers: Int64s | None, newlines: 
 
 
 def whole_elements(framed: Elements, *, first: bool) -> tuple[Int64s, Int64s]:
-    """The spans of framed elements, none where `first` says that this is the start of the container and it
-    is empty."""
+    """Returns the bounds of elements; none if `first` says that this is the start of the container and it is empty."""
     starts, ends = framed.starts, framed.ends
     if first and framed.close >= 0 and len(starts) == 1 and starts[0] == ends[0]:
         return starts[:0], ends[:0]
@@ -173,15 +172,15 @@ def whole_elements(framed: Elements, *, first: bool) -> tuple[Int64s, Int64s]:
 
 
 def locate(buffer: bytearray, low: int, high: int, path: KeyPath) -> int:
-    """The position just after the `[` of the array that `path` leads to in the valid document at `low`.
+    """Returns the position just after the `[` of the array that `path` leads to in the valid document at `low`.
 
     Raises:
-        Damage: it leads nowhere, or not to an array.
+        Damage: It leads to nothing, or not to an array.
     """
     data = np.frombuffer(buffer, np.uint8)
     for token in path.tokens:
         container = buffer[low : low + 1]
-        framed = frame_elements(data, low + 1, high)
+        framed = find_elements(data, low + 1, high)
         starts, ends = whole_elements(framed, first=True)
         place = None
         if container == b"[":

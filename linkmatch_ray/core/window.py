@@ -1,6 +1,6 @@
 """The bytes of one input that are held at a time: a window that moves from its first byte to its last.
 
-Windows depend on the bytes alone, never on how reads come in, so that a repeated task yields the same parts.
+Windows depend on the bytes alone, not on how reads come in, so that a retried task yields the same parts.
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ from linkmatch_ray.core.damage import Damage
 from linkmatch_ray.core.structure import UInt8s, back_over_white
 
 WINDOW_BYTES: Final = 8 << 20
-"""How much is read and scanned at a time. Less, and the parser's set-up shows; more, and caches are left."""
+"""Bytes that are read and scanned at a time. With less, the parser's set-up dominates; with more, caches overflow."""
 
 WINDOW_BYTES_MIN: Final = 16
-"""The layout is found from the first window, which must hold a byte order mark and more."""
+"""Minimum size of a window. The layout is found from the first one, which must hold a byte order mark and more."""
 
 LOW: Final = 16
-"""Where a window begins in the buffer: the byte before it and some after it belong to the scan."""
+"""Where a window begins in the buffer. The byte before it and some after it belong to the scan."""
 
 
 WHITE_BYTES_MAX: Final = 64 << 20
-"""How much white space behind a record is held with it."""
+"""Maximum white space behind a record that is held with it, in bytes."""
 
 
 class Source(Protocol):
-    """Where the bytes of one input come from, decompressed."""
+    """The source of the decompressed bytes of one input."""
 
     def readinto(self, view: memoryview) -> int:
-        """Fill `view`, or as much of it as there is; return how much, 0 at the end.
+        """Fills `view`, or as much of it as there is; returns how much, 0 at the end.
 
         Raises:
-            Damage: the rest cannot be decompressed; what could be was returned before.
+            Damage: The rest cannot be decompressed. What could be was returned before.
         """
 
 
 def fill(source: Source, view: memoryview) -> tuple[int, Damage | None]:
-    """Fill a view from a source; returns how much came, and what is wrong where that is why no more did."""
+    """Fills a view from a source; returns how much came, and what is wrong if that is why no more did."""
     count = 0
     try:
         while count < len(view):
@@ -52,39 +52,40 @@ def fill(source: Source, view: memoryview) -> tuple[int, Damage | None]:
 
 
 class Buffers:
-    """The one large buffer of a process, used again for every window."""
+    """The one large buffer of a process. Every window reuses it."""
 
     def __init__(self, window_bytes: int = WINDOW_BYTES) -> None:
         self.window_bytes = window_bytes = max(window_bytes, WINDOW_BYTES_MIN)
         self.buffer = bytearray(LOW + window_bytes + LOW)
 
     def grow(self, held: int) -> None:
-        """Make room behind `held` bytes, of which a record is longer than the buffer.
+        """Makes room behind `held` bytes if a record is longer than the buffer.
 
-        Twice as much, as what is held is looked at again with what comes: all in all it is looked at twice.
+        The room doubles, because what is held is scanned again with what comes. In all, each byte is scanned about
+        twice.
         """
         self.buffer = self.buffer[: LOW + held] + bytes(max(held, self.window_bytes) + LOW)
 
     def shrink(self) -> None:
-        """Back to one window, after an input with long records."""
+        """Shrinks the buffer to one window, after an input with long records."""
         if len(self.buffer) > LOW + self.window_bytes + LOW:
             self.buffer = bytearray(LOW + self.window_bytes + LOW)
 
 
 def held_max(record_bytes: int) -> int:
-    """How long a record may be with the white space behind it, given how long it may be by itself."""
+    """Returns the maximum length of a record with the white space behind it, given that of the record itself."""
     return max(record_bytes, WHITE_BYTES_MAX)
 
 
 class Window:
-    """What is held of one input: `buffer[LOW:end]`.
+    """The part of one input that is held: `buffer[LOW:end]`.
 
     Attributes:
         offset: Where in the input `buffer[LOW]` is, in decompressed bytes.
-        held: How many bytes are held.
+        held: Number of bytes held.
         ended: Nothing follows what is held.
         line_offset: Where in the input the line begins that `buffer[LOW]` is in.
-        corrupt: Why the input ended early, where it cannot be decompressed further.
+        corrupt: Why the input ended early, if it cannot be decompressed further.
     """
 
     def __init__(self, source: Source, buffers: Buffers, offset: int = 0) -> None:
@@ -96,7 +97,7 @@ class Window:
 
     @property
     def buffer(self) -> bytearray:
-        """The buffer; another one after `fill`, where it had to grow."""
+        """The buffer. After `fill` it may be another one, because it had to grow."""
         return self._buffers.buffer
 
     @property
@@ -111,11 +112,11 @@ class Window:
 
     @property
     def size(self) -> int:
-        """How much is read and held at a time, unless a record is longer."""
+        """Bytes that are read and held at a time, unless a record is longer."""
         return self._buffers.window_bytes
 
     def fill(self, want: int | None = None) -> None:
-        """Read on behind what is held, up to a window in all, or `want` bytes more."""
+        """Reads on behind what is held, up to a window in all, or `want` bytes more."""
         buffers = self._buffers
         room = len(buffers.buffer) - LOW - self.end
         if room <= 0:
@@ -127,8 +128,8 @@ class Window:
         self.ended = count < size or self.corrupt is not None
 
     def fill_up_to(self, limit: int) -> bool:
-        """Hold the rest of the input if it is no longer than `limit` bytes, white space behind it left aside; returns
-        whether it is."""
+        """Reads the rest of the input if it has at most `limit` bytes without the white space at its end; returns
+        whether it has."""
         while True:
             if self.held > held_max(limit) or back_over_white(self.buffer, LOW, self.end) - LOW > limit:
                 return False
@@ -137,7 +138,7 @@ class Window:
             self.fill()
 
     def drop(self, upto: int) -> None:
-        """Forget the buffer before the position `upto`."""
+        """Forgets the buffer before the position `upto`."""
         buffer, end = self._buffers.buffer, self.end
         newline = buffer.rfind(b"\n", LOW, upto)
         if newline >= 0:
@@ -147,5 +148,5 @@ class Window:
         self.held = end - upto
 
     def text(self, start: int, size: int) -> bytes:
-        """Up to `size` bytes from the position `start`."""
+        """Returns up to `size` bytes from the position `start`."""
         return bytes(self._buffers.buffer[start : min(self.end, start + size)])

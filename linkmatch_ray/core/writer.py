@@ -1,23 +1,24 @@
-"""Who follows a walk through an input: counts records and lines, and is given the records, and what is none."""
+"""The writer that follows the reading of an input: it counts records and lines, and takes records and entries."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from linkmatch_ray.core.damage import Damage
 from linkmatch_ray.core.outcome import ENTRY_TEXT_BYTES_MAX, Entry
 from linkmatch_ray.core.structure import NEWLINE, count, skip_white
-from linkmatch_ray.core.verdicts import Framer, Judged
+from linkmatch_ray.core.verdicts import Finder, Judged
 from linkmatch_ray.core.window import LOW, Window
 
 
-class Writer:
-    """Follows the windows of one input; what becomes of its records is for subclasses to say.
+class Writer(ABC):
+    """A writer that follows the windows of one input. Subclasses decide what becomes of its records.
 
     Attributes:
-        index: How many elements or non-blank lines came before the window.
+        index: Number of elements or non-blank lines before the window.
         line: Physical line of the window's start, from 1.
-        needs_lines: The line of elements is to be known.
+        needs_lines: The line of elements must be known.
     """
 
     needs_lines = False
@@ -27,16 +28,16 @@ class Writer:
         self.index, self.line = 0, 1
         self._known = LOW, 1  # a place in the window, and its line
 
+    @abstractmethod
     def records(self, judged: Judged, line: int) -> None:
-        """Takes records of the window, the first of them on the physical line `line`, or that much before it."""
-        raise NotImplementedError
+        """Takes records of the window. `line` is the physical line that `judged.numbers` count from, or the first's."""
 
+    @abstractmethod
     def add(self, entry: Entry) -> None:
         """Takes an entry."""
-        raise NotImplementedError
 
     def lines(self, judged: Judged) -> None:
-        """Takes whole lines of the window, those before them written down already."""
+        """Takes whole lines of the window. Those before them were taken already."""
         assert judged.numbers is not None
         for place, damage in judged.damages.items():
             start, end = int(judged.starts[place]), int(judged.ends[place])
@@ -46,7 +47,7 @@ class Writer:
         self.line += judged.newlines
 
     def elements(self, judged: Judged) -> None:
-        """Takes whole elements of the window, behind those before, and none of them damaged but locally."""
+        """Takes whole elements of the window, behind those before. Their damage, if any, is local."""
         line = self._line_at(int(judged.starts[0])) if self.needs_lines and len(judged.starts) else self.line
         for place, damage in sorted(judged.damages.items()):
             start, end = int(judged.starts[place]), int(judged.ends[place])
@@ -66,7 +67,7 @@ class Writer:
         self._known = LOW, self.line
 
     def skip_white(self, stop: int | None = None) -> bool:
-        """Passes over white space, however much, but over no line that begins at `stop` or behind it; returns whether
+        """Passes over white space of any length, but over no line that begins at or after `stop`; returns whether
         anything follows in the lines before."""
         window = self._window
         while True:
@@ -87,7 +88,7 @@ class Writer:
         self.add(Entry(index, line, self._offset_of(start), end - start, damage.reason, damage.message, text))
 
     def rest(self, damage: Damage, start: int) -> None:
-        """Adds one entry for everything from `start` in the window to the end of the file, which is read through."""
+        """Reads the file to its end, and adds one entry for everything from `start` in the window on."""
         window = self._window
         text, offset, index = window.text(start, ENTRY_TEXT_BYTES_MAX), self._offset_of(start), self.index
         self.count_lines(start)
@@ -95,7 +96,7 @@ class Writer:
         while not window.ended:
             window.drop(window.end)
             window.fill()
-            # The window may have ended before the text; how much is shown must not depend on that.
+            # The shown text must not depend on where the window ended.
             text += window.text(LOW, ENTRY_TEXT_BYTES_MAX - len(text))
         size = window.offset + window.held - offset
         self.add(Entry(index, line, offset, size, damage.reason, damage.message, text))
@@ -103,7 +104,8 @@ class Writer:
         window.drop(window.end)
 
     def _line_at(self, place: int) -> int:
-        """The physical line of a place in the window, behind the one asked for before: no byte is looked at twice."""
+        """Returns the physical line of a place in the window, at or after that of the last call, so that no byte is
+        read twice."""
         known, line = self._known
         self._known = place, line + self._window.buffer.count(b"\n", known, place)
         return self._known[1]
@@ -118,14 +120,14 @@ class Reading:
 
     Attributes:
         window: What is held of it.
-        writer: Who is given its records.
-        judge: Who finds them in the window.
+        writer: Takes its records.
+        judge: Finds them in the window.
         max_bytes: A longer record is an entry.
-        stop: Records that begin at this byte or behind it are another's; None for all.
+        stop: Records that begin at or after this byte belong to another range; None for all.
     """
 
     window: Window
     writer: Writer
-    judge: Framer
+    judge: Finder
     max_bytes: int
     stop: int | None = None

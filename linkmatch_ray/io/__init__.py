@@ -1,1 +1,1 @@
-"""Files: listing and reading them, the result directory and its ledger. No Ray."""
+"""Files: inputs, lists, result directories and their ledger. No Ray."""

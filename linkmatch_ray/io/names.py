@@ -1,4 +1,4 @@
-"""The files of a result directory, and of a place at a URL, by their names."""
+"""The names of the files of a result directory, and of a place at a URL."""
 
 from __future__ import annotations
 
@@ -13,4 +13,4 @@ LEDGER: Final = "ledger.sqlite"
 SUMMARY: Final = "summary.json"
 
 MARKER: Final = b"linkmatch.lock"
-"""The file by which a result directory is known, and left out when it lies among the inputs."""
+"""The file that marks a result directory. A marked directory is left out of the inputs."""

@@ -1,1 +1,1 @@
-"""Delivery on Ray: the plan, stateless tasks, the driver that orders their parts, the collector that keeps them."""
+"""Jobs on Ray: the plan, the stateless tasks, the driver that orders their parts, the collector that commits them."""

@@ -135,7 +135,7 @@ def test_a_cluster_without_its_agent(command_environment, environment, tmp_path)
         done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60)
         cluster.stop()
     assert (done.returncode, done.stdout) == (5, "")
-    assert done.stderr.startswith(f"linkmatch-ray: {cluster.url}: starts no job")
+    assert done.stderr.startswith(f"linkmatch-ray: {cluster.url}: cannot start jobs")
     assert "dashboard_agent.log" in done.stderr
 
 
@@ -148,7 +148,7 @@ def test_watched_cancelled_resumed_fetched(cluster, run, large, last, environmen
     assert f"linkmatch-ray results watched -o DIR --address {cluster.url}" in begun.stderr
     twice = run(*command, address=cluster.url, stdin='[{"data":5}]')
     assert twice.returncode == 1
-    assert "watched: runs already, as watched-1" in twice.stderr
+    assert "watched: is already running on" in twice.stderr
     deadline = time.monotonic() + WAIT_SECONDS_MAX
     while "matched" not in (status := run("status", "watched", address=cluster.url).stdout):
         assert time.monotonic() < deadline, status
@@ -186,7 +186,7 @@ def test_watched_cancelled_resumed_fetched(cluster, run, large, last, environmen
     assert TOKEN not in log
     over = run("cancel", "watched", address=cluster.url)
     assert over.returncode == 3
-    assert "has ended already (complete)" in over.stderr
+    assert "has already ended (complete)" in over.stderr
 
 
 def test_a_dropped_connection_and_ctrl_c(cluster, environment, run, large, last, tmp_path):
@@ -208,7 +208,7 @@ def test_a_dropped_connection_and_ctrl_c(cluster, environment, run, large, last,
         assert process.wait(10) == 130
     proxy.close()
     assert line not in rest
-    assert f"job dropped goes on, on {address}" in rest
+    assert f"job dropped is still running on {address}" in rest
     assert f"linkmatch-ray cancel dropped --address {address}" in rest
     run("cancel", "dropped", address=cluster.url)
     assert run("logs", "dropped", "-f", address=cluster.url).stdout.count(line) == 1
@@ -227,7 +227,7 @@ def test_a_job_that_a_process_drives(cluster, environment, run, large, last, tmp
         assert re.search(r"^driven +running +by a process that joined the cluster$", jobs, re.MULTILINE)
         asked = run("status", "driven", address=cluster.url)
         assert asked.returncode == 3
-        assert "cannot be asked over HTTP" in asked.stderr
+        assert "cannot be reached over HTTP" in asked.stderr
         asked = run("status", "driven", "--json", address=cluster.gcs)
         assert json.loads(asked.stdout)["directory"] == str(tmp_path / "linkmatch-results")
         stopped = run("cancel", "driven", address=cluster.gcs)
@@ -260,10 +260,10 @@ def test_the_token(cluster, run):
     assert "asks for a token, and got none. Unset RAY_AUTH_MODE" in missing.stderr
     wrong = run("doctor", address=cluster.url, RAY_AUTH_TOKEN="another-0123456789abcdef")
     assert wrong.returncode == 5
-    assert "refuses this token. Put the cluster's token" in wrong.stderr
+    assert "refuses this user's token. Put the cluster's token" in wrong.stderr
     joining = run("doctor", address=cluster.gcs, RAY_AUTH_TOKEN="another-0123456789abcdef")
     assert joining.returncode == 5
-    assert "does not let us in, as the token is missing or wrong. Put the cluster's token" in joining.stderr
+    assert "refuses access, because the token is missing or wrong. Put the cluster's token" in joining.stderr
 
 
 @pytest.mark.parametrize("place", ["RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "~/.ray/auth_token"])
@@ -311,7 +311,7 @@ def test_certificates(cluster, run, tmp_path):
     address = f"https://127.0.0.1:{proxy.port}"
     refused = run("jobs", address=address)
     assert refused.returncode == 5
-    assert "certificate is not trusted. Name its authority's with --tls-verify FILE" in refused.stderr
+    assert "certificate is not trusted. Name the certificate of its authority with --tls-verify FILE" in refused.stderr
     for verify in ("certificate", "false"):
         done = run("jobs", "--tls-verify", verify, address=address)
         assert done.returncode == 0, done.stderr
@@ -321,7 +321,7 @@ def test_certificates(cluster, run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["submit", "/a", "-r", "/b", "--address", "ray://head:10001"], 2, "Ray Client is not for long work"),
+        (["submit", "/a", "-r", "/b", "--address", "ray://head:10001"], 2, "Ray Client loses a job"),
         (["jobs", "--address", "ray://head:10001"], 2, "Give --address http://HEAD:8265"),
         (["jobs", "--address", "http://127.0.0.1:9"], 5, "no Ray dashboard answers"),
         (["jobs", "--address", "127.0.0.1:9"], 5, "no Ray cluster answers"),
@@ -333,7 +333,7 @@ def test_certificates(cluster, run, tmp_path):
         (["submit", "https://a:b@c/d", "-r", "/b", "-o", "/c", "--address", "http://h:1"], 2, "has credentials"),
         (["submit", "/a", "-r", "/b", "-o", "/c", "--job-id", "a/b", "--address", "http://h:1"], 2, "a/b: expected"),
         (["submit", "/a", "-r", "/b", "--no-wait"], 2, "--no-wait"),
-        (["status", "a-job"], 3, "a job with --address"),
+        (["status", "a-job"], 3, "add --address"),
     ],
 )
 def test_refused_at_once(run, arguments, code, message):
@@ -346,7 +346,7 @@ def test_an_address_that_is_overridden(cluster, run):
     """RAY_API_SERVER_ADDRESS goes before --address, as for Ray's own tools, and that is said."""
     done = run("jobs", "--address", "http://127.0.0.1:9", RAY_API_SERVER_ADDRESS=cluster.url)
     assert done.returncode == 0
-    assert f"RAY_API_SERVER_ADDRESS is set: {cluster.url} is used, not http://127.0.0.1:9." in done.stderr
+    assert f"RAY_API_SERVER_ADDRESS: overrides http://127.0.0.1:9, so {cluster.url} is used." in done.stderr
     unknown = run("status", "no-such", address=cluster.url)
     assert unknown.returncode == 3
     assert "no-such: no such job" in unknown.stderr
@@ -373,7 +373,7 @@ def test_other_versions(cluster, environment, run):
     finally:
         set_version(here)
     assert done.returncode == 5
-    assert f"and Python 3.9.1, here are Ray 2.60.0 and Python {here}. Who joins" in done.stderr, done.stderr
+    assert f"and Python 3.9.1, but this machine has Ray 2.60.0 and Python {here}. Install" in done.stderr, done.stderr
 
 
 def test_a_node_that_does_not_see_the_inputs(cluster, run, tmp_path):

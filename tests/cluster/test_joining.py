@@ -28,7 +28,7 @@ for method in ("open", "commit", "flush", "finish", "close"):
         try:
             ray.get(getattr(collector, method).remote(**key))
         except PermissionError as refused:
-            print(method, "only the driver of the job writes" in str(refused))
+            print(method, "only the job's driver may write" in str(refused))
 ray.get(collector.cancel.remote())
 """
 
@@ -86,4 +86,4 @@ def test_a_job_with_a_ray_of_its_own(environment, tmp_path):
         assert process.wait(SECONDS_MAX) == 130
     check = [sys.executable, "-m", "linkmatch_ray", "verify", "linkmatch-results"]
     done = subprocess.run(check, cwd=tmp_path, env=known, capture_output=True, text=True, timeout=SECONDS_MAX)
-    assert "all agrees" in done.stdout, done.stdout
+    assert "everything agrees" in done.stdout, done.stdout

@@ -13,9 +13,9 @@ from moto.s3.models import s3_backends
 
 from linkmatch_ray import MatchOptions
 from linkmatch_ray.errors import InputError, JobError, UsageError
-from linkmatch_ray.io.object_names import Part, is_ours, part_name, part_of
+from linkmatch_ray.io.object_names import SegmentName, is_ours, segment_name, segment_of
 from linkmatch_ray.io.results import bucket
-from linkmatch_ray.io.results.download import bring
+from linkmatch_ray.io.results.download import download
 from linkmatch_ray.io.results.places import results_at
 from linkmatch_ray.io.results.status import status
 from linkmatch_ray.io.results.verification import Checked, verify
@@ -79,7 +79,7 @@ def top(tmp_path):
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """Nobody else writes there, so nobody is waited for."""
-    monkeypatch.setattr(bucket, "LIVES_SECONDS", 0.0)
+    monkeypatch.setattr(bucket, "SILENCE_SECONDS", 0.0)
 
 
 class Folder:
@@ -135,7 +135,7 @@ def assert_as_alone(top, place, options=BOTH):
     with pytest.raises(InputError, match="no job runs here"):
         results.cancel()
     copy, alone = top.with_name("copy"), top.with_name("alone")
-    assert bring(results, copy).complete
+    assert download(results, copy).complete
     submit(top, alone, options, PLAN)
     for name in set(OUTPUTS) & set(os.listdir(alone)):
         assert (copy / name).read_bytes() == (alone / name).read_bytes(), name
@@ -220,7 +220,7 @@ def test_a_newer_writers_parts_stay(top, tmp_path):
     """Who was thought dead, and still removes what is too much, removes nothing of the one that goes on."""
     url = f"file://{tmp_path}/hits"
     submit(top, url, BOTH, PLAN)
-    newer = part_name(Part("matched", 10**9, 999_999))
+    newer = segment_name(SegmentName("matched", 10**9, 999_999))
     store_of(url).put(newer, b"newer")
     old = results_at(url)
     ledger = old.resume(lambda settings: bool(settings))
@@ -234,10 +234,11 @@ def test_a_newer_writers_parts_stay(top, tmp_path):
 @pytest.mark.parametrize("number", [0, 1, 10**6, 10**12 - 1])
 def test_names_of_parts(number):
     """What is made is read again; nothing else is."""
-    part = Part("matched", number, number)
-    assert part_of(part_name(part)) == part
-    for other in (f"x/{part_name(part)}", part_name(part) + "\n", part_name(part).replace("-", "-0"), "matched"):
-        assert part_of(other) is None
+    segment = SegmentName("matched", number, number)
+    name = segment_name(segment)
+    assert segment_of(name) == segment
+    for other in (f"x/{name}", name + "\n", name.replace("-", "-0"), "matched"):
+        assert segment_of(other) is None
         assert not is_ours(other)
 
 

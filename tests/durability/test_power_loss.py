@@ -18,6 +18,7 @@ from linkmatch_ray.io.results.verification import Checked, verify
 from tests.conftest import REPO
 from tests.support.power import Disk, can_trace, trace
 from tests.support.power_job import COMPLETE, make_job, make_update, run
+from tests.support.tiers import some
 
 pytestmark = pytest.mark.skipif(not can_trace(), reason="needs strace (apt-get install strace), and leave to use it")
 
@@ -187,9 +188,10 @@ def random():
 
 def test_power_cut(bench, calls, found):
     """After every call: commits, the roll-back of a file, the report, the summary."""
-    recover(bench, found.values(), calls)
+    recover(bench, some(found.values()), calls)
 
 
+@pytest.mark.slow
 def test_power_cut_with_one_output(place, random):
     """The output that is not asked for is removed at the end."""
     bench = Bench(place(), "matched")
@@ -198,6 +200,7 @@ def test_power_cut_with_one_output(place, random):
     recover(bench, list(found.values())[-STATES:], calls)
 
 
+@pytest.mark.slow
 def test_power_cut_while_an_old_job_is_overwritten(bench, random):
     """Never a summary over what is not its job."""
     calls = bench.trace(bench.complete, "overwrite")
@@ -205,6 +208,7 @@ def test_power_cut_while_an_old_job_is_overwritten(bench, random):
     recover(bench, list(found.values())[:STATES], calls)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(3))
 def test_power_cut_while_recovering_from_one(number, bench, found, random):
     """What the first cut left, and what was reported before it, is still there after the second."""
@@ -214,6 +218,7 @@ def test_power_cut_while_recovering_from_one(number, bench, found, random):
     recover(bench, random.sample(again, min(STATES, len(again))), calls)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(3))
 def test_power_cut_while_recovering_from_a_kill(number, bench, calls, random):
     """What the killed process had not synced may still be lost: here the removal of a name, of a journal mostly."""
@@ -226,6 +231,7 @@ def test_power_cut_while_recovering_from_a_kill(number, bench, calls, random):
     recover(bench, random.sample(again, min(STATES, len(again))), calls)
 
 
+@pytest.mark.slow
 def test_power_cut_while_brought_up_to_date(place, random):
     """The earlier job whole, or the new one: nothing in between that the next start does not end."""
     bench = Update(place())
@@ -234,6 +240,7 @@ def test_power_cut_while_brought_up_to_date(place, random):
     recover(bench, [*random.sample(found, min(STATES, len(found))), *found[-STATES:]], calls)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["out", "out/next"])
 def test_every_sync_of_the_exchange_is_needed(path, place, random):
     """Without it the tests above would fail."""
@@ -249,6 +256,7 @@ SYNCED += [f"out/{name}" for name in ("restrictions.jsonl.new", "summary.json.ne
 SYNCED += [f"out/{name}" for name in ("ledger.sqlite", "ledger.sqlite-journal")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", SYNCED)
 def test_every_sync_is_needed(path, bench, calls, found, random):
     """Were it not there, these tests would say so."""

@@ -120,7 +120,8 @@ def test_killed_and_resumed_from_elsewhere(corpus, command, tmp_path):
         code, _, stderr = ended(command(line, *job(corpus, url)))
         (corpus / "in" / "later.json").unlink()
         assert code == 2
-        assert "other inputs (1 new). Name another directory with -o, or start anew with --overwrite" in stderr
+        advice = "Name another directory with -o, or start from the beginning with --overwrite"
+        assert f"other inputs (1 new). {advice}" in stderr
 
 
 def test_cancelled_by_its_url(corpus, command):
@@ -138,7 +139,7 @@ def test_cancelled_by_its_url(corpus, command):
         code, stdout, stderr = ended(command(port, "cancel", url))
         assert (code, stdout) == (
             0,
-            f"{url}: stopped; what was committed is safe. To go on, give the same submit command again.\n",
+            f"{url}: stopped; what was committed is safe. To resume it, run the same submit command again.\n",
         ), stderr
         code, _, stderr = ended(running)
         assert code == 130, stderr

@@ -19,7 +19,7 @@ from linkmatch_ray.io.inputs.file import InputFile, pack_files
 from linkmatch_ray.io.inputs.listing import list_inputs
 from linkmatch_ray.io.ledger.journal import LoggedLedger
 from linkmatch_ray.io.results import bucket, segments
-from linkmatch_ray.io.results.download import bring
+from linkmatch_ray.io.results.download import download
 from linkmatch_ray.io.results.places import results_at
 from linkmatch_ray.io.results.status import status
 from linkmatch_ray.io.results.verification import Checked, verify
@@ -28,6 +28,7 @@ from linkmatch_ray.runtime.jobs import worker
 from linkmatch_ray.runtime.jobs.collector import Collector
 from linkmatch_ray.runtime.jobs.worker import PartBody
 from tests.support.jobs import DETAILS, LIST, NAMES, OUTPUTS, offers, run, write
+from tests.support.tiers import STRIDE
 
 BOTH = MatchOptions(emit="both")
 CORPUS = {name: 10 + number for number, name in enumerate(NAMES)}
@@ -56,7 +57,7 @@ def small_steps(monkeypatch):
     monkeypatch.setattr(bucket.Bucket, "commit_seconds", 0.0)
     monkeypatch.setattr(worker, "STAGED_BYTES_MIN", 60)
     monkeypatch.setattr(segments, "OBJECT_BYTES", 150)
-    monkeypatch.setattr(bucket, "LIVES_SECONDS", 0.0)
+    monkeypatch.setattr(bucket, "SILENCE_SECONDS", 0.0)
 
 
 def contents(url):
@@ -140,9 +141,9 @@ def test_killed_after_every_request(tmp_path, monkeypatch):
     top = tmp_path / "in"
     write(top, dict(list(CORPUS.items())[:6]))
     url = f"file://{tmp_path}/out"
-    step, ended = 0, False
+    step, ended = 1 - STRIDE, False
     while not ended:
-        step += 1
+        step += STRIDE
         for requests in (step, step // 2):
             with monkeypatch.context() as patched:
                 dies_after(patched, requests)
@@ -167,9 +168,9 @@ def test_only_the_collector_is_killed(tmp_path, monkeypatch):
     arguments, bodies = offers(top, url, BOTH)
     assert sum(isinstance(chunk, segments.Staged) for body in bodies for chunk in body.unmatched) > 3
     shutil.copytree(tmp_path / "out", tmp_path / "staged")
-    step = 0
+    step = 1 - STRIDE
     while True:
-        step += 1
+        step += STRIDE
         with monkeypatch.context() as patched:
             dies_after(patched, step)
             collector = Collector(*arguments)
@@ -243,7 +244,7 @@ def test_a_writer_that_lives(top, tmp_path, monkeypatch):
     """The second waits to see whether the first says anything, and is told who it is. It stops when it is asked to."""
     url = f"file://{tmp_path}/out"
     monkeypatch.setattr(bucket, "BEAT_SECONDS", 0.2)
-    monkeypatch.setattr(bucket, "LIVES_SECONDS", 3.0)
+    monkeypatch.setattr(bucket, "SILENCE_SECONDS", 3.0)
     files = list_inputs([top]).files
     settings = {"fingerprint": "f", "emit": "both", "provenance": "0", "job_id": "j"}
     first = Collector(url, pack_files(files), [1] * len(files), settings)
@@ -252,7 +253,7 @@ def test_a_writer_that_lives(top, tmp_path, monkeypatch):
         Collector(url, pack_files(files), [1] * len(files), settings).open()
     assert status(results_at(url))["state"] == "running"
     assert not results_at(url).is_asked_to_stop()
-    with pytest.raises(JobError, match="was told to stop, and still runs"):
+    with pytest.raises(JobError, match="was asked to stop, and still runs"):
         results_at(url).cancel(wait_seconds=0.1)
     assert results_at(url).is_asked_to_stop()
     first.close()
@@ -308,13 +309,13 @@ def test_overwritten_and_brought_here(top, tmp_path):
     results_at(url).clear()
     run(top, f"file://{tmp_path}/second", BOTH)
     run(top, tmp_path / "plain", BOTH)
-    assert bring(results_at(f"file://{tmp_path}/second"), tmp_path / "copy").complete
+    assert download(results_at(f"file://{tmp_path}/second"), tmp_path / "copy").complete
     with pytest.raises(InputError, match="no input file"):
         list_inputs([tmp_path / "copy"])
     for name in OUTPUTS:
         assert (tmp_path / "copy" / name).read_bytes() == (tmp_path / "plain" / name).read_bytes()
     with pytest.raises(UsageError, match="is not empty"):
-        bring(results_at(url), tmp_path / "copy")
+        download(results_at(url), tmp_path / "copy")
 
 
 def test_places_that_are_refused(tmp_path):

@@ -2,8 +2,6 @@
 
 import contextlib
 import json
-import os
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -49,18 +47,18 @@ def assert_expected(job, corpus):
 
 
 def halted_collector(job):
-    """Stop the collector of a job that is under way, but not while it has the ledger locked; its pid."""
+    """Stop the collector of a job that is under way, but not while it has the ledger locked; its process."""
     while not job.progress().ends.get("matched"):
         assert not job.wait(0.005), "the job was over before anything could be halted"
-    (pid,) = titled("ray::Collector")
+    (collector,) = titled("ray::Collector")
     while True:
-        os.kill(pid, signal.SIGSTOP)
+        collector.suspend()
         try:
             with contextlib.closing(sqlite3.connect(job.directory / "ledger.sqlite", timeout=0)) as ledger:
                 ledger.execute("SELECT * FROM frontier").fetchone()
-            return pid
+            return collector
         except sqlite3.OperationalError:
-            os.kill(pid, signal.SIGCONT)
+            collector.resume()
             time.sleep(0.01)
 
 
@@ -68,20 +66,20 @@ def halted_collector(job):
 def test_in_one_directory(corpora, tmp_path, command_environment):
     """The second waits as long as an orphan may live, then names the first, which ends as if alone."""
     first = begin(corpora[0], tmp_path / "out")
-    pid = halted_collector(first)
+    collector = halted_collector(first)
     try:
         began = time.monotonic()
-        with pytest.raises(DirectoryInUse, match=rf"another job writes here \(process {pid} on \S+, since 2"):
+        with pytest.raises(DirectoryInUse, match=rf"another job writes here \(process {collector.pid} on \S+, since 2"):
             begin(corpora[0], tmp_path / "out").result(SECONDS_MAX)
         assert time.monotonic() - began >= LOCK_WAIT_SECONDS
         done = subprocess.run(
             command(corpora[0], tmp_path / "out"), env=command_environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 1
-        assert f"{tmp_path / 'out'}: another job writes here (process {pid} on " in done.stderr
+        assert f"{tmp_path / 'out'}: another job writes here (process {collector.pid} on " in done.stderr
         assert len(done.stderr.splitlines()) == 2, done.stderr
     finally:
-        os.kill(pid, signal.SIGCONT)
+        collector.resume()
     assert_expected(first, corpora[0])
 
 
@@ -97,7 +95,7 @@ def test_on_one_ray(corpora, tmp_path):
     jobs = [begin(each, tmp_path / str(number)) for number, each in enumerate(corpora)]
     while not all(job.progress().ends.get("matched") for job in jobs):
         assert not jobs[0].wait(0.005), "the first job was over before the second was under way"
-    os.kill(titled("ray::Collector")[0], signal.SIGKILL)
+    titled("ray::Collector")[0].kill()
     for job, each in zip(jobs, corpora, strict=True):
         assert_expected(job, each)
 

@@ -53,8 +53,8 @@ class Borders:
                     patches.enter_context(mock.patch.object(module, name, value))
 
             for module in (structure, scan):
-                put(module, "BLOCK_BYTES", self.block)
-            put(verdicts, "CAREFUL_BYTES", self.careful)
+                put(module, "STRIDE_BYTES", self.block)
+            put(verdicts, "EXACT_BYTES", self.careful)
             put(lines, "TAIL_BYTES", self.tail)
             put(matcher, "WINDOW_BYTES_MIN", self.window)
             put(matcher, "WINDOW_BYTES", self.window)

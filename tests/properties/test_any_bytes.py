@@ -7,6 +7,7 @@ from linkmatch_ray import MatchOptions
 from linkmatch_ray.core import matcher
 from tests.properties.test_match_bytes import assert_agrees, load
 from tests.support import oracle, strategies
+from tests.support.tiers import examples
 
 SNIPPETS = (
     *(bytes([byte]) for byte in b'{}[],:"\\/ \n\r\t0123456789-+.eEtfnNuIaxX\0\x1f\x7f\x80\xbf\xc3\xe9\xff'),
@@ -54,7 +55,7 @@ def mangled(draw):
 
 
 @given(drawn=mangled())
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(1500), deadline=None)
 def test_mangled_input_gives_what_the_oracle_reads(drawn):
     """The same records, the same bytes, as many entries."""
     case, data = drawn
@@ -68,7 +69,7 @@ def test_mangled_input_gives_what_the_oracle_reads(drawn):
 
 
 @given(data=st.binary(max_size=200), window=st.integers(16, 64))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 def test_any_bytes_are_taken(data, window):
     """Records are counted, and everything else is an entry with a reason; from any windows the same."""
     restrictions = load(b'["a"]', (("data", "data"),))

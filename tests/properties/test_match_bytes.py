@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from linkmatch_ray import MatchOptions, Restrictions, match_bytes
 from tests.support import oracle, strategies
+from tests.support.tiers import examples
 
 COUNTS = ("records", "matched", "unmatched", "missing_key", "not_object", "entries")
 EMITS = ("matched", "unmatched", "both")
@@ -43,7 +44,7 @@ def verdict(record, restriction):
 
 
 @given(case=strategies.cases(), emit=st.sampled_from(EMITS))
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_same_as_the_oracle(case, emit):
     """Any corpus of valid JSON, however it is spelled, laid out and compressed."""
     expected = oracle.match(case.files[0].data, case.restrictions, case.keys, emit=emit)
@@ -94,7 +95,7 @@ def test_emit_chooses_among_the_same_lines(case):
 
 
 @given(damaged=strategies.damaged_lines(), emit=st.sampled_from(EMITS), provenance=st.booleans())
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_bad_lines_are_entries_and_their_neighbours_come_out(damaged, emit, provenance):
     """Each line that is no JSON value is one entry with its position, and nothing else is lost."""
     data, restrictions = damaged

@@ -5,10 +5,11 @@ import random
 import pytest
 
 from linkmatch_ray import MatchOptions, Restrictions, match_bytes
-from linkmatch_ray.core.structure import BLOCK_BYTES
+from linkmatch_ray.core.structure import STRIDE_BYTES
 from linkmatch_ray.core.window import WINDOW_BYTES
 from tests.fuzz import run, straddle
 from tests.fuzz.borders import HOSTILE, Borders, matched_in_ranges
+from tests.support.tiers import examples, some
 
 LAYOUTS = ("lines", "crlf", "array", "pretty")
 
@@ -18,14 +19,14 @@ LAYOUTS = ("lines", "crlf", "array", "pretty")
 def test_tiny_windows_and_blocks(layout, nested):
     """All kinds of tokens at all widths of windows and blocks."""
     made = straddle.systematic(layout, nested=nested, pad=0)
-    for window in (*range(16, 80), 4096):
+    for window in (*some(range(16, 80)), 4096):
         straddle.assert_gives(made, made.data, Borders(window=window, block=8 * (1 + window % 5), careful=window))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_blocks_shifted_byte_by_byte(layout):
     """In a window that holds all, blocks of 8 and 64 bytes begin at each byte of each token."""
-    for pad in range(64):
+    for pad in some(range(64)):
         made = straddle.systematic(layout, nested=pad % 2 == 0, pad=pad)
         for block in (8, 64):
             straddle.assert_gives(made, made.data, Borders(block=block, careful=64, poison=HOSTILE[pad % len(HOSTILE)]))
@@ -34,10 +35,10 @@ def test_blocks_shifted_byte_by_byte(layout):
 @pytest.mark.parametrize("layout", ["lines", "crlf"])
 def test_bad_lines_across_borders(layout):
     """A bad line is one entry, whatever it lies across, and its neighbours come out."""
-    for window in range(16, 60):
+    for window in some(range(16, 60)):
         made = straddle.systematic(layout, nested=True, pad=window, damaged=True)
         straddle.assert_gives(made, made.data, Borders(window=window, block=8, careful=16))
-    for pad in range(16):
+    for pad in some(range(16)):
         made = straddle.systematic(layout, nested=True, pad=pad, damaged=True)
         straddle.assert_gives(made, made.data, Borders(block=16, careful=64))
 
@@ -48,7 +49,7 @@ def test_ranges(layout, mark):
     """A file of lines cut into ranges of any width: each line in one of them."""
     made = straddle.systematic(layout, nested=True, pad=0, damaged=True)
     data = mark + made.data + b"\n\n \r\n" + b" " * 40 + b"\n"
-    for unit in (*range(16, 70), 333, len(data) - 1, len(data)):
+    for unit in (*some(range(16, 70)), 333, len(data) - 1, len(data)):
         borders = Borders(window=16 + unit % 7, tail=1 + unit % 9, block=8, careful=16)
         with borders.drawn():
             matched, unmatched, counts, entries = matched_in_ranges(
@@ -62,7 +63,7 @@ def test_ranges(layout, mark):
 def test_compressed_pieces(kind):
     """Members cut anywhere, given to the decoder a few bytes at a time."""
     rng = random.Random(1)
-    for size in (1, 2, 3, 5, 17, 64):
+    for size in some((1, 2, 3, 5, 17, 64)):
         for layout in LAYOUTS:
             made = straddle.systematic(layout, nested=True, pad=size)
             data = straddle.compress(b"\xef\xbb\xbf" + made.data, kind, rng)
@@ -70,16 +71,16 @@ def test_compressed_pieces(kind):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("border", [BLOCK_BYTES, WINDOW_BYTES], ids=["block", "window"])
+@pytest.mark.parametrize("border", [STRIDE_BYTES, WINDOW_BYTES], ids=["block", "window"])
 def test_the_real_borders(layout, border):
     """Each kind of token lies across a border of the real size, shifted through it byte by byte."""
     tokens = [
         token for kind, token in straddle.TOKENS.items() if layout in ("array", "pretty") or kind != "white lines"
     ]
-    shifts = range(7) if border == BLOCK_BYTES else (3,)
+    shifts = range(7) if border == STRIDE_BYTES else (3,)
     for shift in shifts:
         texts, at = [], 1 + len(b'{"f":""}')
-        for number, token in enumerate(tokens if border == BLOCK_BYTES else tokens[:2]):
+        for number, token in enumerate(tokens if border == STRIDE_BYTES else tokens[:2]):
             wanted = border * (number + 1) - (shift * len(token) // 7 + 1)  # where the token is to begin
             place = number % len(straddle.KEYS)
             text = straddle.record(token, straddle.KEYS[place][0], nested=True, last=False)
@@ -103,11 +104,11 @@ def test_the_fault_that_was_found():
 
 def test_random_inputs_through_random_borders():
     """The same search as `scripts/fuzz straddle`, from one seed."""
-    for seed in range(300):
+    for seed in range(examples(300)):
         run.straddle(seed)
 
 
 def test_lists_read_in_any_pieces():
     """The same search as `scripts/fuzz lists`, from one seed."""
-    for seed in range(500):
+    for seed in range(examples(500)):
         run.lists(seed)

@@ -3,9 +3,9 @@
 import subprocess
 import sys
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 RECORD = b'{"data":"a"}\n'
@@ -72,21 +72,44 @@ def test_a_mistake_starts_nothing(run, code, arguments, tmp_path):
 
 def test_a_mistake_that_takes_long_to_find(run, tmp_path):
     """At the end of a long list, while a Ray may be starting: nothing of it is left, not even a file."""
-    (tmp_path / "long.json").write_bytes(b"[" + b'{"data":1},' * 300_000 + b"{}]")
+    (tmp_path / "long.json").write_bytes(b"[" + b'{"data":1.5},' * 100_000 + b"{}]")
     with tempfile.TemporaryDirectory(prefix="lm") as place:
         done, _ = run("submit", "a.jsonl", "-r", "long.json", ray_in=place)
         assert (done.returncode, done.stdout) == (3, "")
-        assert done.stderr.startswith('linkmatch-ray: long.json: entry 300000 has no key "data". ')
+        assert done.stderr.startswith('linkmatch-ray: long.json: entry 100000 has no key "data". ')
         assert done.stderr.count("\n") == 1
         assert list(Path(place).iterdir()) == []
-        assert [title for title in titles() if place in title] == []
+        assert naming(place) == []
 
 
-def titles():
-    """The command lines of all processes there are."""
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):
-            yield file.read_bytes().decode(errors="replace")
+ABANDONED = """
+import os, sys, time
+from linkmatch_ray.runtime.session.session import Session
+
+session = Session(workers=1)
+session.begin()
+while session._directory is None:
+    time.sleep(0.001)
+time.sleep(float(sys.argv[1]))
+Session.abandon_all()
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.05, 0.3, 1.0, 2.0])
+def test_a_start_is_abandoned(seconds, command_environment):
+    """A program that ends at once, at any moment of a start: no file is left, and no process."""
+    with tempfile.TemporaryDirectory(prefix="lm") as place:
+        environment = command_environment | {"RAY_TMPDIR": place}
+        done = subprocess.run([sys.executable, "-c", ABANDONED, str(seconds)], env=environment, timeout=60)
+        assert done.returncode == 0
+        assert list(Path(place).iterdir()) == []
+        assert naming(place) == []
+
+
+def naming(place):
+    """Finds the processes whose command line names a directory."""
+    return [process for process in psutil.process_iter(["cmdline"]) if place in str(process.info["cmdline"])]
 
 
 STARTING = """

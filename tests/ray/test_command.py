@@ -2,12 +2,12 @@
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 from tests.conftest import REPO
@@ -157,19 +157,26 @@ def test_a_wrong_key_is_hinted_at(run, small):
     ],
 )
 @pytest.mark.parametrize("more", [(), ("--dry-run",), ("--overwrite",)])
-def test_a_place_for_no_results_is_refused_before_ray_starts(name, message, more, small, command_environment):
-    """Exit code 2, and Ray is not even imported."""
+def test_a_place_for_no_results_is_refused(name, message, more, small, monkeypatch):
+    """Exit code 2, and no session is begun."""
     (small / "to-nothing").symlink_to("nowhere")
     (small / "others").mkdir()
     (small / "others/mine.txt").touch()
-    command = ["submit", "d.jsonl", "-r", "r.txt", "-o", name.format(top=small), *more]
+    monkeypatch.chdir(small)
+    monkeypatch.setattr("linkmatch_ray.runtime.session.session.Session.__enter__", lambda self: pytest.fail("begun"))
+    code, _, said = program("submit", "d.jsonl", "-r", "r.txt", "-o", name.format(top=small), *more)
+    assert code == 2, said
+    assert message in said.splitlines()[-1]
+
+
+def test_what_is_refused_imports_no_ray(small, command_environment):
+    """Ray takes longer to import than all the rest."""
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "linkmatch_ray", *command],
+        [sys.executable, "-X", "importtime", "-m", "linkmatch_ray", "submit", "d.jsonl", "-r", "r.txt", "-o", "r.txt"],
         cwd=small, env=command_environment, capture_output=True, text=True,
     )  # fmt: skip
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
     assert done.returncode == 2, done.stderr
-    assert message in done.stderr.splitlines()[-1]
     assert "linkmatch_ray" in imported
     assert "ray" not in imported
 
@@ -183,7 +190,7 @@ def test_an_empty_value_is_a_usage_error(arguments, run, small):
     """As a shell makes of a variable that is not set."""
     done = run("submit", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "empty. Give it a value, or leave it out." in done.stderr
+    assert "the value is empty. Give one, or leave the option out." in done.stderr
 
 
 @pytest.mark.parametrize("workers", ["0", "10001", "9" * 30])
@@ -219,7 +226,7 @@ def test_a_full_disk_behind_standard_output(arguments, run, small, command_envir
         )  # fmt: skip
     assert (done.returncode, done.stderr) == (
         1,
-        "linkmatch-ray: standard output: No space left on device. Mend that, and give the same command again.\n",
+        "linkmatch-ray: standard output: No space left on device. Correct that, and run the same command again.\n",
     )
 
 
@@ -271,7 +278,7 @@ def test_dry_run_of_an_update(run, tmp_path):
     command = ("submit", "in", "-r", "list.json", "-o", "out")
     assert run(*command).returncode == 0
     done = run(*command, "--incremental", "--dry-run")
-    assert done.stdout == "nothing to do: the results are those of a full run\n", done.stderr
+    assert done.stdout == "nothing to do: the results are up to date\n", done.stderr
     (tmp_path / "in" / "d.json").write_text('{"data":2}')
     (tmp_path / "in" / "a.json").unlink()
     done = run(*command, "--incremental", "--dry-run")
@@ -282,7 +289,7 @@ def test_dry_run_of_an_update(run, tmp_path):
     assert said[:3] == [
         "unit 0: 1 file, 10 B: in/d.json",
         "1 file, 10 B, in 1 task",
-        "2 files as before; the results of 1 file that are gone are removed",
+        "2 files unchanged, with the earlier results; 1 missing file, whose results are removed",
     ], done.stderr
     assert said[3].startswith("Looked at 1 of 1 file, 10 B of 10 B, for ")
     assert sorted(path.name for path in (tmp_path / "out").iterdir() if path.name == "next") == []
@@ -321,10 +328,8 @@ def test_stops_within_seconds_and_resumes(sent, code, run_process, last, command
     assert stderr.startswith(b"linkmatch-ray: "), stderr
     assert b"To resume" in stderr
     assert took < STOP_SECONDS_MAX
-    deadline = time.monotonic() + 2
-    while (left := [pid for pid in children if os.path.exists(f"/proc/{pid}")]) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not left, [children[pid] for pid in left]
+    _, left = psutil.wait_procs(children, timeout=2)
+    assert not left, [children[process] for process in left]
     last.release()
     done = run_process(*arguments, "--json")
     assert done.returncode == 0, done.stderr

@@ -144,7 +144,7 @@ def listeners(held):
 def test_it_listens_on_loopback_alone(held):
     """Every socket of every process of it, in a namespace where another machine could come in."""
     found = listeners(held)
-    ours = {str(pid) for pid in (held.process.pid, *descendants(held.process.pid))}
+    ours = {str(process.pid) for process in (held.process, *descendants(held.process.pid))}
     assert len([one for one in found if ours & set(re.findall(r"pid=(\d+)", one[1]))]) >= LISTENERS_MIN
     beyond = [one for one in found if not re.match(r"127\.0\.0\.1:|\[::1\]:|\[::ffff:127\.0\.0\.1\]:", one[0])]
     assert beyond == []
@@ -180,7 +180,7 @@ def test_another_user_finds_no_token(held):
     """Not in files that lead to it, nor in Ray's, nor in what the kernel tells of its processes; and writes nothing."""
     token = (held.home / ".ray/auth_token").read_text()
     assert TOKEN.fullmatch(token)
-    pids = [str(pid) for pid in (held.process.pid, *descendants(held.process.pid))]
+    pids = [str(process.pid) for process in (held.process, *descendants(held.process.pid))]
     done = held.run(STRANGER, str(NOBODY), str(held.top), *pids)
     assert done.returncode == 0, done.stderr
     read, written = json.loads(done.stdout)

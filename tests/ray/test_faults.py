@@ -2,10 +2,9 @@
 
 import contextlib
 import json
-import os
-import signal
 import time
 
+import psutil
 import pytest
 
 from linkmatch_ray import MatchOptions, Restrictions, submit
@@ -50,9 +49,9 @@ def kill(title):
     """SIGKILL one of the processes of that title, now or as soon as there is one."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while time.monotonic() < deadline:
-        for pid in titled(title):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        for process in titled(title):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
                 return
     raise AssertionError(f"no process {title}")
 

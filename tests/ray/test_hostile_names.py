@@ -132,7 +132,7 @@ def test_a_whole_job(program, word, tmp_path):
     code, out, _ = program("status", output, "--json")
     assert (code, json.loads(out)["state"]) == (0, "complete")
     code, out, _ = program("verify", output)
-    assert (code, "all agrees" in out) == (0, True)
+    assert (code, "everything agrees" in out) == (0, True)
     with open(os.path.join(output, b"quarantine.jsonl"), "ab") as quarantine:
         quarantine.write(b"\n")
     assert program("verify", output)[0] == 1

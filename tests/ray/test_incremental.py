@@ -4,6 +4,7 @@ import os
 import shutil
 import sqlite3
 from itertools import count
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -14,9 +15,10 @@ from linkmatch_ray.errors import DirectoryInUse, InputError, JobChanged, JobErro
 from linkmatch_ray.io.inputs.file import pack_files
 from linkmatch_ray.io.inputs.listing import list_inputs
 from linkmatch_ray.io.ledger.ledger import Ledger
+from linkmatch_ray.io.results import directory as directories
 from linkmatch_ray.io.results.directory import adopt_next
 from linkmatch_ray.io.results.places import results_at
-from linkmatch_ray.io.results.reuse import origins_of
+from linkmatch_ray.io.results.reuse import plan_reuse
 from linkmatch_ray.io.results.verification import Checked, verify
 from linkmatch_ray.runtime.jobs.collector import Collector
 from tests.support.jobs import LIST, NAMES, OUTPUTS, PLAN, run, write
@@ -112,6 +114,21 @@ def test_interrupted_while_it_takes_the_place(tmp_path, monkeypatch):
     assert step > 8
 
 
+def test_interrupted_behind_the_last_rename(tmp_path, monkeypatch):
+    """The new job is complete, and the next start removes the place where it was made."""
+    top, out, how = tmp_path / "in", tmp_path / "out", (BOTH, PLAN)
+    write(top, BEFORE)
+    submit_without_ray(top, out, *how)
+    write(top, {**BEFORE, "00.json": 2})
+    with monkeypatch.context() as patched:
+        patched.setattr(directories, "_forget_next", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            submit_without_ray(top, out, *how, incremental=True)
+    assert os.listdir(out / "next") == ["linkmatch.next"]
+    submit_without_ray(top, out, *how)
+    assert_as_a_full_run(top, out, BOTH)
+
+
 def interrupt_exchange(patched, directory, step):
     """Have that call be the last one after the new summary is there."""
     calls = count()
@@ -150,13 +167,13 @@ def test_another_job_came_between(tmp_path):
     ledger = Ledger(directory / "ledger.sqlite")
     write(top, AFTER)
     files = list_inputs([top]).files
-    origins = origins_of(files, ledger)
+    reuse = plan_reuse(files, ledger)
     ledger.close()
     run(top, directory, BOTH, incremental=True)
     collector = Collector(
-        str(directory), pack_files(files), [1] * len(files), {"fingerprint": "x", "provenance": "0"}, origins
+        str(directory), pack_files(files), [1] * len(files), {"fingerprint": "x", "provenance": "0"}, reuse
     )
-    with pytest.raises(DirectoryInUse, match="meanwhile"):
+    with pytest.raises(DirectoryInUse, match="another job has written here since"):
         collector.open()
 
 

@@ -89,7 +89,7 @@ def test_a_read_that_never_ends(tmp_path, command_environment):
     assert summary["faults"] == {"timed_out": 1}
     assert matched == b"".join([*expected, GOOD % 1])
     assert (entry["reason"], entry["file"]) == ("timed_out", str(tmp_path / "in" / "11-stalls.json"))
-    assert "gave nothing for 1.5 s" in entry["message"]
+    assert "produced no output for 1.5 s" in entry["message"]
 
 
 def test_processes_that_cannot_be_ended(tmp_path, command_environment):

@@ -11,7 +11,7 @@ import pytest
 import zstandard
 
 from linkmatch_ray import MatchOptions, Restrictions, dry_run, match_bytes
-from linkmatch_ray.cli.output import duration
+from linkmatch_ray.cli.formatting import duration
 from linkmatch_ray.io.inputs.file import InputFile
 from linkmatch_ray.io.inputs.listing import list_inputs
 from linkmatch_ray.runtime.jobs import dry_run as dry_runs
@@ -236,7 +236,7 @@ def test_the_command_starts_no_ray(tmp_path, command_environment):
     assert looked.startswith("Looked at 4 of 4 files, 619.5 kB of 619.5 kB, for ")
     assert sorted(shapes.removeprefix("Shapes: ").split("; ")) == ["array (1)", "lines, gzip (2)", "lines, zstd (1)"]
     assert records == "778 records, 778 with the key cveID, 62 matched (7.97%)"
-    assert time_.startswith("At the rate measured here all of it takes about ")
+    assert time_.startswith("At this rate the job takes about ")
     done = subprocess.run(
         [*run, "cveId=cveID", "--json"], cwd=tmp_path, env=command_environment, capture_output=True, text=True
     )

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 PROGRAM = """
 import sys, ray
 from linkmatch_ray import Restrictions, submit
@@ -25,6 +27,7 @@ print(job.result(60)["totals"]["matched"])
 """
 
 
+@pytest.mark.slow
 def test_ray_is_shut_down_in_mid_job(command_environment, tmp_path):
     """What was committed is safe, and the program may go on, with a Ray of another job's."""
     (tmp_path / "in.json").write_text('{"data":"a"}')
@@ -32,5 +35,5 @@ def test_ray_is_shut_down_in_mid_job(command_environment, tmp_path):
     done = subprocess.run(line, env=command_environment, capture_output=True, text=True, check=False, timeout=150)
     assert done.returncode == 0, done.stderr
     said, matched = done.stdout.splitlines()
-    assert said == "Ray was shut down before the job had ended. Keep it until then, and submit the job again."
+    assert said == "Ray was shut down before the job had ended. Keep it until the job's end, and submit the job again."
     assert matched == "1"

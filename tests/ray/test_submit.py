@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from linkmatch_ray import MatchOptions, Restrictions, submit
 from tests.support import oracle, strategies
+from tests.support.tiers import examples
 
 COUNTS = ("records", "matched", "unmatched", "missing_key", "not_object", "entries")
 STREAMS = ("matched.jsonl", "unmatched.jsonl", "quarantine.jsonl", "restrictions.jsonl")
 ENDINGS = {"plain": "", "gzip": ".gz", "zstd": ".zst"}
-FEW = settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=examples(3), deadline=None, suppress_health_check=list(HealthCheck))
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 

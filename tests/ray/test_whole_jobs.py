@@ -9,6 +9,7 @@ from linkmatch_ray.runtime.jobs.plan import PlanOptions
 from tests.fuzz import run
 from tests.fuzz.jobs import OUTPUTS, Job
 from tests.fuzz.jobs import run as run_job
+from tests.support.tiers import examples
 
 BLANK = (b"", b"\n", b"  \r\n", b"\xef\xbb\xbf")
 
@@ -37,6 +38,7 @@ def test_blank_files_in_any_order(blanks_among_arrays, one_file_per_task, format
         assert (first[1]["totals"]["records"], first[1]["totals"]["entries"]) == (30, 30)
 
 
+@pytest.mark.slow
 def test_blank_files_on_ray(blanks_among_arrays, ray_session, tmp_path):
     """With one worker and two, packed and one file a task, twice each."""
     seen = []
@@ -50,11 +52,11 @@ def test_blank_files_on_ray(blanks_among_arrays, ray_session, tmp_path):
 
 def test_random_jobs():
     """The same search as `scripts/fuzz jobs`, from one seed."""
-    for seed in range(60):
+    for seed in range(examples(60)):
         run.jobs(seed)
 
 
 def test_random_inputs_through_any_borders():
     """The same search as `scripts/fuzz windows`, from one seed."""
-    for seed in range(1500):
+    for seed in range(examples(1500)):
         run.windows(seed)

@@ -43,6 +43,7 @@ def test_core_and_io_never_import_ray(room):
     assert python(f"import {', '.join(modules)}; {RAY_LOADED}") == ["[]"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("room", ["core", "io"])
 def test_each_module_imports_alone(room):
     """Every module can be the first one imported: there are no import cycles to trip over."""

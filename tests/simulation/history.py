@@ -62,10 +62,15 @@ class Simulation:
             raise NotAsItShould(f"seed {seed}: {error!r}. Again: scripts/simulate --seeds 1 --first {seed}") from error
 
 
+def folder():
+    """A new folder, which is removed at the end; in memory if there is one."""
+    return tempfile.TemporaryDirectory(prefix="linkmatch-", dir=MEMORY if MEMORY.exists() else None)
+
+
 @contextmanager
 def simulation():
-    """A simulation with a folder of its own, in memory if there is one."""
-    with tempfile.TemporaryDirectory(prefix="linkmatch-", dir=MEMORY if MEMORY.exists() else None) as top:
+    """A simulation with a folder of its own."""
+    with folder() as top:
         yield Simulation(top)
 
 
@@ -135,7 +140,7 @@ class History:
             for actor in actors:
                 actor.die()
             packed = driver.pack_files(request.files)
-            job = (str(self._output), packed, plan.ranges, request.settings, request.origins)
+            job = (str(self._output), packed, plan.ranges, request.settings, request.reuse)
             actors.append(FakeCollector(ray, rates, fuse, *job))
             return actors[-1], actors[-1].open(overwrite=False)
 
@@ -177,7 +182,7 @@ class History:
             expected = cancelled is not None
         elif "Ray was shut down" in str(error):
             expected = not ray.is_initialized()
-        elif "without any progress" in str(error):
+        elif "without committing anything" in str(error):
             expected = ray.setbacks > scheduler.SETBACKS_MAX
         elif isinstance(error, DirectoryInUse):  # its own collector made the exchange, and died before it said so
             expected = self._job.earlier is not None and ray.setbacks

@@ -33,8 +33,8 @@ OUTPUTS = ("matched.jsonl", "unmatched.jsonl", "quarantine.jsonl", "restrictions
 PLANS = (PlanOptions(300, 100), PlanOptions(600, 60), PlanOptions(2000, 150), PlanOptions(400, 100, True))
 TASK_SECONDS = 5.0
 GIVEN_UP = {
-    "worker_died": "given up after 3 tries: the worker that read it died",
-    "timed_out": "given up after 3 tries: process 1 on host gave nothing for 5 s and was told to end",
+    "worker_died": "given up after 3 tries: the worker that read it was killed or crashed",
+    "timed_out": "given up after 3 tries: process 1 on host produced no output for 5 s and was killed",
 }
 
 
@@ -77,8 +77,11 @@ class Job:
 
     def planned(self, request):
         """Its plan."""
-        cut = cuttable(request.files, self.options, request.plan.whole_bytes)
-        return make_plan(request.files, cut, request.plan, request.origins)
+        return make_plan(request.files, self._cut, request.plan, request.reuse)
+
+    @cached_property
+    def _cut(self):
+        return cuttable(self.files, self.options, self.plan.whole_bytes)
 
     def prepare(self, output):
         """Make what is there before it begins."""
@@ -122,7 +125,7 @@ class Job:
         self.prepare(output)
         request = self.requested(output)
         plan = self.planned(request)
-        collector = Collector(str(output), pack_files(request.files), plan.ranges, request.settings, request.origins)
+        collector = Collector(str(output), pack_files(request.files), plan.ranges, request.settings, request.reuse)
         receipt = collector.open()
         for body in self._bodies(plan):
             while receipt.more:

@@ -1,9 +1,7 @@
 """A Ray cluster of the tests' own, with its dashboard and a token; and a proxy in front of it that can be cut."""
 
 import contextlib
-import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -15,7 +13,7 @@ import urllib.request
 from pathlib import Path
 
 from tests.support.ports import free_port
-from tests.support.processes import descendants
+from tests.support.processes import descendants, kill
 
 TOKEN = "a-token-of-the-tests-0123456789abcdef"
 START_SECONDS_MAX = 60
@@ -65,9 +63,7 @@ class Cluster:
     def kill_node(self, number):
         """End a node as a power cut would: its raylet and all its processes at once."""
         process = self._processes[number]
-        for pid in [*descendants(process.pid), process.pid]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        kill([*descendants(process.pid), process])
         process.wait()
 
     def _start(self, *options, before=(), agent_port=None):
@@ -103,9 +99,7 @@ class Cluster:
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(20)
-            for pid in [process.pid, *left]:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            kill([process, *left])
             process.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
 

@@ -93,8 +93,8 @@ def test_over_http_it_is_asked_first():
         ({"RAY_AUTH_MODE": "disabled"}, [None], "got none. Unset RAY_AUTH_MODE, which is disabled here, and put"),
         ({"HOME": "/nowhere"}, [None], "got none. Put the cluster's token"),
         ({"RAY_AUTH_TOKEN_PATH": "/nowhere"}, [None], "RAY_AUTH_TOKEN_PATH is set but .*: /nowhere. Correct or unset"),
-        ({"RAY_AUTH_TOKEN": "other"}, [None, "Bearer other"], "refuses this token. Put"),
-        ({"RAY_JOB_HEADERS": '{"authorization": "Basic Og=="}'}, ["Basic Og=="], "refuses this token"),
+        ({"RAY_AUTH_TOKEN": "other"}, [None, "Bearer other"], "refuses this user's token. Put"),
+        ({"RAY_JOB_HEADERS": '{"authorization": "Basic Og=="}'}, ["Basic Og=="], "refuses this user's token"),
     ],
     ids=str,
 )
@@ -121,7 +121,7 @@ def test_another_host_that_is_led_to_gets_none():
 
 def test_that_it_could_be_read_is_said(monkeypatch):
     """Over http to another machine; here one that is called so."""
-    monkeypatch.setattr("linkmatch_ray.runtime.cluster.jobs_api.LOOPBACK", ())
+    monkeypatch.setattr("linkmatch_ray.runtime.cluster.client.LOOPBACK", ())
     with http(asks) as (url, _):
         assert connect(url).token_was_readable
     with http(lambda _: (200, None)) as (url, _):
@@ -180,9 +180,9 @@ def test_who_joins_is_asked_first():
     ("variables", "said"),
     [
         ({"RAY_AUTH_TOKEN": "other"}, "there: refuses this user's token. Put"),
-        ({"RAY_AUTH_MODE": "disabled"}, "there: does not let us in, as the token is missing or wrong. Unset"),
-        ({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "other"}, "there: does not let us in"),
-        ({"HOME": "/nowhere"}, "there: does not let us in, as the token is missing or wrong. Put"),
+        ({"RAY_AUTH_MODE": "disabled"}, "there: refuses access, because the token is missing or wrong. Unset"),
+        ({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "other"}, "there: refuses access"),
+        ({"HOME": "/nowhere"}, "there: refuses access, because the token is missing or wrong. Put"),
     ],
     ids=str,
 )

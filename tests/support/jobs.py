@@ -9,7 +9,7 @@ from linkmatch_ray.io.inputs.file import inputs_digest, pack_files
 from linkmatch_ray.io.inputs.listing import list_inputs
 from linkmatch_ray.io.inputs.sniff import cuttable
 from linkmatch_ray.io.results.places import results_at
-from linkmatch_ray.io.results.reuse import origins_of
+from linkmatch_ray.io.results.reuse import plan_reuse
 from linkmatch_ray.runtime.jobs.collector import Collector
 from linkmatch_ray.runtime.jobs.plan import PlanOptions, make_plan
 from linkmatch_ray.runtime.jobs.worker import TaskSettings, match_unit
@@ -66,13 +66,13 @@ def run(top, output, options, *, incremental=False, stop_after=None, die=None):
     """A job without Ray; `stop_after` so many parts it is left as a kill would leave it. Returns whether it ended."""
     files = list_inputs([top]).files
     settings = settings_of(files, options)
-    origins = None
+    reuse = None
     if incremental:
         ledger = results_at(output).ledger()
-        origins = origins_of(files, ledger)
+        reuse = plan_reuse(files, ledger)
         ledger.close()
-    plan = make_plan(files, cuttable(files, options, PLAN.whole_bytes), PLAN, origins)
-    collector = Collector(str(output), pack_files(files), plan.ranges, settings, origins)
+    plan = make_plan(files, cuttable(files, options, PLAN.whole_bytes), PLAN, reuse)
+    collector = Collector(str(output), pack_files(files), plan.ranges, settings, reuse)
     try:
         return finish(collector, files, plan, options, stop_after)
     except BaseException:

@@ -14,7 +14,7 @@ from linkmatch_ray.io.inputs.sniff import cuttable
 from linkmatch_ray.io.ledger.ledger import Key, Ledger
 from linkmatch_ray.io.restrictions.restrictions import Restrictions
 from linkmatch_ray.io.results.directory import Directory
-from linkmatch_ray.io.results.reuse import Origins, origins_of
+from linkmatch_ray.io.results.reuse import ReusePlan, plan_reuse
 from linkmatch_ray.runtime.jobs import collector
 from linkmatch_ray.runtime.jobs.plan import PlanOptions, make_plan
 from linkmatch_ray.runtime.jobs.worker import PartBody, TaskSettings, match_unit
@@ -32,7 +32,7 @@ class Job(NamedTuple):
     settings: dict[str, str]
     index: RestrictionIndex
     parts: list[PartBody]
-    origins: Origins | None = None
+    reuse: ReusePlan | None = None
 
 
 def make_job(folder, emit):
@@ -65,23 +65,23 @@ def make_update(folder, earlier):
     (folder / "5.json").write_bytes(b'[{"data":"yes"},{"data":"no"}]')
     files = list_inputs([folder]).files
     ledger = Ledger(earlier / "ledger.sqlite")
-    origins = origins_of(files, ledger)
+    reuse = plan_reuse(files, ledger)
     settings = {**ledger.settings(), "fingerprint": "g"}
     del settings["schema"]  # which the ledger adds
     ledger.close()
     restrictions = Restrictions.load(b'["yes", "never"]', "data")
     options, plan = MatchOptions(emit=settings["emit"], provenance=True), PlanOptions(unit_bytes=2000, part_bytes=700)
-    made, parts = make_plan(files, cuttable(files, options, plan.whole_bytes), plan, origins), []
+    made, parts = make_plan(files, cuttable(files, options, plan.whole_bytes), plan, reuse), []
     for unit in made.units():
         packed = pack_files(files[unit.first : unit.stop])
         parts += match_unit(unit, packed, restrictions.index, TaskSettings(restrictions.paths, options, plan))
     bodies = [each for each in parts if isinstance(each, PartBody)]
-    return Job(pack_files(files), made.ranges, settings, restrictions.index, bodies, origins)
+    return Job(pack_files(files), made.ranges, settings, restrictions.index, bodies, reuse)
 
 
 def run(directory, job, tell, *, overwrite=False):
     """Offer the parts from the durable frontier on, and finish; `tell` what must survive from now on."""
-    writer = collector.Collector(str(directory), job.files, job.ranges, job.settings, job.origins)
+    writer = collector.Collector(str(directory), job.files, job.ranges, job.settings, job.reuse)
 
     def take_earlier(receipt):
         while receipt.more:

@@ -1,30 +1,28 @@
-"""The processes that descend from this one, read from /proc."""
+"""The processes that descend from this one, of tests and scripts. What has ended does not count, waited for or not."""
 
-import os
-from pathlib import Path
+import contextlib
+
+import psutil
 
 
 def descendants(of=None):
-    """pid -> title of all living descendants of a process (this one if not given)."""
-    parents, titles = {}, {}
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            stat = (entry / "stat").read_text()
-            title = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-        except OSError:
-            continue
-        state, parent = stat.rpartition(")")[2].split()[:2]
-        if state != "Z":
-            parents[int(entry.name)], titles[int(entry.name)] = int(parent), title
-    found, wanted = {}, {of or os.getpid()}
-    while wanted:
-        wanted = {pid for pid, parent in parents.items() if parent in wanted and pid not in found}
-        found |= {pid: titles[pid] for pid in wanted}
+    """Finds the living descendants of a process (a pid; this one if not given): process -> command line."""
+    found = {}
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for process in psutil.Process(of).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has ended meanwhile, or is a zombie
+                found[process] = " ".join(process.cmdline())
     return found
 
 
 def titled(beginning):
-    """pids of the descendants whose title begins so."""
-    return [pid for pid, title in descendants().items() if title.startswith(beginning)]
+    """Finds the descendants whose command line begins so."""
+    return [process for process, title in descendants().items() if title.startswith(beginning)]
+
+
+def kill(processes):
+    """Sends SIGKILL to all of them; returns whether there was one."""
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    return bool(processes)

@@ -23,9 +23,9 @@ def submit(top, output, options, plan, *, incremental=False, overwrite=False, st
     if request.finished is not None:
         return request.finished
     plan = make_plan(
-        request.files, cuttable(request.files, options, request.plan.whole_bytes), request.plan, request.origins
+        request.files, cuttable(request.files, options, request.plan.whole_bytes), request.plan, request.reuse
     )
-    arguments = (str(output), pack_files(request.files), plan.ranges, request.settings, request.origins)
+    arguments = (str(output), pack_files(request.files), plan.ranges, request.settings, request.reuse)
     collector = Collector(*arguments)
     try:
         receipt = collector.open(overwrite=overwrite)

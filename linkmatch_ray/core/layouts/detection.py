@@ -1,4 +1,4 @@
-"""What the beginning of an input says: where its text begins, and what the table of layouts asks of it."""
+"""The beginning of an input: where its text begins, and what the table of layouts asks of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from linkmatch_ray.core.window import held_max
 
 BOM: Final = b"\xef\xbb\xbf"
 HEAD_BYTES: Final = len(BOM) + 4
-"""How much of an input says whether it is UTF-8."""
+"""Bytes of an input that show whether it is UTF-8."""
 
 _OTHER_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 
@@ -23,7 +23,7 @@ def text_start(head: bytes) -> int:
         head: `HEAD_BYTES` of the input, or all of a shorter one.
 
     Raises:
-        Damage: it is text in another encoding than UTF-8.
+        Damage: It is text in another encoding than UTF-8.
     """
     start = len(BOM) if head.startswith(BOM) else 0
     first = head[start : start + 4]
@@ -33,7 +33,7 @@ def text_start(head: bytes) -> int:
 
 
 class Beginning:
-    """The beginning of a text whose first byte is not white space. More and more of it is shown.
+    """The beginning of a text whose first byte is not white space. Each call of `show` shows more of it.
 
     Attributes:
         is_all: Nothing follows it.
@@ -44,11 +44,11 @@ class Beginning:
     def __init__(self, max_record_bytes: int) -> None:
         self._max_record_bytes = max_record_bytes
         self._buffer, self._low, self._end = bytearray(), 0, 0
-        self._searched = 0  # bytes in which no newline is
+        self._searched = 0  # bytes known to have no newline
         self._first_line_ended = False
 
     def show(self, buffer: bytearray, low: int, high: int, *, is_all: bool) -> None:
-        """Shows it as far as `buffer[low:high]`, which begins as before."""
+        """Shows the text as far as `buffer[low:high]`, which begins as before."""
         most = held_max(self._max_record_bytes)
         self.is_far, high = high - low > most, min(high, low + most + 1)
         self._buffer, self._low, self._high = buffer, low, high
@@ -74,7 +74,7 @@ class Beginning:
 
 
 def is_value(text: bytes) -> bool:
-    """Says whether a text is one JSON value."""
+    """Returns whether a text is one JSON value."""
     try:
         parse(text)
     except Damage:
@@ -83,7 +83,7 @@ def is_value(text: bytes) -> bool:
 
 
 def is_object(text: bytes) -> bool:
-    """Says whether a text is one JSON object."""
+    """Returns whether a text is one JSON object."""
     try:
         return isinstance(parse(text), dict)
     except Damage:

@@ -17,11 +17,11 @@ from linkmatch_ray.core.window import LOW, Window, held_max
 from linkmatch_ray.core.writer import Writer
 
 FindEnd: TypeAlias = Callable[[Window], int]
-"""Gives the position in a window of what ends the record, or -1; asked for one window after another."""
+"""Returns the position in a window of what ends the record, or -1. It is called for one window after another."""
 
 
-def is_overlong(window: Window, writer: Writer, max_bytes: int, find_end: FindEnd) -> bool:
-    """Whether the record that the window begins with is too long to be held, with the white space behind it.
+def is_oversize(window: Window, writer: Writer, max_bytes: int, find_end: FindEnd) -> bool:
+    """Returns whether the record that the window begins with is too long to be held, with the white space behind it.
 
     White space before it is dropped, so that it is not held either.
     """
@@ -34,7 +34,7 @@ def is_overlong(window: Window, writer: Writer, max_bytes: int, find_end: FindEn
 
 
 def mark_far_white(judged: Judged, window: Window, max_bytes: int) -> None:
-    """Make an entry of each record with too much white space behind it, as if it had come alone in the window."""
+    """Makes an entry of each record with too much white space behind it, as if it had come alone in the window."""
     most = held_max(max_bytes)
     if window.held <= most:
         return
@@ -53,7 +53,7 @@ def mark_far_white(judged: Judged, window: Window, max_bytes: int) -> None:
             judged.kinds[place], judged.found[place] = DAMAGED, NOT_FOUND
 
 
-def skip_overlong(
+def skip_oversize(
     window: Window,
     writer: Writer,
     max_bytes: int,
@@ -61,12 +61,12 @@ def skip_overlong(
     unended: Damage | None = None,
     wrongly_ended: Damage | None = None,
 ) -> bool:
-    """Pass over the record that the window begins with, and write the entry for it; returns whether it ends, and
-    something may follow it.
+    """Passes over the record that the window begins with, and writes its entry; returns whether it ends, and something
+    may follow it.
 
     Args:
-        unended: What is said if the input ends within it.
-        wrongly_ended: What is said of it and the rest of the input if `}` ends it.
+        unended: The damage if the input ends within it.
+        wrongly_ended: The damage of it and the rest of the input if `}` ends it.
     """
     text, offset, line, size = b"", window.offset, writer.line, 0
     while True:

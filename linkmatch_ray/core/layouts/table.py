@@ -1,8 +1,8 @@
-"""Layouts: how records may lie in a file. One table for all who read records, or plan how they are read.
+"""Layouts: how records lie in a file. One table for all modules that read records, or plan how to read them.
 
-A layout is found from the content, as the contract says. The plan, which sees the beginning of a large file, and the
-reader, which sees all of it, ask the same rows in the same order. A file is *lines*, or *values*, of which an array is
-streamed and any other document is held whole.
+A layout is found from the content, as the contract says. The plan sees the beginning of a large file, and the reader
+sees all of it. Both ask the same rows in the same order. A file is *lines* or *values*. Of values, an array is streamed
+and any other document is held whole.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ class Layout:
     """A row of the table.
 
     Attributes:
-        name: What `--format` calls it.
-        looks_like: Whether a text that begins so has it, if it has none of the rows before; None if more must be seen.
-        walk: Reads an input whose first byte in the window is not white space; stops where a part may end.
+        name: Its name for `--format`.
+        looks_like: Returns whether a text with this beginning has the layout, if it has none of the rows before; None
+            if more must be seen.
+        walk: Reads an input whose first byte in the window is not white space; yields where a part may end.
         can_be_cut: Byte ranges of a file can be read apart.
-        ends: The first and last byte of small files that can be scanned as one; see `core.pack`.
+        ends: First and last byte of small files that can be scanned as one; see `core.pack`.
     """
 
     name: Format
@@ -46,13 +47,14 @@ LINES: Final = Layout("lines", looks_like_lines, walk_lines, can_be_cut=True, en
 OBJECT: Final = Layout("object", lambda beginning: True, walk_object)
 
 LAYOUTS: Final = (ARRAY, LINES, OBJECT)
-"""The last one is what a text is if it is nothing else."""
+"""The last row takes every text that the others do not."""
 
 _BY_NAME: Final = {layout.name: layout for layout in LAYOUTS}
 
 
 def find_layout(beginning: Beginning, format: Format) -> Layout | None:
-    """Finds the layout of a text; None if more must be shown. What it says of a beginning it says of every longer one.
+    """Finds the layout of a text; returns None if more must be shown. A longer beginning of the same text has the same
+    layout.
 
     Args:
         format: The layout if it is named, or `auto`.
@@ -67,7 +69,7 @@ def find_layout(beginning: Beginning, format: Format) -> Layout | None:
 
 
 def layout_of(head: bytes, options: MatchOptions, *, is_all: bool = False) -> Layout | None:
-    """Finds the layout of an input that begins with `head`; None if more must be seen, or it is not UTF-8.
+    """Finds the layout of an input that begins with `head`; returns None if more must be seen, or it is not UTF-8.
 
     Args:
         is_all: Nothing follows it.
@@ -98,7 +100,7 @@ def begin(of: Reading) -> bool:
 
 
 def walk(of: Reading, options: MatchOptions) -> Iterator[None]:
-    """Reads an input from its first byte; stops where a part may end."""
+    """Reads an input from its first byte; yields where a part may end."""
     window, writer = of.window, of.writer
     if not begin(of):
         return
@@ -113,7 +115,7 @@ def walk(of: Reading, options: MatchOptions) -> Iterator[None]:
 
 
 def _layout_in(of: Reading, format: Format) -> Layout:
-    """Finds the layout of what is in the window, and reads on until it is known."""
+    """Finds the layout of what is in the window; reads on until it is known."""
     beginning, window = Beginning(of.max_bytes), of.window
     while True:
         beginning.show(window.buffer, LOW, window.end, is_all=window.ended)

@@ -1,8 +1,7 @@
 """Elements of an array, window by window; and the two layouts that are held whole.
 
-What is damaged ends an array: where the next element begins can no longer be known, and the rest of the file is
-one entry. But an element that is too long or too deep for us, or has strings that are not UTF-8, is an entry by
-itself, and the next one comes out.
+Damage ends an array: the start of the next element is not known, and the rest of the file is one entry. But an element
+that is too long, too deep or has strings that are not UTF-8 is an entry by itself. The next element is read.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from linkmatch_ray.core.damage import Damage
 from linkmatch_ray.core.exact import WHITE_SPACE, far_white, parse, too_long
 from linkmatch_ray.core.keys import KeyPath
 from linkmatch_ray.core.layouts.detection import Beginning
-from linkmatch_ray.core.layouts.oversize import FindEnd, is_overlong, mark_far_white, skip_overlong
-from linkmatch_ray.core.structure import OPEN_BRACKET, Structure, back_over_white, frame_elements, skip_white
+from linkmatch_ray.core.layouts.oversize import FindEnd, is_oversize, mark_far_white, skip_oversize
+from linkmatch_ray.core.structure import OPEN_BRACKET, Structure, back_over_white, find_elements, skip_white
 from linkmatch_ray.core.verdicts import Judged, locate, whole_elements
 from linkmatch_ray.core.window import LOW, Window, held_max
 from linkmatch_ray.core.writer import Reading, Writer
@@ -31,12 +30,12 @@ TRAILING: Final = Damage("trailing_data", "something follows the array")
 
 
 def looks_like_array(beginning: Beginning) -> bool:
-    """Says whether a text is an array, by its first byte."""
+    """Returns whether a text is an array, by its first byte."""
     return beginning.first_byte == OPEN_BRACKET
 
 
 def walk_array(of: Reading) -> Iterator[None]:
-    """Reads all elements of an array; stops after each window, where a part may end."""
+    """Reads all elements of an array; yields after each window, where a part may end."""
     return _Array(of).walk()
 
 
@@ -49,17 +48,17 @@ class _Array:
         self._first = True  # nothing of the array was dropped yet: it may be empty
 
     def walk(self) -> Iterator[None]:
-        """Judge all elements; stops after each window, where a part may end."""
+        """Judges all elements; yields after each window, where a part may end."""
         window, writer = self._window, self._writer
         if window.buffer[LOW] != OPEN_BRACKET:
             writer.rest(NO_ARRAY, LOW)
             return
         window.drop(LOW + 1)
         while True:
-            writer.pass_over(skip_white(window.buffer, LOW, window.end))  # before much more is there to be moved
+            writer.pass_over(skip_white(window.buffer, LOW, window.end))  # before much more must be moved
             if not window.ended:
                 window.fill()
-            is_far_too_long = window.held > held_max(self._max_bytes) and self._is_overlong()
+            is_far_too_long = window.held > held_max(self._max_bytes) and self._is_oversize()
             consumed = LOW if is_far_too_long else self._judge_window()
             if consumed is None:
                 return
@@ -67,17 +66,17 @@ class _Array:
                 self._first = False
                 writer.pass_over(consumed)
                 yield
-            elif self._is_overlong():
+            elif self._is_oversize():
                 self._first = False
                 if not self._skip_element():
                     return
 
-    def _is_overlong(self) -> bool:
-        return is_overlong(self._window, self._writer, self._max_bytes, _element_end())
+    def _is_oversize(self) -> bool:
+        return is_oversize(self._window, self._writer, self._max_bytes, _element_end())
 
     def _judge_window(self) -> int | None:
-        """Judge the whole elements in the window; returns where they end (past the comma), or None where the file
-        is done with."""
+        """Judges the whole elements in the window; returns where they end (past the comma), or None if the file is
+        finished."""
         window, buffer = self._window, self._window.buffer
         low = skip_white(buffer, LOW, window.end)
         for cut in self._cuts(buffer, low):
@@ -86,7 +85,7 @@ class _Array:
                 if not self._write(judged):
                     return None
                 return None if window.ended and window.corrupt is None else cut + 1
-        framed = frame_elements(window.data, low, window.end)
+        framed = find_elements(window.data, low, window.end)
         starts, ends = whole_elements(framed, first=self._first)
         mismatch = framed.close >= 0 and buffer[framed.close : framed.close + 1] != b"]"
         whole = len(starts) - mismatch  # an element is whole only where , or ] follows it
@@ -111,10 +110,10 @@ class _Array:
         return write_elements(judged, self._writer)
 
     def _cuts(self, buffer: bytearray, low: int) -> Iterator[int]:
-        """Likely ends of a run of whole elements, best first; whether they are is for the scan to say.
+        """Yields likely ends of a run of whole elements, best first. The scan decides whether they are.
 
-        At the end of the file its last bracket. Before it, the last place where an element seems to begin as
-        the first one does.
+        At the end of the file this is its last bracket. Before that, it is the last place where an element seems to
+        begin as the first one does.
         """
         window, end = self._window, self._window.end
         if window.ended and window.corrupt is None:
@@ -137,9 +136,9 @@ class _Array:
                 yield comma
 
     def _skip_element(self) -> bool:
-        """Pass over an element that is too long to be held; False where the file is done with."""
+        """Passes over an element that is too long to be held; returns False if the file is finished."""
         window = self._window
-        if not skip_overlong(window, self._writer, self._max_bytes, _element_end(), TRUNCATED, WRONG_BRACKET):
+        if not skip_oversize(window, self._writer, self._max_bytes, _element_end(), TRUNCATED, WRONG_BRACKET):
             return False
         if window.buffer[LOW : LOW + 1] == b",":
             window.drop(LOW + 1)
@@ -148,7 +147,7 @@ class _Array:
         return False
 
     def _close(self, close: int) -> None:
-        """After the bracket that closes the array there may be white space only, to the end of the file."""
+        """Reads to the end of the file. Only white space may follow the bracket that closes the array."""
         window, at = self._window, close + 1
         while True:
             rest = skip_white(window.buffer, at, window.end)
@@ -165,7 +164,7 @@ class _Array:
 
 
 def _element_end() -> FindEnd:
-    """Finds the comma or bracket behind an element that begins in the first window."""
+    """Returns a function that finds the comma or bracket behind an element that begins in the first window."""
     structure = Structure()
 
     def find_end(window: Window) -> int:
@@ -190,14 +189,14 @@ def walk_document(of: Reading, path: KeyPath) -> None:
     except Damage as damage:
         writer.rest(damage, LOW)
         return
-    starts, ends = whole_elements(frame_elements(window.data, low, window.end), first=True)
+    starts, ends = whole_elements(find_elements(window.data, low, window.end), first=True)
     if len(starts):
         for judged in of.judge.framed(buffer, starts, ends):
             write_elements(judged, writer)
 
 
 def walk_object(of: Reading) -> Iterator[None]:
-    """Reads a file that is one record; stops nowhere."""
+    """Reads a file that is one record; yields nothing."""
     yield from ()
     window, writer, max_bytes = of.window, of.writer, of.max_bytes
     if not window.fill_up_to(max_bytes):
@@ -219,8 +218,8 @@ def _too_long(window: Window, max_bytes: int) -> Damage:
 
 
 def write_elements(judged: Judged, writer: Writer) -> bool:
-    """Write down elements as far as the first damaged one, and from there on the rest of the file as one entry;
-    returns whether there was none."""
+    """Writes elements up to one whose damage is not local, and the rest of the file as one entry; returns whether all
+    were written."""
     for place, damage in sorted(judged.damages.items()):
         if not damage.is_local:
             before = slice(0, place)

@@ -1,4 +1,4 @@
-"""Why one record matches, or does not: its key, the restrictions that have it, or those that nearly have it."""
+"""Why one record matches or does not: its key, and the restrictions that have it or nearly have it."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ from linkmatch_ray.words import plural, shown
 RESTRICTIONS_MAX: Final = 10
 MEMBERS_MAX: Final = 12
 NAME_MAX: Final = 200
-"""How many members a sentence names, and how many characters of each."""
+"""Maximum number of members in a sentence, and of characters of each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What is to be said of one record.
+    """The explanation of one record.
 
     Attributes:
         verdict: `matched`, `unmatched` or `quarantined`.
-        key: The canonical text of its key; None where there is none.
-        why: In a sentence.
+        key: The canonical text of its key; None if it has none.
+        why: The reason, in a sentence.
         restrictions: The first restrictions that it equals, by index.
         restrictions_total: How many it equals.
         near: Restrictions that it nearly equals, each as `{"index", "key", "differs_in"}`.
-        record: Its text, where it was looked for.
+        record: Its text, if it was looked up by index.
     """
 
     verdict: str
@@ -54,12 +54,12 @@ class Explanation:
     record: bytes = b""
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON; without the record."""
+        """Returns the members for JSON, without the record."""
         return {name: value for name, value in asdict(self).items() if name != "record"}
 
 
 def explain(record: bytes, restrictions: Restrictions) -> Explanation:
-    """Say of one record, given as its JSON text, whether it matches and why."""
+    """Explains whether one record, given as its JSON text, matches and why."""
     index = restrictions.index
     try:
         value = parse(record)
@@ -67,7 +67,7 @@ def explain(record: bytes, restrictions: Restrictions) -> Explanation:
         why = f"it cannot be read: {damage.message} ({damage.reason}, byte {damage.offset})"
         return Explanation("quarantined", None, why)
     if not isinstance(value, dict):
-        return Explanation("unmatched", None, "it is no object, so it has no key (counted as not_object)")
+        return Explanation("unmatched", None, "it is not an object, so it has no key (counted as not_object)")
     key = record_key(value, restrictions.paths)
     if key is None:
         absent = [f'"{shown(path.text)}"' for path in restrictions.paths if path.find(value) is MISSING]
@@ -95,11 +95,11 @@ def explain(record: bytes, restrictions: Restrictions) -> Explanation:
 
 
 def record_at(path: str, index: int, restrictions: Restrictions, options: MatchOptions) -> bytes:
-    """The text of the record with that index in a file, as a job numbers them.
+    """Returns the text of the record with that index in a file, as a job numbers them.
 
     Raises:
-        InputError: the file cannot be read, or has no such record.
-        UsageError: it is not one file.
+        InputError: The file cannot be read, or has no such record.
+        UsageError: It is not one file.
     """
     name = path_of(path)
     files = [] if os.path.isdir(path_in(name) if scheme_of(name) == "file" else name) else list_inputs([name]).files
@@ -116,7 +116,7 @@ def record_at(path: str, index: int, restrictions: Restrictions, options: MatchO
 
 
 def record_in(content: bytes, index: int, restrictions: Restrictions, options: MatchOptions) -> bytes:
-    """The same of content in memory, such as what came on standard input."""
+    """Does the same for content in memory, such as standard input."""
     source = open_source(io.BytesIO(content), len(content), options.max_inflation)
     return _record(source, "standard input", index, restrictions, options)
 
@@ -134,7 +134,7 @@ def _record(source: Source, name: str, index: int, restrictions: Restrictions, o
 
 def _in_part(lines: list[bytes], entries: tuple[Entry, ...], index: int) -> bytes:
     wanted = b'{"file":"","index":%d,' % index
-    for line in _lines(lines):
+    for line in _split(lines):
         if line.startswith(wanted):
             return line[line.index(b'"record":') + 9 : -1]
     for entry in entries:
@@ -145,6 +145,6 @@ def _in_part(lines: list[bytes], entries: tuple[Entry, ...], index: int) -> byte
     raise InputError(f"record {index} was not read: what comes before it is damaged.")
 
 
-def _lines(chunks: list[bytes]) -> Iterator[bytes]:
-    for chunk in chunks:
-        yield from chunk.splitlines()
+def _split(outputs: list[bytes]) -> Iterator[bytes]:
+    for output in outputs:
+        yield from output.splitlines()

@@ -1,4 +1,4 @@
-"""Why a job may have found nothing: a look at some records, for the commonest mistake, a wrong key."""
+"""Why a job may have found nothing: some records are checked for the commonest mistake, a wrong key."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from linkmatch_ray.core.near_misses import near_misses
 from linkmatch_ray.core.options import MatchOptions
 from linkmatch_ray.core.outcome import Entry
 from linkmatch_ray.core.restriction_list import RestrictionList
-from linkmatch_ray.core.verdicts import Framer, Judged
+from linkmatch_ray.core.verdicts import Finder, Judged
 from linkmatch_ray.core.window import Buffers, Window
 from linkmatch_ray.core.writer import Reading, Writer
 from linkmatch_ray.io.inputs.file import InputFile
@@ -33,7 +33,7 @@ RECORDS_MAX: Final = 200
 MEMBERS_MAX: Final = 8
 WORD_MAX: Final = 200
 NEAR_MAX: Final = 20
-"""A hint looks at the beginning of a few files: it shall say something, not everything."""
+"""A hint uses the beginning of a few files only: it must be fast, and need not find everything."""
 
 
 def hints(
@@ -44,7 +44,7 @@ def hints(
     missing: int,
     options: MatchOptions | None = None,
 ) -> list[str]:
-    """What to tell the user where nothing matched, or most records lack the key; nothing otherwise.
+    """Returns hints for the user if nothing matched or most records lack the key; otherwise none.
 
     Args:
         options: How the records were read.
@@ -60,7 +60,7 @@ def hints_from(
     missing: int,
     options: MatchOptions | None = None,
 ) -> list[str]:
-    """The same, from the beginnings of some files' content; none is looked at if there is nothing to tell."""
+    """Does the same with the beginnings of some files' content. Reads none of them without a reason to hint."""
     if not records or (matched and missing * 2 <= records):
         return []
     sample = list(_sample(beginnings, options or MatchOptions()))
@@ -87,7 +87,7 @@ def hints_from(
 
 
 def _type_hints(objects: list[dict[str, Any]], restrictions: RestrictionList) -> Iterator[str]:
-    """Where the keys of the records are of other types than those of the restrictions."""
+    """Yields a hint if the records' keys have other types than the restrictions', or nearly equal them."""
     if len(restrictions.pairs) != 1 or not len(restrictions):
         return
     index, path = restrictions.index, restrictions.paths[0]
@@ -112,7 +112,7 @@ def _type_hints(objects: list[dict[str, Any]], restrictions: RestrictionList) ->
 
 
 def _name(member: str) -> str:
-    """A member's name; a lone surrogate in it is none that stands for a byte, as in names of files."""
+    """Returns a member's name. A lone surrogate in it stands for no byte, as it does in the name of a file."""
     return shown(member.encode("utf-8", "backslashreplace"), WORD_MAX)
 
 
@@ -130,7 +130,7 @@ def _kind(value: Any) -> str:
 
 
 def _sample(beginnings: Iterable[bytes], options: MatchOptions) -> Iterator[Any]:
-    """Up to `RECORDS_MAX` parsed records."""
+    """Yields up to `RECORDS_MAX` parsed records."""
     left = RECORDS_MAX
     for beginning in beginnings:
         if left <= 0:
@@ -144,7 +144,7 @@ def _sample(beginnings: Iterable[bytes], options: MatchOptions) -> Iterator[Any]
 
 
 def _beginnings(files: Iterable[InputFile]) -> Iterator[bytes]:
-    """The first `FILE_BYTES_MAX` bytes of the content of the first files that have some."""
+    """Yields the first `FILE_BYTES_MAX` bytes of the content of the first files that have some."""
     for file in islice((file for file in files if file.fault is None and file.size), FILES_MAX):
         buffer = bytearray(FILE_BYTES_MAX)
         try:
@@ -156,16 +156,16 @@ def _beginnings(files: Iterable[InputFile]) -> Iterator[bytes]:
 
 
 def _records_in(beginning: bytes, options: MatchOptions) -> list[bytes]:
-    """The whole records, and perhaps what there is of the last."""
+    """Returns the whole records, and perhaps the beginning of the last."""
     window = Window(Plain(io.BytesIO(beginning)), Buffers(len(beginning)))
     records = _Records(window)
-    for _ in walk(Reading(window, records, Framer(), options.max_record_bytes), options):
+    for _ in walk(Reading(window, records, Finder(), options.max_record_bytes), options):
         pass
     return records.texts
 
 
 class _Records(Writer):
-    """Keeps the records of an input, and nothing else."""
+    """A writer that keeps the records of an input, and nothing else."""
 
     def __init__(self, window: Window) -> None:
         super().__init__(window)

@@ -1,4 +1,4 @@
-"""A file of the plan: what it was when the plan was made; and all of them."""
+"""A file of the plan, with its fingerprint from when the plan was made; and the list of all files."""
 
 from __future__ import annotations
 
@@ -15,21 +15,20 @@ import xxhash
 from linkmatch_ray.io.storage.fingerprint import in_64_bits
 
 SIZE_MAX: Final = 1 << 50
-"""A longer file is an entry. No disk or store holds one; but a sparse file, or a header, may say so."""
+"""A longer file is an entry. No disk or store holds one, but a sparse file or a header may claim it."""
 
-TELL_SECONDS: Final = 0.2
-"""How often a listing tells how far it is."""
+PROGRESS_SECONDS: Final = 0.2
+"""Seconds between two reports of a listing's progress."""
 
 
 class InputFile(NamedTuple):
     """One file of the plan.
 
     Attributes:
-        name: The path or URL as the user named it; what outputs call the file.
+        name: The path or URL as the user named it; the file's name in outputs.
         path: The resolved path, or the URL; its identity, and what is opened.
-        size, mtime_ns, inode, etag, ctime_ns: Its fingerprint; size in bytes. Inode and ctime are those of a file (0
-            otherwise), the ETag that of an object. All of them fit 64 bits. Size, mtime and inode are -1 where it
-            cannot be read.
+        size, mtime_ns, inode, etag, ctime_ns: Its fingerprint; size in bytes. A file has inode and ctime (0 otherwise),
+            an object the ETag. All of them fit 64 bits. Size, mtime and inode are -1 if it cannot be read.
         fault: None, or why it cannot be read: an error's text, or what it is instead of a file.
     """
 
@@ -43,12 +42,12 @@ class InputFile(NamedTuple):
     ctime_ns: int = 0
 
     def is_same(self, other: InputFile) -> bool:
-        """Whether it has the name, path and fingerprint of the other."""
+        """Returns whether it has the name, path and fingerprint of the other."""
         return self._replace(fault=None) == other._replace(fault=None)
 
     @property
     def has_validator(self) -> bool:
-        """Whether another content would give it another fingerprint: a file has its ctime, an object a strong ETag."""
+        """Whether other content would give it another fingerprint: a file has its ctime, an object a strong ETag."""
         if self.path.startswith(b"/"):  # resolved, while an object's path is its URL
             return True
         return self.etag is not None and not self.etag.startswith("W/") and self.etag.strip('"') != ""
@@ -58,17 +57,17 @@ _decoder = msgspec.msgpack.Decoder(list[InputFile])
 
 
 def pack_files(files: list[InputFile]) -> bytes:
-    """Files as they travel: a tenth of the time that pickling them takes, and there may be millions."""
+    """Packs files for transport, in a tenth of the time of pickling. There may be millions."""
     return msgspec.msgpack.encode(files)
 
 
 def unpack_files(packed: bytes) -> list[InputFile]:
-    """What `pack_files` has packed."""
+    """Unpacks what `pack_files` has packed."""
     return _decoder.decode(packed)
 
 
 def inputs_digest(files: Iterable[InputFile]) -> str:
-    """Changes when any input is another file, or another version of it, or in another place."""
+    """Returns a digest that changes if any input is another file, another version of it, or in another place."""
     digest = xxhash.xxh3_128()
     for file in files:
         etag = (file.etag or "").encode()
@@ -78,7 +77,7 @@ def inputs_digest(files: Iterable[InputFile]) -> str:
 
 
 def local_file(name: bytes, path: bytes, status: os.stat_result) -> InputFile:
-    """A file as the system describes it."""
+    """Returns a file as the system describes it."""
     if not stat.S_ISREG(status.st_mode):
         return InputFile(name, path, -1, -1, -1, "not a regular file")
     mtime_ns, inode, ctime_ns = map(in_64_bits, (status.st_mtime_ns, status.st_ino, status.st_ctime_ns))
@@ -86,12 +85,12 @@ def local_file(name: bytes, path: bytes, status: os.stat_result) -> InputFile:
 
 
 def object_file(name: bytes, path: bytes, size: int, mtime_ns: int, etag: str | None) -> InputFile:
-    """An object as its store describes it; `mtime_ns` is 0 if the store gives no date."""
+    """Returns an object as its store describes it; `mtime_ns` is 0 if the store gives no date."""
     return _of_a_size(InputFile(name, path, size, in_64_bits(mtime_ns), 0, etag=etag))
 
 
 def _of_a_size(file: InputFile) -> InputFile:
-    """The file, or a faulty one if no file can have its size."""
+    """Returns the file, or a faulty one if no file can have its size."""
     if 0 <= file.size <= SIZE_MAX:
         return file
     found = "larger than any file can be" if file.size > 0 else "smaller than any file can be"
@@ -101,24 +100,24 @@ def _of_a_size(file: InputFile) -> InputFile:
 
 @dataclass(slots=True)
 class Listing:
-    """All inputs of a job, in order, each once; and how many files were left out by their name.
+    """All files of a job, in order, each once; and the number of files that were left out by name.
 
     Attributes:
         found: Files found so far, some of them perhaps twice.
-        tell, tell_next: Called with that, now and then; and when next.
+        on_progress, next_progress: Called with `found` now and then, and the time of the next call.
         moved: For each URL that redirects to another host, that host.
     """
 
     files: list[InputFile] = field(default_factory=list)
     left_out: int = 0
     found: int = 0
-    tell: Callable[[int], None] | None = None
-    tell_next: float = 0.0
+    on_progress: Callable[[int], None] | None = None
+    next_progress: float = 0.0
     moved: dict[bytes, str] = field(default_factory=dict)
 
     def count(self, more: int = 1) -> None:
-        """Further files were found."""
+        """Counts further files."""
         self.found += more
-        if self.tell is not None and (now := time.monotonic()) >= self.tell_next:
-            self.tell_next = now + TELL_SECONDS
-            self.tell(self.found)
+        if self.on_progress is not None and (now := time.monotonic()) >= self.next_progress:
+            self.next_progress = now + PROGRESS_SECONDS
+            self.on_progress(self.found)

@@ -1,6 +1,6 @@
-"""Which files a job reads, in which order, and what each was when the plan was made.
+"""Lists the files that a job reads, in their order, with their fingerprints.
 
-Paths are bytes throughout: a file name need not be text.
+Paths are bytes throughout, because a file name need not be text.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from linkmatch_ray.io.storage.urls import is_url, scheme_of
 from linkmatch_ray.words import plural, shown
 
 NAMES_SHOWN: Final = 5
-"""How many inputs a message names."""
+"""Maximum number of inputs that a message names."""
 
 
-def list_inputs(inputs: Name | Iterable[Name], tell: Callable[[int], None] | None = None) -> Listing:
-    """Find the files that `inputs` name: paths, directories, globs, URLs; in that order.
+def list_inputs(inputs: Name | Iterable[Name], on_progress: Callable[[int], None] | None = None) -> Listing:
+    """Finds the files that `inputs` name (paths, directories, globs, URLs), in that order.
 
     Args:
-        tell: Called now and then with how many were found.
+        on_progress: Called now and then with the number of files found.
 
     Raises:
-        InputError: an input names nothing, or there is no file in all of them, or a store does not let us in.
-        UsageError: a URL of a kind that is not supported.
-        TypeError: it is no path, and no list of paths.
+        InputError: An input names nothing, there is no file in all of them, or a store refuses access.
+        UsageError: A URL is of a kind that is not supported.
+        TypeError: It is not a path, nor a list of paths.
     """
-    listing = Listing(tell=tell)
+    listing = Listing(on_progress=on_progress)
     seen: set[bytes] = set()
     named = names_in(inputs)
     for name in named:
@@ -47,7 +47,7 @@ def list_inputs(inputs: Name | Iterable[Name], tell: Callable[[int], None] | Non
                 files = [file for _, file in sorted(_walk(path, listing))]
             else:
                 files = [_examine(path, os.path.realpath(path))]
-            if listing.found == before:  # they were examined, and not listed
+            if listing.found == before:  # they were examined, not listed
                 listing.count(len(files))
             for file in files:
                 if file.path not in seen:
@@ -59,7 +59,7 @@ def list_inputs(inputs: Name | Iterable[Name], tell: Callable[[int], None] | Non
         left = f" ({plural(listing.left_out, 'file')} left out by name)" if listing.left_out else ""
         raise InputError(
             f"{found}{more}: no input file{left}. Expected .json, .jsonl or .ndjson files, each also .gz or .zst;"
-            " name a file itself to have it read whatever its name."
+            " a file that is named itself may have any name."
         )
     return listing
 
@@ -77,7 +77,7 @@ def _expand(name: bytes) -> list[bytes]:
 
 
 def _walk(top: bytes, listing: Listing) -> Iterator[tuple[bytes, InputFile]]:
-    """Relative path and file for everything below a directory that is to be read."""
+    """Yields the relative path and the file of everything below a directory that is to be read."""
     pending = [(b"", os.path.realpath(top))]
     visited = set()
     while pending:
@@ -116,7 +116,7 @@ def _walk(top: bytes, listing: Listing) -> Iterator[tuple[bytes, InputFile]]:
 def _is_directory(entry: os.DirEntry[bytes]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads to itself
+    except OSError:  # a link to itself
         return False
 
 

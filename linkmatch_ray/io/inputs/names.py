@@ -1,4 +1,4 @@
-"""The names of inputs: from arguments, from a file of names; looked at before anything is read."""
+"""The names of inputs, from arguments and from files of names. They are checked before anything is read."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ from linkmatch_ray.words import shown
 SUFFIXES: Final = tuple(
     layout + compression for layout in (b".json", b".jsonl", b".ndjson") for compression in (b"", b".gz", b".zst")
 )
-"""Which files of a directory are read; by name, any case. A file named itself is read whatever its name."""
+"""Suffixes of the files of a directory that are read, in any case. A file that is named itself is read under any
+name."""
 
 
 def names_in(inputs: Name | Iterable[Name]) -> list[bytes]:
-    """The names of the inputs; a single one need not be in a list.
+    """Returns the names of the inputs; a single one need not be in a list.
 
     Raises:
-        TypeError: it is no path, and no list of paths.
-        InputError: no file can have one of the names.
+        TypeError: It is not a path, nor a list of paths.
+        InputError: No file can have one of the names.
     """
     if isinstance(inputs, (str, bytes, os.PathLike)):
         return [path_of(inputs)]
-    # These can be gone through as well, but give no paths (an open file its lines), or in no order (a set).
+    # These are iterable too, but give no paths (an open file its lines), or no order (a set).
     others = isinstance(inputs, (Mapping, set, frozenset, bytearray, memoryview)) or hasattr(inputs, "read")
     if others or not isinstance(inputs, Iterable):
         raise wrong_type("inputs", inputs, "Give a path, or several in a list, in their order.")
@@ -37,10 +38,10 @@ def names_in(inputs: Name | Iterable[Name]) -> list[bytes]:
 
 
 def read_names(source: str, *, null: bool) -> list[bytes]:
-    """The paths in a file, or on standard input for `-`: one a line, or ended by NUL.
+    """Reads the paths in a file, or on standard input for `-`: one a line, or ended by NUL.
 
     Raises:
-        InputError: the file cannot be read.
+        InputError: The file cannot be read.
     """
     try:
         if source == "-":
@@ -54,11 +55,11 @@ def read_names(source: str, *, null: bool) -> list[bytes]:
 
 
 def refuse_no_input(name: bytes) -> None:
-    """Look at a name, without looking for what it names.
+    """Refuses what cannot name an input, without looking for the input.
 
     Raises:
-        UsageError: it is a URL that is not sound, has a secret in it, or is of a kind that is not supported.
-        InputError: no file can have this name.
+        UsageError: It is a URL that is not sound, has a secret in it, or is of a kind that is not supported.
+        InputError: No file can have this name.
     """
     scheme = scheme_of(name)
     if scheme in SCHEMES:
@@ -75,7 +76,7 @@ def refuse_missing(name: bytes) -> None:
     """Refuses what `refuse_no_input` does, and a path to nothing. Opens no file, and asks no server.
 
     Raises:
-        UsageError, InputError: it is one.
+        UsageError, InputError: It is one.
     """
     refuse_no_input(name)
     if is_url(name):

@@ -1,4 +1,4 @@
-"""The objects that a URL names: one, all below a prefix that are read by their names, or those of a glob."""
+"""The objects that a URL names: one, those below a prefix whose names are read, or those of a glob."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from linkmatch_ray.io.inputs.file import InputFile, Listing, object_file
 from linkmatch_ray.io.inputs.names import SUFFIXES
 from linkmatch_ray.io.names import MARKER
 from linkmatch_ray.io.storage.listing import list_below
-from linkmatch_ray.io.storage.object_store import Meta, ObjectStore, again
-from linkmatch_ray.io.storage.stores import store_at
+from linkmatch_ray.io.storage.object_store import Meta, Readable, with_retries
+from linkmatch_ray.io.storage.stores import bucket_at, store_at
 from linkmatch_ray.io.storage.urls import Url, parse
 from linkmatch_ray.words import shown
 
@@ -60,14 +60,14 @@ def _at_host(name: bytes, url: Url, listing: Listing) -> list[InputFile]:
 
 
 def _in_bucket(url: Url, listing: Listing) -> list[InputFile]:
-    store, key = store_at(url.root), url.key
+    store, key = bucket_at(url.root), url.key
     magic = _MAGIC.search(key)
     if key and not key.endswith(b"/"):
         try:
             return [_as_file(url, _head(store, key))]
         except FileNotFoundError:
             pass
-        except PermissionError:  # as some stores say of what is not there
+        except PermissionError:  # some stores say this of a missing object
             if magic is None:
                 raise
     if magic is not None:
@@ -79,8 +79,8 @@ def _in_bucket(url: Url, listing: Listing) -> list[InputFile]:
     return [_as_file(url, meta) for meta in _without_results(metas)]
 
 
-def _head(store: ObjectStore, key: bytes) -> Meta:
-    meta = again(store.head, key)
+def _head(store: Readable, key: bytes) -> Meta:
+    meta = with_retries(store.head, key)
     if meta.size < 0:
         raise OSError(errno.EIO, "the store does not say how long it is (no Content-Length)")
     return meta
@@ -103,14 +103,14 @@ def _is_wanted(below: bytes, listing: Listing) -> bool:
 
 
 def _without_results(metas: list[Meta]) -> list[Meta]:
-    """Drops what lies in earlier result directories, which are known by their marker."""
+    """Drops the content of earlier result directories, which have a marker."""
     markers = [meta.key for meta in metas if meta.key.rpartition(b"/")[2] == MARKER]
     results = tuple(marker.removesuffix(MARKER) for marker in markers)
     return [meta for meta in metas if not meta.key.startswith(results)] if results else metas
 
 
 _END: Final = fnmatch.translate("")[-2:]
-"""What an expression of `fnmatch` ends with."""
+"""The end of every expression of `fnmatch`."""
 
 
 def _pattern(path: str) -> Callable[[str], object]:
@@ -118,7 +118,7 @@ def _pattern(path: str) -> Callable[[str], object]:
 
     `*`, `?` and `[…]` stay within a folder, `**` crosses folders, and hidden names must be named.
     """
-    not_hidden = r"(?:(?<=[^/])|(?!\.))"  # at the beginning of a name no dot
+    not_hidden = r"(?:(?<=[^/])|(?!\.))"  # a name must not begin with a dot
     parts = {"**": r"(?:(?!\.)[^/]+/)*(?!\.)[^/]+", "**/": r"(?:(?!\.)[^/]+/)*"}
     parts |= {"*": f"{not_hidden}[^/]*", "?": f"{not_hidden}[^/]"}
     expression = ""

@@ -18,9 +18,9 @@ from linkmatch_ray.io.storage.stores import store_at
 from linkmatch_ray.io.storage.transport import Answer, Unavailable
 from linkmatch_ray.io.storage.urls import planned
 
-CHUNK_BYTES: Final = 4 << 20
-CHUNKS_AHEAD: Final = 4
-"""Size of the requests for a large object, in bytes, and how many run at a time: one alone does not fill a line."""
+REQUEST_BYTES: Final = 4 << 20
+REQUESTS_AHEAD: Final = 4
+"""Size of the requests for a large object, in bytes, and how many run at a time. One alone does not fill a line."""
 
 SMALL_AHEAD: Final = 32
 """Concurrent requests for small objects."""
@@ -75,7 +75,7 @@ def _read_whole(file: InputFile) -> memoryview:
     """Reads all bytes of an object."""
     try:
         return _read_range(file, 0, file.size)
-    except NoRanges:  # for the rest after a break
+    except NoRanges:  # for the rest after the connection broke
         return memoryview(b"".join(_stream(file, 0)))
 
 
@@ -84,7 +84,7 @@ def _stream(file: InputFile, start: int) -> Iterator[memoryview]:
 
     If the connection breaks off, it requests the object again, as often as `Tries` allows without anything new.
     """
-    buffer, tries = memoryview(bytearray(CHUNK_BYTES)), Tries()
+    buffer, tries = memoryview(bytearray(REQUEST_BYTES)), Tries()
     while start < file.size:
         at = 0
         try:
@@ -111,10 +111,10 @@ class ObjectReader(io.RawIOBase):
 
     def __init__(self, file: InputFile, stop: int | None = None) -> None:
         self._file, self._stop = file, file.size if stop is None else min(stop, file.size)
-        self._pool = Pool(CHUNKS_AHEAD)
+        self._pool = Pool(REQUESTS_AHEAD)
         self._coming: deque[Future[memoryview]] = deque()
         self._current = memoryview(b"")
-        self._next = self._read = 0  # the first byte that was not requested, and that was not returned
+        self._next = self._read = 0  # first byte that was not requested, and not returned
         self._whole: Iterator[memoryview] | None = None
         self.has_ranges = True
 
@@ -132,11 +132,11 @@ class ObjectReader(io.RawIOBase):
             return head[:size]
 
     def check(self) -> None:
-        """Does nothing: every answer was compared."""
+        """Does nothing, because every answer was compared."""
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Moves to a byte, and drops what was requested."""
-        if whence == os.SEEK_CUR and not offset:  # as `tell` asks
+        if whence == os.SEEK_CUR and not offset:  # as `tell` calls it
             return self._read
         while self._coming:
             self._coming.pop().cancel()
@@ -169,9 +169,9 @@ class ObjectReader(io.RawIOBase):
             if not self._coming:
                 return memoryview(b"")
             try:
-                chunk = self._coming.popleft().result()
+                content = self._coming.popleft().result()
                 self._ask_ahead()
-                return chunk
+                return content
             except NoRanges:
                 self.has_ranges = False
         if self._whole is None:
@@ -180,10 +180,10 @@ class ObjectReader(io.RawIOBase):
 
     def _ask_ahead(self) -> None:
         """Requests the next bytes ahead; beyond `stop` only what is read at once."""
-        while self._next < self._file.size and len(self._coming) < CHUNKS_AHEAD:
+        while self._next < self._file.size and len(self._coming) < REQUESTS_AHEAD:
             if self._next >= self._stop and self._coming:
                 return
-            end = min(self._next + CHUNK_BYTES, self._file.size)
+            end = min(self._next + REQUEST_BYTES, self._file.size)
             self._coming.append(self._pool.submit(_read_range, self._file, self._next, end))
             self._next = end
 

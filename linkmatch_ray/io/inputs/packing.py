@@ -1,4 +1,4 @@
-"""Reads small files into one buffer, one behind the other, to be matched together."""
+"""Reads small files into one buffer, one behind the other, for matching together."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from linkmatch_ray.io.storage.urls import is_url
 from linkmatch_ray.words import shown
 
 SMALL_FILE_BYTES: Final = 1 << 20
-"""Files up to this size are packed together."""
+"""Files up to this size, in bytes, are packed together."""
 
 
 Packs: TypeAlias = Generator[Pack | tuple[int, Entry | None], None, None]
 
 
 def packs(first: int, files: list[InputFile], buffer: bytearray) -> Packs:
-    """Reads files in their order, and packs those that are small. Each pack is in the buffer until the next one is
-    asked for.
+    """Reads files in their order, and packs those that are small. A pack stays in the buffer until the next one is
+    requested.
 
     Args:
         first: The number of the first file.
 
     Returns:
-        Packs; and between them the number of a file that is in none, with what is wrong if it could not be read.
+        Packs; and between them the number of a file that is in none, with its fault if it could not be read.
 
     Raises:
-        JobError: the machine has run out of something.
+        JobError: The machine has run out of something.
     """
     place = 0
     with closing(SmallObjects(filter(_is_small_object, files))) as objects:
@@ -56,8 +56,8 @@ def packs(first: int, files: list[InputFile], buffer: bytearray) -> Packs:
 
 
 def _read(files: list[InputFile], place: int, buffer: bytearray, objects: SmallObjects) -> tuple[int, Entry | None]:
-    """Reads small files into the buffer, a newline after each, while there is room; returns how many, and the fault of
-    the one that could not be read."""
+    """Reads small files into the buffer while they fit, a newline after each; returns how many, and the entry of one
+    that cannot be read."""
     view, end = memoryview(buffer), LOW
     room = len(view) - LOW
     for count, file in enumerate(islice(files, place, None)):

@@ -1,4 +1,4 @@
-"""Reading one version of a file: an open descriptor whose fingerprint is compared before and after."""
+"""Reads one version of a file: an open descriptor whose fingerprint is compared before and after."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from linkmatch_ray.io.inputs.object_reader import ObjectReader
 
 _OPEN_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
-"""Without O_NONBLOCK, opening a FIFO that took the file's place would block for ever."""
+"""Without O_NONBLOCK, opening a FIFO that took the file's place would never return."""
 
 
 class FileReader:
     """A raw binary stream over a planned file.
 
     Raises (on opening, and from `check`):
-        Changed: size, mtime, ctime or inode differ from the plan's.
-        OSError: it cannot be opened or read.
+        Changed: Size, mtime, ctime or inode differ from the plan's.
+        OSError: It cannot be opened or read.
     """
 
     has_ranges: Final = True
@@ -37,27 +37,27 @@ class FileReader:
             raise
 
     def check(self) -> None:
-        """Compare the open file with the plan."""
+        """Compares the open file with the plan."""
         _check(self._fd, self._file)
 
     def seek(self, offset: int) -> None:
-        """Go to a byte."""
+        """Moves to a byte."""
         os.lseek(self._fd, offset, os.SEEK_SET)
 
     def head(self, size: int = 4) -> bytes:
-        """The first bytes; does not move."""
+        """Returns the first bytes, without moving."""
         return os.pread(self._fd, size, 0)
 
     def readinto(self, view: memoryview) -> int:
-        """Read up to the length of `view`; 0 at the end."""
+        """Reads up to the length of `view`; returns 0 at the end."""
         return os.readv(self._fd, [view])
 
     def read(self, size: int = -1) -> bytes:
-        """Read up to `size` bytes."""
+        """Reads up to `size` bytes."""
         return os.read(self._fd, size if size >= 0 else self._file.size + 1)
 
     def close(self) -> None:
-        """Close the descriptor."""
+        """Closes the descriptor."""
         os.close(self._fd)
 
     def __enter__(self) -> Self:
@@ -68,10 +68,10 @@ class FileReader:
 
 
 def open_input(file: InputFile, stop: int | None = None) -> FileReader | ObjectReader:
-    """A raw binary stream over a file or an object, of which nothing much will be read beyond `stop`.
+    """Opens a raw binary stream over a file or an object. Little will be read beyond `stop`.
 
     Raises:
-        Changed, OSError: as its reading does.
+        Changed, OSError: As the stream does.
     """
     if not is_url(file.path):
         return FileReader(file)
@@ -81,13 +81,13 @@ def open_input(file: InputFile, stop: int | None = None) -> FileReader | ObjectR
 
 
 def read_small(file: InputFile, view: memoryview) -> None:
-    """Read a whole file into `view`, which is as long as the file.
+    """Reads a whole file into `view`, which is as long as the file.
 
-    One look at its fingerprint, after the last byte, is enough here: if it is the plan's then, it was all along.
+    One comparison after the last byte is enough here: if the fingerprint is the plan's then, it was so all along.
 
     Raises:
-        Changed: size, mtime, ctime or inode differ from the plan's.
-        OSError: it cannot be opened or read.
+        Changed: Size, mtime, ctime or inode differ from the plan's.
+        OSError: It cannot be opened or read.
     """
     fd = os.open(file.path, _OPEN_FLAGS)
     try:
@@ -105,22 +105,22 @@ def read_small(file: InputFile, view: memoryview) -> None:
 def _check(fd: int, file: InputFile) -> None:
     status = os.fstat(fd)
     found = local_file(file.name, file.path, status)
-    if not status.st_nlink:  # it was removed, or replaced, and that has changed its ctime: it is read to its end
+    if not status.st_nlink:  # removal and replacement change its ctime; the open file is still the planned one
         found = found._replace(ctime_ns=file.ctime_ns)
     if found != file:
         raise Changed
 
 
 def fault_entry(file: InputFile, reason: str, message: str) -> Entry:
-    """The one entry that stands for a whole file."""
+    """Returns the one entry that stands for a whole file."""
     return Entry(None, None, 0, max(file.size, 0), reason, message)
 
 
 def changed_entry(file: InputFile) -> Entry:
-    """For a file that is no longer what was planned, or changed while it was read."""
+    """Returns the entry for a file that is not the planned one, or changed while it was read."""
     return fault_entry(file, "changed", "the file was changed, replaced or cut short while the job ran")
 
 
 def unreadable_entry(file: InputFile, why: str) -> Entry:
-    """For a file that the system does not let us read."""
+    """Returns the entry for a file that the system does not let this process read."""
     return fault_entry(file, "unreadable", why)

@@ -1,4 +1,4 @@
-"""A look at the beginnings of large files: which of them can be read in ranges."""
+"""Finds which large files can be read in ranges, from their beginnings."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from linkmatch_ray.io.storage.errors import Changed
 from linkmatch_ray.io.storage.side_by_side import Pool
 
 AT_ONCE: Final = 16
-"""So many files are looked at at a time: each may be far away."""
+"""Concurrent looks at files: each file may be far away."""
 
 HEAD_BYTES: Final = 1 << 20
-"""A file is read in ranges only if so much of it says that it can be."""
+"""Bytes at the beginning of a file that decide whether it can be read in ranges."""
 
 
 def cuttable(files: list[InputFile], options: MatchOptions, larger_than: int) -> set[int]:
-    """Finds which of the files that are larger than so many bytes can be cut into ranges, by their places.
+    """Finds which of the files of more than `larger_than` bytes can be cut into ranges; returns their numbers.
 
-    One that cannot be read is none of them; the task that reads it says why.
+    A file that cannot be read is not among them. The task that reads it reports why.
     """
     cut, _ = cuttable_within(None, files, options, larger_than)
     return cut
@@ -32,7 +32,7 @@ def cuttable(files: list[InputFile], options: MatchOptions, larger_than: int) ->
 def cuttable_within(
     seconds_max: float | None, files: list[InputFile], options: MatchOptions, larger_than: int
 ) -> tuple[set[int], int]:
-    """Finds the same for as long as `seconds_max`; returns also how many of the large files it could not look at."""
+    """Finds the same within `seconds_max`; returns also how many of the large files it could not look at."""
     large = [number for number, file in enumerate(files) if file.size > larger_than]
     pool = Pool(AT_ONCE)
     looks = [pool.submit(_can_be_cut, files[number], options) for number in large]

@@ -1,8 +1,8 @@
-"""Whether a ledger is one that this package may have written: its tables exactly, and the rows in them.
+"""Checks that this package may have written a ledger: its tables exactly, and the rows in them.
 
-A ledger may be damaged, edited, or come from elsewhere. After these checks all numbers are numbers of a sensible size,
-and the pieces follow one another without a gap, from the first file to the frontier. Whether the counts are right is
-for `verify` to say.
+A ledger may be damaged, edited, or come from elsewhere. After these checks all numbers are of a sensible size. The
+pieces follow one another without a gap, from the first file to the frontier. `verify` checks whether the counts are
+right.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import Any, Final
 from linkmatch_ray.errors import JobChanged, ResultsDamaged
 
 NUMBER_MAX: Final = 1 << 53
-"""Sizes in bytes and counts of one row are less, so that sums over real ones do not overflow."""
+"""Maximum of sizes in bytes and counts in one row, so that their sums do not overflow."""
 
 _ROWS_AT_ONCE: Final = 1_000
 _FILES_AT_ONCE: Final = 100_000
-"""A job that runs cannot commit while a statement reads."""
+"""Rows that one statement reads. A running job cannot commit meanwhile."""
 
 _KEY: Final = ("file", "range", "part")
 _COUNTS: Final = ("records", "matched", "unmatched", "missing_key", "not_object", "entries", "lines", "indexes")
@@ -70,15 +70,23 @@ _WALKED_COLUMNS: Final = 12
 
 
 def damaged(where: object, what: str) -> ResultsDamaged:
-    """The error for a ledger that cannot be relied on."""
-    advice = "Start anew at another URL." if "://" in str(where) else "Start anew with --overwrite."
+    """Returns the error for a ledger that cannot be relied on."""
+    advice = (
+        "Start from the beginning at another URL."
+        if "://" in str(where)
+        else "Start from the beginning with --overwrite."
+    )
     return ResultsDamaged(f"{where}: damaged: {what}. {advice}")
 
 
 def other_version(where: object) -> JobChanged:
-    """The error for a ledger of another version."""
+    """Returns the error for a ledger of another version."""
     at_url = "://" in str(where)
-    advice = "Name another URL." if at_url else "Name another directory with -o, or start anew with --overwrite."
+    advice = (
+        "Name another URL."
+        if at_url
+        else "Name another directory with -o, or start from the beginning with --overwrite."
+    )
     return JobChanged(f"{where}: holds the results of another version of linkmatch-ray. {advice}")
 
 
@@ -94,17 +102,17 @@ def _objects_in(database: sqlite3.Connection) -> frozenset[tuple[Any, ...]]:
 
 
 def check_schema(database: sqlite3.Connection, schema: str, version: int, where: object) -> bool:
-    """Compare the tables with those of `schema`, before any of them is read; returns whether there are any.
+    """Compares the tables with those of `schema`, before any of them is read; returns whether there are any.
 
     Raises:
-        JobChanged: another version of this package made them.
-        JobError: it did not.
+        JobChanged: Another version of this package made them.
+        JobError: This package did not make them.
     """
     found, ours = _objects_in(database), _objects_of(schema)
     if not found:
         return False
     settings = {row for row in ours if row[1] == "job"}
-    if settings <= found:  # a table, so it can be asked
+    if settings <= found:  # a table, so it can be queried
         row = database.execute("SELECT value FROM job WHERE key = 'schema'").fetchone()
         if row is not None and row[0] != str(version):
             raise other_version(where)
@@ -115,7 +123,8 @@ def check_schema(database: sqlite3.Connection, schema: str, version: int, where:
 
 
 def wrong_rows(database: sqlite3.Connection, outputs: int) -> Iterator[str]:
-    """What no job with so many outputs can have written into `files`, `pieces`, `spans`, `frontier` and `ends`."""
+    """Yields what no job with `outputs` outputs can have written into `files`, `pieces`, `spans`, `frontier` and
+    `ends`."""
     count, first, last = database.execute("SELECT COUNT(*), MIN(file), MAX(file) FROM files").fetchone()
     if count and (first, last) != (0, count - 1):
         yield f"its files are {count} from {first} to {last}"
@@ -123,13 +132,13 @@ def wrong_rows(database: sqlite3.Connection, outputs: int) -> Iterator[str]:
     for low in range(0, count, _FILES_AT_ONCE):
         sql = f"SELECT file FROM files WHERE file >= ? AND file < ? AND NOT COALESCE({_FILE_IS_SOUND}, 0) LIMIT 1"
         if (row := database.execute(sql, (low, low + _FILES_AT_ONCE)).fetchone()) is not None:
-            yield f"file {row[0]} has values that no file has"
+            yield f"file {row[0]} has impossible values"
             return
     yield from _wrong_pieces(database, count, outputs)
 
 
 def _wrong_pieces(database: sqlite3.Connection, files: int, outputs: int) -> Iterator[str]:
-    with _snapshot(database):  # a job that runs may roll back the file at the frontier
+    with _snapshot(database):  # a running job may roll back the file at the frontier
         frontiers = database.execute("SELECT one, file, range, part FROM frontier LIMIT 2").fetchall()
         last_ends = database.execute("SELECT output, end FROM ends ORDER BY output").fetchall()
         first = [file for _, file, *_ in frontiers[:1]] or [0]
@@ -138,7 +147,7 @@ def _wrong_pieces(database: sqlite3.Connection, files: int, outputs: int) -> Ite
     numbers = all(type(value) is int and 0 <= value <= NUMBER_MAX for value in chain(*frontiers, *last_ends))
     listed = [output for output, _ in last_ends]
     if len(frontiers) != 1 or frontiers[0][0] != 1 or listed != list(range(outputs)) or not numbers:
-        yield "it has no frontier, or one that none can be"
+        yield "its frontier is missing or impossible"
         return
     _, *following = frontiers[0]
     expected, ends = (0, 0, 0), [0] * outputs
@@ -150,7 +159,7 @@ def _wrong_pieces(database: sqlite3.Connection, files: int, outputs: int) -> Ite
                 is_sound = is_sound and is_span and output < outputs and start == ends[output]
                 spans_left -= 1
             if key != expected or not is_sound or key[0] + count > files:
-                yield f"piece {_named(key)} does not follow at {_named(expected)}, or has values that no piece has"
+                yield f"piece {_named(key)} does not follow at {_named(expected)}, or has impossible values"
                 return
             if output is not None:
                 ends[output] += size
@@ -162,22 +171,22 @@ def _wrong_pieces(database: sqlite3.Connection, files: int, outputs: int) -> Ite
         else:
             expected = (file + count, 0, 0)
     if (expected, ends, spans_left) != (tuple(following), [end for _, end in last_ends], 0):
-        yield f"its pieces end at {_named(expected)}, its frontier is at {_named(following)}; or their bytes do"
+        yield f"its pieces end at {_named(expected)}, its frontier is at {_named(following)}; or its outputs differ"
 
 
 @contextmanager
 def _snapshot(database: sqlite3.Connection) -> Iterator[None]:
-    """What is read by several statements is of one moment."""
+    """Makes several statements read the ledger as of one moment."""
     database.execute("BEGIN")
     try:
         yield
     finally:
-        if database.in_transaction:  # SQLite ends it by itself where it cannot read
+        if database.in_transaction:  # SQLite ends it by itself if it cannot read
             database.execute("COMMIT")
 
 
 def _pieces_before(database: sqlite3.Connection, file: int) -> Iterator[tuple[Any, ...]]:
-    """The pieces of all files before one, some at a time; of those with a key that none has the first."""
+    """Yields the pieces of all files before one, some at a time; first a row of nulls if a piece has no key."""
     if database.execute("SELECT typeof(file) FROM pieces ORDER BY file LIMIT 1").fetchone() == ("null",):
         yield (None,) * _WALKED_COLUMNS
     after, key = "TRUE", ()

@@ -1,8 +1,8 @@
-"""A ledger as a row of objects, `ledger/0000000000` and on: each says one thing that was done to it.
+"""The ledger as a journal of objects, `ledger/0000000000` and on. Each records one change.
 
-A record is made only where none of its number is: of two writers who go on from the same record one succeeds, and the
-other stops. So the row is the fence between writers too, and no record is ever removed. Whoever wants the ledger does
-all of it again on a SQLite file of his own.
+A record is made only if none has its number. Of two writers that continue from the same record, one succeeds and the
+other stops. So the journal is the fence between writers too, and no record is ever removed. A reader replays all
+records on a SQLite file of its own.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ import zstandard
 
 from linkmatch_ray.io.inputs.file import InputFile
 from linkmatch_ray.io.ledger.check import damaged, other_version
-from linkmatch_ray.io.ledger.ledger import SCHEMA_VERSION, Frontier, Key, Ledger, Settings
+from linkmatch_ray.io.ledger.ledger import Frontier, Key, Ledger, Settings
 from linkmatch_ray.io.ledger.rows import PieceRow
+from linkmatch_ray.io.ledger.schema import SCHEMA_VERSION
 from linkmatch_ray.io.names import LEDGER
 from linkmatch_ray.io.object_names import RECORDS, record_name, record_number
 from linkmatch_ray.io.storage.errors import in_use
@@ -31,15 +32,15 @@ from linkmatch_ray.io.storage.store import Store, get_all
 from linkmatch_ray.words import shown
 
 RECORD_BYTES_MAX: Final = 1 << 30
-"""As it is stored: the plan of ten million files has a tenth of that."""
+"""Maximum size of a stored record. The plan of ten million files has a tenth of it."""
 
 INFLATED_BYTES_MAX: Final = 256 << 20
 INFLATION_MAX: Final = 200
-"""A record has no more than this, or no more than so many times what is stored."""
+"""Maximum size of a record's content: this many bytes, or this multiple of its stored size if that is more."""
 
 
 class Writer(msgspec.Struct, frozen=True):
-    """Who writes: one collector, once."""
+    """The writer of a ledger: one collector, once."""
 
     host: str
     pid: int
@@ -51,12 +52,12 @@ class Writer(msgspec.Struct, frozen=True):
 
 
 def new_writer() -> Writer:
-    """This process, as from now."""
+    """Makes this process a writer, as of now."""
     return Writer(shown(socket.gethostname()), os.getpid(), time.strftime("%Y-%m-%d %H:%M:%S %z"), token_hex(8))
 
 
 class Begun(msgspec.Struct, tag=True):
-    """A new job; whatever was before is over."""
+    """The beginning of a new job, which ends any before."""
 
     settings: dict[str, str]
     outputs: tuple[str, ...]
@@ -65,11 +66,11 @@ class Begun(msgspec.Struct, tag=True):
 
 
 class Opened(msgspec.Struct, tag=True):
-    """Another writer: no earlier one goes on."""
+    """The beginning of another writer, after which no earlier one continues."""
 
 
 class Committed(msgspec.Struct, tag=True):
-    """As `Ledger.commit`."""
+    """A call of `Ledger.commit`."""
 
     rows: list[PieceRow]
     faults: list[tuple[str, int]]
@@ -77,26 +78,26 @@ class Committed(msgspec.Struct, tag=True):
 
 
 class RolledBack(msgspec.Struct, tag=True):
-    """As `Ledger.roll_back_file`."""
+    """A call of `Ledger.roll_back_file`."""
 
     file: int
     frontier: Frontier
 
 
 class SteppedBack(msgspec.Struct, tag=True):
-    """As `Ledger.step_back`."""
+    """A call of `Ledger.step_back`."""
 
     key: Key
     frontier: Frontier
 
 
 class Finished(msgspec.Struct, tag=True):
-    """All is committed; the summary follows."""
+    """The end of the job: all is committed, and the summary follows."""
 
 
 class Record(msgspec.Struct):
-    """What an object holds, as msgpack in zstd. `begun` is the number of the record that began the job, which may be
-    this one; None where none did yet."""
+    """The content of an object, as msgpack in zstd. `begun` is the number of the record that began the job, which
+    may be this one; None before the first job."""
 
     schema: int
     writer: Writer
@@ -109,7 +110,7 @@ _decode = msgspec.msgpack.Decoder(Record).decode
 
 
 class _Version(msgspec.Struct):
-    """What records of all versions have."""
+    """The part that records of all versions have."""
 
     schema: int
 
@@ -118,14 +119,14 @@ _decode_version = msgspec.msgpack.Decoder(_Version).decode
 
 
 def _inflated(content: bytes) -> bytes:
-    """What is in a record.
+    """Decompresses a record.
 
     Raises:
-        ValueError: it cannot be, or is too much to be a record.
+        ValueError: It cannot be decompressed, or is too large for a record.
     """
     try:
         size = zstandard.get_frame_parameters(content).content_size
-        if size > max(INFLATED_BYTES_MAX, INFLATION_MAX * len(content)):  # 2**64 - 1 where it is not said
+        if size > max(INFLATED_BYTES_MAX, INFLATION_MAX * len(content)):  # 2**64 - 1 if unknown
             raise ValueError(f"{size:,} bytes")
         return zstandard.decompress(content)
     except zstandard.ZstdError as error:
@@ -133,11 +134,11 @@ def _inflated(content: bytes) -> bytes:
 
 
 def _record(number: int, content: bytes, where: str) -> Record:
-    """What is in a record.
+    """Decodes a record.
 
     Raises:
-        JobChanged: another version wrote it.
-        JobError: it is none.
+        JobChanged: Another version wrote it.
+        JobError: It is not a record.
     """
     try:
         inflated = _inflated(content)
@@ -145,11 +146,11 @@ def _record(number: int, content: bytes, where: str) -> Record:
             raise other_version(where)
         return _decode(inflated)
     except (ValueError, RecursionError):
-        raise damaged(f"{where}/{RECORDS}", f"record {number} is none") from None
+        raise damaged(f"{where}/{RECORDS}", f"record {number} is invalid") from None
 
 
 def settings_at(store: Store, where: str) -> Settings:
-    """The settings of the job in a store, from two records however many there are; empty where none was ever begun."""
+    """Returns the settings of the job in a store, from only two of its records; empty before the first job."""
     ledger, records = f"{where}/{RECORDS}", records_at(store)
     if not records:
         return Settings(ledger, {})
@@ -164,15 +165,15 @@ def settings_at(store: Store, where: str) -> Settings:
 
 
 def records_at(store: Store) -> dict[str, int]:
-    """The records in a store, by name, and their sizes in bytes; nothing of what others put beside them."""
+    """Returns the records in a store, by name, with their sizes in bytes. Other objects are left out."""
     return {name: size for name, size in store.list(RECORDS).items() if record_number(name) is not None}
 
 
 class LoggedLedger(Ledger):
-    """The ledger in a store, as of now; to write to it, `go_on` with it first.
+    """The ledger in a store, as of now. To write to it, call `go_on` first.
 
-    Every change is a record first, and then done to the copy. A change raises `DirectoryInUse` where another writer
-    has gone on meanwhile; nothing was changed then.
+    Every change is first a record, and is then made to the copy. If another writer has continued, a change raises
+    `DirectoryInUse` and changes nothing.
     """
 
     def __init__(self, store: Store, where: str, *, writer: Writer | None = None) -> None:
@@ -196,42 +197,40 @@ class LoggedLedger(Ledger):
             self.close()
             raise
         self.number = len(sizes)
-        """The number of the next record. What a writer makes is named by that of its first: the highest is newest."""
+        """The number of the next record. A writer's objects are named by the number of its first record, so that the
+        highest is the newest."""
 
     def close(self) -> None:
-        """Close the copy and remove it."""
+        """Closes the copy and removes it."""
         super().close()
         self._folder.cleanup()
 
     def begin_job(
         self, settings: dict[str, str], outputs: Sequence[str], files: Iterable[InputFile], ranges: Iterable[int]
     ) -> None:
-        """As `Ledger`; an earlier job is over by that."""
+        """Ends any earlier job too."""
         change = Begun(settings, tuple(outputs), list(files), list(ranges))
         self._append(change)
         self._begin(change)
 
     def go_on(self) -> None:
-        """Become the one writer, of the job there or of one that is begun next."""
+        """Makes this process the one writer, of the job there or of the next one."""
         self._append(Opened())
 
     def commit(self, rows: list[PieceRow], faults: list[tuple[str, int]], frontier: Frontier) -> None:
-        """As `Ledger`."""
         self._append(Committed(rows, faults, frontier))
         super().commit(rows, faults, frontier)
 
     def roll_back_file(self, file: int, frontier: Frontier) -> None:
-        """As `Ledger`."""
         self._append(RolledBack(file, frontier))
         super().roll_back_file(file, frontier)
 
     def step_back(self, key: Key, frontier: Frontier) -> None:
-        """As `Ledger`."""
         self._append(SteppedBack(key, frontier))
         super().step_back(key, frontier)
 
     def finish(self) -> None:
-        """Make sure, last of all, that no other writer has gone on."""
+        """Makes sure, as the last step, that no other writer has continued."""
         self._append(Finished())
 
     def _append(self, change: Begun | Opened | Committed | RolledBack | SteppedBack | Finished) -> None:
@@ -242,7 +241,7 @@ class LoggedLedger(Ledger):
             self._store.create(name, content)
         except FileExistsError:
             there = self._store.get(name)
-            if there != content:  # else it is this one, and the answer was lost
+            if there != content:  # otherwise it is this one, and the answer was lost
                 raise in_use(self._url, _writer_of(there)) from None
         self._begun = begun
         self.number += 1
@@ -254,9 +253,9 @@ class LoggedLedger(Ledger):
             if record.begun != self._begun:
                 raise ValueError(record.begun)
             self._do(record.change)
-        # Of a row that is there twice, of numbers beyond 64 bits, of a plan with more files than ranges.
+        # A row occurs twice, a number exceeds 64 bits, or a plan has more files than ranges.
         except (sqlite3.IntegrityError, OverflowError, ValueError):
-            raise damaged(self._where, f"record {number} is none") from None
+            raise damaged(self._where, f"record {number} is invalid") from None
 
     def _do(self, change: Begun | Opened | Committed | RolledBack | SteppedBack | Finished) -> None:
         if isinstance(change, Begun):

@@ -1,7 +1,7 @@
-"""A committed piece as rows of the ledger, and back again: the only place that knows both.
+"""A committed piece as rows of the ledger, and back. No other module knows both.
 
-A row of `spans` stands only where the piece has bytes in that output. A missing row is noticed: the spans of an output
-follow one another without a gap, up to its row in `ends`.
+A piece has a row of `spans` only for outputs in which it has bytes. A missing row is noticed, because the spans of an
+output follow one another without a gap, up to its row in `ends`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class Span(NamedTuple):
-    """A row of `spans` without its key: what one output has of a piece. `output` is a place in the job's list."""
+    """A row of `spans` without its key: a piece's bytes in one output. `output` is a place in the job's list."""
 
     output: int
     start: int
@@ -61,13 +61,13 @@ class PieceRow(NamedTuple):
 
 
 def outputs_of(emit: str) -> tuple[str, ...]:
-    """The outputs of a new job, in the order of its list."""
+    """Returns the outputs of a new job, in the order of its list."""
     left_out = {"matched": UNMATCHED, "unmatched": MATCHED}.get(emit)
     return tuple(name for name in (MATCHED, UNMATCHED, QUARANTINE) if name != left_out)
 
 
 def row_of(piece: Piece, spans: tuple[Span, ...]) -> PieceRow:
-    """The rows of a piece that was written there."""
+    """Returns the rows of a piece that was written there."""
     counts = piece.counts
     columns = (
         piece.file, piece.range, piece.part, int(piece.last),
@@ -79,10 +79,10 @@ def row_of(piece: Piece, spans: tuple[Span, ...]) -> PieceRow:
 
 
 def piece_of(row: PieceRow, outputs: Sequence[str]) -> Piece:
-    """The piece again; without its entries, which are in the quarantine only.
+    """Returns the piece, without its entries, which are only in the quarantine.
 
     Raises:
-        ValueError: no piece has such rows.
+        ValueError: No piece has such rows.
     """
     if not row.is_sound:
         raise ValueError("it is not as it was committed")
@@ -108,10 +108,10 @@ def piece_of(row: PieceRow, outputs: Sequence[str]) -> Piece:
 
 
 def shares_of(row: PieceRow, outputs: Sequence[str]) -> npt.NDArray[np.int64]:
-    """What each file has of a piece; of shape (files, columns of `SHARE_COLUMNS`).
+    """Returns the share of each file in a piece, of shape (files, columns of `SHARE_COLUMNS`).
 
     Raises:
-        ValueError: it has no such shares, or they do not add up to the piece.
+        ValueError: It has no such shares, or they do not add up to the piece.
     """
     sizes = {outputs[span.output]: span.bytes for span in row.spans}
     whole = row._asdict() | {"hits": len(row.hits) // HIT_PAIR_BYTES}
@@ -122,9 +122,9 @@ def shares_of(row: PieceRow, outputs: Sequence[str]) -> npt.NDArray[np.int64]:
         rows = msgspec.json.decode(row.shares.encode(), type=list[list[int]])
         shares = np.array(rows, np.int64).reshape(row.files, len(SHARE_COLUMNS))
     except (ValueError, OverflowError, RecursionError):
-        raise ValueError("its shares are none") from None
+        raise ValueError("its shares are invalid") from None
     if shares.min() < 0 or shares.max() > NUMBER_MAX:
-        raise ValueError("its shares have numbers that none has")
+        raise ValueError("its shares have impossible numbers")
     for name, total in zip(SHARE_COLUMNS, shares.sum(axis=0).tolist(), strict=True):
         if total != whole[name]:
             raise ValueError(f"its shares have {total} {name}, not {whole[name]}")

@@ -1,7 +1,7 @@
-"""Reads the entries of a list into an index, with the reader that inputs have.
+"""Reads the entries of a list into an index, with the reader of inputs.
 
-An entry takes the careful path unless its key is a string beyond doubt: a list is small beside the data, and a wrong
-entry in it would be wrong a million times. The first thing that is wrong ends it.
+An entry takes the exact path unless orjson certainly reads its key as `canonical` does. A list is small beside the
+data, and a wrong entry in it would be wrong a million times. The first error ends the reading.
 """
 
 from __future__ import annotations
@@ -23,21 +23,25 @@ from linkmatch_ray.core.layouts.lines import walk_lines
 from linkmatch_ray.core.layouts.table import begin, walk
 from linkmatch_ray.core.layouts.values import NO_ARRAY, TRAILING, TRUNCATED, WRONG_BRACKET
 from linkmatch_ray.core.options import LIMIT_MAX, Format, MatchOptions, RestrictionsFormat
-from linkmatch_ray.core.structure import NEWLINE, RETURN, frame_elements, positions
-from linkmatch_ray.core.verdicts import Framer, Judged, unjudged
+from linkmatch_ray.core.outcome import Entry
+from linkmatch_ray.core.structure import NEWLINE, RETURN, find_elements, positions
+from linkmatch_ray.core.verdicts import Finder, Judged, unjudged
 from linkmatch_ray.core.window import LOW, Buffers, Window
 from linkmatch_ray.core.writer import Reading, Writer
 from linkmatch_ray.errors import RestrictionsError
 from linkmatch_ray.words import shown
 
 WINDOW_BYTES: Final = 4 << 20
-"""How much of a list is held at a time."""
+"""Bytes of a list that are held at a time."""
 
 _PLAIN_BYTES_MAX: Final = 2 * DEPTH_MAX
-"""An entry needs an opening and a closing bracket a level: one of this length is not too deep."""
+"""An entry needs an opening and a closing bracket a level, so that one of this length is not too deep."""
 
-_BATCH: Final = 4096
-"""So many keys go into the index at a time."""
+_PLAIN: Final = frozenset({str, int, bool, type(None)})
+"""Types of keys that orjson reads and writes as `canonical` does; it reads an integer beyond 64 bits as a float."""
+
+_KEYS_AT_ONCE: Final = 4096
+"""Keys that go into the index at a time."""
 
 
 def load_index(
@@ -47,41 +51,42 @@ def load_index(
 
     Args:
         raw: The list, perhaps compressed.
-        name: What messages call it.
+        name: Its name in messages.
         at: JSON Pointer of its array inside the document, or None.
 
     Raises:
-        RestrictionsError: something is wrong in it; the entry, line or byte is named.
-        OSError: it cannot be read.
+        RestrictionsError: Something in it is wrong; the entry, line or byte is named.
+        OSError: It cannot be read.
     """
     row = LIST_FORMATS.get(format, JSON)
     layout: Format = "auto" if format == "text" else format
     options = MatchOptions(format=layout, records_at=at, max_record_bytes=LIMIT_MAX)
     window = Window(open_source(raw), Buffers(WINDOW_BYTES))
     entries = row.entries(window, name, pairs, options)
-    for _ in row.walk(Reading(window, entries, row.framer, LIMIT_MAX), options):
+    for _ in row.walk(Reading(window, entries, row.finder, LIMIT_MAX), options):
         pass
     return entries.index_of_all()
 
 
 def format_of(path: str) -> RestrictionsFormat:
-    """Finds the format of a list by its name, which may say that it is compressed as well."""
+    """Finds the format of a list by its name, which may also say that it is compressed."""
     bare = path.lower().removesuffix(".gz").removesuffix(".zst")
     return next((name for name, row in LIST_FORMATS.items() if bare.endswith(row.suffix)), "auto")
 
 
 class Entries(Writer):
-    """Takes the entries of a list of JSON values: objects with the key, or strings that are the key."""
+    """A writer that takes the entries of a list of JSON values: objects with the key, or strings that are the key."""
 
     def __init__(self, window: Window, name: str, pairs: tuple[KeyPair, ...], options: MatchOptions) -> None:
         super().__init__(window)
         self._name, self._options = name, options
         self._paths = tuple(pair.restriction for pair in pairs)
+        self._is_composite = len(pairs) > 1
         self._builder = IndexBuilder()
         self._keys: list[bytes] = []
 
     def index_of_all(self) -> RestrictionIndex:
-        """Builds the index of what was taken."""
+        """Builds the index of all entries."""
         self._builder.add(self._keys)
         return self._builder.build()
 
@@ -93,8 +98,11 @@ class Entries(Writer):
         for start, end, number in zip(judged.starts.tolist(), judged.ends.tolist(), numbers, strict=False):
             self._take(bytes(view[start:end]), number)
 
+    def add(self, entry: Entry) -> NoReturn:
+        raise AssertionError(entry.reason)  # a record of a list may have any length, and other damage is raised
+
     def rest(self, damage: Damage, start: int) -> NoReturn:
-        if (corrupt := self._window.corrupt) is not None:  # then nothing is sure, also of what came before
+        if (corrupt := self._window.corrupt) is not None:  # then nothing is certain, not even what came before
             raise RestrictionsError(f"{self._name}: {corrupt.message}. Restore the file; nothing was matched.")
         if damage.reason == "not_utf8":
             raise RestrictionsError(f"{self._name}: not UTF-8, but {damage.message}. Convert it; nothing was matched.")
@@ -105,7 +113,7 @@ class Entries(Writer):
         if damage is TRUNCATED:
             self._fail(self.index, "the array ends inside it, or without its ]")
         if damage is WRONG_BRACKET:
-            framed = frame_elements(self._window.data, start, self._window.end)
+            framed = find_elements(self._window.data, start, self._window.end)
             if framed.close > start:  # the element before it
                 self._take(bytes(self._window.buffer[start : int(framed.ends[0])]), None)
             self._fail(self._count, "} where the array may end with ]")
@@ -119,13 +127,13 @@ class Entries(Writer):
             value = parse(text)
         except Damage as damage:
             if self._is_document or (self._options.format == "auto" and line is not None and not self._count):
-                self._refuse_document(self._damage_in_all() or damage)  # it is called lines as it is nothing else
+                self._refuse_document(self._damage_in_all() or damage)  # it counts as lines if it is nothing else
             self._fail(self._count, f"{damage.message} (byte {damage.offset} of the entry)", line)
         if type(value) is dict:
             self._push(self._key_of(value, line))
         elif self._is_document:
             self._refuse_document(Damage("invalid_json", "neither an array, nor an object, nor JSON Lines"))
-        elif type(value) is str and len(self._paths) == 1:
+        elif type(value) is str and not self._is_composite:
             self._push(canonical_string(value))
         elif type(value) is str:
             self._fail(self._count, "is a string, and the key has several parts", line)
@@ -133,15 +141,26 @@ class Entries(Writer):
             self._fail(self._count, "is neither an object nor a string", line)
 
     def _plain_key(self, text: bytes) -> bytes | None:
-        """The key of an object in which that is a string; None where orjson and the careful path may differ."""
-        if len(text) > _PLAIN_BYTES_MAX:
+        """Returns the key of an object, or the string that is one; None if orjson and the exact path may differ."""
+        if len(text) > _PLAIN_BYTES_MAX and text.count(b"[") + text.count(b"{") > DEPTH_MAX:
             return None
         try:
             entry = orjson.loads(text)
         except orjson.JSONDecodeError:
             return None
-        found = self._paths[0].find(entry) if type(entry) is dict and len(self._paths) == 1 else None
-        return orjson.dumps(found) if type(found) is str else None
+        if type(entry) is dict:
+            found = [path.find(entry) for path in self._paths] if self._is_composite else self._paths[0].find(entry)
+        elif type(entry) is str and not self._is_composite and not self._is_document:
+            found = entry
+        else:
+            return None
+        if type(found) is not str:
+            kinds = {*map(type, found)} if self._is_composite else {type(found)}
+            if not kinds <= _PLAIN:
+                return None
+            if int in kinds:
+                self._builder.note_kinds(numbers=True)
+        return orjson.dumps(found)
 
     def _key_of(self, entry: dict[str, Any], line: int | None) -> bytes:
         found = [path.find(entry) for path in self._paths]
@@ -151,11 +170,11 @@ class Entries(Writer):
         for value in found:
             if type(value) is not str:
                 self._builder.note_kinds(numbers=_has_number(value), containers=isinstance(value, (dict, list)))
-        return canonical(found[0] if len(found) == 1 else found)
+        return canonical(found if self._is_composite else found[0])
 
     def _push(self, key: bytes) -> None:
         self._keys.append(key)
-        if len(self._keys) >= _BATCH:
+        if len(self._keys) >= _KEYS_AT_ONCE:
             self._builder.add(self._keys)
             self._keys = []
 
@@ -168,7 +187,7 @@ class Entries(Writer):
         return self._options.format == "object" and self._options.records_at is None
 
     def _damage_in_all(self) -> Damage | None:
-        """What is wrong with the whole list, all of which is held, if it is one document."""
+        """Returns what is wrong with the whole list, all of which is held, if it is one document."""
         try:
             parse(self._window.text(LOW, self._window.held))
         except Damage as damage:
@@ -184,12 +203,12 @@ class Entries(Writer):
     def _fail(self, entry: int, found: str, line: int | None = None) -> NoReturn:
         where = f"entry {entry}" + (f" (line {line})" if line is not None else "")
         raise RestrictionsError(
-            f"{self._name}: {where} {found}. Remove or mend it, or name another key with --key; nothing was matched."
+            f"{self._name}: {where} {found}. Remove or correct it, or name another key with --key; nothing was matched."
         )
 
 
 def _has_number(value: Any) -> bool:
-    """Whether a value is or contains a number; without recursion, as it may be 500 levels deep."""
+    """Returns whether a value is or contains a number; without recursion, because it may be 500 levels deep."""
     pending = [value]
     while pending:
         each = pending.pop()
@@ -201,7 +220,7 @@ def _has_number(value: Any) -> bool:
 
 
 class TextEntries(Entries):
-    """Takes the entries of a list of text: every line is a string key, also an empty one."""
+    """A writer that takes the entries of a list of text: every line is a string key, even an empty one."""
 
     def _take(self, text: bytes, line: int | None) -> None:
         try:
@@ -210,8 +229,8 @@ class TextEntries(Entries):
             self._fail(self._count, "bytes that are not UTF-8")
 
 
-class _TextFramer(Framer):
-    """Finds lines, without their line ends only."""
+class _TextFinder(Finder):
+    """A finder of lines that takes off their line ends only."""
 
     def lines(self, buffer: bytearray, low: int, high: int) -> list[Judged]:
         data = np.frombuffer(buffer, np.uint8)
@@ -230,25 +249,25 @@ def _walk_text(of: Reading, _: MatchOptions) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class ListFormat:
-    """A row of the table of what lists may be.
+    """A row of the table of list formats.
 
     Attributes:
-        suffix: How names of such lists end, without what says that they are compressed.
-        entries: Who takes the entries.
-        framer: Who finds them.
+        suffix: End of the names of such lists, without that of the compression.
+        entries: Takes the entries.
+        finder: Finds them.
         walk: Reads a list from its first byte.
     """
 
     suffix: str
     entries: type[Entries]
-    framer: Framer
+    finder: Finder
     walk: Callable[[Reading, MatchOptions], Iterator[None]]
 
 
-JSON: Final = ListFormat("", Entries, Framer(), walk)
+JSON: Final = ListFormat("", Entries, Finder(), walk)
 """Any layout that inputs have."""
 
 LIST_FORMATS: Final[dict[RestrictionsFormat, ListFormat]] = {
-    "text": ListFormat(".txt", TextEntries, _TextFramer(), _walk_text)
+    "text": ListFormat(".txt", TextEntries, _TextFinder(), _walk_text)
 }
-"""What only lists may be, by name."""
+"""The formats that only lists have, by name."""

@@ -28,7 +28,7 @@ _AS_BYTES: Final = "the list itself as bytes, such as json.dumps(keys).encode()"
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Restrictions(RestrictionList):
-    """A list that was loaded."""
+    """A loaded list."""
 
     @classmethod
     def load(
@@ -39,23 +39,23 @@ class Restrictions(RestrictionList):
         restrictions_at: str | None = None,
         restrictions_format: RestrictionsFormat = "auto",
     ) -> Restrictions:
-        """Load a list and build its index.
+        """Loads a list and builds its index.
 
         Args:
-            source: A path or URL, `-` for standard input, or the list itself as bytes. gzip and zstd are read too.
+            source: A path or URL, `-` for standard input, or the list itself as bytes. gzip and zstd are decompressed.
             key: `KEY` or `RECORD_KEY=RESTRICTION_KEY`; several make a composite key.
             restrictions_at: JSON Pointer of an array inside the document.
-            restrictions_format: The layout, where it is not to be found from the content; `text` is a key a line.
+            restrictions_format: The layout; `auto` finds it from the content, `text` is a key a line.
 
         Raises:
-            RestrictionsError: the list cannot be read, or an entry is damaged or has no key; it names the entry.
+            RestrictionsError: The list cannot be read, or an entry is damaged or has no key; it names the entry.
             UsageError: `key` cannot be read as one, or another argument has no such value.
-            TypeError: an argument is of another type.
+            TypeError: An argument is of another type.
         """
         pairs = _pairs_of(key)
         refuse_unless_one_of("restrictions_format", restrictions_format, get_args(RestrictionsFormat))
         if restrictions_at is not None:
-            KeyPath.parse(restrictions_at)
+            KeyPath.parse(restrictions_at, "restrictions_at")
         if not isinstance(source, (str, bytes, os.PathLike)):
             raise wrong_type("restrictions", source, f"Give a path or URL, or {_AS_BYTES}.")
         name = "<bytes>" if isinstance(source, bytes) else os.fsdecode(source)
@@ -80,11 +80,11 @@ class Restrictions(RestrictionList):
 
 
 def _pairs_of(key: str | Sequence[str]) -> tuple[KeyPair, ...]:
-    """What is compared.
+    """Returns what is compared.
 
     Raises:
-        UsageError: nothing is, or one cannot be read.
-        TypeError: it is no text, and no list of texts.
+        UsageError: There is no key, or one cannot be read.
+        TypeError: It is not text, nor a list of texts.
     """
     if not isinstance(key, (str, list, tuple)):
         raise wrong_type("key", key, "Give KEY or RECORD_KEY=RESTRICTION_KEY as a str; several in a list.")
@@ -108,5 +108,5 @@ def _open(source: str | os.PathLike[str] | bytes) -> io.BytesIO | io.BufferedRea
     file = os.fdopen(os.dup(sys.stdin.fileno()), "rb") if name == b"-" else open(name, "rb")  # noqa: SIM115
     if file.seekable():
         return file
-    with file:  # a pipe is read once, and a list is looked at before it is read, or again where it is damaged
+    with file:  # a pipe is read once, but the head of a list is read before all of it, and a damaged one again
         return io.BytesIO(file.read())

@@ -1,4 +1,4 @@
-"""Results at a URL: lists as objects that in order are the list, a ledger as a row of records, the summary last."""
+"""Results at a URL: outputs as objects, the ledger as a journal of records, and the summary last."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from linkmatch_ray.io.object_names import (
     folder_of,
     is_ours,
     is_staged,
-    part_of,
     record_name,
+    segment_of,
 )
 from linkmatch_ray.io.results.interface import Output, Results
-from linkmatch_ray.io.results.segments import Concatenation, ConcatenationReader, Tiles
+from linkmatch_ray.io.results.segments import SegmentedOutput, Segments, SegmentsReader
 from linkmatch_ray.io.results.summary import placed_at, read_summary
 from linkmatch_ray.io.storage.errors import gone, in_use
 from linkmatch_ray.io.storage.side_by_side import Pool
@@ -39,40 +39,40 @@ from linkmatch_ray.io.storage.store import store_of
 from linkmatch_ray.words import shown
 
 BEAT_SECONDS: Final = 3.0
-"""A writer says so often that it lives."""
+"""Seconds between two beats, by which a writer shows that it runs."""
 
-LIVES_SECONDS: Final = 10.0
-"""A writer that says nothing for so long is dead, or will find that another has gone on."""
+SILENCE_SECONDS: Final = 10.0
+"""A writer without a beat for this long has ended, or will find that another one has continued."""
 
 ASK_SECONDS: Final = 1.0
-"""How often a job looks whether it is to stop."""
+"""Seconds between two checks whether a job was asked to stop."""
 
 ANSWER_SECONDS: Final = 0.25
-"""How long it waits for the answer then. One that comes later is seen at the next look."""
+"""Seconds to wait for the answer. The next check sees a later one."""
 
 _POLL_SECONDS: Final = 0.5
 _READ_BYTES: Final = 1 << 20
 
 
-class Held(msgspec.Struct):
-    """What the lock object says: who writes, and a number that grows as long as he lives; nobody, without one."""
+class LockState(msgspec.Struct):
+    """The content of the lock object: the writer, if any, and a number that grows with each beat."""
 
     writer: Writer | None
     beat: int
 
 
 class Bucket(Results):
-    """A URL that stands for a folder of objects; `file://` for one that several nodes share."""
+    """A URL that stands for a folder of objects. `file://` is one that several nodes share."""
 
     commit_seconds = 2.0
     can_be_updated = False
 
     def __init__(self, url: str) -> None:
-        self._url = re.sub(r"([^/])/$", r"\1", url)  # with one slash more it is another place
+        self._url = re.sub(r"([^/])/$", r"\1", url)  # with one slash more it names another place
         self._store = store_of(self._url)
         self._writer = new_writer()
-        self._ledger: LoggedLedger | None = None  # as this writer found it, and has written since
-        self._number: int | None = None  # of this writer, once it is one
+        self._ledger: LoggedLedger | None = None  # as this writer found it and has written since
+        self._number: int | None = None  # this writer's, once it has one
         self._asked, self._asked_at = False, 0.0
         self._asking: Future[bool] | None = None
 
@@ -81,13 +81,12 @@ class Bucket(Results):
 
     @property
     def place(self) -> str:
-        """As `Results`."""
         return self._url
 
     # Looking
 
     def ledger(self) -> Ledger | None:
-        """As `Results`: a copy, as of now."""
+        """Returns a copy of the ledger as of now."""
         with suppress(FileNotFoundError):  # there is no bucket
             ledger = LoggedLedger(self._store, self._url)
             if ledger.settings():
@@ -96,59 +95,57 @@ class Bucket(Results):
         return None
 
     def settings(self) -> dict[str, str]:
-        """As `Results`: from two records, as all of them may be many."""
+        """Reads only two records, because there may be many."""
         with suppress(FileNotFoundError):  # there is no bucket
             return settings_at(self._store, self._url)
         return {}
 
     def open(self, name: str) -> BinaryIO:
-        """As `Results`."""
         if name in OUTPUTS:
-            return io.BufferedReader(ConcatenationReader(self._tiles(name)), _READ_BYTES)
+            return io.BufferedReader(SegmentsReader(self._segments(name)), _READ_BYTES)
         with suppress(FileNotFoundError):
             return io.BytesIO(self._store.get(name))
         return io.BytesIO()
 
     def pending(self) -> Results | None:
-        """As `Results`."""
         return None
 
+    def is_to_adopt(self) -> bool:
+        return False
+
     def strays(self) -> list[str]:
-        """As `Results`: objects."""
-        return [name for output in OUTPUTS for name in self._tiles(output).strays]
+        return [name for output in OUTPUTS for name in self._segments(output).strays]
 
     def foreign(self) -> list[str]:
-        """As `Results`. A part whose writer has no record in the ledger is none either."""
+        """Finds also segments whose writer has no record in the ledger."""
         names, writers = self._store.list(""), self._writers()
-        parts = {name: part_of(name) for name in names}
-        known = [name for name, part in parts.items() if is_ours(name) and (part is None or part.writer < writers)]
+        segments = {name: segment_of(name) for name in names}
+        known = [name for name, each in segments.items() if is_ours(name) and (each is None or each.writer < writers)]
         return [f"{self}/{name}" for name in sorted(names.keys() - known)]
 
-    def _tiles(self, output: str) -> Tiles:
-        sizes = self._store.list(folder_of(output))  # before the ledger: a writer has its record before its first part
-        return Tiles(self._store, sizes, self._writers())
+    def _segments(self, output: str) -> Segments:
+        sizes = self._store.list(folder_of(output))  # before the ledger, in which a writer has a record first
+        return Segments(self._store, sizes, self._writers())
 
     def _writers(self) -> int:
-        """The numbers of all writers, up to this one if it is one, are below this."""
+        """Returns a number above those of all writers, up to this one if it is one."""
         return len(records_at(self._store)) if self._number is None else self._number + 1
 
     def summary(self) -> dict[str, Any] | None:
-        """As `Results`."""
         with suppress(FileNotFoundError):
             return placed_at(self, read_summary(f"{self}/{SUMMARY}", self._store.get(SUMMARY)))
         return None
 
     def holder(self) -> str | None:
-        """As `Results`; takes some seconds where someone holds it, as it is seen by his saying that he lives."""
+        """Waits some seconds for a beat if the lock names a writer."""
         held = self._held()
-        return str(held.writer) if held.writer is not None and self._lives(held) else None
+        return str(held.writer) if held.writer is not None and self._beats(held) else None
 
     def ask_to_stop(self) -> None:
-        """As `Results`."""
         self._store.put(CANCEL, b"")
 
     def is_asked_to_stop(self) -> bool:
-        """As `Results`; the store is asked once in a while, and its answer waited for a moment only."""
+        """Asks the store now and then, and waits only briefly for its answer."""
         if self._asking is None and time.monotonic() - self._asked_at > ASK_SECONDS:
             self._asking, self._asked_at = Pool(1).submit(self._exists, CANCEL), time.monotonic()
             wait([self._asking], ANSWER_SECONDS)
@@ -165,15 +162,15 @@ class Bucket(Results):
             return False
         return True
 
-    def _held(self) -> Held:
+    def _held(self) -> LockState:
         try:
-            return msgspec.json.decode(self._store.get(LOCK), type=Held)
+            return msgspec.json.decode(self._store.get(LOCK), type=LockState)
         except (FileNotFoundError, msgspec.MsgspecError, RecursionError):  # it keeps nobody out, so it may be garbage
-            return Held(None, 0)
+            return LockState(None, 0)
 
-    def _lives(self, held: Held) -> bool:
-        """Whether the writer says anything more."""
-        deadline = time.monotonic() + LIVES_SECONDS
+    def _beats(self, held: LockState) -> bool:
+        """Waits for a change of the lock; returns whether a writer then holds it."""
+        deadline = time.monotonic() + SILENCE_SECONDS
         while time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
             now = self._held()
@@ -182,14 +179,13 @@ class Bucket(Results):
         return False
 
     def refuse_foreign(self) -> None:
-        """As `Results`."""
         self._is_known()
 
     def _is_known(self) -> bool:
-        """Whether it is a place for results already; if not, nothing is there.
+        """Returns whether this is a place for results; if not, it is empty.
 
         Raises:
-            UsageError: there is something else, or no bucket.
+            UsageError: It has something else in it, or the bucket does not exist.
         """
         if self._exists(LOCK):
             return True
@@ -205,14 +201,14 @@ class Bucket(Results):
     # Writing
 
     def prepare(self) -> None:
-        """As `Results`. The lock is made, by which the place is known: tasks may write there before it is held."""
+        """Makes the lock object, which marks the place: tasks may write there before the lock is held."""
         made = False
         if not self._is_known():
             with suppress(FileExistsError):
-                self._store.create(LOCK, msgspec.json.encode(Held(None, 0)))
+                self._store.create(LOCK, msgspec.json.encode(LockState(None, 0)))
                 made = True
         try:
-            self._store.create(LOCK, self._store.get(LOCK))  # the same again, so nothing is lost if it succeeds
+            self._store.create(LOCK, self._store.get(LOCK))  # the same content, so that nothing is lost if it succeeds
         except FileExistsError:
             return
         if made:
@@ -223,9 +219,9 @@ class Bucket(Results):
         )
 
     def lock(self) -> Callable[[], None]:
-        """As `Results`. The records of the ledger are what keeps others out; this tells them before they try."""
+        """Warns other jobs. The records of the ledger are what keeps them out."""
         held = self._held()
-        if held.writer is not None and self._lives(held):
+        if held.writer is not None and self._beats(held):
             raise in_use(self, str(held.writer))
         self._store.delete([CANCEL])
         beating = threading.Event()
@@ -234,7 +230,7 @@ class Bucket(Results):
         def beat() -> None:
             number = 1
             while not beating.wait(BEAT_SECONDS):
-                with suppress(OSError):  # it may be well again at the next
+                with suppress(OSError):  # the next one may succeed
                     self._beat(number)
                 number += 1
 
@@ -244,33 +240,32 @@ class Bucket(Results):
         def release() -> None:
             beating.set()
             thread.join()
-            with suppress(OSError):  # then it is seen by its silence
+            with suppress(OSError):  # then the missing beats show it
                 self._store.delete([CANCEL])
                 if self._held().writer == self._writer:
-                    self._store.put(LOCK, msgspec.json.encode(Held(None, 0)))
+                    self._store.put(LOCK, msgspec.json.encode(LockState(None, 0)))
 
         return release
 
     def _beat(self, number: int) -> None:
-        self._store.put(LOCK, msgspec.json.encode(Held(self._writer, number)))
+        self._store.put(LOCK, msgspec.json.encode(LockState(self._writer, number)))
 
     def clear(self) -> None:
-        """As `Results`. What the outputs have is cut off once the new job is begun."""
+        """Removes the summary, the report and the ledger as a file. The outputs are cut off once the new job is
+        begun."""
         self._store.delete([SUMMARY])
         self._store.delete([RESTRICTIONS, LEDGER])
 
     def adopt(self) -> None:
-        """Nothing to do: nothing is pending."""
+        """Does nothing, because nothing is pending."""
 
     def clear_pending(self) -> None:
-        """Nothing to do."""
+        """Does nothing, because nothing is pending."""
 
     def begin_pending(self) -> Results:
-        """As `Results`."""
         raise UsageError(f"{shown(self)}: --incremental needs a directory. Name another URL, or give --overwrite.")
 
     def resume(self, is_wanted: Callable[[dict[str, str]], bool]) -> Ledger | None:
-        """As `Results`."""
         ledger = self._ledger_as_found()
         with _closed_if_it_fails(ledger):
             if not is_wanted(ledger.settings()):
@@ -282,7 +277,7 @@ class Bucket(Results):
     def begin(
         self, settings: dict[str, str], outputs: Sequence[str], files: Iterable[InputFile], ranges: Iterable[int]
     ) -> Ledger:
-        """As `Results`. The record that keeps others out comes first: a job that began or ended meanwhile is safe."""
+        """Writes the record that keeps others out first, so that a job that began or ended meanwhile is safe."""
         ledger = self._ledger_as_found()
         with _closed_if_it_fails(ledger):
             self._go_on(ledger)
@@ -302,27 +297,25 @@ class Bucket(Results):
         self._number = number
 
     def _clear_others(self, ledger: LoggedLedger) -> None:
-        """Remove what an earlier job has in outputs that this one does not write."""
+        """Removes what an earlier job has in outputs that this one does not write."""
         for name in set(OUTPUTS) - set(ledger.outputs()):
             self.output(name).truncate(0)
 
     def output(self, name: str) -> Output:
-        """As `Results`."""
         assert self._number is not None  # the ledger comes first
-        return Concatenation(self._store, folder_of(name), self._number)
+        return SegmentedOutput(self._store, folder_of(name), self._number)
 
     def sync(self) -> None:
-        """Nothing to do: what was written is durable."""
+        """Does nothing, because all that was written is durable."""
 
     def write(self, name: str, write: Callable[[Any], Any]) -> None:
-        """As `Results`."""
         with tempfile.TemporaryFile() as file:
             write(file)
             file.seek(0)
             self._store.put(name, file)
 
     def refuse_gone(self) -> None:
-        """As `Results`: whether the ledger's newest record is there. All of it is looked at in the end."""
+        """Checks the ledger's newest record. `finish` checks all of them."""
         if self._number is None or self._ledger is None:
             return
         try:
@@ -331,11 +324,10 @@ class Bucket(Results):
             raise gone(f"{self}/{RECORDS}", self) from None
 
     def staging(self) -> str | None:
-        """As `Results`."""
         return self._url
 
     def finish(self, ledger: Ledger) -> None:
-        """As `Results`: the ledger as one file, and nothing left of the job's that is not part of the results."""
+        """Writes the ledger as one file, and removes the job's objects that are not part of the results."""
         assert isinstance(ledger, LoggedLedger)
         self._refuse_incomplete(ledger)
         with open(ledger.path, "rb") as file:
@@ -345,14 +337,14 @@ class Bucket(Results):
         ledger.finish()
 
     def _refuse_incomplete(self, ledger: LoggedLedger) -> None:
-        """Make sure that every record, and every byte of the outputs, is there."""
+        """Checks that every record, and every byte of the outputs, exists."""
         records = len(records_at(self._store))
-        if records > ledger.number:  # another writer has gone on, as the end of the ledger finds
+        if records > ledger.number:  # another writer has continued, as `ledger.finish` finds
             return
         if records < ledger.number:
             raise gone(f"{self}/{RECORDS}", self)
         for name, end in ledger.by_name(ledger.frontier().ends).items():
-            if self._tiles(name).end != end:
+            if self._segments(name).end != end:
                 raise gone(f"{self}/{folder_of(name)}", self)
 
 

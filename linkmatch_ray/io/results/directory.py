@@ -31,46 +31,46 @@ _UNFINISHED: Final = tuple(f"{name}.new" for name in (RESTRICTIONS, SUMMARY))
 _OURS: Final = (*OUTPUTS, RESTRICTIONS, LEDGER, LEDGER + "-journal", SUMMARY, _CANCEL, *_UNFINISHED)
 
 NEXT: Final = "next"
-"""Where an incremental job writes, within the directory, until it is complete and takes the place of the earlier."""
+"""The folder in which an incremental job writes until it is complete and replaces the earlier one."""
 
 _NEXT_MARK: Final = "linkmatch.next"
-"""The file by which it is known: a directory of that name may be the user's."""
+"""The file that marks this folder as ours: a directory of that name may be the user's."""
 
 LOCK_WAIT_SECONDS: Final = 5.0
-"""An actor whose driver was killed may live on, and write, for 2 to 3 seconds; a newcomer waits longer."""
+"""Seconds to wait for the lock. An actor whose driver was killed may run, and write, for 2 to 3 seconds more."""
 
 _LOCK_POLL_SECONDS: Final = 0.1
 _LOCK_BYTES_MAX: Final = 4096
 
 
 class Directory(Results):
-    """A directory of this machine, or one that several share."""
+    """A directory of this machine, or one that several machines share."""
 
     commit_seconds = 0.5
     can_be_updated = True
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).absolute()
-        self._held: dict[Path, tuple[int, int]] = {}  # what the job needs, and which files they are
+        self._held: dict[Path, tuple[int, int]] = {}  # what the job needs, and the identity of each
 
     def __str__(self) -> str:
         return str(self.path)
 
     @property
     def place(self) -> Path:
-        """As `Results`."""
         return self.path
 
     def pending(self) -> Results | None:
-        """As `Results`: `next`."""
         return Directory(self.path / NEXT) if _has_next(self.path) else None
 
+    def is_to_adopt(self) -> bool:
+        following = self.path / NEXT
+        return _has_next(self.path) and (is_there(following / SUMMARY) or not _has_any_of_ours(following))
+
     def strays(self) -> list[str]:
-        """As `Results`: there is one file an output."""
-        return []
+        return []  # each output is one file
 
     def foreign(self) -> list[str]:
-        """As `Results`."""
         ours = {_LOCK, *_OURS, *([NEXT] if _has_next(self.path) else ())}
         found = [self.path / name for name in os.listdir(self.path) if name not in ours]
         if NEXT in ours:
@@ -79,18 +79,15 @@ class Directory(Results):
         return sorted(map(str, found))
 
     def ledger(self) -> Ledger | None:
-        """As `Results`."""
         return Ledger(self.path / LEDGER) if is_there(self.path / LEDGER) else None
 
     def open(self, name: str) -> BinaryIO:
-        """As `Results`."""
         try:
             return os.fdopen(open_ours(self.path / name), "rb")
         except FileNotFoundError:
             return open(os.devnull, "rb")
 
     def summary(self) -> dict[str, Any] | None:
-        """As `Results`."""
         path = self.path / SUMMARY
         if not is_there(path):
             return None
@@ -98,27 +95,21 @@ class Directory(Results):
             return placed_at(self, read_summary(path, file.read(SUMMARY_BYTES_MAX + 1)))
 
     def holder(self) -> str | None:
-        """As `Results`."""
         return holder(self.path)
 
     def ask_to_stop(self) -> None:
-        """As `Results`."""
         os.close(open_ours(self.path / _CANCEL, os.O_WRONLY | os.O_CREAT))
 
     def is_asked_to_stop(self) -> bool:
-        """As `Results`."""
         return os.path.lexists(self.path / _CANCEL)
 
     def refuse_foreign(self) -> None:
-        """As `Results`."""
         refuse_foreign(self.path)
 
     def prepare(self) -> None:
-        """As `Results`."""
         prepare(self.path)
 
     def lock(self) -> Callable[[], None]:
-        """As `Results`."""
         release = Lock(self.path).release
         try:
             self._hold(self.path, self.path / _LOCK)
@@ -128,11 +119,9 @@ class Directory(Results):
         return release
 
     def clear(self) -> None:
-        """As `Results`."""
         clear(self.path)
 
     def resume(self, is_wanted: Callable[[dict[str, str]], bool]) -> Ledger | None:
-        """As `Results`."""
         if not is_there(self.path / LEDGER, writing=True):
             return None
         ledger = Ledger(self.path / LEDGER, write=True)
@@ -149,7 +138,6 @@ class Directory(Results):
     def begin(
         self, settings: dict[str, str], outputs: Sequence[str], files: Iterable[InputFile], ranges: Iterable[int]
     ) -> Ledger:
-        """As `Results`."""
         self.clear()
         ledger = Ledger(self.path / LEDGER, create=True)
         try:
@@ -161,7 +149,6 @@ class Directory(Results):
         return ledger
 
     def output(self, name: str) -> Output:
-        """As `Results`."""
         output = FileOutput(self.path / name)
         try:
             self._hold(self.path / name)
@@ -171,15 +158,12 @@ class Directory(Results):
         return output
 
     def sync(self) -> None:
-        """As `Results`."""
         sync_directory(self.path)
 
     def write(self, name: str, write: Callable[[Any], Any]) -> None:
-        """As `Results`."""
         write_atomically(self.path / name, write)
 
     def refuse_gone(self) -> None:
-        """As `Results`."""
         for path, known in self._held.items():
             try:
                 found = _identity(path)
@@ -189,19 +173,17 @@ class Directory(Results):
                 raise gone(path, self, replaced=True)
 
     def _hold(self, *paths: Path) -> None:
-        """Remember what must stay. All of it is open, so that no other file gets its inode meanwhile; the directory,
-        which is not, has files in it that are."""
+        """Records what must stay. All files are open, so that no other file gets their inodes. The directory is not,
+        but it has such files in it."""
         self._held |= {path: _identity(path) for path in paths}
 
     def staging(self) -> str | None:
-        """As `Results`: all goes through the collector, as there is one file."""
-        return None
+        return None  # each output is one file, which the collector writes
 
     def finish(self, ledger: Ledger) -> None:
-        """Nothing to do."""
+        """Does nothing, because every file is complete."""
 
     def begin_pending(self) -> Results:
-        """As `Results`: `next`."""
         following = self.path / NEXT
         if not _has_next(self.path, writing=True):
             with suppress(FileExistsError):
@@ -212,17 +194,15 @@ class Directory(Results):
                     " --incremental needs the name."
                 )
             open_new(following / _NEXT_MARK).close()
-            sync_directory(following)  # before there is anything else in it
+            sync_directory(following)  # before anything else is in it
         place = Directory(following)
         place._hold(following)
         return place
 
     def adopt(self) -> None:
-        """As `Results`."""
         adopt_next(self.path)
 
     def clear_pending(self) -> None:
-        """As `Results`."""
         clear_next(self.path)
 
 
@@ -232,14 +212,14 @@ def _identity(path: Path) -> tuple[int, int]:
 
 
 class Lock:
-    """`flock` on a directory's lock file; held for the life of the object, and gone with the process."""
+    """A lock (`flock`) on a directory's lock file, held until it is released or the process ends."""
 
     def __init__(self, directory: Path, wait_seconds: float = LOCK_WAIT_SECONDS) -> None:
         self._fd = open_ours(directory / _LOCK, os.O_RDWR | os.O_CREAT)
         self._cancel = directory / _CANCEL
         try:
             self._take(directory, time.monotonic() + wait_seconds)
-            self._cancel.unlink(missing_ok=True)  # meant for another
+            self._cancel.unlink(missing_ok=True)  # meant for an earlier job
         except BaseException:
             os.close(self._fd)
             raise
@@ -255,21 +235,21 @@ class Lock:
                 time.sleep(_LOCK_POLL_SECONDS)
         since = time.strftime("%Y-%m-%d %H:%M:%S %z")
         about = json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": since})
-        with suppress(OSError):  # where the disk is full, what was not committed is cut off next, and makes room
+        with suppress(OSError):  # if the disk is full, the next step frees what was not committed
             os.ftruncate(self._fd, 0)
             os.write(self._fd, about.encode())
 
     def release(self) -> None:
-        """Let another job have the directory."""
+        """Releases the directory for another job."""
         try:
-            with suppress(NotADirectoryError):  # a file stands in the directory's place
+            with suppress(NotADirectoryError):  # a file has replaced the directory
                 self._cancel.unlink(missing_ok=True)
         finally:
             os.close(self._fd)
 
 
 def holder(directory: Path) -> str | None:
-    """Who writes in a directory; None where nobody does."""
+    """Returns who writes in a directory, or None."""
     try:
         fd = open_ours(directory / _LOCK)
     except OSError:
@@ -286,7 +266,7 @@ def holder(directory: Path) -> str | None:
 
 
 class _Holder(msgspec.Struct):
-    """What a lock file says."""
+    """The content of a lock file."""
 
     host: str
     pid: int
@@ -302,26 +282,26 @@ def _describe(lock: int) -> str:
 
 
 def prepare(directory: Path) -> None:
-    """Make the directory; refuse one that holds other people's files.
+    """Makes the directory; refuses one that holds other users' files.
 
     Raises:
-        UsageError: it does, or is no directory.
-        OSError: it cannot be made.
+        UsageError: It does, or is not a directory.
+        OSError: It cannot be made.
     """
     refuse_foreign(directory)
     try:
         make_directory(directory)
     except (FileExistsError, NotADirectoryError):
         raise _no_directory(directory) from None
-    refuse_foreign(directory)  # it may have been made meanwhile
+    refuse_foreign(directory)  # another process may have made it
 
 
 def refuse_foreign(directory: Path) -> None:
-    """Refuse a directory that holds other people's files; one that is not there may be made.
+    """Refuses a directory that holds other users' files. A missing one may be made.
 
     Raises:
-        UsageError: it is not empty, and no result directory; or it is no directory.
-        OSError: it cannot be looked at.
+        UsageError: It is neither empty nor a result directory, or it is not a directory.
+        OSError: It cannot be read.
     """
     try:
         names = os.listdir(directory)
@@ -340,10 +320,10 @@ def _no_directory(directory: Path) -> UsageError:
 
 
 def clear(directory: Path) -> None:
-    """Remove what an earlier job left; call with the lock held.
+    """Removes what an earlier job left. The lock must be held.
 
-    The summary goes first, and durably: where it is, the job is complete. The lock file becomes durable with that,
-    before any other is made: by it the directory is known.
+    The summary goes first, and durably: if it exists, the job is complete. This also makes the lock file durable before
+    any other file is made, because it marks the directory.
     """
     paths = [directory / name for name in _OURS]
     for path in paths:
@@ -357,7 +337,7 @@ def clear(directory: Path) -> None:
 
 
 def clear_next(directory: Path) -> None:
-    """Remove what an incremental job left that is not complete; call with the lock held."""
+    """Removes what an incomplete incremental job left. The lock must be held."""
     following = directory / NEXT
     if not _has_next(directory, writing=True):
         with suppress(OSError):  # an empty one is what a power cut may leave of ours
@@ -369,28 +349,32 @@ def clear_next(directory: Path) -> None:
 
 
 def _has_next(directory: Path, *, writing: bool = False) -> bool:
-    """Whether an incremental job has made its directory there.
+    """Returns whether an incremental job has made its folder there.
 
     Raises:
-        JobError: there is something else, or with `writing` something that is not ours.
+        JobError: Something else has the name, or with `writing` something that is not ours.
     """
     following = directory / NEXT
     return is_there(following, writing=writing, directory=True) and is_there(following / _NEXT_MARK, writing=writing)
 
 
+def _has_any_of_ours(following: Path) -> bool:
+    return any(os.path.lexists(following / name) for name in _OURS)
+
+
 def _forget_next(following: Path) -> None:
-    """Remove the directory of an incremental job that has nothing of ours in it; what others put there stays."""
+    """Removes the folder of an incremental job that has nothing of ours in it. Others' files in it stay."""
     (following / _NEXT_MARK).unlink()
     with suppress(OSError):  # it is not empty
         following.rmdir()
 
 
 def adopt_next(directory: Path) -> None:
-    """Put a complete incremental job in the place of the earlier one; call with the lock held.
+    """Puts a complete incremental job in the place of the earlier one. The lock must be held.
 
-    Its summary is the record that this is to be done: it moves last, and until it has, all is done again from the
-    start. The earlier summary goes first, so that no summary ever stands over results that are not its own. Each step
-    is on the disk before the next begins.
+    Its summary records that this must be done. It moves last, and until then the next start does everything again. The
+    earlier summary is removed first, so that no summary ever describes other results. Each step is on the disk before
+    the next begins.
     """
     following = directory / NEXT
     if not _has_next(directory, writing=True):
@@ -408,27 +392,27 @@ def adopt_next(directory: Path) -> None:
         os.replace(following / SUMMARY, directory / SUMMARY)
         sync_directory(directory)
         sync_directory(following)
-    if not any(os.path.lexists(following / name) for name in _OURS):  # else its job is under way
+    if not _has_any_of_ours(following):  # otherwise its job is under way
         _forget_next(following)
 
 
 def write_atomically(path: Path, write: Callable[[Any], Any]) -> None:
-    """Write a file that is there wholly or not at all, also after a power cut."""
+    """Writes a file that appears as a whole or not at all, even after a power cut."""
     write_whole(path, path.with_name(path.name + ".new"), write)
 
 
 class FileOutput:
-    """One data file, written at offsets that the ledger records; what lies beyond them does not count."""
+    """One data file, written at offsets that the ledger records. Bytes beyond them do not count."""
 
     def __init__(self, path: Path) -> None:
         self._fd = open_ours(path, os.O_RDWR | os.O_CREAT)
         self._dirty = False
         self.unsynced = 0
 
-    def write(self, chunks: Sequence[memoryview], offset: int) -> int:
-        """Write all of the chunks, one after another, at `offset`; returns the offset after them."""
-        for chunk in chunks:
-            rest = chunk
+    def write(self, contents: Sequence[memoryview], offset: int) -> int:
+        """Writes all contents, one after another, at `offset`; returns the offset after them."""
+        for content in contents:
+            rest = content
             while len(rest):
                 written = os.pwrite(self._fd, rest, offset)
                 offset += written
@@ -438,26 +422,26 @@ class FileOutput:
         return offset
 
     def read(self, offset: int, size: int) -> bytes:
-        """Up to `size` bytes at `offset`."""
+        """Returns up to `size` bytes at `offset`."""
         return os.pread(self._fd, size, offset)
 
     def size(self) -> int:
-        """Bytes in the file."""
+        """Returns the size of the file, in bytes."""
         return os.fstat(self._fd).st_size
 
     def truncate(self, size: int) -> None:
-        """Cut off what lies beyond `size`."""
+        """Cuts off what lies beyond `size`."""
         if self.size() > size:
             os.ftruncate(self._fd, size)
             self._dirty = True
 
     def sync(self) -> None:
-        """Wait until everything written is on the disk."""
+        """Waits until everything written is on the disk."""
         if self._dirty:
             os.fdatasync(self._fd)
             self._dirty = False
             self.unsynced = 0
 
     def close(self) -> None:
-        """Close the file."""
+        """Closes the file."""
         os.close(self._fd)

@@ -1,4 +1,4 @@
-"""Results brought from elsewhere into a new directory, and checked there against their ledger."""
+"""Downloads results into a new directory, and checks them there against their ledger."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from linkmatch_ray.io.results.directory import Directory
 from linkmatch_ray.io.results.interface import Results
 from linkmatch_ray.io.results.verification import Checked, verify
 from linkmatch_ray.io.storage.ours import open_new, open_ours
-from linkmatch_ray.io.storage.system_errors import told
+from linkmatch_ray.io.storage.system_errors import reported_as_job_errors
 from linkmatch_ray.words import shown
 
 _COPY_BYTES: Final = 8 << 20
 
 
 class Fetched(NamedTuple):
-    """How many bytes of output came, and whether the job was complete."""
+    """Bytes of output that were downloaded, and whether the job was complete."""
 
     nbytes: int
     complete: bool
 
 
-def bring(results: Results, directory: Path) -> Fetched:
-    """Copy what is durable of the results at a URL; they are a result directory here.
+def download(results: Results, directory: Path) -> Fetched:
+    """Downloads what is durable of the results at a URL into a result directory.
 
     Raises:
-        InputError: there are no results.
-        JobError: they cannot be read, or do not agree with their ledger.
-        UsageError: there is something in `directory`.
+        InputError: There are no results.
+        JobError: They cannot be read, or do not agree with their ledger.
+        UsageError: `directory` is not empty.
     """
     refuse_filled(directory)
-    with told(results):
-        summary = results.summary()  # before the ledger: it is complete, if this is there
+    with reported_as_job_errors(results):
+        summary = results.summary()  # before the ledger, which is complete if the summary exists
         ledger = results.ledger()
         if ledger is None:
             raise InputError(f"{shown(results)}: no results. Name the URL that submit printed.")
-        with closing(ledger), told(directory):
+        with closing(ledger), reported_as_job_errors(directory):
             make(directory)
             wanted: dict[str, int | None] = dict(ends_of(ledger))
             wanted |= {RESTRICTIONS: None, SUMMARY: None} if summary is not None else {}
@@ -57,35 +57,35 @@ def bring(results: Results, directory: Path) -> Fetched:
 
 
 def make(directory: Path) -> None:
-    """A result directory without results; it is known as one, so it may lie among inputs."""
+    """Makes a result directory without results. Its marker keeps it out of inputs."""
     directory.mkdir(parents=True, exist_ok=True)
     os.close(open_ours(directory / os.fsdecode(MARKER), os.O_WRONLY | os.O_CREAT))
 
 
 def refuse_filled(directory: Path) -> None:
-    """Only a new directory takes results.
+    """Refuses a directory that has anything in it.
 
     Raises:
-        UsageError: there is something in it.
+        UsageError: It has.
     """
     if directory.exists() and any(directory.iterdir()):
         raise UsageError(f"{shown(directory)}: is not empty. Name a new directory with -o.")
 
 
 def ends_of(ledger: Ledger) -> dict[str, int]:
-    """How many bytes of each output are durable."""
+    """Returns how many bytes of each output are durable."""
     return ledger.by_name(ledger.frontier().ends)
 
 
 def check(directory: Path) -> Fetched:
-    """Compare what has come with its ledger.
+    """Compares what was downloaded with its ledger.
 
     Raises:
-        JobError: it differs.
+        JobError: It differs.
     """
     checked, results = Checked(), Directory(directory)
     for problem in verify(results, checked):
-        raise JobError(f"{shown(directory)}: {problem}. It was changed on the way, or meanwhile. Fetch it again.")
+        raise JobError(f"{shown(directory)}: {problem}. The results changed during the download. Download them again.")
     return Fetched(checked.nbytes, results.summary() is not None)
 
 

@@ -16,98 +16,103 @@ if TYPE_CHECKING:
     from linkmatch_ray.io.ledger.ledger import Ledger
 
 CANCEL_SECONDS: Final = 30.0
-"""A job that is told to stop does so within seconds; this long is waited for it."""
+"""Seconds to wait for a job that was asked to stop. It usually stops within a few."""
 
 _POLL_SECONDS: Final = 0.1
 
 
 class Output(Protocol):
-    """One list of lines, written at offsets that the ledger records; what lies beyond them does not count."""
+    """One list of lines, written at offsets that the ledger records. Bytes beyond them do not count."""
 
     @property
     def unsynced(self) -> int:
         """Bytes held in this process, or by the system, that `sync` has yet to make durable."""
 
-    def write(self, chunks: Sequence[Any], offset: int) -> int:
-        """Write all of the chunks, one after another, at `offset`; returns the offset after them."""
+    def write(self, contents: Sequence[Any], offset: int) -> int:
+        """Writes all contents, one after another, at `offset`; returns the offset after them."""
 
     def read(self, offset: int, size: int) -> bytes:
-        """Up to `size` bytes at `offset`, of what was synced."""
+        """Returns up to `size` bytes at `offset`, of what was synced."""
 
     def size(self) -> int:
-        """Bytes in it, of what was synced."""
+        """Returns the size in bytes, of what was synced."""
 
     def truncate(self, size: int) -> None:
-        """Cut off what lies beyond `size`."""
+        """Cuts off what lies beyond `size`."""
 
     def sync(self) -> None:
-        """Wait until everything written survives a crash."""
+        """Makes everything written survive a crash; returns after that."""
 
     def close(self) -> None:
-        """Let go of it."""
+        """Releases it."""
 
 
 class Results(ABC):
-    """A place for the results of one job at a time. `str` of it is what the user has called it.
+    """A place for the results of one job at a time. `str` of it is the user's name for it.
 
-    All methods may raise `OSError` and `sqlite3.Error`, which `io.storage.system_errors.told` puts into our words.
+    All methods may raise `OSError` and `sqlite3.Error`. `io.storage.system_errors` turns them into our own errors.
     """
 
     commit_seconds: float
-    """How often what was taken is made durable."""
+    """Seconds between two commits."""
 
     can_be_updated: bool
-    """Whether an incremental job can bring results there up to date."""
+    """Whether an incremental job can update results there."""
 
     @property
     @abstractmethod
     def place(self) -> Path | str:
-        """Where it is: a path, or a URL."""
+        """The path, or the URL."""
 
     # Looking, without the lock
 
     @abstractmethod
     def ledger(self) -> Ledger | None:
-        """The ledger, to be read and closed; None where no job was ever begun."""
+        """Returns the ledger, to be read and closed; None before the first job."""
 
     @abstractmethod
     def open(self, name: str) -> BinaryIO:
-        """One of the outputs, or another file, from its beginning; an empty one where it was not written."""
+        """Opens one of the outputs, or another file, at its beginning; an empty one if it was not written."""
 
     @abstractmethod
     def summary(self) -> dict[str, Any] | None:
-        """The summary of a complete job, with this place as its `directory`: it may have been written elsewhere."""
+        """Returns the summary of a complete job, with this place as its `directory`: it may have been written
+        elsewhere."""
 
     @abstractmethod
     def holder(self) -> str | None:
-        """Who writes there now; None where nobody does."""
+        """Returns who writes there now, or None."""
 
     @abstractmethod
     def ask_to_stop(self) -> None:
-        """Ask the job that writes there to stop."""
+        """Asks the job that writes there to stop."""
 
     @abstractmethod
     def is_asked_to_stop(self) -> bool:
-        """Whether someone wants the job there to stop."""
+        """Returns whether the job there was asked to stop."""
 
     @abstractmethod
     def pending(self) -> Results | None:
-        """Where an incremental job writes until it is complete; None if there is none, as always at a URL.
+        """Returns where an incremental job writes until it is complete; None without one, as always at a URL.
 
         Raises:
-            JobError: something else is in its place.
+            JobError: Something else is in its place.
         """
 
     @abstractmethod
+    def is_to_adopt(self) -> bool:
+        """Returns whether an incremental job there is complete, and `adopt` has not ended."""
+
+    @abstractmethod
     def strays(self) -> list[str]:
-        """What the job wrote among the outputs and does not belong to them; nothing is left of it in the end."""
+        """Returns what the job wrote among the outputs and does not belong to them. The end of the job removes it."""
 
     @abstractmethod
     def foreign(self) -> list[str]:
-        """What is there and is not the job's, as whole paths or URLs. No command reads or removes it."""
+        """Returns what is there and is not the job's, as whole paths or URLs. No command reads or removes it."""
 
     def settings(self) -> dict[str, str]:
-        """The settings of the job there; empty where none was ever begun."""
+        """Returns the settings of the job there; empty before the first job."""
         ledger = self.ledger()
         if ledger is None:
             return {}
@@ -117,11 +122,11 @@ class Results(ABC):
             ledger.close()
 
     def cancel(self, wait_seconds: float = CANCEL_SECONDS) -> None:
-        """Stop the job that writes there; returns once it has let go. It can be resumed.
+        """Stops the job that writes there; returns once it has released the place. The job can be resumed.
 
         Raises:
-            InputError: no job runs there.
-            JobError: it still runs after `wait_seconds`.
+            InputError: No job runs there.
+            JobError: It still runs after `wait_seconds`.
         """
         who = self.holder()
         if who is None:
@@ -131,92 +136,95 @@ class Results(ABC):
         while self.holder() == who:
             if time.monotonic() > deadline:
                 raise JobError(
-                    f"{shown(self)}: {shown(who)} was told to stop, and still runs after {wait_seconds:g} s."
+                    f"{shown(self)}: {shown(who)} was asked to stop, and still runs after {wait_seconds:g} s."
                 )
             time.sleep(_POLL_SECONDS)
 
     @abstractmethod
     def refuse_foreign(self) -> None:
-        """Refuse a place that has other people's files, or is no place for results. Makes nothing.
+        """Refuses a place that has other users' files, or is not a place for results. Makes nothing.
 
         Raises:
-            UsageError: it is one.
+            UsageError: It is one.
         """
 
     # Writing, by the collector
 
     @abstractmethod
     def prepare(self) -> None:
-        """Make the place; refuses what `refuse_foreign` does."""
+        """Makes the place; refuses what `refuse_foreign` does."""
 
     @abstractmethod
     def lock(self) -> Callable[[], None]:
-        """Become the one writer; returns what lets others in again.
+        """Makes this process the one writer; returns a function that releases the place.
 
         Raises:
-            DirectoryInUse: another writes there, for longer than an orphan would.
+            DirectoryInUse: Another process writes there, for longer than one would whose driver was killed.
         """
 
     @abstractmethod
     def adopt(self) -> None:
-        """Put a complete incremental job in the place of the earlier one; call with the lock held."""
+        """Puts a complete incremental job in the place of the earlier one. The lock must be held."""
 
     @abstractmethod
     def clear_pending(self) -> None:
-        """Remove what an incremental job left that is not complete; call with the lock held."""
+        """Removes what an incomplete incremental job left. The lock must be held."""
 
     @abstractmethod
     def begin_pending(self) -> Results:
-        """Make the place of an incremental job, which may be there; call with the lock held.
+        """Makes the place of an incremental job, which may exist. The lock must be held.
 
         Raises:
-            JobError: something else is in its place.
-            UsageError: results there cannot be brought up to date.
+            JobError: Something else is in its place.
+            UsageError: Results there cannot be updated.
         """
 
     @abstractmethod
     def clear(self) -> None:
-        """Remove what an earlier job left, its summary first of all."""
+        """Removes what an earlier job left, its summary first."""
 
     @abstractmethod
     def resume(self, is_wanted: Callable[[dict[str, str]], bool]) -> Ledger | None:
-        """The ledger of the job there, to go on with it; None if its settings (empty ones, where none was ever begun)
-        are not wanted. Call with the lock held; at a URL the journal is read here, and not again by `begin`."""
+        """Returns the ledger of the job there, to continue it; None if its settings are not wanted.
+
+        Before the first job the settings are empty. The lock must be held. At a URL this reads the journal, which
+        `begin` then does not read.
+        """
 
     @abstractmethod
     def begin(
         self, settings: dict[str, str], outputs: Sequence[str], files: Iterable[InputFile], ranges: Iterable[int]
     ) -> Ledger:
-        """The ledger of a new job; what an earlier one left is removed. Call with the lock held.
+        """Makes the ledger of a new job, and removes what an earlier one left. The lock must be held.
 
         Raises:
-            DirectoryInUse: another job began or went on since `resume` looked; nothing was removed.
+            DirectoryInUse: Another job began or continued since `resume` looked; nothing was removed.
         """
 
     @abstractmethod
     def output(self, name: str) -> Output:
-        """One of the outputs, to write to."""
+        """Opens one of the outputs for writing."""
 
     @abstractmethod
     def sync(self) -> None:
-        """Make all names there durable."""
+        """Makes all names there durable."""
 
     @abstractmethod
     def write(self, name: str, write: Callable[[Any], Any]) -> None:
-        """Write a file that is there wholly or not at all."""
+        """Writes a file that appears as a whole or not at all."""
 
     @abstractmethod
     def refuse_gone(self) -> None:
-        """Make sure that what this writer has there is still there, and still his.
+        """Checks that what this writer has there still exists, and is still its own.
 
         Raises:
-            ResultsGone: it is not.
+            ResultsGone: It does not, or is not.
         """
 
     @abstractmethod
     def staging(self) -> str | None:
-        """Where tasks write large parts of the outputs themselves, as a URL; None where they do not."""
+        """Returns the URL where tasks write large parts of the outputs themselves; None if they do not."""
 
     @abstractmethod
     def finish(self, ledger: Ledger) -> None:
-        """All is committed: complete what is there but for the summary."""
+        """Writes everything except the summary. Called after the last commit."""

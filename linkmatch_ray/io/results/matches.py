@@ -1,6 +1,6 @@
-"""The matched records that other programs may have while a job runs: those of complete files.
+"""The matched records that other programs may read while a job runs: those of complete files.
 
-A file that is not complete may still be rolled back (`changed`), and its bytes be written over by the next one's.
+A file that is not complete may still be rolled back (`changed`), and the next one's bytes may replace its own.
 """
 
 from __future__ import annotations
@@ -15,32 +15,32 @@ from linkmatch_ray.io.results.interface import Results
 
 LINES_MAX: Final = 10_000
 LINES_BYTES: Final = 64 << 20
-"""A page of matches has no more lines than this, and no further line once it has so many bytes."""
+"""Maximum number of lines in a page of matches, and the size in bytes at which it ends."""
 
 
 def _refuse_no_lines(start: object, limit: object) -> None:
-    """Refuse what cannot stand for lines `start` to `start + limit`.
+    """Refuses what cannot stand for lines `start` to `start + limit`.
 
     Raises:
-        TypeError: one of them is no integer.
+        TypeError: One of them is not an integer.
     """
     refuse_other_than("start", start, int, "Give the number of a line.")
     refuse_other_than("limit", limit, int, "Give a number of lines.")
 
 
 def matches(results: Results, ledger: Ledger, start: int, limit: int) -> Iterator[bytes]:
-    """A page of the matched output, from line number `start` on, as far as files are complete and durable.
+    """Returns a page of the matched output, from line number `start` on, as far as files are complete and durable.
 
-    It has at most `limit` lines, 10,000 if that is less, and ends with the line that fills 64 MiB. So it has a line
-    unless there is none yet, and the next page begins at `start` and as many lines as this one has.
+    It has at most `limit` lines and at most 10,000, and ends with the line that fills 64 MiB. It is empty only if
+    there is no further line yet. The next page begins at `start` plus the lines of this one.
 
-    The ledger is asked and the output opened before this returns.
+    The ledger is read and the output opened before this returns.
 
     Raises:
-        TypeError: `start` or `limit` is no integer.
+        TypeError: `start` or `limit` is not an integer.
     """
     _refuse_no_lines(start, limit)
-    ends = ledger.by_name(ledger.settled().ends)  # first: what is before it stays, whatever is rolled back meanwhile
+    ends = ledger.by_name(ledger.settled().ends)  # first: nothing before it is ever rolled back
     place = ledger.matched_from(start)
     if place is None:
         return iter(())

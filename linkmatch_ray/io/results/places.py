@@ -1,4 +1,4 @@
-"""The place that a user names for results."""
+"""The places that a user names for results."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def results_at(output: Name) -> Results:
         InputError: Nothing can have this name.
     """
     from linkmatch_ray.io.storage.store import (
-        is_store,  # a mistake in a name is told before clients of stores are loaded
+        is_store,  # a wrong name is reported before clients of stores are loaded
     )
 
     output = os.fsdecode(path_of(output, "output"))

@@ -1,4 +1,4 @@
-"""What is told at the end: the reverse report (for each restriction how many records equal it), and reasons."""
+"""The last results: the reverse report (how many records equal each restriction), and entries by reason."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _ROWS: Final = 1 << 16
 
 
 def count_hits(index: RestrictionIndex, ledger: Ledger) -> Int64s:
-    """How many records equal each restriction, of shape (restrictions,); from the hit pairs of all pieces."""
+    """Returns how many records equal each restriction, of shape (restrictions,); from the hit pairs of all pieces."""
     times = np.zeros(len(index.hashes), np.int64)
     for pairs in ledger.hits(len(times)):
-        np.add.at(times, pairs[:, 0], pairs[:, 1])  # a key comes once for each file of a piece
+        np.add.at(times, pairs[:, 0], pairs[:, 1])  # a key occurs once for each file of a piece
     return times[_distinct(index)]
 
 
 def report_lines(index: RestrictionIndex, hits: Int64s) -> Iterator[bytes]:
-    """The lines of `restrictions.jsonl`, some thousands at a time."""
+    """Yields the lines of `restrictions.jsonl`, some thousands at a time."""
     blob, distinct = index.blob.data, _distinct(index)
     for low in range(0, len(distinct), _ROWS):
         some = distinct[low : low + _ROWS]
@@ -36,7 +36,7 @@ def report_lines(index: RestrictionIndex, hits: Int64s) -> Iterator[bytes]:
 
 
 def count_reasons(quarantine: BinaryIO) -> dict[str, int]:
-    """Entries by reason, from the output itself: a resumed job has not seen them all."""
+    """Counts entries by reason, from the output itself: a resumed job has not seen them all."""
     reasons: Counter[str] = Counter()
     with quarantine:
         for line in quarantine:
@@ -44,13 +44,14 @@ def count_reasons(quarantine: BinaryIO) -> dict[str, int]:
                 reasons[orjson.loads(line)["reason"]] += 1
             except (ValueError, KeyError, TypeError):
                 raise JobError(
-                    f"{QUARANTINE}: has a line that is no entry. See `verify`; start anew with --overwrite."
+                    f"{QUARANTINE}: has a line that is not an entry. See `verify`; start from the beginning with"
+                    " --overwrite."
                 ) from None
     return dict(sorted(reasons.items()))
 
 
 def _distinct(index: RestrictionIndex) -> Int64s:
-    """The distinct key of each restriction."""
+    """Returns the distinct key of each restriction."""
     distinct = np.empty(index.restrictions, np.int64)
     distinct[index.members] = np.repeat(np.arange(len(index.hashes)), np.diff(index.member_offsets))
     return distinct

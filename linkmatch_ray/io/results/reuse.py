@@ -1,7 +1,8 @@
-"""What an earlier job in the same directory has of today's inputs: what `--incremental` need not match again.
+"""The results of an earlier job in the same directory that `--incremental` reuses.
 
-A file is taken over if its name, path and fingerprint are as they were, if another content would have given it another
-fingerprint, and if no fault stands for it: its pieces go to its place of today with their bytes, counts and hits.
+A file is reused on three conditions. Its name, path and fingerprint are as they were, other content would have given it
+another fingerprint, and no fault stands for it. Its pieces go to its place in the new plan with their bytes, counts and
+hits.
 """
 
 from __future__ import annotations
@@ -30,17 +31,17 @@ NOWHERE: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Origins:
-    """Where today's files were in an earlier job's plan.
+class ReusePlan:
+    """The places of the new job's files in an earlier job's plan.
 
     Attributes:
-        fingerprint, frontier: Of that job, by which it is known again.
-        places: For each file of today its place in that plan, or `NOWHERE`; int64 of shape (files,).
-        ranges: In how many ranges each of these files was read, by its place of today.
-        changed, new: How many files have another content now, and how many it did not have.
-        gone: Names of files that it has results of, and today's inputs have not.
-        faults: How many files of it are to be tried again, as a fault stands for them.
-        unproven: How many objects look as they did, but would do so with another content too.
+        fingerprint, frontier: Those of the earlier job, which identify it.
+        places: The place of each new file in the earlier plan, or `NOWHERE`; int64 of shape (files,).
+        ranges: Number of ranges in which each reused file was read, by its place in the new plan.
+        changed, new: Number of files with other content, and of files that the earlier job did not have.
+        gone: Names of files that the earlier job has results of, and that are not among the new inputs.
+        faults: Number of files that are retried, because a fault stands for them.
+        unproven: Number of objects that look the same, but could do so with other content.
     """
 
     fingerprint: str
@@ -54,7 +55,7 @@ class Origins:
     unproven: int
 
     def ranges_done(self, file: int) -> int | None:
-        """How many ranges of a file need not be matched; None for all of them."""
+        """Returns how many ranges of a file need not be matched; None for all of them."""
         place = self.places[file]
         if place == NOWHERE:
             return 0
@@ -62,12 +63,12 @@ class Origins:
 
     @property
     def files(self) -> int:
-        """How many files need not be matched."""
+        """Number of files that need not be matched."""
         return int(np.count_nonzero((self.places != NOWHERE) & (self.places < self.frontier.file)))
 
 
-def origins_of(files: Sequence[InputFile], ledger: Ledger) -> Origins:
-    """Compare today's files with those of an earlier job."""
+def plan_reuse(files: Sequence[InputFile], ledger: Ledger) -> ReusePlan:
+    """Compares the new job's files with those of an earlier job."""
     frontier = ledger.frontier().next
     before = {file.name: (place, ranges, file) for place, (file, ranges) in enumerate(ledger.files())}
     constants = _constant_etags(chain(files, (file for _, _, file in before.values())))
@@ -88,18 +89,18 @@ def origins_of(files: Sequence[InputFile], ledger: Ledger) -> Origins:
                 unproven += 1
     gone = [name for name, (place, *_) in before.items() if Key(place, 0, 0) < frontier]
     fingerprint = ledger.settings()["fingerprint"]
-    return Origins(fingerprint, frontier, places, ranges_of, changed, new, gone, faults, unproven)
+    return ReusePlan(fingerprint, frontier, places, ranges_of, changed, new, gone, faults, unproven)
 
 
 def _constant_etags(files: Iterable[InputFile]) -> set[str]:
-    """ETags that objects of different size have: whatever gives them does not look at the content."""
+    """Returns the ETags that objects of different sizes share: their server does not derive them from the content."""
     sizes: dict[str, int] = {}
     return {
         file.etag for file in files if file.etag is not None and sizes.setdefault(file.etag, file.size) != file.size
     }
 
 
-class Taken(NamedTuple):
+class ReusedPiece(NamedTuple):
     """A piece of the earlier job at its new place, and its bytes in the three outputs."""
 
     piece: Piece
@@ -108,33 +109,35 @@ class Taken(NamedTuple):
     quarantine: bytes
 
 
-class Earlier:
-    """The results of an earlier job, read piece by piece."""
+class ReusedResults:
+    """A reader of the results of an earlier job, piece by piece."""
 
-    def __init__(self, results: Results, origins: Origins) -> None:
-        self._results, self._places = results, origins.places
+    def __init__(self, results: Results, reuse: ReusePlan) -> None:
+        self._results, self._places = results, reuse.places
         ledger = results.ledger()
-        if ledger is None:  # there were origins in it
+        if ledger is None:  # the plan was made from one
             raise gone(results, results)
         self._ledger = ledger
-        self._row: PieceRow | None = None  # the last one that was read, and its contents
+        self._row: PieceRow | None = None  # the last row that was read, and its contents
         self._contents: dict[str, bytes] = {}
         with ExitStack() as held:
             held.callback(ledger.close)
             self._files = {name: held.enter_context(results.open(name)) for name in ledger.outputs()}
-            if (ledger.settings()["fingerprint"], ledger.frontier().next) != (origins.fingerprint, origins.frontier):
-                raise DirectoryInUse(f"{shown(results)}: another job wrote here meanwhile. Run the same command again.")
+            if (ledger.settings()["fingerprint"], ledger.frontier().next) != (reuse.fingerprint, reuse.frontier):
+                raise DirectoryInUse(
+                    f"{shown(results)}: another job has written here since. Run the same command again."
+                )
             self._held = held.pop_all()
 
     def close(self) -> None:
-        """Close its files."""
+        """Closes the files."""
         self._held.close()
 
-    def at(self, key: Key) -> Taken | None:
-        """What it has at a place of today's plan: a piece, or as many files of one as go on together.
+    def at(self, key: Key) -> ReusedPiece | None:
+        """Returns the results for a place in the new plan: a piece, or as many of its files as are in a row there too.
 
         Raises:
-            JobError: the bytes are no longer those that were written.
+            JobError: The bytes are no longer those that were written.
         """
         if key.file >= len(self._places) or self._places[key.file] == NOWHERE:
             return None
@@ -159,7 +162,7 @@ class Earlier:
             unmatched = unmatched[low_unmatched : low_unmatched + piece.unmatched_bytes]
             piece.matched_digest, piece.unmatched_digest = digest(matched), digest(unmatched)
         piece.file = key.file
-        return Taken(piece, matched, unmatched, self._contents.get(QUARANTINE, b""))
+        return ReusedPiece(piece, matched, unmatched, self._contents.get(QUARANTINE, b""))
 
     def _read(self, row: PieceRow) -> dict[str, bytes]:
         contents = {}
@@ -171,6 +174,7 @@ class Earlier:
             if digest(contents[name]) != span.digest:
                 raise JobError(
                     f"{shown(self._results)}/{name}: bytes {span.start:,} to {span.start + span.bytes:,} are not those"
-                    " that were written, so they cannot be taken over. See `verify`; start anew with --overwrite."
+                    " that were written, so they cannot be reused. See `verify`; start from the beginning with"
+                    " --overwrite."
                 )
         return contents

@@ -1,7 +1,9 @@
-"""A list of lines as objects, `matched/part-<where it begins>-<writer>.jsonl`: in the order of their names they are it.
+"""An output as objects (segments), `matched/part-<its start>-<writer>.jsonl`. In the order of their names they are the
+output.
 
-Where the bytes of an object begin is in its name, and so is the number of its writer. Of several that begin at the
-same place that of the newest writer counts; what no other leads to does not: it was never committed, or was cut off.
+A segment's name has the place where its bytes begin, and the number of its writer. If several begin at the same place,
+that of the newest writer counts. A segment without another one before it does not count: it was never committed, or was
+cut off.
 """
 
 from __future__ import annotations
@@ -12,20 +14,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from linkmatch_ray.io.object_names import Part, part_name, part_of, staged_name
+from linkmatch_ray.io.object_names import SegmentName, segment_name, segment_of, staged_name
 from linkmatch_ray.io.storage.side_by_side import side_by_side
 from linkmatch_ray.io.storage.store import AT_ONCE, Store, store_of
 
 OBJECT_BYTES: Final = 64 << 20
-"""Lines that pass through the collector are put into objects of this size, or less, about."""
+"""Approximate maximum size of the segments that the collector writes, in bytes."""
 
 STAGED_BYTES_MIN: Final = 4 << 20
-"""Output of a part that is larger is written by the task itself."""
+"""A task itself writes the output of a part from this size on, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """Bytes `start..stop` of an object that a task has written, `size` bytes long; sliced as bytes are."""
+    """Bytes `start..stop` of an object that a task has written, `size` bytes long. It is sliced as bytes are."""
 
     url: str
     name: str
@@ -42,23 +44,23 @@ class Staged:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it is all of the object."""
+        """Whether it is the whole object."""
         return len(self) == self.size
 
     def read(self) -> bytes:
-        """The bytes."""
+        """Reads the bytes."""
         return store_of(self.url).get(self.name, self.start, self.stop)
 
 
 def stage(url: str, content: bytes) -> Staged:
-    """Write a part of an output where it does not count yet; for the collector to copy."""
+    """Writes a part of an output where it does not count yet, for the collector to copy."""
     name = staged_name()
     store_of(url).put(name, content)
     return Staged(url, name, 0, len(content), len(content))
 
 
 @dataclass(frozen=True, slots=True)
-class Tile:
+class Segment:
     """An object that counts."""
 
     start: int
@@ -66,162 +68,164 @@ class Tile:
     name: str
 
 
-class Tiles:
+class Segments:
     """The objects of one output that count, without a gap from the first byte on, and the others.
 
     Args:
-        sizes: The objects of the output, by name, and what others put beside them.
-        writers: The numbers of all writers are below this. What another has written is not looked at.
+        sizes: The objects of the output, by name, and others beside them.
+        writers: The numbers of all writers are below this. Objects of other writers are ignored.
     """
 
     def __init__(self, store: Store, sizes: Mapping[str, int], writers: int) -> None:
         self.store = store
-        found: dict[int, Tile] = {}
+        found: dict[int, Segment] = {}
         self.strays: list[str] = []
-        parts = [part for name in sizes if (part := part_of(name)) is not None and part.writer < writers]
-        for part in sorted(parts):
-            name = part_name(part)
-            if part.start in found:
-                self.strays.append(found[part.start].name)
-            found[part.start] = Tile(part.start, sizes[name], name)
-        self.tiles: list[Tile] = []
+        counted = [each for name in sizes if (each := segment_of(name)) is not None and each.writer < writers]
+        for each in sorted(counted):
+            name = segment_name(each)
+            if each.start in found:
+                self.strays.append(found[each.start].name)
+            found[each.start] = Segment(each.start, sizes[name], name)
+        self.segments: list[Segment] = []
         while self.end in found:
-            self.tiles.append(found.pop(self.end))
-        self.strays += [tile.name for tile in found.values()]
+            self.segments.append(found.pop(self.end))
+        self.strays += [segment.name for segment in found.values()]
 
     @property
     def end(self) -> int:
         """Bytes in all."""
-        return self.tiles[-1].start + self.tiles[-1].size if self.tiles else 0
+        return self.segments[-1].start + self.segments[-1].size if self.segments else 0
 
     def read(self, offset: int, size: int) -> bytes:
-        """Up to `size` bytes at `offset`."""
-        chunks = []
-        place = bisect_right(self.tiles, offset, key=lambda tile: tile.start) - 1
-        while size > 0 and 0 <= place < len(self.tiles):
-            tile = self.tiles[place]
-            start = offset - tile.start
-            chunk = self.store.get(tile.name, start, min(tile.size, start + size)) if start < tile.size else b""
-            chunks.append(chunk)
-            offset, size, place = offset + len(chunk), size - len(chunk), place + 1
-        return b"".join(chunks)
+        """Returns up to `size` bytes at `offset`."""
+        contents = []
+        place = bisect_right(self.segments, offset, key=lambda segment: segment.start) - 1
+        while size > 0 and 0 <= place < len(self.segments):
+            segment = self.segments[place]
+            start = offset - segment.start
+            stop = min(segment.size, start + size)
+            content = self.store.get(segment.name, start, stop) if start < stop else b""
+            contents.append(content)
+            offset, size, place = offset + len(content), size - len(content), place + 1
+        return b"".join(contents)
 
 
-class Concatenation:
-    """One output, to write to; see `Output`."""
+class SegmentedOutput:
+    """One output, for writing; see `Output`."""
 
     def __init__(self, store: Store, folder: str, writer: int) -> None:
         self._store, self._folder, self._writer = store, folder, writer
-        self._tiles = Tiles(store, store.list(folder), writer + 1)
+        self._segments = Segments(store, store.list(folder), writer + 1)
         self._pending: list[Any] = []
-        self._copied: list[str] = []  # what tasks wrote, and was copied at the last sync
+        self._copied: list[str] = []  # objects of tasks that the last sync copied
         self.unsynced = 0
 
     def size(self) -> int:
-        """As `Output`."""
-        return self._tiles.end
+        return self._segments.end
 
     def read(self, offset: int, size: int) -> bytes:
-        """As `Output`."""
-        return self._tiles.read(offset, size)
+        return self._segments.read(offset, size)
 
-    def write(self, chunks: Sequence[Any], offset: int) -> int:
-        """As `Output`; nothing is written before `sync`."""
-        for chunk in filter(len, chunks):
-            offset += len(chunk)
-            if not isinstance(chunk, Staged):
-                self._pending.append(bytes(chunk))
-                self.unsynced += len(chunk)
-            elif self._pending and (before := _joined(self._pending[-1], chunk)) is not None:
+    def write(self, contents: Sequence[Any], offset: int) -> int:
+        """Holds the contents. Nothing is written before `sync`."""
+        for content in filter(len, contents):
+            offset += len(content)
+            if not isinstance(content, Staged):
+                self._pending.append(bytes(content))
+                self.unsynced += len(content)
+            elif self._pending and (before := _joined(self._pending[-1], content)) is not None:
                 self._pending[-1] = before
             else:
-                self._pending.append(chunk)
+                self._pending.append(content)
         return offset
 
     def sync(self) -> None:
-        """As `Output`: make objects of what was written, several at a time.
+        """Makes segments of the held contents, several at a time.
 
-        What they were copied from goes at the next call: before the ledger has them it may be asked for again.
+        The next call removes the objects that they were copied from. Until the ledger has the segments, the driver may
+        offer these again.
         """
         self._store.delete(self._copied)
-        self._copied = [chunk.name for chunk in self._pending if isinstance(chunk, Staged) and chunk.stop == chunk.size]
+        self._copied = [
+            content.name for content in self._pending if isinstance(content, Staged) and content.stop == content.size
+        ]
         end, made, jobs = self.size(), [], []
 
         def make(size: int, do: Callable[..., None], *args: Any) -> None:
             nonlocal end
-            name = part_name(Part(self._folder, end, self._writer))
+            name = segment_name(SegmentName(self._folder, end, self._writer))
             jobs.append((do, *args, name))
-            made.append(Tile(end, size, name))
+            made.append(Segment(end, size, name))
             end += size
 
         def put(lines: list[bytes], name: str) -> None:
             self._store.put(name, b"".join(lines))
 
         lines: list[bytes] = []
-        for chunk in self._pending:
+        for content in self._pending:
             held = sum(map(len, lines))
-            copied = isinstance(chunk, Staged) and chunk.is_whole
+            copied = isinstance(content, Staged) and content.is_whole
             if lines and (copied or held >= OBJECT_BYTES):
                 make(held, put, lines)
                 lines = []
             if copied:
-                make(len(chunk), self._store.copy, chunk.name)
-            else:  # some files of a part that was done again may be there already, and only the rest is wanted
-                lines.append(chunk.read() if isinstance(chunk, Staged) else chunk)
+                make(len(content), self._store.copy, content.name)
+            else:  # a retried part may be wanted only in part, because some of its files are committed
+                lines.append(content.read() if isinstance(content, Staged) else content)
         if lines:
             make(sum(map(len, lines)), put, lines)
         for _ in side_by_side(lambda job: job[0](*job[1:]), jobs, AT_ONCE):
             pass
-        self._tiles.tiles += made
+        self._segments.segments += made
         self._pending, self.unsynced = [], 0
 
     def truncate(self, size: int) -> None:
-        """As `Output`. Of an object that goes beyond, the rest is written anew first."""
-        tiles = self._tiles
-        beyond = [tile for tile in tiles.tiles if tile.start >= size]
-        tiles.tiles = tiles.tiles[: len(tiles.tiles) - len(beyond)]
-        if tiles.end > size:
-            cut = tiles.tiles.pop()
-            name = part_name(Part(self._folder, cut.start, self._writer))
+        """Removes what lies beyond `size`. If a segment crosses it, the rest of that is written as a new one first."""
+        segments = self._segments
+        beyond = [segment for segment in segments.segments if segment.start >= size]
+        segments.segments = segments.segments[: len(segments.segments) - len(beyond)]
+        if segments.end > size:
+            cut = segments.segments.pop()
+            name = segment_name(SegmentName(self._folder, cut.start, self._writer))
             self._store.put(name, self._store.get(cut.name, 0, size - cut.start))
-            tiles.tiles.append(Tile(cut.start, size - cut.start, name))
+            segments.segments.append(Segment(cut.start, size - cut.start, name))
             beyond += [cut] if cut.name != name else []
-        self._store.delete([tile.name for tile in beyond])
-        tiles.strays = []
+        self._store.delete([segment.name for segment in beyond])
+        segments.strays = []
 
     def close(self) -> None:
-        """As `Output`."""
+        """Does nothing, because it holds no connection."""
 
 
-def _joined(before: bytes | Staged, chunk: Staged) -> Staged | None:
-    """Two pieces of an object as one, where they follow each other."""
-    if isinstance(before, Staged) and (before.name, before.stop) == (chunk.name, chunk.start):
-        return Staged(chunk.url, chunk.name, before.start, chunk.stop, chunk.size)
+def _joined(before: bytes | Staged, content: Staged) -> Staged | None:
+    """Joins two slices of an object if they follow each other."""
+    if isinstance(before, Staged) and (before.name, before.stop) == (content.name, content.start):
+        return Staged(content.url, content.name, before.start, content.stop, content.size)
     return None
 
 
-class ConcatenationReader(io.RawIOBase):
-    """All of an output as one file to read from."""
+class SegmentsReader(io.RawIOBase):
+    """All of an output as one file, for reading."""
 
-    def __init__(self, tiles: Tiles) -> None:
-        self._tiles, self._at = tiles, 0
+    def __init__(self, segments: Segments) -> None:
+        self._segments, self._at = segments, 0
 
     def readable(self) -> bool:
-        """Yes."""
+        """Returns True."""
         return True
 
     def seekable(self) -> bool:
-        """Yes."""
+        """Returns True."""
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a byte."""
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._tiles.end}[whence]
+        """Moves to a byte."""
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._segments.end}[whence]
         return self._at
 
     def readinto(self, view: Any) -> int:
-        """Read up to the length of `view`; 0 at the end."""
-        content = self._tiles.read(self._at, len(view))
+        """Reads up to the length of `view`; returns 0 at the end."""
+        content = self._segments.read(self._at, len(view))
         view[: len(content)] = content
         self._at += len(content)
         return len(content)

@@ -1,6 +1,6 @@
-"""How far the job in a result directory is, from its ledger alone: no Ray, and no need of the one that runs.
+"""The state of the job in a result directory, from its ledger alone: without Ray, and without the running job.
 
-Where an incremental job was begun there, it is that one; the results of before stay as they are until it is complete.
+If an incremental job was begun there, it is that job's state. The earlier results stay until it is complete.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from linkmatch_ray.errors import InputError
 from linkmatch_ray.io.ledger.ledger import Ledger
 from linkmatch_ray.io.names import MATCHED, UNMATCHED
 from linkmatch_ray.io.results.interface import Results
-from linkmatch_ray.io.storage.system_errors import told
+from linkmatch_ray.io.storage.system_errors import reported_as_job_errors
 from linkmatch_ray.words import shown
 
 
 def status(results: Results) -> dict[str, Any]:
-    """State (`running`, `interrupted` or `complete`), who runs it, and sums over what is durable.
+    """Returns the state (`running`, `interrupted` or `complete`), who runs the job, and sums over what is durable.
 
     Raises:
-        InputError: there are no results, or no job was begun there.
-        JobError: it cannot be read.
+        InputError: There are no results, or no job was begun there.
+        JobError: They cannot be read.
     """
-    with told(results):
+    with reported_as_job_errors(results):
         pending = results.pending()
         update = None if pending is None else pending.ledger()
         ledger = update or results.ledger()

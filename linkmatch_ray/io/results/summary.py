@@ -1,4 +1,4 @@
-"""`summary.json`, read again: only what a job may have written there is believed."""
+"""Reads `summary.json`, and accepts only what a job may have written there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from linkmatch_ray.core.outcome import as_text
 from linkmatch_ray.errors import ResultsDamaged
 
 SUMMARY_BYTES_MAX: Final = 16 << 20
-"""A summary has some kilobytes; more is not read."""
+"""Maximum size of a summary, in bytes. It usually has some kilobytes."""
 
 _Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 _Seconds = Annotated[float, msgspec.Meta(ge=0)]
@@ -31,7 +31,7 @@ class _Totals(msgspec.Struct):
 
 
 class _Summary(msgspec.Struct):
-    """The members that are used by whoever reads it; there are others."""
+    """The members that some command reads; there are others."""
 
     job_id: str
     directory: str
@@ -49,17 +49,16 @@ class _Summary(msgspec.Struct):
 
 
 def placed_at(place: object, summary: dict[str, Any]) -> dict[str, Any]:
-    """A summary that says it is at this place: the one that it was written at may be another, as results can be copied
-    and moved."""
+    """Returns a summary with this place in it. Results can be copied and moved, so that it may name another one."""
     others = {name: value for name, value in summary.items() if name != "directory_base64"}
     return others | as_text("directory", os.fsencode(str(place)))
 
 
 def read_summary(where: object, content: bytes) -> dict[str, Any]:
-    """The summary in the file or object `where`.
+    """Decodes the summary in the file or object `where`.
 
     Raises:
-        JobError: it is no summary, or one in which something is missing or of another type.
+        JobError: It is not a summary, or something in it is missing or of another type.
     """
     try:
         if len(content) > SUMMARY_BYTES_MAX:
@@ -70,7 +69,7 @@ def read_summary(where: object, content: bytes) -> dict[str, Any]:
             raise ValueError("its records are not matched + unmatched")
     except (ValueError, RecursionError) as error:  # msgspec's own are ValueErrors
         raise ResultsDamaged(
-            f"{where}: is not the summary of a job ({error}). Remove it and give the same command again, or start anew"
-            " with --overwrite."
+            f"{where}: is not the summary of a job ({error}). Remove it and run the same command again, or start from"
+            " the beginning with --overwrite."
         ) from None
     return found

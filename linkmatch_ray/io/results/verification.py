@@ -1,8 +1,8 @@
-"""Whether a result directory agrees with itself: outputs, ledger, reverse report and summary, read anew.
+"""Checks whether a result directory agrees with itself: outputs, ledger, reverse report and summary, read from the
+start.
 
-Whatever the outputs hold is counted in them: lines, bytes, entries by reason, of each piece and of each file of it.
-What they do not hold is taken from the ledger: the input's bytes and lines, and of an output that was not asked for how
-many records there are.
+What the outputs have is counted in them, for each piece and each file of it: lines, bytes, entries by reason. The rest
+is taken from the ledger: the input's bytes and lines, and the number of records of an output that was not written.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from linkmatch_ray.io.ledger.rows import PieceRow, Span, outputs_of
 from linkmatch_ray.io.names import OUTPUTS, QUARANTINE, RESTRICTIONS, SUMMARY
 from linkmatch_ray.io.results.interface import Results
 from linkmatch_ray.io.results.restriction_hits import count_hits, report_lines
-from linkmatch_ray.io.storage.system_errors import told
+from linkmatch_ray.io.storage.system_errors import reported_as_job_errors
 from linkmatch_ray.words import plural, shown
 
 _KEYS_AT_ONCE: Final = 1 << 16
 _READ_BYTES: Final = 8 << 20
 
 LOOKS: Final = 3
-"""Where something does not agree, and the job went on meanwhile, all is looked at again, so often in all."""
+"""Maximum number of checks. If something does not agree and the job has progressed meanwhile, all is checked again."""
 
 
 @dataclass(slots=True)
 class Checked:
-    """How much was compared: rows of the ledger, and bytes of the outputs; and what is there and not the job's."""
+    """The amount that was compared: rows of the ledger, and bytes of the outputs; and what is not the job's."""
 
     pieces: int = 0
     nbytes: int = 0
@@ -49,17 +49,17 @@ class Checked:
 
 
 def verify(results: Results, checked: Checked) -> Iterator[str]:
-    """What does not agree, a sentence each; nothing where all is well. Counts into `checked`.
+    """Yields what does not agree, a sentence each. Counts into `checked`.
 
-    Everything before the durable frontier is compared, of a job that is not complete too; of one that runs everything
-    before the file that it is in, as that may be rolled back.
+    Everything before the durable frontier is compared, even if the job is not complete. Of a running job, the file at
+    the frontier is left out, because it may be rolled back.
 
     Raises:
-        InputError: there are no results.
-        JobError: it cannot be read, or its ledger or summary are none.
+        InputError: There are no results.
+        JobError: They cannot be read, or the ledger or the summary is not one.
     """
     problems: list[str] = []
-    with told(results):
+    with reported_as_job_errors(results):
         for _ in range(LOOKS):
             checked.pieces = checked.nbytes = 0
             problems, state = _look(results, checked)
@@ -70,7 +70,7 @@ def verify(results: Results, checked: Checked) -> Iterator[str]:
 
 
 def _look(results: Results, checked: Checked) -> tuple[list[str], Any]:
-    """What does not agree now, and what was looked at."""
+    """Returns what does not agree now, and the state that was checked."""
     with ExitStack() as held:
         ledger = results.ledger()
         if ledger is not None:
@@ -91,7 +91,7 @@ def _state(results: Results) -> Any:
 
 
 class _Entry(msgspec.Struct):
-    """What is looked at in a line of the quarantine."""
+    """The members of a line of the quarantine that are checked."""
 
     file: str
     reason: str
@@ -99,8 +99,8 @@ class _Entry(msgspec.Struct):
 
 @dataclass(slots=True)
 class _Share:
-    """What one output has of a piece: lines expected, and where each of its files ends, from the beginning of the
-    piece."""
+    """The share of one output in a piece: the expected lines, and where each of its files ends, from the beginning
+    of the piece."""
 
     name: str
     span: Span
@@ -146,7 +146,7 @@ class _Verifier:
         if tuple(self._ends) != frontier.ends:
             yield f"the ledger's rows end at {tuple(self._ends)}, its frontier at {frontier.ends}"
         if self._summary is not None:
-            yield from (f"{shown(name)} is no part of the results" for name in self._results.strays())
+            yield from (f"{shown(name)} does not belong to the results" for name in self._results.strays())
             yield from self._check_report(self._summary["totals"])
             yield from self._check_summary(self._summary)
 
@@ -159,7 +159,7 @@ class _Verifier:
                 yield f"file {number}: the ledger says {file.fault}, but the job has not come to it"
 
     def _file(self, number: int) -> tuple[InputFile, int]:
-        """A file of the plan and its ranges; the numbers must come in order."""
+        """Returns a file of the plan and its number of ranges. The numbers must come in order."""
         while self._next_file <= number:
             self._at = next(self._plan)
             self._next_file += 1
@@ -203,39 +203,39 @@ class _Verifier:
                 yield _Share(name, span, columns[kind], np.cumsum(columns[f"{kind}_bytes"]))
 
     def _wrong_span(self, share: _Share) -> str | None:
-        """Read it, some at a time, and compare."""
+        """Reads a span, some at a time, and compares it."""
         span, file, state, at = share.span, self._files[share.name], xxhash.xxh3_64(), 0
         lines, ends_with_line = np.zeros(len(share.ends), np.int64), True
         last_bytes = np.unique(share.ends[share.ends > 0]) - 1
         file.seek(span.start)
-        while at < span.bytes and (chunk := file.read(min(span.bytes - at, _READ_BYTES))):
-            state.update(chunk)
-            is_newline = np.frombuffer(chunk, np.uint8) == 10
+        while at < span.bytes and (content := file.read(min(span.bytes - at, _READ_BYTES))):
+            state.update(content)
+            is_newline = np.frombuffer(content, np.uint8) == 10
             if len(lines) == 1:
                 lines += np.count_nonzero(is_newline)
             else:
                 places = np.searchsorted(share.ends, np.flatnonzero(is_newline) + at, side="right")
                 lines += np.bincount(places, minlength=len(lines))
-            here = last_bytes[(last_bytes >= at) & (last_bytes < at + len(chunk))] - at
+            here = last_bytes[(last_bytes >= at) & (last_bytes < at + len(content))] - at
             ends_with_line = ends_with_line and bool(is_newline[here].all())
-            at += len(chunk)
+            at += len(content)
         if at != span.bytes or (state.digest() if at else b"") != span.digest:
             end = span.start + span.bytes
             return f"bytes {span.start:,} to {end:,} of {share.name} are not those that were written"
         if not ends_with_line or not (lines == share.lines).all():
             of_files = " for its files" if len(lines) > 1 and lines.sum() == share.lines.sum() else ""
-            return f"{lines.sum()} lines in {share.name}; the ledger says {share.lines.sum()}, or others{of_files}"
+            return f"{lines.sum()} lines in {share.name}; the ledger says {share.lines.sum()}, or other lines{of_files}"
         return None
 
     def _wrong_entries(self, share: _Share, file: InputFile) -> str | None:
-        """Look at the lines of a piece in the quarantine."""
+        """Checks the lines of a piece in the quarantine."""
         name = as_text("file", file.name)["file"]
         self._files[QUARANTINE].seek(share.span.start)
         for _ in range(int(share.lines[0])):
             try:
                 entry = msgspec.json.decode(self._files[QUARANTINE].readline(), type=_Entry)
             except (ValueError, RecursionError):
-                return f"{QUARANTINE} has a line that is no entry"
+                return f"{QUARANTINE} has a line that is not an entry"
             self._reasons[entry.reason] += 1
             if entry.file != name:
                 return f"{QUARANTINE} names another file"
@@ -251,7 +251,7 @@ class _Verifier:
         try:
             index = self._index()
         except (KeyError, ValueError, RecursionError):
-            yield f"{RESTRICTIONS} has a line that is no line of it"
+            yield f"{RESTRICTIONS} has a line of another kind"
             return
         if index.content_hash != self._settings["restrictions"]:
             yield f"{RESTRICTIONS} lists other restrictions than the job had"
@@ -267,7 +267,7 @@ class _Verifier:
                     return
 
     def _index(self) -> RestrictionIndex:
-        """The index again, from the keys in the report."""
+        """Builds the index from the keys in the report."""
         builder, keys = IndexBuilder(), []
         with self._results.open(RESTRICTIONS) as file:
             for number, line in enumerate(file):
@@ -304,17 +304,17 @@ class _Verifier:
 
 
 def _wrong_counts(row: PieceRow, columns: dict[str, Int64s]) -> Iterator[str]:
-    """Numbers of a piece, or of a file in it, that contradict each other."""
+    """Yields numbers of a piece, or of a file in it, that contradict each other."""
     records, matched, unmatched = (columns[name] for name in ("records", "matched", "unmatched"))
     if row.records != row.matched + row.unmatched or (records != matched + unmatched).any():
         yield f"{row.records} records are not {row.matched} matched and {row.unmatched} unmatched"
     if (columns["missing_key"] + columns["not_object"] > unmatched).any():
-        yield f"{row.missing_key} records without the key and {row.not_object} that are no objects are not unmatched"
+        yield f"{row.missing_key} records without the key and {row.not_object} that are not objects are not unmatched"
     if row.files > 1 and (row.entries, row.lines, row.indexes) != (0, 0, 0):
         yield f"a piece of several files has {plural(row.entries, 'entry')}"
     pairs = np.frombuffer(row.hits, "<i8").reshape(-1, 2)
     if len(pairs) and (pairs.min() < 0 or pairs[:, 1].min() < 1 or pairs.max() > NUMBER_MAX):
-        yield "its hits have numbers that none has"
+        yield "its hits have impossible numbers"
         return
     times = np.concatenate((np.zeros(1, np.int64), np.cumsum(pairs[:, 1])))
     stops = np.cumsum(columns["hits"])

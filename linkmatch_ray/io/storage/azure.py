@@ -1,7 +1,7 @@
 """Azure Blob Storage: a container of an account.
 
-Source: the REST reference of the Blob service. Azure takes some names for others, however they are encoded: a
-backslash for a slash, and a part of the path that ends in a dot for one without. Such names are never asked for.
+Source: the REST reference of the Blob service. Azure takes some names for others, even if they are encoded. It reads a
+backslash as a slash, and ignores a dot at the end of a path component. Such names are never requested.
 """
 
 from __future__ import annotations
@@ -22,15 +22,14 @@ from linkmatch_ray.io.storage.object_store import (
     Meta,
     Page,
     RestStore,
+    content_of,
     etag_of,
     is_text,
     listed,
-    meta_of,
     refuse,
     size_in,
     size_of,
     time_of,
-    xml_of,
 )
 from linkmatch_ray.io.storage.transport import Answer, Unavailable, ask, in_target
 from linkmatch_ray.io.storage.urls import Url
@@ -62,25 +61,18 @@ class Azure(RestStore):
             query["delimiter"] = "/"
         if following is not None:
             query["marker"] = following
-        with self._ask("GET", None, query) as answer:
-            refuse(answer)
-            return _page_of(xml_of(answer, "EnumerationResults"))
+        return _page_of(self._listing(query, "EnumerationResults"))
 
     def head(self, key: bytes) -> Meta:
-        if _fault_of(key):  # it can be listed nevertheless
-            return listed(self, key)
-        with self._ask("HEAD", key) as answer:
-            refuse(answer)
-            return meta_of(key, answer.headers)
+        return listed(self, key) if _fault_of(key) else super().head(key)  # such an object can be listed
 
     def put(self, key: bytes, body: bytes | BinaryIO, *, create: bool = False) -> None:
-        size = len(body) if isinstance(body, bytes) else size_of(body)
         headers = {"If-None-Match": "*"} if create else {}
-        if size > BLOCK_BYTES and not isinstance(body, bytes):
+        if size_of(body) > BLOCK_BYTES and not isinstance(body, bytes):
             self._put_blocks(key, body, headers)
             return
         headers["x-ms-blob-type"] = "BlockBlob"
-        self._done("PUT", key, headers=headers, body=body if isinstance(body, bytes) else body.read())
+        self._done("PUT", key, headers=headers, body=content_of(body))
 
     def _put_blocks(self, key: bytes, body: BinaryIO, headers: Mapping[str, str]) -> None:
         upload, blocks = secrets.token_hex(8), ""  # another writer's blocks of this name are not taken for ours

@@ -100,8 +100,8 @@ def string_to_sign(method: str, account: str, path: str, query: Mapping[str, str
     known = {name.lower(): value for name, value in headers.items()}
     ours = "".join(f"{name}:{known[name]}\n" for name in sorted(known) if name.startswith("x-ms-"))
     parameters = "".join(f"\n{name}:{query[name]}" for name in sorted(query))
-    told = [known.get(name, "") for name in _SIGNED_HEADERS]
-    return "\n".join([method, *told, f"{ours}/{account}{path}{parameters}"])
+    signed = [known.get(name, "") for name in _SIGNED_HEADERS]
+    return "\n".join([method, *signed, f"{ours}/{account}{path}{parameters}"])
 
 
 def _settings_of(account: str) -> dict[str, str]:
@@ -144,7 +144,7 @@ def _decoded(key: str) -> bytes:
 
 
 class _Identity:
-    """The identity of this process at Azure, as `azure-identity` finds it. Without that package there is none."""
+    """The identity of this process at Azure, as `azure-identity` finds it. Without that package it is empty."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""Files and names that survive a power cut: a file is synced before it has its name, a directory after."""
+"""Files and names that survive a power cut: a file is synced before it gets its name, a directory after."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from linkmatch_ray.io.storage.ours import open_new
 
 
 def sync_directory(directory: Path) -> None:
-    """Make the names in a directory durable."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)  # a FIFO in its place would block
+    """Makes the names in a directory durable."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)  # opening a FIFO in its place would never return
     try:
         os.fsync(fd)
     finally:
@@ -20,7 +20,7 @@ def sync_directory(directory: Path) -> None:
 
 
 def make_directory(directory: Path) -> None:
-    """Make a directory and those above it, durably; it may be there."""
+    """Makes a directory and those above it, durably; it may exist."""
     made = [each for each in (directory, *directory.parents) if not each.exists()]
     directory.mkdir(parents=True, exist_ok=True)
     for each in made:
@@ -28,14 +28,14 @@ def make_directory(directory: Path) -> None:
 
 
 def write_whole(path: Path, temporary: Path, write: Callable[[Any], Any], *, new: bool = False) -> None:
-    """Write a file that is there wholly or not at all, also after a power cut.
+    """Writes a file that appears as a whole or not at all, even after a power cut.
 
     Args:
         temporary: Its name in the same directory, until it is whole.
-        new: It must not be there yet.
+        new: It must not exist yet.
 
     Raises:
-        FileExistsError: it is there, and must not be.
+        FileExistsError: It exists, and must not.
     """
     opened = open_new(temporary)
     try:

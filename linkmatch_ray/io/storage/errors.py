@@ -1,4 +1,4 @@
-"""What is found where files and objects are kept, and is no failure of the storage."""
+"""Findings about files, objects and results that are not failures of the storage."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ class NoRanges(Exception):  # noqa: N818 - says what is found
 
 
 def in_use(where: object, by: str) -> DirectoryInUse:
-    """The error that says who writes to a place."""
+    """Returns the error that says who writes to a place."""
     return DirectoryInUse(
         f"{shown(where)}: another job writes here ({shown(by)}). Wait for it to end, or name another directory with -o."
     )
 
 
 def gone(what: object, where: object, *, replaced: bool = False) -> ResultsGone:
-    """The error that says what of the results in a place is gone."""
+    """Returns the error that says which part of the results in a place is gone."""
     how = "was replaced by another" if replaced else "is gone: it was deleted or moved away"
     return ResultsGone(
-        f"{shown(what)}: {how} while the job ran. Nothing in {shown(where)} can be resumed. Remove what is left there,"
-        " and give the same command again to start anew; or if it was moved, move it back, and the command goes on."
+        f"{shown(what)}: {how} while the job ran. Nothing in {shown(where)} can be resumed. If it was moved, move it"
+        " back, and run the same command again to resume. Otherwise remove what is left there first."
     )

@@ -24,6 +24,7 @@ from linkmatch_ray.io.storage.object_store import (
     Page,
     checked,
     conditions,
+    content_of,
     is_text,
     is_wanted,
     listed,
@@ -121,11 +122,10 @@ class GCS(ObjectStore):
 
     def put(self, key: bytes, body: bytes | BinaryIO, *, create: bool = False) -> None:
         if create:
-            self._create(key, body if isinstance(body, bytes) else body.read())
+            self._create(key, content_of(body))
             return
         query = {"uploadType": "media", "name": _text_of(key), "fields": _FIELDS}
-        size = len(body) if isinstance(body, bytes) else size_of(body)
-        with self._ask("POST", self._objects, query, _BYTES, body, size, api=_UPLOAD) as answer:
+        with self._ask("POST", self._objects, query, _BYTES, body, size_of(body), api=_UPLOAD) as answer:
             refuse(answer)
 
     def _create(self, key: bytes, content: bytes) -> None:

@@ -6,7 +6,7 @@ import errno
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from linkmatch_ray.io.storage.object_store import Meta, ObjectStore, Page, again
+from linkmatch_ray.io.storage.object_store import Meta, ObjectStore, Page, with_retries
 from linkmatch_ray.io.storage.side_by_side import side_by_side
 from linkmatch_ray.words import shown
 
@@ -30,7 +30,7 @@ def list_below(store: ObjectStore, prefix: bytes, on_found: Callable[[int], obje
     Raises:
         OSError: The store refuses, or gives no sound listing.
     """
-    top = again(lambda: store.list_page(prefix, folders=True))
+    top = with_retries(lambda: store.list_page(prefix, folders=True))
     if top.following is None:  # its folders are listed side by side
         yield from _checked(top, prefix, on_found)
         for metas in side_by_side(lambda folder: list(pages_below(store, folder, on_found)), top.folders, LISTINGS):
@@ -40,13 +40,13 @@ def list_below(store: ObjectStore, prefix: bytes, on_found: Callable[[int], obje
 
 
 def pages_below(store: ObjectStore, prefix: bytes, on_found: Callable[[int], object] = _ignore) -> Iterator[Meta]:
-    """As `list_below`, page by page."""
+    """Yields the same as `list_below`, page by page."""
     following: str | None = None
     found = 0
-    begun: set[bytes] = set()  # what pages begin with
+    begun: set[bytes] = set()  # first objects of pages
     empty = 0
     while True:
-        page = again(store.list_page, prefix, following)
+        page = with_retries(store.list_page, prefix, following)
         yield from _checked(page, prefix, on_found)
         if page.following is None:
             return

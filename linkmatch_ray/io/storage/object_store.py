@@ -28,7 +28,7 @@ TRIES: Final = 6
 WAIT_SECONDS: Final = 0.2
 """Number of attempts, and the wait after the first. Each further wait is twice as long."""
 
-TOLD_BYTES_MAX: Final = 1 << 16
+ERROR_BYTES_MAX: Final = 1 << 16
 """Maximum size of an error's body, in bytes. The rest is not read."""
 
 PAGE_BYTES_MAX: Final = 64 << 20
@@ -81,8 +81,8 @@ class Page(NamedTuple):
     following: str | None
 
 
-class ObjectStore(ABC):
-    """Objects in one bucket, container or host.
+class Readable(ABC):
+    """Objects that can be read by name.
 
     All methods make one request, or as many as the store needs for it, and raise:
         Unavailable: The request failed for a reason that can pass with time.
@@ -90,10 +90,6 @@ class ObjectStore(ABC):
         PermissionError: The store refuses access.
         OSError: The request failed for another reason.
     """
-
-    @abstractmethod
-    def list_page(self, prefix: bytes, following: str | None = None, *, folders: bool = False) -> Page:
-        """Lists objects whose names begin with `prefix`; with `folders`, only those without a further slash."""
 
     @abstractmethod
     def head(self, key: bytes) -> Meta:
@@ -107,6 +103,14 @@ class ObjectStore(ABC):
             Changed: It is another version than that of `meta`.
             NoRanges: The store gives only the whole object, and a range was requested.
         """
+
+
+class ObjectStore(Readable):
+    """Objects in one bucket or container, which can also be listed and written."""
+
+    @abstractmethod
+    def list_page(self, prefix: bytes, following: str | None = None, *, folders: bool = False) -> Page:
+        """Lists objects whose names begin with `prefix`; with `folders`, only those without a further slash."""
 
     @abstractmethod
     def put(self, key: bytes, body: bytes | BinaryIO, *, create: bool = False) -> None:
@@ -126,7 +130,7 @@ class ObjectStore(ABC):
 
 
 class RestStore(ObjectStore):
-    """A store with a path for each object: GET reads it, DELETE removes it."""
+    """A store with a path for each object: HEAD describes it, GET reads it, DELETE removes it."""
 
     @abstractmethod
     def _ask(
@@ -138,6 +142,17 @@ class RestStore(ObjectStore):
         body: bytes = b"",
     ) -> Answer:
         """Makes a signed request for an object, or without a key for the bucket; returns the answer."""
+
+    def _listing(self, query: Mapping[str, str], name: str) -> ElementTree.Element:
+        """Requests a page of a listing: an XML document whose root has this name."""
+        with self._ask("GET", None, query) as answer:
+            refuse(answer)
+            return xml_of(answer, name)
+
+    def head(self, key: bytes) -> Meta:
+        with self._ask("HEAD", key) as answer:
+            refuse(answer)
+            return meta_of(key, answer.headers)
 
     def get(self, key: bytes, start: int = 0, end: int | None = None, meta: Meta | None = None) -> Answer:
         return checked(self._ask("GET", key, headers=conditions(start, end, meta)), start, end, meta)
@@ -170,7 +185,7 @@ class Tries:
         self._failed = 0
 
 
-def again(do: Callable[..., T], *args: Any) -> T:
+def with_retries(do: Callable[..., T], *args: Any) -> T:
     """Calls `do`, and retries it after a while if it failed for a reason that can pass.
 
     Raises:
@@ -216,11 +231,11 @@ def refuse(answer: Answer, *, create: bool = False) -> None:
 
 def _said(answer: Answer) -> str:
     """Returns what a store calls its error: its own code if it gives one."""
-    content = answer.read(TOLD_BYTES_MAX)
+    content = answer.read(ERROR_BYTES_MAX)
     if (region := answer.headers.get("x-amz-bucket-region")) and answer.status in (301, 307, 400):
         return f"HTTP status {answer.status}; the bucket is in the region {shown(region)}: set AWS_REGION"
-    if told := answer.headers.get("x-ms-error-code"):  # also without a body
-        return shown(told)
+    if azures := answer.headers.get("x-ms-error-code"):  # also without a body
+        return shown(azures)
     code = re.search(rb"<Code>([\w.-]{1,100})</Code>|\"(?:reason|code)\": *\"([\w.-]{1,100})\"", content)
     return (code[1] or code[2]).decode() if code else f"HTTP status {answer.status}"
 
@@ -263,11 +278,18 @@ def size_in(text: str | None) -> int:
     return int(text) if text is not None and re.fullmatch("[0-9]{1,30}", text.strip()) else -1
 
 
-def size_of(file: BinaryIO) -> int:
-    """Returns the length of a file, and leaves it at its beginning."""
-    size = file.seek(0, os.SEEK_END)
-    file.seek(0)
+def size_of(body: bytes | BinaryIO) -> int:
+    """Returns the length of bytes, or of a file, and leaves the file at its beginning."""
+    if isinstance(body, bytes):
+        return len(body)
+    size = body.seek(0, os.SEEK_END)
+    body.seek(0)
     return size
+
+
+def content_of(body: bytes | BinaryIO) -> bytes:
+    """Returns bytes, or all that is left of a file."""
+    return body if isinstance(body, bytes) else body.read()
 
 
 def etag_of(etag: str | None) -> str | None:

@@ -1,7 +1,7 @@
 """Files of a result directory: opened without following links, and refused if they are not ours.
 
-Whoever may make a name in the directory could otherwise have us write elsewhere: by a symbolic link, by a second name
-of another file, or by a file that stays his. The directory itself may be a link: the user has named it.
+Another user who may make names in the directory could otherwise redirect our writes. A symbolic link, a second name of
+another file, or a file of that user would do. The directory itself may be a link, because the user has named it.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ _KINDS: Final = {
 
 
 def open_ours(path: Path, flags: int = os.O_RDONLY) -> int:
-    """Open a file of a result directory; returns its descriptor.
+    """Opens a file of a result directory; returns its descriptor.
 
-    What is only read must be a regular file. What is written must have no other name, too, and belong to us. An
-    `O_TRUNC` would come before we know: call `os.ftruncate` instead.
+    What is only read must be a regular file. What is written must also have no other name, and belong to us. `O_TRUNC`
+    would act before this is known: call `os.ftruncate` instead.
 
     Raises:
-        JobError: it is something else; nothing was changed.
-        OSError: as `os.open`.
+        JobError: It is something else; nothing was changed.
+        OSError: As `os.open`.
     """
     writing = flags & os.O_ACCMODE != os.O_RDONLY
     is_there(path, writing=writing)  # a device or a FIFO is not even opened
     fd = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
     try:
-        _refuse(path, os.fstat(fd), writing=writing, directory=False)  # another may have come meanwhile
+        _refuse(path, os.fstat(fd), writing=writing, directory=False)  # it may have been replaced
     except BaseException:
         os.close(fd)
         raise
@@ -47,10 +47,10 @@ def open_ours(path: Path, flags: int = os.O_RDONLY) -> int:
 
 
 def open_new(path: Path) -> BinaryIO:
-    """A file of a result directory, to be written from its beginning; what it held is gone.
+    """Opens a file of a result directory to be written from its beginning; its old content is lost.
 
     Raises:
-        JobError: something else is there.
+        JobError: Something else has the name.
     """
     file = os.fdopen(open_ours(path, os.O_WRONLY | os.O_CREAT), "wb")
     file.truncate()
@@ -58,10 +58,10 @@ def open_new(path: Path) -> BinaryIO:
 
 
 def is_there(path: Path, *, writing: bool = False, directory: bool = False) -> bool:
-    """Whether there is such a file, or directory.
+    """Returns whether there is such a file, or directory.
 
     Raises:
-        JobError: something else is there; with `writing`, also something that is not ours.
+        JobError: Something else has the name; with `writing`, also something that is not ours.
     """
     try:
         status = os.lstat(path)
@@ -72,7 +72,7 @@ def is_there(path: Path, *, writing: bool = False, directory: bool = False) -> b
 
 
 def may_write(path: Path) -> bool:
-    """Whether a file that is there is ours beyond doubt. Writes nothing to find out."""
+    """Returns whether an existing file is certainly ours. Writes nothing to find out."""
     status = os.lstat(path)
     return status.st_uid == os.geteuid() and status.st_nlink == 1
 
@@ -96,7 +96,7 @@ def _refuse(path: Path, status: os.stat_result, *, writing: bool, directory: boo
 
 
 def _owner_of_new_files(directory: Path) -> int | None:
-    """Who owns what we make there: some network file systems give all files to one user."""
+    """Returns the owner of what this process makes there: some network file systems give all files to one user."""
     try:
         fd, name = tempfile.mkstemp(prefix=".linkmatch-", dir=directory)
     except OSError:

@@ -1,4 +1,4 @@
-"""Paths as the system takes them: bytes, since a file name need not be text."""
+"""Paths as the system takes them: bytes, because a file name need not be text."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from linkmatch_ray.errors import InputError, UsageError
 from linkmatch_ray.words import shown
 
 Name: TypeAlias = str | bytes | os.PathLike[str]
-"""What an input is called by: a path or a URL."""
+"""The name of an input: a path or a URL."""
 
 
 def path_of(name: Name, argument: str = "a path") -> bytes:
-    """A name as the system takes it.
+    """Returns a name as the system takes it.
 
     Args:
-        argument: What to call it if it is none.
+        argument: What a message calls it.
 
     Raises:
-        InputError: no file can have it.
-        TypeError: it is no name.
+        InputError: No file can have it.
+        TypeError: It is not a name.
     """
     if not isinstance(name, (str, bytes, os.PathLike)):
         raise wrong_type(argument, name, "Give a path as str, bytes or Path.")
@@ -37,11 +37,11 @@ def path_of(name: Name, argument: str = "a path") -> bytes:
 
 
 def path_in(url: bytes) -> bytes:
-    """The path that a `file://` URL stands for.
+    """Returns the path that a `file://` URL stands for.
 
     Raises:
-        UsageError: it is one of another host.
-        InputError: no file can have it.
+        UsageError: It is on another host.
+        InputError: No file can have it.
     """
     from urllib.parse import unquote_to_bytes
 

@@ -17,9 +17,9 @@ from linkmatch_ray.io.storage.object_store import (
     Meta,
     Page,
     RestStore,
+    content_of,
     etag_of,
     is_wanted,
-    meta_of,
     refuse,
     size_in,
     size_of,
@@ -44,37 +44,30 @@ class S3(RestStore):
         from botocore.session import Session
 
         session = Session()
-        with _credentials_told():
+        with _credential_errors():
             self._region = os.environ.get("AWS_REGION") or session.get_config_variable("region") or "us-east-1"
             self._endpoint = endpoint_of(_endpoint_url(session, self._region))
             is_public = is_wanted("AWS_SKIP_SIGNATURE")
             self._credentials = None if is_public else session.get_credentials()
-        if self._credentials is None and not is_public:  # or their service does not answer now: botocore does not say
+        if self._credentials is None and not is_public:  # or their service is silent: botocore tells neither
             raise Unavailable("no credentials were found (AWS_SKIP_SIGNATURE=true reads without them)")
         self._bucket = f"/{url.authority}"
 
     def list_page(self, prefix: bytes, following: str | None = None, *, folders: bool = False) -> Page:
-        query: dict[str, str | bytes] = {"list-type": "2", "encoding-type": "url", "prefix": prefix}
+        named = prefix.decode("utf-8", "surrogateescape")
+        query = {"list-type": "2", "encoding-type": "url", "prefix": named}
         if folders:
             query["delimiter"] = "/"
         if following is not None:
             query["continuation-token"] = following
-        with self._ask("GET", None, query) as answer:
-            refuse(answer)
-            return _page_of(xml_of(answer, "ListBucketResult"))
-
-    def head(self, key: bytes) -> Meta:
-        with self._ask("HEAD", key) as answer:
-            refuse(answer)
-            return meta_of(key, answer.headers)
+        return _page_of(self._listing(query, "ListBucketResult"))
 
     def put(self, key: bytes, body: bytes | BinaryIO, *, create: bool = False) -> None:
-        size = len(body) if isinstance(body, bytes) else size_of(body)
-        if size > UPLOAD_BYTES and not isinstance(body, bytes):
+        if size_of(body) > UPLOAD_BYTES and not isinstance(body, bytes):
             self._put_parts(key, body)
             return
         headers = {"If-None-Match": "*"} if create else {}
-        with self._ask("PUT", key, headers=headers, body=body if isinstance(body, bytes) else body.read()) as answer:
+        with self._ask("PUT", key, headers=headers, body=content_of(body)) as answer:
             if create and answer.status == 409:  # another writer makes it at this moment
                 raise Unavailable("the store says that another writer makes it")
             refuse(answer, create=create)
@@ -110,7 +103,7 @@ class S3(RestStore):
         self,
         method: str,
         key: bytes | None,
-        query: Mapping[str, str | bytes] | None = None,
+        query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
     ) -> Answer:
@@ -127,7 +120,7 @@ class S3(RestStore):
         from botocore.awsrequest import AWSRequest
 
         request = AWSRequest(method, f"{self._endpoint.url}{target}", dict(headers), body)
-        with _credentials_told():
+        with _credential_errors():
             S3SigV4Auth(self._credentials.get_frozen_credentials(), "s3", self._region).add_auth(request)
         return dict(request.headers.items())
 
@@ -160,8 +153,8 @@ def _page_of(root: ElementTree.Element) -> Page:
     return Page(objects, folders, following if more == "true" else None)
 
 
-def _quoted(value: str | bytes) -> str:
-    return in_target(value.encode() if isinstance(value, str) else value).replace("/", "%2F")
+def _quoted(value: str) -> str:
+    return in_target(value.encode("utf-8", "surrogateescape")).replace("/", "%2F")
 
 
 def _endpoint_url(session: Session, region: str) -> str:
@@ -172,7 +165,7 @@ def _endpoint_url(session: Session, region: str) -> str:
 
 
 @contextmanager
-def _credentials_told() -> Iterator[None]:
+def _credential_errors() -> Iterator[None]:
     """Turns what botocore cannot find or get into our own error."""
     from botocore.exceptions import BotoCoreError
 

@@ -1,7 +1,7 @@
 """Calls that wait for servers, made side by side on threads that never keep the program from ending.
 
-The interpreter joins the threads of a `ThreadPoolExecutor` at its exit, so one of them that waits for a server would
-hold the whole program. These are daemon threads, and no one waits for them but who wants their result.
+The interpreter joins the threads of a `ThreadPoolExecutor` at its exit. One that waits for a server would hold the
+whole program. These are daemon threads, for which only the users of their results wait.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ R = TypeVar("R")
 
 
 class Pool:
-    """Runs calls on at most `at_once` threads, begun in the order in which they were submitted.
+    """A pool that runs calls on at most `at_once` threads, begun in the order in which they were submitted.
 
-    A thread ends when nothing is left to begin, so that a pool which is forgotten leaves nothing behind.
+    A thread ends when nothing is left to begin, so that a forgotten pool leaves nothing behind.
     """
 
     def __init__(self, at_once: int) -> None:
@@ -29,7 +29,7 @@ class Pool:
         self._waiting: deque[tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]] = deque()
 
     def submit(self, do: Callable[..., R], *args: Any) -> Future[R]:
-        """Have a call made; returns its result to come, which can be cancelled as long as it has not begun."""
+        """Submits a call; returns its future, which can be cancelled until it has begun."""
         future: Future[R] = Future()
         with self._lock:
             self._waiting.append((future, do, args))
@@ -40,7 +40,7 @@ class Pool:
         return future
 
     def close(self) -> None:
-        """Begin nothing more. What has begun goes on, and nobody waits for it."""
+        """Begins nothing more. What has begun goes on, and nothing waits for it."""
         with self._lock:
             waiting, self._waiting = self._waiting, deque()
         for future, _, _ in waiting:
@@ -55,7 +55,7 @@ class Pool:
                 future, do, args = self._waiting.popleft()
             if future.set_running_or_notify_cancel():
                 _fulfil(future, do, args)
-            del future, do, args  # while the thread waits for more, it holds no one's result
+            del future, do, args  # while the thread waits for more, it holds no result
 
 
 def _fulfil(future: Future[Any], do: Callable[..., Any], args: tuple[Any, ...]) -> None:
@@ -63,7 +63,7 @@ def _fulfil(future: Future[Any], do: Callable[..., Any], args: tuple[Any, ...]) 
         result = do(*args)
     except BaseException as error:
         future.set_exception(error)
-        del future  # the error knows this frame: with it in there, all that the error goes through would stay for long
+        del future  # the error refers to this frame, which would keep alive all that the error passes
     else:
         future.set_result(result)
 
@@ -72,7 +72,7 @@ def side_by_side(do: Callable[[T], R], items: Iterable[T], at_once: int) -> Iter
     """Yields `do(item)` for each item, in the order of the items, and works on up to `at_once` of them at a time.
 
     Items are taken when their turn comes, so that they may be endless. An exception of `do` is raised in the place of
-    its result. A consumer that stops, or closes the iterator, begins nothing more.
+    its result. If the consumer stops or closes the iterator, nothing more begins.
     """
     pool = Pool(at_once)
     coming: deque[Future[R]] = deque()

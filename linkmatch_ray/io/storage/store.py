@@ -1,7 +1,7 @@
-"""Objects below a URL, as results are kept there: written whole, copied, listed, removed. What is written is durable.
+"""Objects below a URL, for results: written whole, copied, listed, removed. What is written is durable.
 
-`s3:// gs:// az://` are buckets. `file://` is a folder, one that several nodes share: whatever they write at the same
-time, each file is there wholly or not at all.
+`s3:// gs:// az://` are buckets. `file://` is a folder that several nodes share. Even if they write at the same time,
+each file appears as a whole or not at all.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from linkmatch_ray.io.object_names import is_ours
 from linkmatch_ray.io.storage.durable import make_directory, sync_directory, write_whole
 from linkmatch_ray.io.storage.errors import Changed, NoRanges
 from linkmatch_ray.io.storage.listing import list_below, pages_below
-from linkmatch_ray.io.storage.object_store import ObjectStore, again
+from linkmatch_ray.io.storage.object_store import ObjectStore, with_retries
 from linkmatch_ray.io.storage.ours import is_there, open_ours
 from linkmatch_ray.io.storage.paths import path_in
 from linkmatch_ray.io.storage.side_by_side import side_by_side
-from linkmatch_ray.io.storage.stores import store_at
+from linkmatch_ray.io.storage.stores import bucket_at
 from linkmatch_ray.io.storage.transport import Unavailable
 from linkmatch_ray.io.storage.urls import parse, refuse_secrets, scheme_of, without_query
 from linkmatch_ray.words import shown
@@ -35,54 +35,54 @@ SCHEMES: Final = ("s3", "gs", "az", "file")
 _UNFINISHED: Final = re.compile(r"\.(.+)\.[0-9a-f]{8}\.unfinished", re.DOTALL)
 
 AT_ONCE: Final = 16
-"""So many requests of one kind are made at a time."""
+"""Concurrent requests of one kind."""
 
 
 class Store(Protocol):
     """Objects by their names, which are relative to a URL.
 
     Raises, from all methods:
-        OSError: the store refuses, or failed again and again.
+        OSError: The store refuses, or failed every time.
     """
 
     def put(self, name: str, content: bytes | BinaryIO) -> None:
-        """Write an object, or all of a file as one, in place of one that is there."""
+        """Writes an object, or all of a file as one; replaces an existing one."""
 
     def create(self, name: str, content: bytes) -> None:
-        """Write an object that must not be there; of several who try, one succeeds.
+        """Writes an object that must not exist. Of several writers, one succeeds.
 
         Raises:
-            FileExistsError: it is there. It may be this very one, where an answer was lost on its way.
+            FileExistsError: It exists. It may be this very one, if an answer was lost on its way.
         """
 
     def get(self, name: str, start: int = 0, end: int | None = None) -> bytes:
-        """An object, or the bytes `start..end` of it.
+        """Returns an object, or the bytes `start..end` of it.
 
         Raises:
-            FileNotFoundError: it is not there.
+            FileNotFoundError: It does not exist.
         """
 
     def copy(self, source: str, name: str) -> None:
-        """Give an object's content another name too, without reading it."""
+        """Copies an object's content to another name, without reading it."""
 
     def delete(self, names: Sequence[str]) -> None:
-        """Remove objects; those that are not there are none."""
+        """Removes objects. A missing one is no error."""
 
     def list(self, folder: str) -> dict[str, int]:
-        """All objects below a folder, and their sizes in bytes."""
+        """Returns all objects below a folder, with their sizes in bytes."""
 
     def is_empty(self) -> bool:
-        """Whether there is none, but for empty folders."""
+        """Returns whether there is nothing except empty folders."""
 
     def sweep(self) -> None:
-        """Remove what is not whole, as who wrote it was killed."""
+        """Removes what is not whole because its writer was killed."""
 
 
 def is_store(output: str) -> bool:
-    """Whether results are to be kept at a URL.
+    """Returns whether results are to be kept at a URL.
 
     Raises:
-        UsageError: it is a URL of a kind that results cannot be written to.
+        UsageError: It is a URL of a kind that results cannot be written to.
     """
     scheme = scheme_of(os.fsencode(output))
     if scheme is None:
@@ -97,14 +97,14 @@ def is_store(output: str) -> bool:
 
 
 def store_of(url: str) -> Store:
-    """The store behind a URL."""
+    """Returns the store behind a URL."""
     if scheme_of(os.fsencode(url)) == "file":
         return _Folder(Path(os.fsdecode(path_in(os.fsencode(url)))))
     return _Bucket(url)
 
 
 class _Bucket:
-    """Objects below a prefix of a bucket; folders of ours end in a slash, as everyone's do."""
+    """Objects below a prefix of a bucket. Folders of ours end in a slash, as is usual."""
 
     def __init__(self, url: str) -> None:
         place = parse(os.fsencode(url))
@@ -113,7 +113,7 @@ class _Bucket:
 
     @property
     def _store(self) -> ObjectStore:
-        return store_at(self._root)
+        return bucket_at(self._root)
 
     def _key(self, name: str) -> bytes:
         return self._prefix + os.fsencode(name)
@@ -124,13 +124,13 @@ class _Bucket:
                 content.seek(0)
             self._store.put(self._key(name), content)
 
-        again(once)
+        with_retries(once)
 
     def create(self, name: str, content: bytes) -> None:
-        again(lambda: self._store.put(self._key(name), content, create=True))
+        with_retries(lambda: self._store.put(self._key(name), content, create=True))
 
     def get(self, name: str, start: int = 0, end: int | None = None) -> bytes:
-        return again(self._get, self._key(name), start, end)
+        return with_retries(self._get, self._key(name), start, end)
 
     def _get(self, key: bytes, start: int, end: int | None) -> bytes:
         if end is None:
@@ -147,7 +147,7 @@ class _Bucket:
             raise OSError(errno.EIO, f"{shown(key)} is shorter than was listed") from None
 
     def _get_whole(self, key: bytes) -> bytes:
-        size = self._store.head(key).size  # an answer that was cut short on its way looks like any other
+        size = self._store.head(key).size  # an answer that was cut short looks like any other
         with self._store.get(key) as answer:
             content = answer.read()
         if len(content) != size:
@@ -155,10 +155,10 @@ class _Bucket:
         return content
 
     def copy(self, source: str, name: str) -> None:
-        again(self._store.copy, self._key(source), self._key(name))
+        with_retries(self._store.copy, self._key(source), self._key(name))
 
     def delete(self, names: Sequence[str]) -> None:
-        for _ in side_by_side(lambda name: again(self._store.delete, self._key(name)), names, AT_ONCE):
+        for _ in side_by_side(lambda name: with_retries(self._store.delete, self._key(name)), names, AT_ONCE):
             pass
 
     def list(self, folder: str) -> dict[str, int]:
@@ -169,11 +169,12 @@ class _Bucket:
         return next(pages_below(self._store, self._prefix), None) is None
 
     def sweep(self) -> None:
-        """Nothing to do: an object that is not whole is none."""
+        """Does nothing, because an object is always whole."""
 
 
 class _Folder:
-    """Files that appear by a link or a rename, after they and their names were synced. No link below it is followed."""
+    """Files that appear by a link or a rename, after they and their names were synced. No link below the folder is
+    followed."""
 
     def __init__(self, top: Path) -> None:
         self._top = top
@@ -196,13 +197,13 @@ class _Folder:
         write_whole(path, path.with_name(f".{path.name}.{token_hex(4)}.unfinished"), write, new=new)
 
     def _path_of(self, name: str) -> Path:
-        """Where to write; the folder is made."""
+        """Returns the path to write to; makes its folder."""
         path = self._place(name)
         make_directory(path.parent)
         return self._place(name)
 
     def _place(self, name: str) -> Path:
-        """Where an object is, or would be; in no folder but its own."""
+        """Returns the path of an object; refuses folders that are links."""
         path = self._top / name
         for folder in path.parents:
             if folder == self._top:
@@ -239,7 +240,7 @@ class _Folder:
             for path in (Path(directory, name) for name in names if not name.startswith(".")):
                 name = path.relative_to(self._top).as_posix()
                 with suppress(FileNotFoundError):
-                    if is_ours(name):  # else it may be anything, as nobody opens it
+                    if is_ours(name):  # others' files may be anything, because they are never opened
                         is_there(path)
                     found[name] = path.lstat().st_size
         return found
@@ -261,5 +262,6 @@ class _Folder:
 
 
 def get_all(store: Store, sizes: dict[str, int]) -> Iterable[bytes]:
-    """Objects, given their sizes, in the order of their names; some at a time, and few that wait to be taken."""
+    """Returns the content of objects, given their sizes, in the order of their names. Few of them are held at a
+    time."""
     return side_by_side(lambda name: store.get(name, 0, sizes[name]), sorted(sizes), AT_ONCE)

@@ -1,4 +1,4 @@
-"""What the machine refuses (room, a limit, a lock), told in our words: where, what was found, what to do."""
+"""The machine's errors (no space, a limit, a lock) as our own: where, what was found, what to do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from linkmatch_ray.words import shown
 _ROOM: Final = "Make room there, or raise the quota."
 _WRITABLE: Final = "Make it writable, or name another directory with -o."
 _FILES: Final = "Raise the limit on open files (ulimit -n)."
-_OTHERWISE: Final = "Mend that, or name another directory with -o."
+_OTHERWISE: Final = "Fix the cause, or name another directory with -o."
 
 _ADVICE: Final = {
     errno.ENOSPC: _ROOM,
@@ -37,21 +37,21 @@ _OF_SQLITE: Final = {
     sqlite3.SQLITE_BUSY: ("locked by another program", "End that program; `fuser -v` names it."),
     sqlite3.SQLITE_READONLY: ("read-only", _WRITABLE),
     sqlite3.SQLITE_CANTOPEN: ("it or its journal cannot be opened", f"Make the directory writable. {_FILES}"),
-    sqlite3.SQLITE_CORRUPT: ("damaged", "Start anew with --overwrite."),
-    sqlite3.SQLITE_NOTADB: ("damaged", "Start anew with --overwrite."),
-    sqlite3.SQLITE_INTERRUPT: ("damaged: it has no end", "Start anew with --overwrite."),
+    sqlite3.SQLITE_CORRUPT: ("damaged", "Start from the beginning with --overwrite."),
+    sqlite3.SQLITE_NOTADB: ("damaged", "Start from the beginning with --overwrite."),
+    sqlite3.SQLITE_INTERRUPT: ("damaged: its pages form a loop", "Start from the beginning with --overwrite."),
 }
 
 _OF_THE_MACHINE: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 @contextmanager
-def told(where: object) -> Iterator[None]:
-    """Whatever the system, the store or SQLite refuses in a place for results becomes a `JobError`.
+def reported_as_job_errors(where: object) -> Iterator[None]:
+    """Turns what the system, the store or SQLite refuses in a place for results into a `JobError`.
 
     Raises:
-        JobError: it was refused.
-        UsageError: no place can have this name.
+        JobError: It was refused.
+        UsageError: No place can have this name.
     """
     try:
         yield
@@ -61,16 +61,16 @@ def told(where: object) -> Iterator[None]:
         advice = _ADVICE.get(error.errno or 0, _OTHERWISE)
         raise JobError(f"{shown(error.filename or where)}: {error.strerror or shown(error)}. {advice}") from error
     except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without what it adds in the higher bits
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the extended code in the higher bits
         found, advice = _OF_SQLITE.get(code, (shown(error), _OTHERWISE))
         raise JobError(f"{shown(where)}/{LEDGER}: {found}. {advice}") from error
 
 
 def blame_the_machine(name: bytes, error: OSError) -> None:
-    """Where an input cannot be read, but not because of itself: no entry must say that it is unreadable.
+    """Raises an error if an input cannot be read because of the machine, so that no entry calls the input unreadable.
 
     Raises:
-        JobError: the machine ran out of something.
+        JobError: The machine ran out of something.
     """
     if error.errno in _OF_THE_MACHINE:
         advice = _ADVICE.get(error.errno, "Have fewer programs run, or use fewer --workers.")

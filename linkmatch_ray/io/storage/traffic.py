@@ -1,4 +1,5 @@
-"""How many bytes this process has exchanged with servers: by that a slow one is told from one that is silent."""
+"""The number of bytes that this process has exchanged with servers. It distinguishes a slow server from a silent
+one."""
 
 from __future__ import annotations
 
@@ -6,14 +7,14 @@ from __future__ import annotations
 class Traffic:
     """A count that only grows.
 
-    Two threads that add at the same moment may lose one of their counts. It is still seen that something came.
+    Two threads that add at the same moment may lose one of their counts. The count still shows that bytes came.
     """
 
     def __init__(self) -> None:
         self.nbytes = 0
 
     def add(self, nbytes: int) -> None:
-        """So many bytes have come, or gone."""
+        """Counts bytes that were received or sent."""
         self.nbytes += nbytes
 
 

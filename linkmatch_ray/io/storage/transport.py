@@ -139,7 +139,8 @@ class Answer:
         return self.readinto(memoryview(bytearray(1))) > 0
 
     def _read_once(self, view: memoryview) -> int:
-        """Reads what comes next. The response's own `readinto` waits for a full `view`, and a break loses what came."""
+        """Reads what comes next. The response's own `readinto` waits until `view` is full, and a break loses what
+        came."""
         raw = self._raw
         if raw.chunked:
             piece = raw.read1(len(view))
@@ -203,7 +204,7 @@ def ask(
     body: bytes | BinaryIO = b"",
     size: int | None = None,
 ) -> Answer:
-    """Makes one request, and returns the answer whatever its status.
+    """Makes one request, and returns the answer of any status.
 
     Args:
         target: The target of the request line, without the endpoint's prefix; sent unchanged.
@@ -233,8 +234,8 @@ def ask(
             connection.close()
             if not (connection.is_used and isinstance(error, OSError)):  # perhaps of an earlier request on it
                 raise
-            _let_go_of(endpoint)  # the others too: each might take as long to fail
-            if start is not None and not isinstance(body, bytes):  # the server had closed the connection meanwhile
+            _let_go_of(endpoint)  # the others may have broken too, and each would take as long to fail
+            if start is not None and not isinstance(body, bytes):  # the server had closed the connection
                 body.seek(start)
 
 
@@ -243,7 +244,7 @@ class OddCoding(http.client.HTTPException):
 
 
 class InterimWithoutEnd(http.client.HTTPException):
-    """A server announces an answer again and again."""
+    """A server announces an answer without end."""
 
 
 class _Response(http.client.HTTPResponse):
@@ -283,7 +284,7 @@ class _Connection:
             self._raw.set_tunnel(endpoint.host, endpoint.port, login)
 
     def connect(self) -> None:
-        """Connects, unless this is a kept connection."""
+        """Opens the connection, unless it is a kept one."""
         if self._raw.sock is None:
             self._raw.connect()
             assert self._raw.sock is not None

@@ -70,7 +70,7 @@ def parse(name: bytes) -> Url:
 
 
 def planned(path: bytes) -> Url:
-    """Parses what `Url.name_of` has made: a key that was listed may look like anything."""
+    """Parses what `Url.name_of` has made. Its key may look like anything, because it was listed."""
     scheme, _, rest = path.partition(b"://")
     names = rest.split(b"/", 2 if scheme == b"az" else 1)
     return Url(scheme.decode(), b"/".join(names[:-1]).decode(), names[-1])
@@ -122,7 +122,7 @@ def _web(scheme: str, rest: bytes) -> Url:
     found = _HOST.fullmatch(host)
     if found is None or not 0 < int(found[1] or 1) < 1 << 16:
         raise UsageError(
-            f"{bare}: {shown(authority) or 'nothing'} is no valid host and port. Expected {scheme}://HOST[:PORT]/PATH."
+            f"{bare}: {shown(authority) or 'nothing'} is not a valid host and port. Expected {scheme}://HOST[:PORT]/PATH."
         )
     return Url(scheme, host.lower(), key)
 

@@ -7,10 +7,10 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import BinaryIO, Final
+from typing import Final
 from urllib.parse import urljoin, urlsplit
 
-from linkmatch_ray.io.storage.object_store import Meta, ObjectStore, Page, checked, conditions, meta_of, refuse, size_in
+from linkmatch_ray.io.storage.object_store import Meta, Readable, checked, conditions, meta_of, refuse, size_in
 from linkmatch_ray.io.storage.transport import Answer, ask, endpoint_of, in_target
 from linkmatch_ray.io.storage.urls import Url
 from linkmatch_ray.words import shown
@@ -21,14 +21,11 @@ _KEPT: Final = "%:@!$&'()*+,;=[]"
 """Characters of a path that stay as they are, besides letters, digits and `-_.~/`. The rest is percent-encoded."""
 
 
-class Web(ObjectStore):
+class Web(Readable):
     """One host."""
 
     def __init__(self, url: Url) -> None:
         self._root = url.root
-
-    def list_page(self, prefix: bytes, following: str | None = None, *, folders: bool = False) -> Page:
-        raise NotImplementedError("a web server cannot be listed")
 
     def head(self, key: bytes) -> Meta:
         with self._ask("HEAD", key) as answer, self._named(answer):
@@ -57,7 +54,7 @@ class Web(ObjectStore):
             return not answer.has_more()
 
     def _meta_by_range(self, key: bytes) -> Meta:
-        """As `head`, for a server that does not answer HEAD, or not with a length."""
+        """Finds the same as `head` for a server that does not answer HEAD, or not with a length."""
         with self._ask("GET", key, {"Range": "bytes=0-0"}) as answer, self._named(answer):
             if answer.status != 416:  # the status for an empty file
                 refuse(answer)
@@ -87,15 +84,6 @@ class Web(ObjectStore):
         answer = self._ask("GET", key, conditions(start, end, meta))
         with self._named(answer):
             return checked(answer, start, end, meta)
-
-    def put(self, key: bytes, body: bytes | BinaryIO, *, create: bool = False) -> None:
-        raise NotImplementedError("a web server cannot be written to")
-
-    def copy(self, source: bytes, key: bytes) -> None:
-        raise NotImplementedError("a web server cannot be written to")
-
-    def delete(self, key: bytes) -> None:
-        raise NotImplementedError("a web server cannot be written to")
 
     def _ask(self, method: str, key: bytes, headers: Mapping[str, str] | None = None) -> Answer:
         endpoint, target = endpoint_of(self._root), "/" + in_target(key, _KEPT)

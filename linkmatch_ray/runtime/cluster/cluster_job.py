@@ -1,6 +1,6 @@
-"""`submit_remote`: a job that is sent to a cluster over HTTP, as a Ray job, and watched from here.
+"""`submit_remote`: sends a job to a cluster over HTTP, as a Ray job, and follows it from this machine.
 
-It runs the command `submit` there, whose last line is its summary behind a mark.
+The Ray job runs the command `submit`. Its last line is the summary, behind a mark.
 """
 
 from __future__ import annotations
@@ -20,25 +20,28 @@ from linkmatch_ray.errors import ClusterError, InputError, Interrupted, JobError
 from linkmatch_ray.io.inputs.names import names_in
 from linkmatch_ray.io.storage.paths import Name
 from linkmatch_ray.runtime.cluster.jobs_api import OVERRIDE, Cluster, RemoteJob
-from linkmatch_ray.runtime.cluster.upload import entrypoint, job_id_for, on_cluster, runtime_env, ship
+from linkmatch_ray.runtime.cluster.upload import entrypoint, job_id_for, on_cluster, prepare_upload, runtime_env
 from linkmatch_ray.runtime.session.address import SUMMARY_MARK, is_jobs_api, job_name
 from linkmatch_ray.words import shown
 
 EXIT_NO_PYTHON: Final = 127
-"""What a shell says of a command that is not there."""
+"""Exit code of a shell for a command that does not exist."""
 
-_STAY_HERE: Final = ("address", "tls_verify", "job_id", "files_from", "name", "unit_bytes", "part_bytes")
-"""Options that are for this side, that travel in another form, or that the command does not have."""
+_USED_HERE: Final = ("address", "tls_verify", "job_id", "files_from")
+"""Options that are used on this side, or are sent in another form."""
+
+_ONLY_IN_PYTHON: Final = ("name", "unit_bytes", "part_bytes")
+"""Options that the command does not have, so they cannot be sent."""
 
 
 class ClusterJob:
-    """A job that runs on a cluster. It goes on without this program.
+    """A job that runs on a cluster. It continues without this program.
 
     Attributes:
-        cluster: Where it runs; `str` of it is the address.
-        id: Its name.
-        attempt: How often it was submitted there, counted from 1.
-        directory: Where its results are, as the cluster sees it.
+        cluster: The cluster; its `str` is the address.
+        id: The job's name.
+        attempt: Number of this attempt, from 1.
+        directory: The place of its results, as the cluster sees it.
     """
 
     def __init__(self, cluster: Cluster, job: RemoteJob) -> None:
@@ -49,10 +52,10 @@ class ClusterJob:
         return f"<ClusterJob {shown(self.id)} on {self.cluster}, results in {shown(self.directory)}>"
 
     def follow(self) -> Iterator[str]:
-        """Give the lines that it prints, each once, until it is over; without its summary.
+        """Yields the lines that the job prints, each once, until it has ended. Leaves out the summary.
 
         Raises:
-            Unreachable: the cluster has not answered for minutes; the job may well go on.
+            Unreachable: The cluster has not answered for minutes. The job may still be running.
         """
         line = ""
         for piece in self.cluster.follow(self._job.submission_id):
@@ -61,34 +64,37 @@ class ClusterJob:
         yield from said_in([line] if line else [])
 
     def summary(self) -> dict[str, Any] | None:
-        """The summary, as in `summary.json`; None before it is complete."""
+        """Returns the summary, as in `summary.json`; None before the job is complete."""
         return summary_in(self.cluster.logs(self._job.submission_id))
 
     def result(self) -> dict[str, Any]:
-        """Wait for the end; returns the summary.
+        """Waits for the end, and returns the summary.
 
         Raises:
-            LinkmatchError: it failed or was stopped; what was committed is safe.
+            LinkmatchError: The job failed or was stopped. What was committed is safe.
         """
         for _ in self.follow():
             pass
         code, summary = self.exit_code(), self.summary()
         if summary is None:
             error = next((each for each in _ERRORS if each.exit_code == code), JobError)
-            raise error(f"{shown(self.id)}: failed on {self.cluster} (exit code {code}). See `logs {shown(self.id)}`.")
+            raise error(
+                f"{shown(self.id)}: failed on {self.cluster} (exit code {code}). See `linkmatch-ray logs"
+                f" {shown(self.id)}`."
+            )
         return summary
 
     def cancel(self) -> None:
-        """Stop it; returns once it is over. What was committed is safe and the job can be resumed."""
+        """Stops the job, and returns once it has ended. What was committed is safe, and the job can be resumed."""
         self.cluster.stop(self._job.submission_id)
 
     def exit_code(self) -> int:
-        """The exit code of the command, once it is over.
+        """Returns the exit code of the command, once the job has ended.
 
         Raises:
-            Interrupted: it was stopped.
-            ClusterError: it did not fit the cluster.
-            JobError: its driver was ended from outside.
+            Interrupted: The job was stopped.
+            ClusterError: The cluster could not run it.
+            JobError: Its driver was killed.
         """
         job, name = self.cluster.look(self._job.submission_id), shown(self.id)
         if job.state == "STOPPED":
@@ -96,14 +102,16 @@ class ClusterJob:
         if job.exit_code is None:
             kind = ClusterError if job.error_type == "RUNTIME_ENV_SETUP_FAILURE" else JobError
             said = shown(job.message.strip()) or "its driver did not start"
-            raise kind(f"{name}: {said} See the dashboard, {self.cluster}.")
+            raise kind(f"{name}: {said.rstrip('.')}. See the dashboard at {self.cluster}.")
         if job.exit_code == EXIT_NO_PYTHON:
             raise ClusterError(
-                f"{self.cluster}: finds no `python`. Start Ray on the head node where `python` is the one it runs"
-                " with, as in an activated environment."
+                f"{self.cluster}: has no command `python` on its head node. Start Ray there from an activated"
+                " environment, in which `python` is the one that Ray runs with."
             )
         if job.exit_code < 0:
-            raise JobError(f"{name}: its driver was killed by signal {-job.exit_code}. See `logs {name}`.")
+            raise JobError(
+                f"{name}: its driver was killed by signal {-job.exit_code}. See `linkmatch-ray logs {name}`."
+            )
         return job.exit_code
 
 
@@ -120,23 +128,26 @@ def submit_remote(
     words: Sequence[str] = (),
     **more: Unpack[JobKeywords],
 ) -> ClusterJob:
-    """Send a job to a cluster's Jobs API; returns once it is accepted. The package and the list travel along.
+    """Sends a job to a cluster's Jobs API, with the package and the list; returns once the job is accepted.
 
     Args:
         inputs, output: As for `submit`, but as the cluster's nodes see them: whole paths, or URLs.
-        restrictions: The list: a file of this machine, `-`, or a path or URL of the cluster's. So is `files_from`.
-        key, options, more: As for `submit`, and `address`, which is `http(s)://HEAD:8265`.
-        words: More words of the command there, such as `--dry-run`.
+        restrictions: The list: a file on this machine, `-`, or a path or URL on the cluster. `files_from` likewise.
+        key, options, more: As for `submit`. `address` is `http(s)://HEAD:8265`.
+        words: Further words of the command there, such as `--dry-run`.
 
     Raises:
-        InputError: no input is named, or the list is too long to be sent.
-        UsageError: a path is not whole, or an option cannot be.
-        ClusterError: the cluster cannot be reached, refuses us, or runs another Ray.
-        JobError: the job runs there already.
+        InputError: No input is named, or the list is too long to be sent.
+        UsageError: A path is not whole, or an option is not valid or cannot be sent.
+        ClusterError: The cluster cannot be reached, refuses access, or runs another version of Ray.
+        JobError: The job is already running there.
     """
     wanted = JobOptions.of(options, **more)
     if output == "-":
-        raise UsageError("-o - with a cluster: results are written there. Name a directory, then see `results JOB -o`.")
+        raise UsageError(
+            "-o - with a cluster: results are written there. Name a directory or URL with -o, and download them with"
+            " `linkmatch-ray results`."
+        )
     if wanted.files_from == restrictions == "-":
         raise UsageError("-r - and --files-from -: both read standard input. Give one of them a file.")
     names = [on_cluster(os.fsdecode(name), "input") for name in names_in(inputs)]
@@ -149,9 +160,9 @@ def submit_remote(
         arguments = [*names, *_as_typed(wanted), *words]
         for each in [key] if isinstance(key, str) else key:
             arguments += ["--key", each]
-        arguments += ["--restrictions", ship(restrictions, "--restrictions", uploads)]
+        arguments += ["--restrictions", prepare_upload(restrictions, "--restrictions", uploads)]
         if wanted.files_from is not None:
-            arguments += ["--files-from", ship(wanted.files_from, "--files-from", uploads)]
+            arguments += ["--files-from", prepare_upload(wanted.files_from, "--files-from", uploads)]
         cluster = connect(wanted.address, wanted.tls_verify)
         job = cluster.submit(
             job_id,
@@ -164,41 +175,48 @@ def submit_remote(
 
 
 def _as_typed(options: JobOptions) -> Iterator[str]:
-    """The options of a command that gives these, but for those that do not travel."""
+    """Yields the words of a command with these options.
+
+    Raises:
+        UsageError: The command has no such option.
+    """
     default = JobOptions()
     for name in (each.name for each in fields(options)):
         value = getattr(options, name)
-        if name not in _STAY_HERE and value != getattr(default, name):
-            yield f"--{name.replace('_', '-')}"
-            if value is not True:
-                yield str(value)
+        if name in _USED_HERE or value == getattr(default, name):
+            continue
+        if name in _ONLY_IN_PYTHON:
+            raise UsageError(f"{name}: cannot be sent to a cluster. Leave it out, or join the cluster with submit.")
+        yield f"--{name.replace('_', '-')}"
+        if value is not True:
+            yield str(value)
 
 
 def connect(address: str | None, tls_verify: bool | str) -> Cluster:
-    """The cluster at an address.
+    """Connects to the cluster at an address.
 
     Raises:
-        UsageError: none was given.
+        UsageError: No address was given.
     """
     if address is None:
-        raise UsageError("no cluster was named. Give --address http://HEAD:8265, or set RAY_ADDRESS.")
+        raise UsageError("no cluster was named. Name one with --address http://HEAD:8265, or set RAY_ADDRESS.")
     is_jobs_api(address)  # refuses Ray Client
     known: dict[str, bool] = {"true": True, "1": True, "false": False, "0": False}
     trusted = tls_verify if isinstance(tls_verify, bool) else known.get(tls_verify.lower(), tls_verify)
     cluster = Cluster(address, verify=trusted)
     if cluster.overridden:
-        print(f"{OVERRIDE} is set: {cluster} is used, not {shown(address)}.", file=sys.stderr)
+        print(f"{OVERRIDE}: overrides {shown(address)}, so {cluster} is used.", file=sys.stderr)
     if cluster.token_was_readable:
         print(
-            f"{cluster}: asked for your token and got it, and who listens on the way can read it. Give an https"
-            " address, or set RAY_AUTH_MODE=token and this is not said.",
+            f"{cluster}: asked for your token and got it over http, where others can read it. Give an https address, or"
+            " set RAY_AUTH_MODE=token to hide this warning.",
             file=sys.stderr,
         )
     return cluster
 
 
 def status_on(cluster: Cluster, job: RemoteJob) -> dict[str, Any]:
-    """How far a job is: the last line that it has printed, or its summary."""
+    """Returns how far a job is, with the last line that it has printed, or its summary."""
     text = cluster.logs(job.submission_id)
     summary = summary_in(text)
     said = [line for line in said_in(text.split("\n")) if line] if summary is None else []
@@ -206,7 +224,7 @@ def status_on(cluster: Cluster, job: RemoteJob) -> dict[str, Any]:
 
 
 def said_in(lines: Iterable[str]) -> Iterator[str]:
-    """The lines of a job's log that are its own, but for its summary."""
+    """Yields the lines of a job's log that the job has printed, except its summary."""
     for line in lines:
         is_rays = line.startswith("Running entrypoint for job ") or line.endswith("Runtime env is setting up.")
         if not is_rays and not line.startswith(SUMMARY_MARK):
@@ -214,7 +232,7 @@ def said_in(lines: Iterable[str]) -> Iterator[str]:
 
 
 def summary_in(text: str) -> dict[str, Any] | None:
-    """The summary in a job's log, if it is there: the last line with the mark."""
+    """Returns the summary in a job's log, which is the last line with the mark; None without one."""
     marked = [line for line in text.split("\n") if line.startswith(SUMMARY_MARK)]
     try:
         summary: dict[str, Any] = orjson.loads(marked[-1].removeprefix(SUMMARY_MARK))

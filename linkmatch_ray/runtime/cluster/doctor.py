@@ -1,4 +1,4 @@
-"""Whether a job would run on a cluster, found out before there is one."""
+"""`doctor`: checks whether a job would run on a cluster, before there is a job."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from linkmatch_ray.words import shown
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at: whether it is well, and a sentence on it."""
+    """One thing that was checked: whether it is well, and a sentence that describes it."""
 
     well: bool
     what: str
 
 
 def examine(where: Cluster | Session, paths: Sequence[str]) -> list[Finding]:
-    """Look at a cluster that could be reached, and at this machine.
+    """Checks a cluster that could be reached, and this machine.
 
     Args:
-        paths: Inputs, as the nodes should see them; of a glob the folder above its first wildcard is looked for.
+        paths: Inputs, as the nodes must see them. Of a glob the folder above its first wildcard is checked.
     """
     import ray
 
@@ -34,7 +34,10 @@ def examine(where: Cluster | Session, paths: Sequence[str]) -> list[Finding]:
     found = []
     if isinstance(where, Cluster):
         found.append(
-            Finding(True, f"{where} answers, with Ray {shown(where.ray_version)}; here is Ray {ray.__version__}")
+            Finding(
+                True,
+                f"{where}: answers, and has Ray {shown(where.ray_version)}; this machine has Ray {ray.__version__}",
+            )
         )
         with where.helper("linkmatch_ray.runtime.cluster.nodes", *paths) as (said, _):
             nodes = [Node(**node) for node in said["nodes"]]
@@ -42,9 +45,10 @@ def examine(where: Cluster | Session, paths: Sequence[str]) -> list[Finding]:
         nodes = survey(where.ready(), paths)
         if lacking := missing():
             found.append(Finding(False, f"this machine lacks packages. Run: {how_to_install(lacking)}"))
-        found.append(Finding(True, f"Ray {ray.__version__} and Python {platform.python_version()}, here and there"))
+        versions = f"Ray {ray.__version__} and Python {platform.python_version()}"
+        found.append(Finding(True, f"{versions} on this machine and on the nodes"))
     if not nodes:
-        found.append(Finding(False, "no node has a CPU, so none can run tasks. Add nodes, or start Ray with CPUs."))
+        found.append(Finding(False, "no node has CPUs, so none can run tasks. Add nodes, or start Ray with CPUs."))
     for node in nodes:
         wrong = faults([node])
         found += [Finding(False, what) for what in wrong]

@@ -22,7 +22,7 @@ from linkmatch_ray.errors import LinkmatchError
 from linkmatch_ray.io.names import LEDGER, MATCHED, QUARANTINE, RESTRICTIONS, SUMMARY, UNMATCHED
 from linkmatch_ray.io.results.directory import Directory
 from linkmatch_ray.io.storage.ours import is_there
-from linkmatch_ray.io.storage.system_errors import told
+from linkmatch_ray.io.storage.system_errors import reported_as_job_errors
 
 FILES: Final = (MATCHED, UNMATCHED, QUARANTINE, RESTRICTIONS, SUMMARY)
 
@@ -34,7 +34,7 @@ def main(directory: Path) -> None:
     """Prints as JSON where the files are below the log folder, and their sizes; then waits to be stopped."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        with told(directory):
+        with reported_as_job_errors(directory):
             ledger = Directory(directory).ledger()
             # The dashboard serves these files to everyone, so no link is followed on the way.
             names = [name for name in FILES if is_there(directory / name)]

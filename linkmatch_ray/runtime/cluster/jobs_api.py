@@ -1,16 +1,15 @@
-"""The Jobs API of a cluster: Ray jobs that are runs of this package, seen over HTTP from any machine.
+"""The Jobs API of a cluster: Ray jobs that run this package, seen over HTTP from any machine.
 
-A job of ours is known by its id, which its metadata holds. Each time it is submitted it is another Ray job, whose
-submission id is the job's id and the number of the attempt, as Ray takes no submission id twice.
+A job is identified by its id, which is in its metadata. Each attempt is another Ray job, because Ray takes no
+submission id twice. Its submission id is the job's id and the number of the attempt.
 
-The connection may drop at any time, and costs nothing: what runs, runs on the cluster.
+The connection may drop at any time. The job runs on the cluster and continues.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import os
 import re
 import shlex
@@ -19,33 +18,32 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import IO, Any, Final
-from urllib.parse import urlsplit
 
 from linkmatch_ray.errors import ClusterError, InputError, JobError, Unreachable
 from linkmatch_ray.exit_codes import EXIT_QUARANTINED
 from linkmatch_ray.io.storage.urls import scheme_of
-from linkmatch_ray.runtime.session.address import LOOPBACK, NAMESPACE, PACKAGE, no_address, refuse_unreachable
-from linkmatch_ray.runtime.session.cluster_token import let_in, token_remedy, token_to_lend
+from linkmatch_ray.runtime.cluster.client import answering, connect, is_readable
+from linkmatch_ray.runtime.session.address import NAMESPACE, PACKAGE, no_address, refuse_unreachable
+from linkmatch_ray.runtime.session.cluster_token import let_in
 from linkmatch_ray.words import shown
 
 JOB_ID: Final = "linkmatch_job_id"
 ATTEMPT: Final = "linkmatch_attempt"
 DIRECTORY: Final = "linkmatch_directory"
-"""What the metadata of a Ray job of ours holds; values are strings."""
+"""Names in the metadata of our Ray jobs. The values are strings."""
 
 OVERRIDE: Final = "RAY_API_SERVER_ADDRESS"
 
 RECONNECT_SECONDS: Final = 1.0
 LOST_SECONDS: Final = 300.0
-"""A cluster that does not answer for so long while a job is followed is given up; the job is not."""
+"""Time limit for a cluster that does not answer while a job is followed. It does not end the job."""
 
 STOP_SECONDS: Final = 30.0
 HELPER_SECONDS_MAX: Final = 120.0
 AGENT_SECONDS_MAX: Final = 30.0
-NO_AGENT: Final = "No available agent"  # what Ray says when the head node's agent is not there
+NO_AGENT: Final = "No available agent"  # Ray's message if the head node has no agent
 POLL_SECONDS: Final = 0.2
 
-TIMEOUT_SECONDS: Final = 30.0
 STREAM_BYTES: Final = 1 << 20
 
 
@@ -55,11 +53,11 @@ class RemoteJob:
 
     Attributes:
         state: Ray's: PENDING, RUNNING, STOPPED, SUCCEEDED or FAILED.
-        exit_code: Of the driver, once it has ended by itself.
-        directory: Where its results are, as the cluster sees it.
-        node: Id of the node its driver runs on, once it does.
+        exit_code: The driver's exit code; None until it exits, and if it did not exit by itself.
+        directory: The place of its results, as the cluster sees it.
+        node: Id of the node on which its driver runs; None before it runs.
         started, ended: Seconds since 1970.
-        message, error_type: What Ray says of it; `error_type` names a fault that is not the driver's own.
+        message, error_type: Ray's message, and the type of an error that is not the driver's own.
     """
 
     id: str
@@ -76,18 +74,18 @@ class RemoteJob:
 
     @property
     def is_over(self) -> bool:
-        """Whether it runs no more, well or not."""
+        """Whether the job has ended, well or not."""
         return self.state in ("STOPPED", "SUCCEEDED", "FAILED")
 
     @property
     def how(self) -> str:
-        """Ray's state in our words; with quarantine entries it is complete, though Ray calls exit code 4 a failure."""
+        """Ray's state in our terms. Exit code 4 (quarantine entries) is complete, though Ray calls it a failure."""
         if self.state == "FAILED" and self.exit_code == EXIT_QUARANTINED:
             return "complete"
         return {"SUCCEEDED": "complete", "STOPPED": "stopped"}.get(self.state, shown(self.state.lower()))
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Returns the job for JSON."""
         return {
             "job_id": self.id,
             "state": self.how,
@@ -101,21 +99,21 @@ class RemoteJob:
 
 
 class Cluster:
-    """A cluster as its Jobs API shows it.
+    """A cluster, through its Jobs API.
 
     Args:
-        address: `http(s)://head:8265`, or what `ray.init` takes. As for `ray job`, RAY_API_SERVER_ADDRESS goes first.
-        verify: Whether to check the server's certificate, or a file or directory of trusted ones.
+        address: `http(s)://head:8265`, or what `ray.init` takes. RAY_API_SERVER_ADDRESS overrides it, as for `ray job`.
+        verify: Whether to check the server's certificate, or a file or directory of trusted certificates.
 
     Attributes:
-        address: The one in use.
-        overridden: Whether it is not the one that was given.
-        token_was_readable: Whether this user's token went there over a network, without encryption, because the
-            cluster asked for it.
+        address: The address in use.
+        overridden: Whether it differs from the one that was given.
+        token_was_readable: Whether this user's token was sent over a network without encryption, because the cluster
+            asked for it.
         ray_version: Ray's version on the cluster.
 
     Raises:
-        ClusterError: it cannot be reached, refuses us, or runs another Ray.
+        ClusterError: The cluster cannot be reached, refuses access, or runs another version of Ray.
     """
 
     def __init__(self, address: str, *, verify: bool | str = True) -> None:
@@ -123,48 +121,48 @@ class Cluster:
 
         asked = os.environ.get(OVERRIDE) or address
         self.overridden = asked != address
-        if scheme := scheme_of(os.fsencode(asked)):  # which Ray takes in small letters only
+        if scheme := scheme_of(os.fsencode(asked)):  # Ray takes it in lower case only
             asked = scheme + asked[len(scheme) :]
-        # Ray's client would prefer RAY_ADDRESS to the address it is given; this variable goes before both.
+        # Ray's client would prefer RAY_ADDRESS to the address it is given. This variable overrides both.
         os.environ[OVERRIDE] = asked
         way: AbstractContextManager[None] = nullcontext()
         if "://" not in asked:
             refuse_unreachable(asked)
             way = let_in(asked, shown(asked))
-        with _answering(asked):
+        with answering(asked):
             try:
                 with way:
-                    self._client = _connect(asked, verify)
+                    self._client = connect(asked, verify)
             except ValueError:
                 raise no_address(asked) from None
         self.address = self._client.get_address()
-        self.token_was_readable = self._client.has_lent and _is_readable(self.address)
+        self.token_was_readable = self._client.has_lent and is_readable(self.address)
         self.ray_version = str(self._client._server_ray_version)
         if self.ray_version.split(".")[:2] != ray.__version__.split(".")[:2]:
             raise ClusterError(
-                f"{self}: runs Ray {shown(self.ray_version)}, this machine has {ray.__version__}. Install the same"
-                f" here: pip install 'ray[default]=={shown(self.ray_version)}'."
+                f"{self}: runs Ray {shown(self.ray_version)}, but this machine has {ray.__version__}. Install the same"
+                f" version here: pip install 'ray[default]=={shown(self.ray_version)}'."
             )
 
     def __str__(self) -> str:
         return shown(self.address)
 
     def attempts(self) -> list[RemoteJob]:
-        """Every run of this package that the cluster remembers, oldest first."""
-        with _answering(self.address):
+        """Returns all attempts of all jobs that the cluster remembers, oldest first."""
+        with answering(self.address):
             found = [_job(details) for details in self._client.list_jobs() if JOB_ID in (details.metadata or {})]
         return sorted(found, key=lambda job: job.started)
 
     def jobs(self) -> list[RemoteJob]:
-        """The latest attempt of every job, oldest first."""
+        """Returns the latest attempt of every job, oldest first."""
         latest = {job.id: job for job in sorted(self.attempts(), key=lambda job: job.attempt)}
         return sorted(latest.values(), key=lambda job: job.started)
 
     def driven(self) -> list[str]:
-        """Ids of the jobs that run here without being Ray jobs of ours: processes that joined drive them."""
+        """Returns the ids of running jobs that are no Ray jobs. Processes that have joined the cluster drive them."""
         kept = {"ray_namespace": NAMESPACE, "state": "ALIVE"}
         query = [pair for name, value in kept.items() for pair in _filter(name, value)]
-        with _answering(self.address):
+        with answering(self.address):
             response = self._client._do_request("GET", "/api/v0/actors", params=query)
             response.raise_for_status()
             actors = response.json()["data"]["result"]["result"]
@@ -173,10 +171,10 @@ class Cluster:
         return [name for name in names if name not in ours]
 
     def find(self, job_id: str) -> RemoteJob:
-        """The latest attempt of a job; also one attempt, by its submission id.
+        """Returns the latest attempt of a job, or one attempt by its submission id.
 
         Raises:
-            InputError: the cluster knows no such job.
+            InputError: The cluster knows no such job.
         """
         for job in sorted(self.attempts(), key=lambda job: job.attempt, reverse=True):
             if job_id in (job.id, job.submission_id):
@@ -186,18 +184,18 @@ class Cluster:
         )
 
     def submit(self, job_id: str, entrypoint: str, *, directory: str, name: str, env: dict[str, Any]) -> RemoteJob:
-        """Have a driver started on the cluster; returns at once.
+        """Starts a driver on the cluster, and returns at once.
 
         Raises:
-            JobError: the job runs already.
+            JobError: The job is already running.
         """
         before = [job for job in self.attempts() if job.id == job_id]
         for job in before:
             if not job.is_over:
                 raise JobError(
-                    f"{job_id}: runs already, as {shown(job.submission_id)} on {self}. Watch it with `linkmatch-ray"
-                    f" logs {job_id} -f`, stop it with `linkmatch-ray cancel {job_id}`, or give another --job-id and"
-                    " -o."
+                    f"{job_id}: is already running on {self}, as {shown(job.submission_id)}. Follow it with"
+                    f" `linkmatch-ray logs {job_id} -f`, stop it with `linkmatch-ray cancel {job_id}`, or give another"
+                    " --job-id and -o."
                 )
         attempt = max((job.attempt for job in before), default=0) + 1
         submission_id = f"{job_id}-{attempt}"
@@ -206,9 +204,9 @@ class Cluster:
         return self.look(submission_id)
 
     def _start(self, **job: Any) -> str:
-        """Have a Ray job started; returns its id. The head node's agent does it, and comes up after the dashboard."""
+        """Starts a Ray job, and returns its id. Waits for the head node's agent, which starts after the dashboard."""
         deadline = time.monotonic() + AGENT_SECONDS_MAX
-        with _answering(self.address):
+        with answering(self.address):
             while True:
                 try:
                     started: str = self._client.submit_job(**job)
@@ -218,18 +216,23 @@ class Cluster:
                         raise
                     if time.monotonic() > deadline:
                         raise ClusterError(
-                            f"{shown(self.address)}: starts no job, the dashboard agent of its head node does not"
-                            " answer. See dashboard_agent.log in Ray's log directory there (is its port taken?)."
+                            f"{shown(self.address)}: cannot start jobs, because the dashboard agent of its head node"
+                            " does not answer. See dashboard_agent.log in Ray's log directory there: perhaps another"
+                            " program has its port."
                         ) from error
 
     @contextmanager
     def helper(self, module: str, *arguments: str, node: str | None = None) -> Iterator[tuple[dict[str, Any], str]]:
-        """Run a module of ours beside the jobs, on a node if one is named; it is stopped and forgotten afterwards.
+        """Runs a module of this package as a Ray job that is not listed. It is stopped and deleted afterwards.
 
-        Returns: the JSON object that it prints, and the id of the node where it runs.
+        Args:
+            node: Id of the node on which it must run; None for any.
+
+        Returns:
+            The JSON object that it prints, and the id of the node on which it runs.
 
         Raises:
-            ClusterError: it fails, or says nothing for two minutes.
+            ClusterError: It fails, or prints nothing for two minutes.
         """
         helper = self._start(
             entrypoint=shlex.join(["python", "-m", module, *arguments]),
@@ -240,7 +243,7 @@ class Cluster:
         try:
             yield self._hear(helper)
         finally:
-            with suppress(ClusterError, JobError), _answering(self.address):
+            with suppress(ClusterError, JobError), answering(self.address):
                 self.stop(helper)
                 self._client.delete_job(helper)
 
@@ -252,44 +255,49 @@ class Cluster:
                 if line.startswith('{"') and line.endswith("}\n"):
                     return json.loads(line), job.node or ""
             if job.is_over:
-                raise ClusterError(f"{self}: a helper failed there: {shown(job.message.strip())}")
+                said = shown(job.message.strip()).rstrip(".")
+                raise ClusterError(f"{self}: its helper job failed: {said}. See the dashboard.")
             time.sleep(POLL_SECONDS)
-        raise ClusterError(f"{self}: a helper has not started there in {HELPER_SECONDS_MAX:g} s. Is there room for it?")
+        raise ClusterError(
+            f"{self}: a helper job has not started there in {HELPER_SECONDS_MAX:g} s. Check that the cluster has room"
+            " for a process, or try again."
+        )
 
     def look(self, submission_id: str) -> RemoteJob:
-        """How a Ray job is."""
-        with _answering(self.address):
+        """Returns the current state of a Ray job."""
+        with answering(self.address):
             return _job(self._client.get_job_info(submission_id))
 
     def stop(self, submission_id: str, wait_seconds: float = STOP_SECONDS) -> None:
-        """Stop a Ray job; returns once it is over.
+        """Stops a Ray job, and returns once it has ended.
 
         Raises:
-            JobError: it still runs after `wait_seconds`.
+            JobError: It is still running after `wait_seconds`.
         """
-        with _answering(self.address):
+        with answering(self.address):
             self._client.stop_job(submission_id)
         deadline = time.monotonic() + wait_seconds
         while not self.look(submission_id).is_over:
             if time.monotonic() > deadline:
                 raise JobError(
-                    f"{shown(submission_id)}: was told to stop, and still runs after {wait_seconds:g} s. Try again."
+                    f"{shown(submission_id)}: is still running {wait_seconds:g} s after it was asked to stop. Try"
+                    " again."
                 )
             time.sleep(POLL_SECONDS)
 
     def logs(self, submission_id: str) -> str:
-        """What a driver has printed so far."""
-        with _answering(self.address):
+        """Returns what a driver has printed so far."""
+        with answering(self.address):
             return str(self._client.get_job_logs(submission_id))
 
     def follow(self, submission_id: str) -> Iterator[str]:
-        """What a driver has printed and prints, each character once, until it is over.
+        """Yields everything that a driver prints, each character once, until the job has ended.
 
-        Ray may end the stream while the job runs (ray#57002), and so may any proxy: it is then taken up again, from
-        its beginning, and what was given already is passed over.
+        Ray may end the stream while the job runs (ray#57002), and so may any proxy. The stream is then opened again,
+        and what was yielded already is skipped.
 
         Raises:
-            Unreachable: the cluster has not answered for `LOST_SECONDS`; the job may well go on.
+            Unreachable: The cluster has not answered for `LOST_SECONDS`. The job may still be running.
         """
         given, heard = 0, time.monotonic()
         while True:
@@ -322,14 +330,14 @@ class Cluster:
                 yield text
 
     def download(self, node: str, path: str, file: IO[bytes], size: int) -> None:
-        """Copy the first `size` bytes of a file below a node's log folder, in bounded memory.
+        """Downloads the first `size` bytes of a file below a node's log folder, in bounded memory.
 
         Raises:
-            ClusterError: it ends too early.
+            ClusterError: It ends too early.
         """
         query = {"node_id": node, "filename": path, "lines": "-1", "timeout": "86400"}
         left = size
-        with _answering(self.address):
+        with answering(self.address):
             response = self._client._do_request("GET", "/api/v0/logs/file", params=query, stream=True)
             with response:
                 response.raise_for_status()
@@ -339,43 +347,12 @@ class Cluster:
                     if not left:
                         break
         if left:
-            raise ClusterError(f"{self}: {shown(path)} ended {left:,} bytes before its end. Try again.")
+            raise ClusterError(f"{self}: the download of {shown(path)} ended {left:,} bytes too early. Try again.")
 
 
 def _filter(name: str, value: str) -> list[tuple[str, str]]:
-    """A condition, as Ray's State API wants it."""
+    """Returns a condition, as Ray's State API takes it."""
     return [("filter_keys", name), ("filter_predicates", "="), ("filter_values", value)]
-
-
-def _is_readable(url: str) -> bool:
-    """Whether others can read on the way what is sent there."""
-    there = urlsplit(url)
-    return there.scheme == "http" and there.hostname not in ("localhost", *LOOPBACK)
-
-
-def _connect(address: str, verify: bool | str) -> Any:
-    from ray.exceptions import AuthenticationError
-    from ray.job_submission import JobSubmissionClient
-
-    class Client(JobSubmissionClient):
-        """Ray's, which by itself waits for ever, and gives a token always or never."""
-
-        has_lent = False
-
-        def _do_request(self, *args: Any, **options: Any) -> Any:
-            options = {"timeout": TIMEOUT_SECONDS} | options
-            try:
-                return super()._do_request(*args, **options)
-            except AuthenticationError:
-                token = token_to_lend()
-                if token is None or any(name.lower() == "authorization" for name in self._headers):
-                    raise
-            self._headers["Authorization"] = f"Bearer {token}"
-            self.has_lent = True
-            return super()._do_request(*args, **options)
-
-    _silence()
-    return Client(address, headers=_headers(), verify=verify)
 
 
 def _job(details: Any) -> RemoteJob:
@@ -393,73 +370,3 @@ def _job(details: Any) -> RemoteJob:
         message=details.message or "",
         error_type=getattr(details.error_type, "value", details.error_type),
     )
-
-
-@contextmanager
-def _answering(address: str) -> Iterator[None]:
-    """Say what is wrong when a cluster does not answer as it should."""
-    import requests
-    from ray.exceptions import AuthenticationError, RpcError
-
-    where = shown(address)
-    try:
-        yield
-    except AuthenticationError as error:
-        raise ClusterError(f"{where}: {_refusal(str(error))}. {token_remedy()}") from error
-    except FileNotFoundError as error:  # of `verify`
-        raise ClusterError(
-            f"{where}: {shown(error)} Name a file or directory of certificates with --tls-verify."
-        ) from error
-    except (requests.exceptions.RequestException, RpcError, ConnectionError, TimeoutError) as error:
-        if _has(error, requests.exceptions.SSLError):
-            raise ClusterError(
-                f"{where}: its certificate is not trusted. Name its authority's with --tls-verify FILE, or trust any"
-                " with --tls-verify false."
-            ) from error
-        if _has(error, requests.exceptions.HTTPError, ValueError) and not _has(error, ConnectionError):
-            raise ClusterError(
-                f"{where}: answers, but not as a Ray dashboard does. Give the head node's, on port 8265 as a rule."
-            ) from error
-        raise Unreachable(
-            f"{where}: no Ray dashboard answers. Check the address (port 8265 of the head node, as a rule), and that"
-            " Ray runs there with its dashboard."
-        ) from error
-    except RuntimeError as error:
-        if "does not exist" in str(error):
-            raise InputError(f"{where}: {shown(str(error).partition('code 404: ')[2] or error)}") from None
-        raise ClusterError(f"{where}: {shown(error)}") from error
-
-
-def _refusal(said: str) -> str:
-    """Whether a token is missing or wrong, from what Ray says of it."""
-    if "Forbidden" in said or "failed" in said.partition(":")[0]:
-        return "refuses this token"
-    return "asks for a token, and got none"
-
-
-def _has(error: BaseException | None, *kinds: type[BaseException]) -> bool:
-    """Whether an error, or one that led to it, is of a kind."""
-    while error is not None:
-        if isinstance(error, kinds):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
-def _headers() -> dict[str, Any] | None:
-    """The headers that `ray job` sends, from the same variable. There is no option: a command line is no secret."""
-    text = os.environ.get("RAY_JOB_HEADERS")
-    if not text:
-        return None
-    try:
-        headers: dict[str, Any] = json.loads(text)
-    except ValueError:
-        raise ClusterError('RAY_JOB_HEADERS: not JSON, expected {"name": "value"}. Correct or unset it.') from None
-    return headers
-
-
-def _silence() -> None:
-    """Ray's client tells on standard error what it does; each of its loggers has a level of its own."""
-    for name, logger in list(logging.root.manager.loggerDict.items()):
-        if name.partition(".")[0] == "ray" and isinstance(logger, logging.Logger):
-            logger.setLevel(logging.CRITICAL)

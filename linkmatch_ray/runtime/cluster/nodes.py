@@ -119,8 +119,8 @@ def faults(nodes: Sequence[Node]) -> list[str]:
             )
         if node.disk_free < DISK_SHARE_MIN * node.disk_total:
             said.append(
-                f"node {shown(node.name)}: has {node.disk_free / 1e9:.1f} GB of disk free, less than"
-                f" {DISK_SHARE_MIN:.0%}, with which Ray makes no objects. Free some."
+                f"node {shown(node.name)}: has {node.disk_free / 1e9:.1f} GB of disk free. With less than"
+                f" {DISK_SHARE_MIN:.0%} Ray makes no objects. Make room there."
             )
     return said
 

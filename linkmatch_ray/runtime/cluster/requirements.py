@@ -1,4 +1,4 @@
-"""What the package needs where it runs. A cluster gets the package itself, but must have these."""
+"""The packages that linkmatch-ray needs where it runs. It is sent to a cluster without them."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ REQUIRED: Final = (
     "xxhash>=3.5",
     "zstandard>=0.23",
 )
-"""The dependencies in pyproject.toml; each has the name of its module, with a hyphen for a dot."""
+"""The dependencies in pyproject.toml. The name of each is that of its module, with a hyphen for a dot."""
 
 
 def missing() -> list[str]:
-    """Those that this Python does not have. Imports none of them, but what `google.auth` is in, which is empty."""
+    """Returns the packages that this Python lacks. Imports only the empty parent of `google.auth`."""
     return [each for each in REQUIRED if not _is_there(re.split(r"[^\w-]", each)[0].replace("-", "."))]
 
 
 def _is_there(module: str) -> bool:
     try:
         return find_spec(module) is not None
-    except ModuleNotFoundError:  # nor is what it is in
+    except ModuleNotFoundError:  # its parent is missing too
         return False
 
 
 def how_to_install(packages: list[str]) -> str:
-    """The command that installs them."""
+    """Returns the command that installs packages."""
     return shlex.join(["pip", "install", *packages])

@@ -38,7 +38,7 @@ def runtime_env(uploads: Path) -> dict[str, Any]:
     return env
 
 
-def ship(name: str, option: str, uploads: Path) -> str:
+def prepare_upload(name: str, option: str, uploads: Path) -> str:
     """Prepares a file that an option names for upload; returns its name on the cluster.
 
     A file of this machine is uploaded. Any other name is taken for a path on the cluster.
@@ -72,8 +72,8 @@ def on_cluster(name: str, option: str) -> str:
     """
     if not is_text(name):  # a Ray job's command line is
         raise UsageError(
-            f"{shown(name)}: not UTF-8 ({option}), as a job's command must be. Rename it; --files-from takes any"
-            " names of inputs."
+            f"{shown(name)}: not UTF-8 ({option}), as the command of a job on a cluster must be. Rename it. Inputs of"
+            " any name can be listed in --files-from."
         )
     if option == "-o":
         results_at(name)
@@ -81,7 +81,7 @@ def on_cluster(name: str, option: str) -> str:
         refuse_no_input(path_of(name))
     if scheme_of(os.fsencode(name)) is None and not name.startswith("/"):
         raise UsageError(
-            f"{shown(name)}: a relative path ({option}), and the job runs on the cluster. Give the whole path, as the"
+            f"{shown(name)}: a relative path ({option}), but the job runs on the cluster. Give the whole path, as the"
             " cluster's nodes see it."
         )
     return name
@@ -107,7 +107,7 @@ def job_id_for(job_id: str | None, directory: str) -> str:
 
 
 def entrypoint(arguments: list[str], directory: str, job_id: str) -> str:
-    """The shell command that does on the cluster what was asked for here."""
+    """Returns the shell command of the job on the cluster."""
     where = ["--output", directory, "--address", "auto", "--job-id", job_id]
     return f"{MARK_VARIABLE}=1 " + shlex.join(["python", "-m", "linkmatch_ray", "submit", *arguments, *where])
 
@@ -123,6 +123,6 @@ def _copy_some(source: Any, target: Any, option: str) -> None:
 
 def _too_long(what: str, option: str) -> InputError:
     return InputError(
-        f"{what}, and at most {UPLOAD_BYTES_MAX:,} are sent to a cluster. Put it where the nodes see it, and give its"
-        f" path there with {option}."
+        f"{what}, and at most {UPLOAD_BYTES_MAX:,} bytes are sent to a cluster. Put it where the nodes see it, and give"
+        f" its path there with {option}."
     )

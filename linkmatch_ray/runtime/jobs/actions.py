@@ -1,4 +1,4 @@
-"""What passes between driver and scheduler: what is to be done, and why a task has ended."""
+"""The actions that the scheduler asks of the driver, and the causes of a task's end."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from linkmatch_ray.runtime.jobs.plan import Unit
 
 
 class Start(NamedTuple):
-    """Submit a task for a unit.
+    """An order to submit a task for a unit.
 
     Attributes:
-        cpus: That Ray counts for it.
-        avoid: A node on which it should not run, if there is another.
+        cpus: CPUs that Ray reserves for it.
+        avoid: Id of a node on which it must not run if there is another.
     """
 
     task: int
@@ -23,29 +23,29 @@ class Start(NamedTuple):
 
 
 class Cancel(NamedTuple):
-    """End a task by force, listen to it no more, and tell (`released`) once it is gone."""
+    """An order to kill a task and to ignore its objects. The driver calls `released` once it is gone."""
 
     task: int
 
 
 class Open(NamedTuple):
-    """Start a collector and have it opened; `again` once one was."""
+    """An order to start a collector that opens the place. `again` says whether one was open before."""
 
     again: bool
 
 
 class Offer(NamedTuple):
-    """Have the collector commit these bodies."""
+    """An order to offer bodies of parts to the collector."""
 
     bodies: list[Any]
 
 
 class Flush(NamedTuple):
-    """Have the collector make durable what it took."""
+    """An order to have the collector make durable what it has taken."""
 
 
 class Fail(NamedTuple):
-    """End the job with a `JobError`; `is_setback` if want of disk may be behind it."""
+    """An order to end the job with a `JobError`. `is_setback` says whether a full disk may be the cause."""
 
     message: str
     is_setback: bool = False
@@ -55,12 +55,12 @@ Action: TypeAlias = Start | Cancel | Open | Offer | Flush | Fail
 
 
 class Cause(Enum):
-    """Why a task has ended without giving all; the value says whether that is a strike against its unit."""
+    """Why a task has ended too early. The value says whether that is a strike against its unit."""
 
-    DIED = ("its worker died, or was killed for want of memory", True)
-    FAILED = ("an error that nobody expects", True)
-    LOST = ("it was cancelled, or went with its node or with an object", False)
-    NO_ROOM = ("Ray found no room for its results", False)
+    DIED = ("its worker died, or was killed because memory ran out", True)
+    FAILED = ("it raised an unexpected error", True)
+    LOST = ("it was cancelled, or was lost with its node or with an object", False)
+    NO_ROOM = ("Ray had no room for its results", False)
 
     @property
     def is_strike(self) -> bool:

@@ -1,9 +1,9 @@
-"""The collector: the one writer of a job. A plain class here; `collector_actor.py` makes an actor of it.
+"""The collector: the only writer of a job. A plain class here; `collector_actor.py` makes an actor of it.
 
-It accepts the next piece of the plan and nothing else. Any other call returns the durable frontier and
-changes nothing. So calls may come twice, late or out of order, and each record is still written once.
+It accepts the next piece of the plan and nothing else. Any other call returns the durable frontier and changes nothing.
+So calls may come twice, late or out of order, and each record is still written once.
 
-`PROTOCOL.md` has what a crash leaves at each step, and how the next start repairs it.
+`PROTOCOL.md` describes what a crash leaves at each step, and how the next start repairs it.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ from linkmatch_ray.io.results.interface import Output
 from linkmatch_ray.io.results.matches import matches
 from linkmatch_ray.io.results.places import results_at
 from linkmatch_ray.io.results.restriction_hits import count_hits, count_reasons, report_lines
-from linkmatch_ray.io.results.reuse import Earlier, Origins
+from linkmatch_ray.io.results.reuse import ReusedResults, ReusePlan
 from linkmatch_ray.io.results.segments import Staged
-from linkmatch_ray.io.storage.system_errors import told
+from linkmatch_ray.io.storage.system_errors import reported_as_job_errors
 from linkmatch_ray.runtime.jobs.worker import PartBody
 from linkmatch_ray.words import shown
 
 COMMIT_BYTES: Final = 64 << 20
-"""Pieces are made durable together, after this many bytes of output or some time (`Results.commit_seconds`)."""
+"""Bytes of output after which pieces are made durable together, unless `Results.commit_seconds` are over before."""
 
-Chunk: TypeAlias = memoryview | Staged
-"""Output as it came: its bytes, or where a task has written them itself."""
+Slice: TypeAlias = memoryview | Staged
+"""A stretch of output: its bytes, or the place where a task has written them."""
 
 
 class Ends(NamedTuple):
-    """Bytes in each of the outputs; none in one that the job does not write."""
+    """Bytes in each output; 0 in one that the job does not write."""
 
     matched: int = 0
     unmatched: int = 0
@@ -54,15 +54,15 @@ class Ends(NamedTuple):
 
 
 class Receipt(NamedTuple):
-    """What the collector has.
+    """The state of the collector after a call.
 
     Attributes:
-        durable: What is before this piece survives a crash.
-        taken: What is before this piece is written.
-        ends: Of the durable outputs.
-        settled: Of the durable outputs of complete files, which are never taken back.
+        durable: The first piece that is not durable.
+        taken: The first piece that is not written.
+        ends: Ends of the durable outputs.
+        settled: Ends of the durable outputs of complete files, which are never taken back.
         counts, input_bytes: Sums over what is written.
-        more: The pieces of an earlier job come next; another call takes them.
+        more: Whether pieces of an earlier job come next. Another call takes them.
     """
 
     durable: Key
@@ -75,14 +75,14 @@ class Receipt(NamedTuple):
 
 
 class Collector:
-    """Accumulates the results of one job in one place, exactly once and in order.
+    """The collector of one job, which writes its results into one place, exactly once and in order.
 
     Args:
         output: A directory or URL.
-        origins: For an incremental job, what it takes from the earlier one.
+        reuse: For an incremental job, what it takes from the earlier one.
 
-    Guarantees: what `commit` has reported as behind the frontier survives any crash; the outputs hold the
-    pieces of the plan in its order, each once.
+    Guarantees: Pieces before the frontier that `commit` has reported survive any crash. The outputs hold the pieces of
+    the plan in its order, each once.
     """
 
     def __init__(
@@ -91,12 +91,12 @@ class Collector:
         packed_files: bytes,
         ranges: list[int],
         settings: dict[str, str],
-        origins: Origins | None = None,
+        reuse: ReusePlan | None = None,
     ) -> None:
         self._results = results_at(output)
-        self._place = self._results  # where it writes
-        self._origins = origins
-        self._earlier: Earlier | None = None
+        self._place = self._results  # for an incremental job another place, until it is complete
+        self._reuse = reuse
+        self._earlier: ReusedResults | None = None
         self._files = unpack_files(packed_files)
         self._ranges, self._settings = ranges, settings
         self._provenance = settings["provenance"] == "1"
@@ -111,13 +111,13 @@ class Collector:
     # Life
 
     def open(self, *, overwrite: bool = False) -> Receipt:
-        """Take the place, and begin the job or go on where it stopped.
+        """Locks the place, and begins the job or resumes it.
 
         Raises:
-            DirectoryInUse: another job writes there.
-            JobChanged: it holds a job with other settings.
-            JobError: it cannot be written.
-            UsageError: it holds other files.
+            DirectoryInUse: Another job writes there.
+            JobChanged: The place holds a job with other settings.
+            JobError: It cannot be written.
+            UsageError: It holds other files.
         """
         with self._told(), ExitStack() as held:
             self._results.prepare()
@@ -135,8 +135,8 @@ class Collector:
         held.callback(self._ledger.close)
         if ledger is not None and (ledger.ranges(), ledger.outputs()) != (self._ranges, outputs):
             raise JobError(
-                f"{self._results}: its files were cut otherwise when the job began. Give the same command again, or"
-                " start anew with --overwrite."
+                f"{self._results}: the inputs were cut in another way when the job began. Run the same command again,"
+                " or start from the beginning with --overwrite."
             )
         self._outputs: dict[str, Output] = {}
         for name in outputs:
@@ -153,24 +153,27 @@ class Collector:
         return self._receipt()
 
     def _is_this_job(self, begun: dict[str, str]) -> bool:
-        """Whether these are its settings. Those of another are refused, but where an incremental job was to begin."""
+        """Returns whether these are the settings of this job. Unless the job is incremental, others are refused."""
         same = begun.get("fingerprint") == self._settings["fingerprint"]
-        if begun and not same and self._origins is None:
-            raise JobChanged(f"{shown(self._results)}: holds a job with other inputs, restrictions or options.")
+        if begun and not same and self._reuse is None:
+            raise JobChanged(
+                f"{shown(self._results)}: holds a job with other inputs, restrictions or options. Name another"
+                " directory with -o, or start from the beginning with --overwrite."
+            )
         return same
 
     def _take_pending(self, held: ExitStack) -> None:
-        """End or remove what an incremental job has left; or be one."""
+        """Completes or removes what an interrupted incremental job has left, and prepares this one if it is one."""
         self._results.adopt()
-        if self._origins is None:
+        if self._reuse is None:
             self._results.clear_pending()
         else:
-            self._earlier = Earlier(self._results, self._origins)
+            self._earlier = ReusedResults(self._results, self._reuse)
             held.callback(self._earlier.close)
             self._place = self._results.begin_pending()
 
     def _recover(self) -> Frontier:
-        """Cut the outputs to the ledger. Where they are shorter (a power cut), step back to what is whole."""
+        """Cuts the outputs to the ledger's ends. If they are shorter (a power cut), it steps back to what is whole."""
         outputs, frontier = list(self._outputs.values()), self._ledger.frontier()
         is_whole = all(output.size() >= end for output, end in zip(outputs, frontier.ends, strict=True))
         while not is_whole and (row := self._ledger.last_piece()) is not None:
@@ -194,7 +197,7 @@ class Collector:
         return frontier
 
     def close(self) -> None:
-        """Make everything durable and give the directory back; the job can be resumed."""
+        """Makes everything durable and unlocks the place. The job can be resumed."""
         try:
             if self._state == "running":
                 self.flush()
@@ -205,13 +208,13 @@ class Collector:
     # Writing
 
     def commit(self, *parts: PartBody) -> Receipt:
-        """Take the parts that come next, in order.
+        """Takes the next parts, in order.
 
-        Pieces before the frontier were taken already and are passed over. From the first piece that is not
-        the next one on, nothing is taken. What comes next of an earlier job is taken in between.
+        Pieces before the frontier were taken already and are skipped. The first piece that is not the next one ends
+        the call. Pieces of an earlier job that come next are taken in between.
 
         Raises:
-            JobError: they cannot be written; what is durable stays so, and nothing more is made durable.
+            JobError: The parts cannot be written. What is durable stays so, and nothing more is made durable.
         """
         with self._writing():
             for part in parts:
@@ -227,17 +230,19 @@ class Collector:
         return late or sum(output.unsynced for output in self._outputs.values()) >= COMMIT_BYTES
 
     def flush(self) -> Receipt:
-        """Make everything taken durable."""
+        """Makes everything that was taken durable."""
         with self._writing():
             self._flush()
         return self._receipt()
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """After a write that failed comes no other: the system may have dropped what it could not write, and then
-        a second sync says that all is well."""
+        """Allows no further write after one that failed.
+
+        The system may have dropped the data that it could not write, and a second sync then succeeds.
+        """
         if self._state == "failed":
-            raise JobError(f"{shown(self._results)}: an earlier write failed. Give the same command again.")
+            raise JobError(f"{shown(self._results)}: an earlier write failed. Run the same command again.")
         try:
             with self._told():
                 yield
@@ -247,8 +252,8 @@ class Collector:
 
     @contextmanager
     def _told(self) -> Iterator[None]:
-        """Puts what goes wrong in the place into our words; if the place is gone, that is why."""
-        with told(self._results):
+        """Turns errors in the place into our own. If the place is gone, that is the error."""
+        with reported_as_job_errors(self._results):
             try:
                 yield
             except Exception:
@@ -270,8 +275,8 @@ class Collector:
         return Ends(**{name.removesuffix(".jsonl"): end for name, end in zip(self._outputs, ends, strict=True)})
 
     def _take_earlier(self) -> bool:
-        """Take over the pieces that an earlier job has at the frontier, so many as are committed together; returns
-        whether there are more."""
+        """Takes pieces of an earlier job at the frontier, as many as are committed together; returns whether there are
+        more."""
         while self._earlier is not None and (found := self._earlier.at(self._frontier.next)) is not None:
             if self._is_due():
                 return True
@@ -279,13 +284,13 @@ class Collector:
         return False
 
     def _take(self, part: PartBody) -> bool:
-        matched, unmatched = _Chunks(part.matched), _Chunks(part.unmatched)
+        matched, unmatched = _Slices(part.matched), _Slices(part.unmatched)
         for piece in part.pieces:
             key = Key(piece.file, piece.range, piece.part)
             mine, others = matched.take(piece.matched_bytes), unmatched.take(piece.unmatched_bytes)
             begun = self._frontier.next.file - piece.file
             if piece.shares is not None and 0 < begun < piece.files and self._frontier.next[1:] == (0, 0):
-                # Some of its files came before in another piece: a unit that is done again may be packed otherwise.
+                # Some of its files came in an earlier piece, because a retried unit may be packed in another way.
                 rest, skipped_matched, skipped_unmatched = piece.of_files(begun, piece.files)
                 left, left_others = _bytes(_skip(mine, skipped_matched)), _bytes(_skip(others, skipped_unmatched))
                 rest.matched_digest, rest.unmatched_digest = digest(*left), digest(*left_others)
@@ -301,7 +306,7 @@ class Collector:
                 return False
         return True
 
-    def _take_piece(self, piece: Piece, matched: Sequence[Chunk], unmatched: Sequence[Chunk]) -> None:
+    def _take_piece(self, piece: Piece, matched: Sequence[Slice], unmatched: Sequence[Slice]) -> None:
         file = self._files[piece.file]
         indexes, lines = self._base if piece.range else (0, 0)
         if self._provenance and indexes + lines:
@@ -313,8 +318,8 @@ class Collector:
         entries = [entry.moved(indexes, lines).as_line(file.name) for entry in piece.entries]
         self._add(piece, matched, unmatched, b"".join(entries))
 
-    def _add(self, piece: Piece, matched: Sequence[Chunk], unmatched: Sequence[Chunk], quarantine: bytes) -> None:
-        """Write the next piece, whose positions are those in its file, and move the frontier behind it."""
+    def _add(self, piece: Piece, matched: Sequence[Slice], unmatched: Sequence[Slice], quarantine: bytes) -> None:
+        """Writes the next piece, whose positions are those in its file, and moves the frontier behind it."""
         if piece.range == 0 and piece.part == 0:
             self._file_start, self._base, self._in_range = self._frontier.ends, [0, 0], [0, 0]
         self._in_range[0] += piece.indexes
@@ -329,8 +334,10 @@ class Collector:
         self._write(piece, matched, unmatched, quarantine, following)
 
     def _take_fault(self, number: int, entry: Entry) -> None:
-        """One entry stands for the whole file: what it had given is rolled back, durably, and only then are
-        its bytes written over."""
+        """Takes the one entry that stands for a whole file.
+
+        The earlier pieces of the file are rolled back, durably, before its bytes are overwritten.
+        """
         if self._frontier.next != Key(number, 0, 0):
             self._flush()
             self._frontier = Frontier(Key(number, 0, 0), self._file_start)
@@ -344,20 +351,20 @@ class Collector:
         self._faults.append((entry.reason, number))
 
     def _write(
-        self, piece: Piece, matched: Sequence[Chunk], unmatched: Sequence[Chunk], quarantine: bytes, following: Key
+        self, piece: Piece, matched: Sequence[Slice], unmatched: Sequence[Slice], quarantine: bytes, following: Key
     ) -> None:
-        contents: dict[str, tuple[Sequence[Chunk], bytes | None]] = {
+        contents: dict[str, tuple[Sequence[Slice], bytes | None]] = {
             MATCHED: (matched, piece.matched_digest),
             UNMATCHED: (unmatched, piece.unmatched_digest),
             QUARANTINE: ([memoryview(quarantine)], digest(quarantine)) if quarantine else ([], None),
         }
         spans, ends = [], list(self._frontier.ends)
         for place, name in enumerate(self._outputs):
-            chunks, found = contents[name]
-            if chunks:
-                start, ends[place] = ends[place], self._outputs[name].write(chunks, ends[place])
+            slices, found = contents[name]
+            if slices:
+                start, ends[place] = ends[place], self._outputs[name].write(slices, ends[place])
                 if ends[place] > start:
-                    assert found is not None  # whoever made the bytes made their digest
+                    assert found is not None  # bytes come with their digest
                     spans.append(Span(place, start, ends[place] - start, found))
         self._rows.append(row_of(piece, tuple(spans)))
         self._counts.add(piece.counts)
@@ -378,10 +385,10 @@ class Collector:
         self._committed_at = time.monotonic()
 
     def finish(self, index: RestrictionIndex, details: dict[str, Any]) -> dict[str, Any]:
-        """After the last piece: write the reverse report and, last of all, the summary; returns it.
+        """Writes the report of the restrictions, then the summary, after the last piece; returns the summary.
 
         Args:
-            details: What the driver knows and the collector does not; goes into the summary as it is.
+            details: Members of the summary that only the driver knows.
         """
         with self._writing():
             return self._finish(index, details)
@@ -400,19 +407,19 @@ class Collector:
             "reasons": count_reasons(self._place.open(QUARANTINE)),
         }
         self._place.finish(self._ledger)
-        self._refuse_gone()  # a summary must not stand where the results are not
+        self._refuse_gone()  # because a summary must not exist without the results
         text = orjson.dumps(summary, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
         self._place.write(SUMMARY, lambda file: file.write(text))
         self._refuse_gone()
         if self._place is not self._results:
             with self._reading:
-                self._place = self._results  # in `next` nothing needs to stay any more
+                self._place = self._results  # before `adopt`, which empties the other place
                 self._results.adopt()
         self._state = "complete"
         return summary
 
     def _write_report(self, index: RestrictionIndex) -> dict[str, int]:
-        """`restrictions.jsonl`: for each restriction how many records equal it."""
+        """Writes `restrictions.jsonl`: for each restriction the number of records that equal it."""
         hits = count_hits(index, self._ledger)
         self._place.write(RESTRICTIONS, lambda file: file.writelines(report_lines(index, hits)))
         return {"restrictions": index.restrictions, "restrictions_hit": int(np.count_nonzero(hits))}
@@ -420,7 +427,7 @@ class Collector:
     # Reading, for other programs; may be called at any time
 
     def progress(self) -> dict[str, Any]:
-        """What has been taken so far: plain numbers, a moment old at most."""
+        """Returns what was taken so far, as plain numbers. They are at most a moment old."""
         return {
             "state": self._state,
             **as_text("directory", os.fsencode(str(self._results))),
@@ -431,50 +438,50 @@ class Collector:
         }
 
     def matches(self, start: int = 0, limit: int = 100) -> list[bytes]:
-        """A page of the matched output, as `io.results.matches.matches` gives it."""
+        """Returns a page of the matched output, as `io.results.matches.matches` does."""
         if self._state == "starting":
             return []
         with self._reading:
-            page = matches(self._place, self._ledger, start, limit)  # the file may be moved once the lock is let go
+            page = matches(self._place, self._ledger, start, limit)  # the file may be moved once the lock is free
         return list(page)
 
     def cancel(self) -> None:
-        """Have the job stop; what was committed is safe and it can be resumed."""
+        """Asks the job to stop. What was committed is safe, and the job can be resumed."""
         self._results.ask_to_stop()
 
     def summary(self) -> dict[str, Any] | None:
-        """The summary of a complete job; None before."""
+        """Returns the summary; None before the job is complete."""
         return self._place.summary() if self._state == "complete" else None
 
 
-def _bytes(chunks: Sequence[Chunk]) -> list[memoryview]:
-    """The chunks, those read that a task wrote itself."""
-    return [memoryview(chunk.read()) if isinstance(chunk, Staged) else chunk for chunk in chunks]
+def _bytes(slices: Sequence[Slice]) -> list[memoryview]:
+    """Returns the bytes of all slices. Reads those that a task has written itself."""
+    return [memoryview(each.read()) if isinstance(each, Staged) else each for each in slices]
 
 
-def _skip(chunks: Sequence[Chunk], size: int) -> list[Chunk]:
-    """The chunks without their first `size` bytes."""
+def _skip(slices: Sequence[Slice], size: int) -> list[Slice]:
+    """Returns the slices without their first `size` bytes."""
     left = []
-    for chunk in chunks:
-        left.append(chunk[size:])
-        size = max(0, size - len(chunk))
-    return [chunk for chunk in left if len(chunk)]
+    for each in slices:
+        left.append(each[size:])
+        size = max(0, size - len(each))
+    return [each for each in left if len(each)]
 
 
-class _Chunks:
-    """Bytes in chunks, taken from the front."""
+class _Slices:
+    """A sequence of slices, from whose front bytes are taken."""
 
     def __init__(self, arrays: Sequence[npt.NDArray[np.uint8] | Staged]) -> None:
         self._rest = [each if isinstance(each, Staged) else each.data for each in arrays]
 
-    def take(self, size: int) -> list[Chunk]:
-        """The next `size` bytes."""
-        taken: list[Chunk] = []
+    def take(self, size: int) -> list[Slice]:
+        """Takes the next `size` bytes."""
+        taken: list[Slice] = []
         while size:
-            chunk = self._rest[0]
-            taken.append(chunk[:size])
-            if len(chunk) > size:
-                self._rest[0] = chunk[size:]
+            each = self._rest[0]
+            taken.append(each[:size])
+            if len(each) > size:
+                self._rest[0] = each[size:]
             else:
                 self._rest.pop(0)
             size -= len(taken[-1])

@@ -1,9 +1,9 @@
-"""The collector as an actor. Every program on the same Ray finds it by its name; the driver that started it writes.
+"""The collector as an actor. Every program on the same Ray finds it by its name; only the driver can write with it.
 
-Other programs get plain data and exceptions of Python's own, so that they need not have this package. One without it
-gives arguments by name, as Ray then knows no signatures.
+Other programs get plain data and Python's own exceptions, so they do not need this package. Without the package they
+give arguments by name, because Ray then knows no signatures.
 
-The driver's key guards against mistakes, not against attacks: who is let in to a Ray can run any code there.
+The driver's key guards against mistakes and not against attacks: a program with access to a Ray can run any code there.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ from linkmatch_ray.words import shown
 POLL_SECONDS: Final = 0.1
 
 ORPHAN_SECONDS: Final = 5.0
-"""A collector whose driver was killed lives for 2 to 3 seconds; a newcomer waits longer for its name."""
+"""Time to wait for the name of a collector whose driver was killed. Such a collector exits after 2 to 3 seconds."""
 
 KEY_BYTES: Final = 32
 
 ASK_SECONDS_MAX: Final = 10.0
-"""Who reads waits no longer for an answer, so that a job's end need not."""
+"""Time limit of a read, so that the end of a job does not wait longer for it."""
 
 COMMIT: Final = "commit"
-"""The concurrency group of what writes. So it comes in order, and nobody who reads waits for it."""
+"""The concurrency group of the writing methods. So writes stay in order, and reads do not wait for them."""
 
 
 def actor_name(job_id: str) -> str:
-    """The name of a job's collector in the namespace `linkmatch`."""
+    """Returns the name of a job's collector in the namespace `linkmatch`."""
     return f"linkmatch:{job_id}"
 
 
 class CollectorActor:
-    """What other programs can call, and what only the driver can.
+    """The actor: reading methods for every program, and writing methods for the driver.
 
     Args:
-        name: The actor's, so that Ray's dashboard and logs show it.
-        key: What the writing methods ask for.
-        job: The collector's own arguments.
+        name: The actor's name, which Ray's dashboard and logs show.
+        key: The key that the writing methods require.
+        job: The collector's arguments.
     """
 
     def __init__(self, name: str, key: bytes, *job: Any) -> None:
@@ -62,57 +62,57 @@ class CollectorActor:
     # For every program
 
     def progress(self) -> dict[str, Any]:
-        """As `Collector.progress`."""
+        """Calls `Collector.progress`."""
         return self._collector.progress()
 
     def matches(self, start: int = 0, limit: int = 100) -> list[bytes]:
-        """As `Job.matches`."""
+        """Returns a page, as `Job.matches` does."""
         return self._collector.matches(start, limit)
 
     def summary(self) -> dict[str, Any] | None:
-        """As `Collector.summary`."""
+        """Calls `Collector.summary`."""
         return self._collector.summary()
 
     def cancel(self) -> None:
-        """As `Collector.cancel`."""
+        """Calls `Collector.cancel`."""
         self._collector.cancel()
 
     # For the driver
 
     def open(self, key: object = None, *, overwrite: bool = False) -> Receipt:
-        """As `Collector.open`; all of these raise PermissionError, and do nothing, if the key is wrong."""
+        """Calls `Collector.open`. This and the following methods raise PermissionError if the key is wrong."""
         return self._for_who_has(key).open(overwrite=overwrite)
 
     def commit(self, key: object = None, *parts: PartBody) -> Receipt:
-        """As `Collector.commit`."""
+        """Calls `Collector.commit`."""
         return self._for_who_has(key).commit(*parts)
 
     def flush(self, key: object = None) -> Receipt:
-        """As `Collector.flush`."""
+        """Calls `Collector.flush`."""
         return self._for_who_has(key).flush()
 
     def finish(self, key: object = None, *report: Any) -> dict[str, Any]:
-        """As `Collector.finish`."""
+        """Calls `Collector.finish`."""
         return self._for_who_has(key).finish(*report)
 
     def close(self, key: object = None) -> None:
-        """As `Collector.close`."""
+        """Calls `Collector.close`."""
         self._for_who_has(key).close()
 
     def _for_who_has(self, key: object) -> Collector:
         if not isinstance(key, bytes) or not hmac.compare_digest(key, self._key):
             raise PermissionError(
-                f"{self!r}: only the driver of the job writes, and this is not its key. Call progress, matches, summary"
+                f"{self!r}: only the job's driver may write, and this is not its key. Call progress, matches, summary"
                 " or cancel."
             )
         return self._collector
 
 
 class CollectorHandle:
-    """The driver's hold on a collector: it alone has the key. What is called gives a reference to the answer.
+    """The driver's handle of a collector. It alone has the key. The writing methods return a reference to the answer.
 
     Attributes:
-        actor: What every program has that finds it.
+        actor: The handle that every program gets by the actor's name.
     """
 
     def __init__(self, actor: Any, key: bytes) -> None:
@@ -120,7 +120,7 @@ class CollectorHandle:
         self._asking, self._is_closed = threading.Lock(), False
 
     def matches(self, start: int, limit: int) -> list[bytes]:
-        """As `Job.matches`; nothing if it has died, or once it is closed and Ray may be gone."""
+        """Returns a page, as `Job.matches` does. It is empty if the collector has died or is closed."""
         import ray
 
         with self._asking, suppress(ray.exceptions.RayError):
@@ -130,23 +130,23 @@ class CollectorHandle:
         return []
 
     def open(self, *, overwrite: bool) -> Any:
-        """Have it take the place."""
+        """Has the collector open the place."""
         return self._write("open", overwrite=overwrite)
 
     def commit(self, *parts: Any) -> Any:
-        """Offer it parts, or references to some."""
+        """Offers parts, or references to parts."""
         return self._write("commit", *parts)
 
     def flush(self) -> Any:
-        """Have what it took made durable."""
+        """Has the collector make durable what it has taken."""
         return self._write("flush")
 
     def finish(self, index: Any, details: dict[str, Any]) -> Any:
-        """Have the report and the summary written."""
+        """Has the collector write the report and the summary."""
         return self._write("finish", index, details)
 
     def close(self, ray: Any, seconds_max: float) -> None:
-        """Have what it took made durable, and the directory given back; then end it."""
+        """Has the collector make everything durable and unlock the place, then kills it."""
         with self._asking:
             self._is_closed = True
         with suppress(ray.exceptions.RayError):
@@ -158,13 +158,13 @@ class CollectorHandle:
 
 
 def start_collector(ray: Any, job_id: str, results: Results, files: list[InputFile], *job: Any) -> CollectorHandle:
-    """Start one: named, without CPUs, on this node, never restarted by Ray.
+    """Starts a collector: named, without CPUs, on this node, never restarted by Ray.
 
     Args:
         job: The collector's arguments after its files.
 
     Raises:
-        DirectoryInUse: a job of this name runs on this Ray.
+        DirectoryInUse: A job of this name is running on this Ray.
     """
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -184,7 +184,7 @@ def start_collector(ray: Any, job_id: str, results: Results, files: list[InputFi
         try:
             collector = actor.remote(name, key, str(results), pack_files(files), *job)
             break
-        except ray.exceptions.ActorAlreadyExistsError:  # the same job, of another program; or an orphan, for a moment
+        except ray.exceptions.ActorAlreadyExistsError:  # the same job in another program, or an orphan that exits soon
             if time.monotonic() > deadline:
                 raise _running_already(job_id, results) from None
             time.sleep(POLL_SECONDS)
@@ -197,5 +197,5 @@ def _running_already(job_id: str, results: Results) -> DirectoryInUse:
     if by is not None:
         return in_use(results, by)
     return DirectoryInUse(
-        f"{shown(results)}: a job {shown(job_id)} runs on this Ray. Wait for it to end, or name another --job-id."
+        f"{shown(results)}: a job {shown(job_id)} is running on this Ray. Wait for its end, or give another --job-id."
     )

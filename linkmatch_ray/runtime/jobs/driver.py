@@ -1,6 +1,6 @@
-"""The driver: has Ray do what the scheduler decides, and tells the scheduler what came of it.
+"""The driver: it does on Ray what the scheduler decides, and reports the outcome to the scheduler.
 
-All decisions are `scheduler.py`'s. Here are the loop over `ray.wait`, and what Ray's exceptions mean.
+All decisions are in `scheduler.py`. This module has the loop over `ray.wait`, and the meaning of Ray's exceptions.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from linkmatch_ray.runtime.session.preflight import check_disk
 from linkmatch_ray.words import shown
 
 STREAM_BACKPRESSURE_OBJECTS: Final = 4
-"""A task pauses when this many of its objects (two a part) have not been asked for."""
+"""A task pauses when this many of its objects (two per part) wait for the driver."""
 
 TASK_OPTIONS: Final = {
     "name": "match",
@@ -51,12 +51,12 @@ TASK_OPTIONS: Final = {
 }
 
 COUNT_SECONDS: Final = 2.0
-"""How often the CPUs of the cluster are counted: nodes come and go."""
+"""Interval in which the CPUs of the cluster are counted, because nodes come and go."""
 
 LISTEN_SECONDS: Final = 0.25
-"""How long to wait for something to come before looking whether to stop."""
+"""Maximum wait for Ray before the driver checks whether to stop."""
 
-SHUT_DOWN: Final = "Ray was shut down before the job had ended. Keep it until then, and submit the job again."
+SHUT_DOWN: Final = "Ray was shut down before the job had ended. Keep it until the job's end, and submit the job again."
 
 NO_ROOM: Final = (ObjectStoreFullError, OutOfDiskError)
 
@@ -69,20 +69,20 @@ CAUSES: Final[tuple[tuple[type[Exception], Cause], ...]] = (
     (ObjectStoreFullError, Cause.NO_ROOM),
     (OutOfDiskError, Cause.NO_ROOM),
 )
-"""Why a task ended, by what Ray raises; anything else is `Cause.FAILED`."""
+"""The cause of a task's end, by Ray's exception. Anything else is `Cause.FAILED`."""
 
 
 class Driver:
-    """Runs the tasks of one job; `run` returns when everything is durable.
+    """The driver of one job. `run` returns when everything is durable.
 
     Args:
-        workers: Tasks at a time; None for as many as there are CPUs, also of nodes that join later.
-        open_collector: Starts a collector and begins to open it, and returns both; called again whenever it has
-            died, with True once one was opened.
-        resumes: Whether the directory holds the beginning of this job.
-        is_stopped: Asked often; once it says yes, `run` and `finish` end with `Interrupted`.
-        task_seconds: A task that gives nothing for so long is given up.
-        max_quarantined: With more entries `run` ends with `JobError`; None for any number.
+        workers: Concurrent tasks; None for one per CPU, also of nodes that join later.
+        open_collector: Starts a collector and begins to open it, and returns both. It is called again each time the
+            collector has died, and its argument says whether one was open before.
+        resumes: Whether the place holds the beginning of this job.
+        is_stopped: Called often. Once it returns True, `run` and `finish` raise `Interrupted`.
+        task_seconds: Time limit of a task that produces nothing.
+        max_quarantined: With more entries `run` raises `JobError`; None for no limit.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Driver:
         self._task = self._function.options(**TASK_OPTIONS)
         self._streams: dict[int, Any] = {}
         self._abandoned: dict[Any, int] = {}
-        self._answer: Any = None  # what the collector was asked for
+        self._answer: Any = None  # reference to the collector's next answer
         self._scheduler = Scheduler(
             plan,
             files,
@@ -124,43 +124,38 @@ class Driver:
 
     @property
     def workers(self) -> int:
-        """Tasks at a time, as of now."""
+        """Current number of concurrent tasks."""
         return self._scheduler.workers
 
     @property
     def has_opened(self) -> bool:
-        """A collector has had the place."""
+        """Whether a collector has opened the place."""
         return self._scheduler.has_opened
 
     @property
     def is_cut_off(self) -> bool:
-        """Whether this program has shut down the Ray that the job began on. Ray would start again if it were asked."""
+        """Whether this program has shut down the job's Ray. Any call to Ray would then start another one."""
         return self._was_shut_down or _connection() != self._connection
 
     def run(self) -> None:
-        """Match everything that is not durable yet.
+        """Matches everything that is not yet durable.
 
         Raises:
-            Interrupted: `is_stopped` said so.
-            JobError: the collector cannot write, or dies again and again; there are too many entries; or Ray was shut
+            Interrupted: `is_stopped` returned True.
+            JobError: The collector cannot write, or is lost repeatedly. Or there are too many entries, or Ray was shut
                 down.
         """
-        try:
-            with self._connected():
-                while not self._scheduler.is_done:
-                    self._turn()
-        finally:
-            for stream in () if self.is_cut_off else self._streams.values():
-                ray.cancel(stream, force=True)
+        with self._connected():
+            self._match()
 
     def finish(self, index: Any, details: Callable[[Counts], dict[str, Any]]) -> dict[str, Any]:
-        """After `run`: have the report and the summary written; returns the summary.
+        """Has the collector write the report and the summary, after `run`; returns the summary.
 
         Args:
-            details: What the summary says beside the collector's totals, given these.
+            details: Takes the collector's totals, and returns the other members of the summary.
 
         Raises:
-            Interrupted, JobError: as `run`.
+            Interrupted, JobError: As `run`.
         """
         with self._connected():
             return self._finish(index, details)
@@ -175,10 +170,15 @@ class Driver:
                 return summary
             except RayActorError:
                 self._do(self._scheduler.collector_died())
-            while not self._scheduler.is_open:
+            self._match()  # The next collector may update once more what this one had put in place.
+
+    def _match(self) -> None:
+        try:
+            while not self._scheduler.is_done:
                 self._turn()
-            if not self._scheduler.is_done:
-                raise JobError("the results were replaced by another job's meanwhile.")
+        finally:
+            for stream in () if self.is_cut_off else self._streams.values():
+                ray.cancel(stream, force=True)
 
     def _turn(self) -> None:
         self._end_if_stopped()
@@ -198,7 +198,7 @@ class Driver:
 
     @contextmanager
     def _connected(self) -> Iterator[None]:
-        """Who waits for Ray while another thread shuts it down gets a `SystemExit` from it."""
+        """Turns the `SystemExit` of a call to Ray into our error. Ray raises it if another thread shuts Ray down."""
         try:
             yield
         except SystemExit:
@@ -241,7 +241,7 @@ class Driver:
     # Listening
 
     def _listen(self) -> None:
-        """Wait until something has come, then take all that has."""
+        """Waits until something has come, then takes everything that has come."""
         waiting = {self._streams[task]: task for task in self._scheduler.listened()}
         refs = [*waiting, *([self._answer] if self._answer is not None else [])]
         if not refs:
@@ -257,20 +257,20 @@ class Driver:
                 self._receive(waiting[ref])
 
     def _wait(self, refs: list[Any]) -> list[Any]:
-        """Wait for a moment, in which the job may be told to stop; returns one that has come, or none."""
+        """Waits a moment for one of the references, and returns it if it has come. Raises if the job is to stop."""
         ready, _ = ray.wait(refs, num_returns=1, timeout=LISTEN_SECONDS, fetch_local=False)
         self._end_if_stopped()
         return ready
 
     def _receive(self, task: int) -> None:
-        """Take the next part of a task, or learn that there is none, or why."""
+        """Takes the next part of a task, or its end."""
         stream = self._streams[task]
         try:
             body = next(stream)
             if not self._scheduler.has_begun(task):
                 self._scheduler.began(task, ray.get(body), time.monotonic())
                 return
-            header = ray.get(next(stream, body))  # the last object of a task that died is its error
+            header = ray.get(next(stream, body))  # if the task died, its last object is the error
         except StopIteration:
             del self._streams[task]
             self._scheduler.ended(task, time.monotonic())
@@ -283,7 +283,7 @@ class Driver:
             self._scheduler.received(task, header, body, time.monotonic())
 
     def _take_answer(self) -> None:
-        """Take what the collector says, or learn why it says nothing."""
+        """Takes the collector's answer, or its error."""
         answer, self._answer = self._answer, None
         try:
             receipt = ray.get(answer)
@@ -296,7 +296,9 @@ class Driver:
             if isinstance(cause, LinkmatchError):
                 raise cause from None
             if not isinstance(cause, RayError):
-                raise JobError(f"the collector failed: {brief(cause)}.") from error
+                raise JobError(
+                    f"the collector failed: {brief(cause)}. See the traceback with --verbose, and report it."
+                ) from error
             self._do(self._scheduler.part_lost(brief(cause), time.monotonic()))
         else:
             self._do(self._scheduler.answered(receipt, time.monotonic()))
@@ -318,17 +320,17 @@ def _match_unit(*args: Any) -> Iterator[Any]:
 
 
 def _connection() -> str | None:
-    """What names this program's connection to Ray; None if there is none."""
+    """Returns the id of this program's connection to Ray; None without one."""
     return ray.get_runtime_context().get_worker_id() if ray.is_initialized() else None
 
 
 def cause_of(error: Exception) -> Cause:
-    """Why a task ended that raises this."""
+    """Returns why a task ended, from the exception that Ray raises for it."""
     return next((cause for kind, cause in CAUSES if isinstance(error, kind)), Cause.FAILED)
 
 
 def fetch(ref: Any) -> Any:
-    """`ray.get`, with our own errors as they were raised."""
+    """Returns the object, as `ray.get` does, but raises our own errors as they were raised there."""
     try:
         return ray.get(ref)
     except RayTaskError as error:
@@ -338,6 +340,6 @@ def fetch(ref: Any) -> Any:
 
 
 def brief(error: BaseException) -> str:
-    """An error of another program's as a line: the last one of its text, where the cause is."""
+    """Returns the error of another program as one line. The last line of its text has the cause."""
     text = str(error).strip().splitlines()
     return shown(f"{type(error).__name__}: {text[-1]}") if text else type(error).__name__

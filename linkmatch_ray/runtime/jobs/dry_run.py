@@ -1,4 +1,4 @@
-"""What a job would do and find, without Ray: its plan, and a look at the beginnings of some inputs."""
+"""A dry run: the plan of a job, and a preview from the beginnings of some inputs. Without Ray."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from linkmatch_ray.runtime.jobs.request import Request
 from linkmatch_ray.runtime.session.address import is_embedded
 
 LOOK_SECONDS: Final = 2.0
-"""Time for a look at the beginnings of large files, which say whether a file can be cut."""
+"""Time limit for reading the beginnings of large files, which show whether a file can be cut."""
 
 
 class DryRun:
-    """What `dry_run` found.
+    """The result of `dry_run`.
 
     Attributes:
         restrictions: The list.
         keys: The members of a record that are compared.
-        is_done: The output holds the results of a job on these inputs, so that nothing would be done.
-        files, nbytes: How many files would be read, and their bytes as stored.
-        files_kept, files_dropped: Of an incremental job: files whose earlier results stay, or are removed.
-        left_out: Files that are left out by their name.
-        cores: On how many CPUs it would run; None if that is a cluster's matter.
+        is_done: Whether the results are up to date, so that the job would do nothing.
+        files, nbytes: Number of files that would be read, and their bytes as stored.
+        files_kept, files_dropped: For an incremental job: files whose earlier results stay, or are removed.
+        left_out: Number of files that are left out by name.
+        cores: Number of CPUs on which the job would run; None if a cluster decides that.
     """
 
     def __init__(
         self, listing: Listing, restrictions: Restrictions, options: JobOptions, request: Request | None
     ) -> None:
         how = PlanOptions(options.unit_bytes, options.part_bytes, options.one_file_per_task)
-        self._plan_options, self._origins = (request.plan, request.origins) if request else (how, None)
+        self._plan_options, self._reuse = (request.plan, request.reuse) if request else (how, None)
         self._files, self._options = listing.files, options.matching
         self.restrictions, self.keys = restrictions, [str(path.text) for path in restrictions.paths]
-        self.is_done = request is not None and request.finished is not None and self._origins is None
-        self.files_kept = 0 if self._origins is None else self._origins.files
-        self.files_dropped = 0 if self._origins is None else len(self._origins.gone)
+        self.is_done = request is not None and request.finished is not None and self._reuse is None
+        self.files_kept = 0 if self._reuse is None else self._reuse.files
+        self.files_dropped = 0 if self._reuse is None else len(self._reuse.gone)
         self.files, self.left_out = len(self._files) - self.files_kept, listing.left_out
         self.cores: int | None = None
         if is_embedded(options.address):
@@ -51,7 +51,7 @@ class DryRun:
             self.cores = min(options.workers or there, there)
 
     def __len__(self) -> int:
-        """How many tasks there would be."""
+        """Returns the number of tasks."""
         return len(self._plan)
 
     @property
@@ -60,12 +60,12 @@ class DryRun:
 
     @property
     def is_incremental(self) -> bool:
-        """Whether earlier results are brought up to date."""
-        return self._origins is not None
+        """Whether the job would update earlier results."""
+        return self._reuse is not None
 
     @property
     def files_not_looked_at(self) -> int:
-        """Large files whose beginning did not come in `LOOK_SECONDS`: the plan has one task for each."""
+        """Number of large files whose beginning did not come in `LOOK_SECONDS`. The plan has one task for each."""
         return self._looked[1]
 
     @cached_property
@@ -74,10 +74,10 @@ class DryRun:
 
     @cached_property
     def _plan(self) -> Plan:
-        return make_plan(self._files, self._looked[0], self._plan_options, self._origins)
+        return make_plan(self._files, self._looked[0], self._plan_options, self._reuse)
 
     def units(self) -> Iterator[dict[str, Any]]:
-        """What each task would do, for JSON: `unit bytes files first`, and `last` or `from to` where they apply."""
+        """Yields what each task would do, for JSON: `unit bytes files first`, and `last` or `from to` if they apply."""
         for row in self._plan.describe():
             for name in ("first", "last"):
                 row |= as_text(name, row[name]) if name in row else {}

@@ -9,7 +9,7 @@ from linkmatch_ray.runtime.jobs.progress import Progress
 
 
 class Followed(Protocol):
-    """What of a job is asked for its pages."""
+    """The methods of a job that `Pages` uses."""
 
     def wait(self, timeout: float | None = None) -> bool: ...
     def result(self) -> dict[str, Any]: ...
@@ -18,21 +18,22 @@ class Followed(Protocol):
 
 
 class Pages:
-    """A way through the matches of a job, from the first on.
+    """The matches of a job, page by page, from the first on.
 
-    The collector is asked only if the driver knows that there is more: it looks through all of its ledger.
+    It asks the collector only if the driver knows that there is more, because the collector then searches its whole
+    ledger.
     """
 
     def __init__(self, job: Followed) -> None:
         self._job, self._start, self._looked_at = job, 0, -1
 
     def next(self) -> list[bytes] | None:
-        """The lines that come next, perhaps none yet; None once the job is complete and there are no more.
+        """Returns the next lines, perhaps none yet; None once the job is complete and there are no more.
 
         Raises:
-            LinkmatchError: the job failed, or was stopped.
+            LinkmatchError: The job failed or was stopped.
         """
-        is_complete = self._job.wait(0)  # first: what is there then is all
+        is_complete = self._job.wait(0)  # asked first, so that the page read below has everything
         if is_complete:
             self._job.result()
         settled = self._job.progress().settled.get("matched", 0)

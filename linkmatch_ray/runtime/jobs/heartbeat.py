@@ -1,4 +1,4 @@
-"""What a task gives while it waits for a slow server: a sign that bytes still come, so that it is not given up."""
+"""Heartbeats: a task that waits for a slow server reports that bytes still come, so that it is not given up."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from linkmatch_ray.io.storage.traffic import traffic
 
 BEAT_SECONDS_MAX: Final = 30.0
 BEATS: Final = 10
-"""In the time after which a task without a sign is given up, one that has bytes come gives so many, or more."""
+"""Minimum number of heartbeats within the time limit of a task."""
 
 
 def beat_seconds(task_seconds: float) -> float:
-    """How often a sign is given, for tasks that are given up after `task_seconds` without any."""
+    """Returns the interval of heartbeats for tasks that are given up after `task_seconds` of silence."""
     return min(BEAT_SECONDS_MAX, task_seconds / BEATS)
 
 
 def with_heartbeat(pairs: Iterator[Any], seconds: float) -> Iterator[Any]:
-    """The same, a body and then its header; and a pair of Nones if bytes, but no pair, have come for `seconds`.
+    """Yields the same pairs of a body and its header, and a pair of Nones for each heartbeat.
 
-    Each object is made on another thread, when it is asked for, as it would be without.
+    A heartbeat comes after `seconds` in which bytes have arrived but no pair. Each object is made on another thread,
+    but only when the next one is requested, as without heartbeats.
     """
     pool = Pool(1)
     try:
@@ -40,7 +41,7 @@ _END: Final = object()
 
 
 def _beating(pool: Pool, pairs: Iterator[Any], seconds: float) -> Generator[Any, None, Any]:
-    """The next object, after heartbeats."""
+    """Yields heartbeats until the next object has come, and returns it."""
     before = traffic.nbytes
     coming = pool.submit(next, pairs, _END)
     while not wait([coming], seconds).done:

@@ -1,4 +1,4 @@
-"""Jobs: a `Job` runs what was asked for, and tells how far it is and what it found."""
+"""Jobs: a `Job` runs a request in the background, and gives its progress, matches and result."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from linkmatch_ray.io.inputs.file import InputFile
 from linkmatch_ray.io.inputs.sniff import cuttable
 from linkmatch_ray.io.results.interface import CANCEL_SECONDS
 from linkmatch_ray.io.results.matches import matches
-from linkmatch_ray.io.storage.system_errors import told
+from linkmatch_ray.io.storage.system_errors import reported_as_job_errors
 from linkmatch_ray.runtime.cluster.nodes import faults, sample, survey
 from linkmatch_ray.runtime.jobs.collector_actor import CollectorHandle, actor_name, start_collector
 from linkmatch_ray.runtime.jobs.driver import NO_ROOM, Driver, brief
@@ -37,15 +37,15 @@ from linkmatch_ray.words import plural, shown
 POLL_SECONDS: Final = 0.1
 
 CLOSE_SECONDS_MAX: Final = 10.0
-"""How long the collector may take to make what it took durable; beyond, it is done again at the next start."""
+"""Time limit for the collector to make durable what it has taken. The next start repeats the rest."""
 
 
 class Job:
     """A job that was submitted. It runs in the background, in this process and on Ray.
 
     Attributes:
-        id: Its name; the collector is the actor `linkmatch:<id>` in namespace `linkmatch`.
-        directory: Where its results are: a `Path`, or a URL as text.
+        id: Its name. Its collector is the actor `linkmatch:<id>` in the namespace `linkmatch`.
+        directory: The place of its results: a `Path`, or a URL as text.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Job:
         return f"{'stopped' if isinstance(self._error, Interrupted) else 'failed'}, {how_far}"
 
     def progress(self) -> Progress:
-        """How far it is."""
+        """Returns how far the job is."""
         if self._driver is not None:
             return self._driver.progress
         if self._summary is not None:  # it was complete before
@@ -93,38 +93,39 @@ class Job:
         return Progress(files=len(self._request.files), bytes_total=self._total, doing=self._doing)
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the end, at most `timeout` seconds; returns whether it has ended, well or not."""
+        """Waits for the end, at most `timeout` seconds; returns whether the job has ended, well or not."""
         return self._done.wait(timeout)
 
     def result(self, timeout: float | None = None) -> dict[str, Any]:
-        """Wait for the end; returns the summary, as in `summary.json`.
+        """Waits for the end, and returns the summary, as in `summary.json`.
 
         Raises:
-            TimeoutError: it still runs after `timeout` seconds.
-            LinkmatchError: it failed, or was stopped; what was committed is safe.
+            TimeoutError: The job is still running after `timeout` seconds.
+            LinkmatchError: The job failed or was stopped. What was committed is safe.
         """
         if not self._done.wait(timeout):
-            raise TimeoutError(f"job {shown(self.id)} still runs after {timeout} s")
+            raise TimeoutError(f"job {shown(self.id)} is still running after {timeout} s")
         if self._error is not None:
             raise self._error
         assert self._summary is not None
         return self._summary
 
     def summary(self) -> dict[str, Any] | None:
-        """The summary, as in `summary.json`; None before it is complete. Waits for nothing."""
+        """Returns the summary, as in `summary.json`; None before the job is complete. Does not wait."""
         return self._summary if self._done.is_set() else None
 
     def matches(self, start: int = 0, limit: int = 100) -> list[bytes]:
-        """A page of the matched output, from line number `start` on: lines of files that are complete and durable.
+        """Returns a page of the matched output, from line number `start` on. It has only lines of complete files.
 
-        It has at most `limit` lines, 10,000 if that is less, and ends with the line that fills 64 MiB. So it has a line
-        unless there is none yet, and the next page begins at `start` and as many lines as this one has.
+        A page has at most `limit` lines, and at most 10,000. It ends with the line that fills 64 MiB, so it is empty
+        only if there is no further line yet. The next page begins at `start` plus the number of lines in this one.
 
-        Guarantees: what a job has given stays: it is the same when asked for again, and in `matched.jsonl`.
+        Guarantees: A line that was returned is never taken back: the same call returns it again, and `matched.jsonl`
+        has it.
         """
         if not self._done.is_set():
             return [] if self._collector is None else self._collector.matches(start, limit)
-        with told(self._results):
+        with reported_as_job_errors(self._results):
             ledger = self._results.ledger()
             if ledger is None:
                 return []
@@ -132,13 +133,13 @@ class Job:
                 return list(matches(self._results, ledger, start, limit))
 
     def follow(self) -> Iterator[bytes]:
-        """Give each matched record, as its line, when its file is complete and durable; ends with the job.
+        """Yields each matched record, as its line, when its file is complete and durable. Ends with the job.
 
-        Guarantees: they come in the order of `matched.jsonl`, each once, and none is taken back. Memory does not grow
-        with their number.
+        Guarantees: Records come in the order of `matched.jsonl`, each once, and none is taken back. Memory does not
+        grow with their number.
 
         Raises:
-            LinkmatchError: as `result`, where the job fails or is stopped.
+            LinkmatchError: The job failed or was stopped, as in `result`.
         """
         pages = Pages(self)
         while (page := pages.next()) is not None:
@@ -147,7 +148,7 @@ class Job:
                 self._done.wait(POLL_SECONDS)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """As `follow`, for `async for`."""
+        """Yields the same as `follow`, for `async for`."""
         pages = Pages(self)
         while (page := await asyncio.to_thread(pages.next)) is not None:
             for line in page:
@@ -156,7 +157,7 @@ class Job:
                 await asyncio.sleep(POLL_SECONDS)
 
     def __await__(self) -> Generator[Any, None, dict[str, Any]]:
-        """As `result`."""
+        """Waits as `result` does, for `await`."""
         return self._ended().__await__()
 
     async def _ended(self) -> dict[str, Any]:
@@ -165,7 +166,8 @@ class Job:
         return self.result()
 
     def cancel(self) -> None:
-        """Stop it; what was committed is safe and the job can be resumed. `result` then raises `Interrupted`."""
+        """Asks the job to stop. What was committed is safe, and the job can be resumed. `result` then raises
+        `Interrupted`."""
         self._stop.set()
 
     def _run(self) -> None:
@@ -190,9 +192,9 @@ class Job:
 
             def open_collector(again: bool) -> tuple[CollectorHandle, Any]:
                 if self._collector is not None:
-                    ray.kill(self._collector.actor)  # it died by itself, but keeps its name until it is told to
+                    ray.kill(self._collector.actor)  # because a dead actor keeps its name until it is killed
                 self._collector = start_collector(
-                    ray, self.id, self._results, request.files, plan.ranges, request.settings, request.origins
+                    ray, self.id, self._results, request.files, plan.ranges, request.settings, request.reuse
                 )
                 return self._collector, self._collector.open(overwrite=request.overwrite and not again)
 
@@ -220,49 +222,49 @@ class Job:
         except LinkmatchError as error:
             self._error = error
         except Exception as error:
-            found = f"the job failed: {brief(error)}. See --verbose for all of it."
+            found = f"the job failed: {brief(error)}. See the traceback with --verbose, and report it."
             if isinstance(error, NO_ROOM):
                 found = f"{NO_ROOM_FOUND}. {NO_ROOM_ADVICE}"
             self._error = JobError(f"{shown(self._results)}: {found}")
             self._error.__cause__ = error
         finally:
-            if not is_ready:  # it ends once it has started, which may take long
+            if not is_ready:  # before the session is closed, because its start may still take long
                 self._done.set()
             if session is not None and session is not given:
                 session.close()
             self._done.set()
 
     def _session(self) -> Session:
-        """The Ray that was given, or is started now."""
+        """Returns the session that was given, or makes one."""
         return self._given if isinstance(self._given, Session) else self._given()
 
     def _plan(self) -> Plan:
         request = self._request
         if not request.overwrite:
-            with told(self._results):
+            with reported_as_job_errors(self._results):
                 self._results.prepare()
         cut = cuttable(request.files, request.options, request.plan.whole_bytes)
-        return make_plan(request.files, cut, request.plan, request.origins)
+        return make_plan(request.files, cut, request.plan, request.reuse)
 
     def _is_to_stop(self) -> bool:
-        """Whether someone wants it to; what was asked before the collector had the place was meant for another job."""
+        """Returns whether the job is to stop. Requests from before the collector had the place were for another job."""
         if self._stop.is_set():
             return True
         return self._driver is not None and self._driver.has_opened and self._results.is_asked_to_stop()
 
 
 def _progress_at_the_end(summary: dict[str, Any], nbytes: int) -> Progress:
-    """How far a job was when it was complete; without what the outputs had then."""
+    """Returns the progress of a complete job, without the ends of its outputs."""
     totals = summary["totals"]
     counts = Counts(**{each.name: totals[each.name] for each in fields(Counts)})
     return Progress(totals["files"], totals["files"], nbytes, totals["input_bytes"], counts)
 
 
 def refuse_unfit(ray: Any, files: list[InputFile]) -> None:
-    """Look whether the nodes of a cluster have what a job needs.
+    """Checks that the nodes of a cluster have what a job needs.
 
     Raises:
-        ClusterError: one lacks packages, or does not see inputs that this machine sees; the message names it.
+        ClusterError: A node lacks packages, or does not see inputs that this machine sees. The message names it.
     """
     there = [file.path for file in files if file.fault is None and b"://" not in file.path]
     if said := faults(survey(ray, [path for path in sample(there) if os.path.exists(path)])):
@@ -270,11 +272,11 @@ def refuse_unfit(ray: Any, files: list[InputFile]) -> None:
 
 
 def cancel(job_id: str, session: Session) -> None:
-    """Stop a job that runs on a cluster; returns once it has ended. It can be resumed.
+    """Stops a job that runs on a cluster, and returns once it has ended. It can be resumed.
 
     Raises:
-        InputError: no job of that name runs there.
-        JobError: it still runs after half a minute.
+        InputError: No job of that name is running there.
+        JobError: It is still running after half a minute.
     """
     ray, collector = session.ready(), _collector_of(job_id, session)
     with suppress(ray.exceptions.RayActorError):
@@ -283,14 +285,14 @@ def cancel(job_id: str, session: Session) -> None:
         while time.monotonic() < deadline:
             ray.get(collector.progress.remote())  # until it is gone
             time.sleep(POLL_SECONDS)
-        raise JobError(f"{shown(job_id)}: was told to stop, and still runs after {CANCEL_SECONDS:g} s.")
+        raise JobError(f"{shown(job_id)}: is still running {CANCEL_SECONDS:g} s after it was asked to stop. Try again.")
 
 
 def progress(job_id: str, session: Session) -> dict[str, Any]:
-    """What the collector of a job that runs on a cluster says of its progress.
+    """Returns the progress of a job that runs on a cluster, from its collector.
 
     Raises:
-        InputError: no job of that name runs there.
+        InputError: No job of that name is running there.
     """
     said: dict[str, Any] = session.ready().get(_collector_of(job_id, session).progress.remote())
     return said
@@ -301,5 +303,6 @@ def _collector_of(job_id: str, session: Session) -> Any:
         return session.ready().get_actor(actor_name(job_id), namespace=NAMESPACE)
     except ValueError:
         raise InputError(
-            f"{shown(job_id)}: no such job runs on this cluster, and no directory has this name."
+            f"{shown(job_id)}: no such job is running on this cluster, and no directory has this name. See"
+            " `linkmatch-ray jobs`."
         ) from None

@@ -1,7 +1,7 @@
-"""Waiting for what may take long before a job has its collector, unless the job is to stop meanwhile.
+"""Waits that end early if the job is to stop. They cover the time before a job has its collector.
 
-Ray starts, nodes are looked at, the plan reads the beginning of large inputs: all of it may wait for others. It is done
-on a thread that is left behind if the job is to stop.
+Ray starts, nodes are surveyed, and the plan reads the beginnings of large inputs. All of this may wait for other
+machines, so it runs on a thread that is abandoned if the job is to stop.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ from typing import Final, TypeVar
 from linkmatch_ray.errors import Interrupted
 from linkmatch_ray.io.results.interface import Results
 from linkmatch_ray.io.storage.side_by_side import Pool
-from linkmatch_ray.io.storage.system_errors import told
+from linkmatch_ray.io.storage.system_errors import reported_as_job_errors
 
 R = TypeVar("R")
 
 LOOK_SECONDS: Final = 0.25
-"""How often to look whether to stop."""
+"""Interval in which the job checks whether to stop."""
 
 HOLD_SECONDS: Final = 0.5
-"""What takes no longer than this is not worth holding a place for."""
+"""Time before the place is locked. Work that takes less needs no lock."""
 
 RELEASE_SECONDS: Final = 1.0
-"""How long to wait until the place is given back, if the job is to stop."""
+"""Time limit for unlocking the place if the job is to stop."""
 
 
 def unless_stopped(do: Callable[[], R], stop: Event, beside: Future[None] | None = None) -> R:
-    """Return what `do` returns.
+    """Runs `do`, and returns its result.
 
     Raises:
         Interrupted: `stop` was set.
-        Exception: what `do` raises, or what is done beside it.
+        Exception: `do` or `beside` raised it.
     """
     coming = Pool(1).submit(do)
     while not wait([coming], LOOK_SECONDS).done:
@@ -45,10 +45,10 @@ def unless_stopped(do: Callable[[], R], stop: Event, beside: Future[None] | None
 
 
 def holding(results: Results, do: Callable[[], R], stop: Event) -> R:
-    """As `unless_stopped`; meanwhile the place of the results is held, so that `cancel` finds the job and stops it.
+    """Runs `do` as `unless_stopped` does, with the place of the results locked, so that `cancel` can stop the job.
 
     Raises:
-        DirectoryInUse: another job writes there.
+        DirectoryInUse: Another job writes there.
     """
     over = Event()
     held = Pool(1).submit(_hold, results, stop, over)
@@ -67,14 +67,14 @@ def holding(results: Results, do: Callable[[], R], stop: Event) -> R:
 def _hold(results: Results, stop: Event, over: Event) -> None:
     if over.wait(HOLD_SECONDS):
         return
-    with told(results):
+    with reported_as_job_errors(results):
         results.prepare()
         release = results.lock()
         try:
             while not (over.wait(LOOK_SECONDS) or stop.is_set()):
                 if results.is_asked_to_stop():
                     stop.set()
-            if results.is_asked_to_stop():  # since then: letting go of the place forgets it
+            if results.is_asked_to_stop():  # checked once more, because unlocking the place deletes the request
                 stop.set()
         finally:
             release()

@@ -1,6 +1,6 @@
-"""The plan: which task does what. A pure function of the files' sizes, and of which of them can be cut.
+"""The plan: the units of a job, one for each task. A pure function of the sizes of the files and of which can be cut.
 
-A job that resumes makes the same plan again.
+A resumed job makes the same plan again.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from typing import Any, Final, NamedTuple
 from linkmatch_ray.arguments import refuse_unless_within
 from linkmatch_ray.core.options import LIMIT_MAX, PART_BYTES_MAX, UNIT_BYTES, UNIT_BYTES_MIN
 from linkmatch_ray.io.inputs.file import InputFile
-from linkmatch_ray.io.results.reuse import Origins
+from linkmatch_ray.io.results.reuse import ReusePlan
 
 UNIT_FILES_MAX: Final = 8192
-"""No more files than this in a unit: their rows in the ledger are committed together."""
+"""Maximum number of files in a unit, because their rows in the ledger are committed together."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanOptions:
-    """How inputs are cut into units and parts; kept in the ledger, so that a resumed job is cut the same.
+    """How inputs are cut into units and parts. The ledger keeps it, so that a resumed job is cut in the same way.
 
     Attributes:
-        unit_bytes: Input of one unit, about.
-        part_bytes: Input of one part, about.
-        one_file_per_task: A unit is always one whole file.
+        unit_bytes: Approximate input of one unit, in bytes.
+        part_bytes: Approximate input of one part, in bytes.
+        one_file_per_task: Whether a unit is always one whole file.
     """
 
     unit_bytes: int = UNIT_BYTES
@@ -38,14 +38,14 @@ class PlanOptions:
 
     @property
     def whole_bytes(self) -> int:
-        """Files up to this size are read as a whole, also if they can be cut."""
+        """Maximum size of a file that is not cut though it can be."""
         return LIMIT_MAX if self.one_file_per_task else self.unit_bytes
 
 
 class Unit(NamedTuple):
-    """What one task does: the whole files from the `first` to before the `stop`th, or a byte range of one file.
+    """The input of one task: the whole files from `first` up to but not including `stop`, or a byte range of one file.
 
-    A range has the records that begin in `start..end`; the last one goes to the end of the file, where `end` is
+    A range has the records that begin in `start..end`. The last range goes to the end of the file, and its `end` is
     None.
     """
 
@@ -58,16 +58,16 @@ class Unit(NamedTuple):
 
     @property
     def last(self) -> tuple[int, int]:
-        """Its last file, and which range of it."""
+        """Number of its last file, and of its range in that file."""
         return self.stop - 1, self.range
 
 
 class _Row(NamedTuple):
-    """What stands for units of a plan until they are made: whole files that are one unit, or one file in ranges.
+    """A compact form of units: whole files that are one unit, or one file in ranges.
 
     Attributes:
-        nbytes: Of all of its files.
-        range, ranges: Its units are the ranges from the one to before the other.
+        nbytes: Bytes of all its files.
+        range, ranges: Its units are the ranges from `range` up to but not including `ranges`.
     """
 
     first: int
@@ -78,18 +78,18 @@ class _Row(NamedTuple):
 
 
 class Plan:
-    """All units of a job, in order. They are made when they are needed: a file may have millions.
+    """All units of a job, in order. They are made when they are needed, because a file may have millions.
 
     Args:
-        cut: Which files are read in ranges.
+        cut: Numbers of the files that are read in ranges.
 
     Attributes:
-        ranges: How many ranges each file has.
-        nbytes: Of all units.
+        ranges: Number of ranges of each file.
+        nbytes: Bytes of all units.
     """
 
-    def __init__(self, files: list[InputFile], cut: set[int], how: PlanOptions, origins: Origins | None) -> None:
-        self._files, self._cut, self._how, self._origins = files, cut, how, origins
+    def __init__(self, files: list[InputFile], cut: set[int], how: PlanOptions, reuse: ReusePlan | None) -> None:
+        self._files, self._cut, self._how, self._reuse = files, cut, how, reuse
         self.ranges = [self._ranges_of(number) for number in range(len(files))]
         self.nbytes = self._count = 0
         for row in self._rows():
@@ -97,11 +97,11 @@ class Plan:
             self._count += row.ranges - row.range
 
     def __len__(self) -> int:
-        """How many units there are."""
+        """Returns the number of units."""
         return self._count
 
     def units(self, start: tuple[int, int] = (0, 0)) -> Iterator[Unit]:
-        """The units from that on which has this file, and range of it."""
+        """Yields the units from the one that contains this file and this range of it."""
         for row in self._rows():
             if (row.stop - 1, row.ranges - 1) < start:
                 continue
@@ -116,7 +116,7 @@ class Plan:
                 yield Unit(row.first, row.stop, nbytes, range_, begin, None if to_end else end)
 
     def describe(self) -> Iterator[dict[str, Any]]:
-        """For `--dry-run`: one row a unit; names are bytes."""
+        """Yields one row per unit, for `--dry-run`. Names are bytes."""
         for number, unit in enumerate(self.units()):
             row: dict[str, Any] = {"unit": number, "bytes": unit.nbytes, "files": unit.stop - unit.first}
             row["first"] = self._files[unit.first].name
@@ -127,16 +127,16 @@ class Plan:
             yield row
 
     def _done(self, number: int) -> int | None:
-        """How many ranges of a file an earlier job has; None for all of them."""
-        return 0 if self._origins is None else self._origins.ranges_done(number)
+        """Returns how many ranges of a file come from an earlier job; None for all of them."""
+        return 0 if self._reuse is None else self._reuse.ranges_done(number)
 
     def _ranges_of(self, number: int) -> int:
-        if self._origins is not None and self._done(number) is None:
-            return self._origins.ranges[number]
+        if self._reuse is not None and self._done(number) is None:
+            return self._reuse.ranges[number]
         return -(-self._files[number].size // self._how.unit_bytes) if number in self._cut else 1
 
     def _rows(self) -> Iterator[_Row]:
-        """The plan, a row a unit, or a row a file that is read in ranges."""
+        """Yields the plan: one row per unit, or one row per file that is read in ranges."""
         first = nbytes = 0  # of the unit that is being filled
         for number, file in enumerate(self._files):
             size, done, is_cut = max(file.size, 0), self._done(number), number in self._cut
@@ -155,10 +155,10 @@ class Plan:
             yield _Row(first, len(self._files), nbytes)
 
 
-def make_plan(files: list[InputFile], cut: set[int], how: PlanOptions, origins: Origins | None = None) -> Plan:
-    """Cuts the files into units, in their order; without those whose results an earlier job has.
+def make_plan(files: list[InputFile], cut: set[int], how: PlanOptions, reuse: ReusePlan | None = None) -> Plan:
+    """Cuts the files into units, in their order, except files whose results come from an earlier job.
 
     Args:
-        cut: The places of those that can be read in ranges.
+        cut: Numbers of the files that can be read in ranges.
     """
-    return Plan(files, cut, how, origins)
+    return Plan(files, cut, how, reuse)

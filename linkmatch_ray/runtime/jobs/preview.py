@@ -1,7 +1,7 @@
-"""A look before the leap, without Ray: some seconds of the job itself, on the beginnings of some of its inputs.
+"""A preview of a job, without Ray: it matches the beginnings of some inputs for some seconds.
 
-Each input is read and matched as a task does it. What cannot be done to the end, as the time is over or enough was
-read, is cut off at the last whole record, and is no entry.
+Each input is read and matched as by a task. If the time is over or enough was read, the input is cut off after the last
+whole record. The cut is not an entry.
 """
 
 from __future__ import annotations
@@ -38,39 +38,39 @@ from linkmatch_ray.runtime.jobs.worker import TaskSettings, Work
 
 FILES_MAX: Final = 100
 FILE_BYTES_MAX: Final = 16 << 20
-"""How much is read of one input, decompressed."""
+"""Maximum bytes that are read of one input, decompressed."""
 
 READ_SECONDS: Final = 2.0
-"""Nothing more is read then."""
+"""Time limit for reading."""
 
 LAST_SECONDS: Final = 1.0
-"""What was read until then may take this long to be matched."""
+"""Time limit for matching what was read by then."""
 
 AT_ONCE: Final = 8
-"""So many inputs are looked at at a time: each may be far away."""
+"""Number of inputs that are read at a time. Each may be far away."""
 
 WINDOW_BYTES: Final = 1 << 20
-"""Time is looked at after this much."""
+"""Size of a window. The clock is checked after each."""
 
 HEAD_BYTES: Final = 1 << 18
-"""How much of each input says how it is laid out, and what its members are."""
+"""Bytes of each input from which its layout and its members are found."""
 
 _CUT: Final = cast(DamageReason, "cut")
-"""The reason of what is no entry."""
+"""The reason that marks a cut, which is not an entry."""
 
 
 @dataclass(slots=True)
 class Preview:
-    """What was found.
+    """The findings of a preview.
 
     Attributes:
-        files: Of how many inputs something was read, or all.
-        bytes_read: Of the inputs, as they are stored.
-        shapes: How many are laid out and compressed in which way.
-        reasons: Entries by reason.
-        seconds: How long it took.
-        cpu_seconds: How much of that was work, and not waiting.
-        seconds_about: How long the job may take; None if nothing was read.
+        files: Number of inputs that were read, in part or whole.
+        bytes_read: Bytes of inputs that were read, as stored.
+        shapes: Number of inputs by layout and compression.
+        reasons: Number of entries by reason.
+        seconds: Duration of the preview.
+        cpu_seconds: CPU time of all its threads.
+        seconds_about: Estimated duration of the job; None if nothing was read.
     """
 
     files: int = 0
@@ -85,11 +85,11 @@ class Preview:
 
     @property
     def with_key(self) -> int:
-        """Records that have the key."""
+        """Number of records that have the key."""
         return self.counts.records - self.counts.missing_key - self.counts.not_object
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Returns the preview for JSON."""
         return {
             "files": self.files,
             "bytes_read": self.bytes_read,
@@ -104,10 +104,11 @@ class Preview:
         }
 
     def expect(self, nbytes: int, longest: int, workers: int) -> None:
-        """Reckon how long the job takes: by its work, or if that is less, by the longest of its tasks or by waiting.
+        """Estimates the duration of the job: the largest of its work, its longest task, and its waiting.
 
         Args:
-            nbytes: Of the whole job, as stored; `longest`: of its longest task.
+            nbytes: Bytes of the whole job, as stored.
+            longest: Bytes of its longest task.
         """
         if self.bytes_read:
             work = self.cpu_seconds / self.bytes_read
@@ -116,10 +117,10 @@ class Preview:
 
 
 def preview(files: list[InputFile], restrictions: Restrictions, options: MatchOptions) -> Preview:
-    """Look at the beginnings of some inputs, for as long as `READ_SECONDS`, and a moment more.
+    """Reads and matches the beginnings of some inputs, for `READ_SECONDS` and at most `LAST_SECONDS` more.
 
     Raises:
-        JobError: the machine has run out of something.
+        JobError: The machine has run out of something.
     """
     sample = _sample(files)
     small = [file for file in sample if file.size <= SMALL_FILE_BYTES]
@@ -149,7 +150,8 @@ def preview(files: list[InputFile], restrictions: Restrictions, options: MatchOp
 
 
 def _sample(files: list[InputFile]) -> list[InputFile]:
-    """Inputs from everywhere in the job, by their number and by their bytes; in no order, as time may end it."""
+    """Returns inputs from everywhere in the job, spread by number and by bytes. They are shuffled, because the time
+    limit may cut the list."""
     readable = [file for file in files if file.fault is None and file.size > 0]
     if not readable:
         return []
@@ -162,7 +164,7 @@ def _sample(files: list[InputFile]) -> list[InputFile]:
 
 
 class _Tally:
-    """Adds up what several threads find, until it is closed: one that still waits then changes nothing."""
+    """The sums over what several threads find. After `close` a thread that is still reading changes nothing."""
 
     def __init__(self, options: MatchOptions) -> None:
         self._options, self._lock, self._is_closed = options, threading.Lock(), False
@@ -170,7 +172,7 @@ class _Tally:
         self._beginnings: list[bytes] = []
 
     def add(self, part: Part, bytes_read: int, cpu_seconds: float) -> None:
-        """A part that was matched, and what it took."""
+        """Adds a part that was matched, and what it cost."""
         entries = [entry for piece in part.pieces for entry in ((piece.fault,) if piece.fault else piece.entries)]
         reasons = Counter(entry.reason for entry in entries)
         with self._lock:
@@ -185,7 +187,7 @@ class _Tally:
             found.cpu_seconds += cpu_seconds
 
     def note(self, compression: str | None, content: bytes, *, is_all: bool) -> None:
-        """An input that is looked at: how it is compressed, and the beginning of its content."""
+        """Adds an input: its compression, and the beginning of its content."""
         shape = _layout(content, self._options, is_all=is_all) + (f", {compression}" if compression else "")
         with self._lock:
             if self._is_closed:
@@ -196,14 +198,14 @@ class _Tally:
                 self._beginnings.append(content)
 
     def close(self) -> tuple[Preview, list[bytes]]:
-        """What was found, and how the first inputs begin."""
+        """Returns the findings, and the beginnings of the first inputs."""
         with self._lock:
             self._is_closed = True
             return self._found, self._beginnings
 
 
 def _layout(content: bytes, options: MatchOptions, *, is_all: bool) -> str:
-    """How an input is laid out: as `--format` calls it, or `document` if it is none of these as far as is seen."""
+    """Returns the layout of an input, as `--format` calls it, or `document` if it shows none of these layouts."""
     try:
         text_start(content)
     except Damage:
@@ -215,11 +217,11 @@ def _layout(content: bytes, options: MatchOptions, *, is_all: bool) -> str:
 
 
 class _Enough(Exception):  # noqa: N818 - an outcome of reading, not a failure
-    """No more is read of a document, of which nothing is known before its end."""
+    """Raised to stop reading a document, of which nothing is known before its end."""
 
 
 class _Look(Work):
-    """A task's own way through some inputs, but through a large one no further than its beginning."""
+    """The work of a task on some inputs, but only on the beginning of a large one."""
 
     def __init__(self, restrictions: Restrictions, settings: TaskSettings, tally: _Tally, until: float) -> None:
         super().__init__(restrictions.index, settings)
@@ -227,7 +229,7 @@ class _Look(Work):
         self._beginning: _Beginning | None = None
 
     def at(self, files: list[InputFile]) -> None:
-        """Look at a large input, or at some small ones."""
+        """Reads and matches one large input, or some small ones."""
         is_large = files[0].size > SMALL_FILE_BYTES
         unit = Unit(0, len(files), sum(file.size for file in files), end=FILE_BYTES_MAX if is_large else None)
         cpu, read = time.thread_time(), 0
@@ -274,7 +276,7 @@ class _Look(Work):
 
 
 class _Counted:
-    """A raw stream that knows how much was read of it."""
+    """A raw stream that counts the bytes read."""
 
     def __init__(self, raw: Raw) -> None:
         self._raw, self.nbytes = raw, 0
@@ -294,7 +296,7 @@ class _Counted:
 
 
 class _Beginning:
-    """A source that ends as a damaged one does, when enough was read or the time is over, but not before it began."""
+    """A source that ends like a damaged one if enough was read or the time is over. The first read always succeeds."""
 
     def __init__(
         self,
@@ -310,14 +312,14 @@ class _Beginning:
 
     @property
     def bytes_read(self) -> int:
-        """As stored."""
+        """Bytes read so far, as stored."""
         return self._counted.nbytes
 
     def readinto(self, view: memoryview) -> int:
-        """As `Source.readinto`.
+        """Reads as `Source.readinto` does.
 
         Raises:
-            _Enough: at the end within what may be a document.
+            _Enough: The end is reached, and the input may be a single document.
         """
         if self._size >= FILE_BYTES_MAX or (self._size and time.monotonic() > self._until):
             if self._options.records_at or layout_of(bytes(self._content), self._options) in (None, OBJECT):

@@ -10,14 +10,14 @@ from linkmatch_ray.runtime.jobs.collector import Receipt
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a job is; sums over what is written.
+    """How far a job is, as sums over what is written.
 
     Attributes:
-        files, files_done: Files in the plan, and how many of them are wholly durable.
+        files, files_done: Files in the plan, and how many of them are durable as a whole.
         bytes_total, bytes_done: Input as stored, and as read (decompressed).
         ends: Durable bytes of each output, by name.
-        settled: As `ends`, but of complete files only: these bytes are never taken back.
-        doing: What it does before it begins to match; empty from then on.
+        settled: As `ends`, but of complete files only. These bytes are never taken back.
+        doing: What the job does before it matches; empty from then on.
     """
 
     files: int = 0
@@ -30,7 +30,7 @@ class Progress:
     doing: str = ""
 
     def at(self, receipt: Receipt) -> Progress:
-        """Returns how far the same job is once its collector has given this receipt."""
+        """Returns the progress of the same job after a receipt of its collector."""
         return replace(
             self,
             files_done=receipt.durable.file,

@@ -1,4 +1,4 @@
-"""What was asked for, compared with what the result directory holds: a new job, one to go on with, or one refused."""
+"""The comparison of a job with the results in its place: it is begun, resumed, complete, an update, or refused."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ from linkmatch_ray.io.ledger.check import damaged
 from linkmatch_ray.io.names import LEDGER
 from linkmatch_ray.io.restrictions.restrictions import Restrictions
 from linkmatch_ray.io.results.interface import Results
-from linkmatch_ray.io.results.reuse import Origins, origins_of
-from linkmatch_ray.io.storage.system_errors import told
+from linkmatch_ray.io.results.reuse import ReusePlan, plan_reuse
+from linkmatch_ray.io.storage.system_errors import reported_as_job_errors
 from linkmatch_ray.runtime.jobs.plan import PlanOptions
 from linkmatch_ray.words import shown
 
 GONE_SHOWN: Final = 5
-"""How many files that are gone a message names."""
+"""Maximum number of missing files that a message names."""
 
 
 MOVED_SHOWN: Final = 5
-"""How many inputs that another host gives a summary names."""
+"""Maximum number of redirected inputs that a summary names."""
 
 
 class Request:
-    """A job as asked for.
+    """A job, and how it relates to the results in its place.
 
     Attributes:
-        finished: The summary, where the directory holds the whole job.
-        resumes: It holds the beginning of the job.
-        origins: It holds another job, from which results are taken.
-        settings: What the ledger says of the job; by the `fingerprint` it is known again.
+        finished: The summary, if the place holds the complete job.
+        resumes: Whether the place holds the beginning of the job.
+        reuse: What is reused of another job in the place; None if nothing is.
+        settings: The job's settings in the ledger. The `fingerprint` identifies the same job.
 
     Raises:
-        InputError, JobChanged, UsageError: as `submit`.
+        InputError, JobChanged, UsageError: As `submit`.
     """
 
     def __init__(
@@ -70,14 +70,14 @@ class Request:
         self.job_id = options.job_id or f"{time.strftime('%Y%m%d-%H%M%S')}-{token_hex(3)}"
         self.finished: dict[str, Any] | None = None
         self.resumes = False
-        self.origins: Origins | None = None
+        self.reuse: ReusePlan | None = None
         self.settings = {
             "inputs": inputs_digest(self.files),
             "restrictions": restrictions.index.content_hash,
             "options": orjson.dumps(self._options()).decode(),
         }
         self.settings["fingerprint"] = xxhash.xxh3_128_hexdigest("\n".join(self.settings.values()).encode())
-        with told(results):
+        with reported_as_job_errors(results):
             results.refuse_foreign()
             if not options.overwrite:
                 self._compare(options.incremental, options.drop_missing)
@@ -89,16 +89,15 @@ class Request:
         }
 
     def _options(self) -> dict[str, Any]:
-        """The options that make this job this job."""
+        """Returns the options that are part of the job's identity."""
         name = self.options.name.encode("utf-8", "surrogateescape")
         return {**asdict(self.options), **as_text("name", name), "keys": [str(p) for p in self.restrictions.pairs]}
 
     def _compare(self, incremental: bool, drop_missing: bool) -> None:
-        """Take over an earlier job that is the same, or what is the same of it; refuse one that is not."""
+        """Resumes or reuses an earlier job, or refuses it."""
         results = self.results
-        pending = results.pending()
-        if pending is not None and pending.summary() is not None:
-            # the last step of an incremental job was interrupted
+        if results.is_to_adopt():
+            # The last step of an incremental job was interrupted.
             release = results.lock()
             results.adopt()
             release()
@@ -106,14 +105,14 @@ class Request:
         if not before:
             return
         differs = [name for name in ("inputs", "restrictions", "options") if before[name] != self.settings[name]]
-        origins = self._origins() if differs == ["inputs"] or (incremental and not differs) else None
-        if differs and not (incremental and origins):
-            raise JobChanged(_what_differs(results, differs, before, self.settings, origins))
+        reuse = self._reuse() if differs == ["inputs"] or (incremental and not differs) else None
+        if differs and not (incremental and reuse):
+            raise JobChanged(_what_differs(results, differs, before, self.settings, reuse))
         self.job_id = before["job_id"]
         self.plan = _plan_of(results, before["plan"])
-        if origins is not None and (differs or origins.faults or origins.unproven):
-            self._refuse_gone(origins.gone, drop_missing)
-            self.origins = origins
+        if reuse is not None and (differs or reuse.faults or reuse.unproven):
+            self._refuse_gone(reuse.gone, drop_missing)
+            self.reuse = reuse
             pending = results.pending()
             before = {} if pending is None else pending.settings()
             self.resumes = before.get("fingerprint") == self.settings["fingerprint"]
@@ -121,11 +120,11 @@ class Request:
         self.resumes = True
         self.finished = results.summary()
 
-    def _origins(self) -> Origins:
+    def _reuse(self) -> ReusePlan:
         ledger = self.results.ledger()
         assert ledger is not None  # its settings were read
         try:
-            return origins_of(self.files, ledger)
+            return plan_reuse(self.files, ledger)
         finally:
             ledger.close()
 
@@ -134,17 +133,18 @@ class Request:
             names = ", ".join(map(shown, gone[:GONE_SHOWN]))
             more = f" and {len(gone) - GONE_SHOWN:,} more" if len(gone) > GONE_SHOWN else ""
             raise InputError(
-                f"{shown(self.results)}: has results of files that are not among the inputs now: {names}{more}."
-                " Put them back, or remove their results with --drop-missing."
+                f"{shown(self.results)}: has results of files that are no longer among the inputs: {names}{more}."
+                " Restore the files, or remove their results with --drop-missing."
             )
 
     def details(
         self, counts: Counts, started: time.struct_time, began: float, matching: float, workers: int, units: int
     ) -> dict[str, Any]:
-        """The part of the summary that the collector cannot know.
+        """Returns the members of the summary that the collector cannot know.
 
         Args:
-            started: The date. `began` and `matching` are times of the monotonic clock, which nobody can set.
+            started: The date.
+            began, matching: Times of the monotonic clock, which nobody can set.
         """
         import ray
 
@@ -155,8 +155,8 @@ class Request:
             "keys": [str(pair) for pair in self.restrictions.pairs],
             "options": {name: value for name, value in asdict(self.options).items() if name != "name"},
             "left_out_by_name": self.left_out,
-            "resumed": self.resumes or self.origins is not None,
-            "files_taken_over": 0 if self.origins is None else self.origins.files,
+            "resumed": self.resumes or self.reuse is not None,
+            "files_taken_over": 0 if self.reuse is None else self.reuse.files,
             "units": units,
             "workers": workers,
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", started),
@@ -174,29 +174,29 @@ class Request:
         }
 
     def _where_from(self) -> Iterator[str]:
-        """Where inputs were read that a host redirects to another."""
+        """Yields where inputs were read whose host redirects to another one."""
         for name, host in islice(self.moved.items(), MOVED_SHOWN):
-            yield f"{shown(name)} redirects to another host: it was read from {shown(host)}."
+            yield f"{shown(name)} redirects to another host, and was read from {shown(host)}."
         if len(self.moved) > MOVED_SHOWN:
-            yield f"So do {len(self.moved) - MOVED_SHOWN:,} more."
+            yield f"Redirected inputs that are not listed here: {len(self.moved) - MOVED_SHOWN:,}."
 
 
 def _plan_of(results: Results, text: str) -> PlanOptions:
-    """How the earlier job was planned.
+    """Returns how the earlier job was planned.
 
     Raises:
-        JobError: no job is planned so.
+        JobError: The text is not a plan.
     """
     try:
         return msgspec.json.decode(text, type=PlanOptions)
     except (ValueError, RecursionError, UsageError):
-        raise damaged(f"{results}/{LEDGER}", "its plan is none") from None
+        raise damaged(f"{results}/{LEDGER}", "its plan is not valid") from None
 
 
 def _what_differs(
-    results: Results, differs: list[str], before: dict[str, str], now: dict[str, str], origins: Origins | None
+    results: Results, differs: list[str], before: dict[str, str], now: dict[str, str], reuse: ReusePlan | None
 ) -> str:
-    """Why the results in a directory are not those of this job, and what to do."""
+    """Returns why the results in a place are not those of this job, and what to do."""
     said = []
     for name in differs:
         said.append(f"other {name}")
@@ -205,20 +205,20 @@ def _what_differs(
             try:
                 old = msgspec.json.decode(before[name], type=dict[str, Any])
             except (ValueError, RecursionError):
-                raise damaged(f"{results}/{LEDGER}", "its options are none") from None
+                raise damaged(f"{results}/{LEDGER}", "its options are not valid") from None
             changes = [
                 f"{member} was {shown(old.get(member))}, is {shown(new[member])}"
                 for member in new
                 if old.get(member) != new[member]
             ]
             said[-1] += f" ({'; '.join(changes)})"
-    if origins is not None:
-        numbers = {"changed": origins.changed, "new": origins.new, "gone": len(origins.gone)}
+    if reuse is not None:
+        numbers = {"changed": reuse.changed, "new": reuse.new, "gone": len(reuse.gone)}
         said = [
             "other inputs (" + (", ".join(f"{n:,} {what}" for what, n in numbers.items() if n) or "another order") + ")"
         ]
-    update = "" if origins is None or not results.can_be_updated else "Bring them up to date with --incremental, name"
+    update = "" if reuse is None or not results.can_be_updated else "Update them with --incremental, name"
     return (
         f"{shown(results)}: holds the results of a job with {' and '.join(said)}. {update or 'Name'} another"
-        " directory with -o, or start anew with --overwrite."
+        " directory with -o, or start from the beginning with --overwrite."
     )

@@ -1,14 +1,14 @@
 """The scheduler: all decisions of a job's driver. It knows no Ray, no files and no clock.
 
-The driver tells it what has happened, and when (`now`, in seconds); it returns what is to be done, as actions in their
-order. `unit_states.py` has the states of a unit.
+The driver reports what has happened, and when (`now`, in seconds). The scheduler returns what to do, as actions in
+their order. `unit_states.py` has the states of a unit.
 
-It is the reorder buffer. It holds every part until the collector has said that it is durable, and after any error
-offers again from there; the collector passes over what it has. So nothing is lost with the actor, and there is one
-place where anything is ever tried again.
+The scheduler is the reorder buffer. It holds every part until the collector reports that the part is durable. After any
+error it offers again from there, and the collector skips what it has. So nothing is lost with the actor, and this is
+the only place where anything is retried.
 
-The unit at the frontier is always admitted and always listened to, whatever the limits say: so there is no window size
-at which the job could wait for itself.
+The unit at the frontier is always admitted and always listened to, regardless of the limits. So no size of the window
+makes the job wait for itself.
 """
 
 from __future__ import annotations
@@ -31,44 +31,44 @@ from linkmatch_ray.runtime.jobs.worker import PartBody, PartHeader, Started
 from linkmatch_ray.words import plural, shown
 
 UNITS_BEHIND_MAX: Final = 8
-"""Units a worker that may be finished or running ahead of the frontier."""
+"""Maximum number of units per worker that run or have ended ahead of the frontier."""
 
 QUEUED_UNITS: Final = 2
-"""Units submitted beyond the number of workers, so that none waits for the driver."""
+"""Number of units submitted beyond the number of workers, so that no worker waits for the driver."""
 
 RESULT_BYTES_MAX: Final = 256 << 20
-"""Bytes of results that may be held; beyond, only the unit at the frontier is listened to."""
+"""Bytes of held results from which on only the unit at the frontier is listened to."""
 
 OFFER_BYTES: Final = 64 << 20
-"""Bytes of parts offered in one call, about."""
+"""Approximate bytes of parts offered in one call."""
 
 STRIKES_MAX: Final = 3
-"""A file is given up as `worker_died` or `timed_out` when that has happened this often."""
+"""Number of strikes after which a file is given up, as `worker_died` or `timed_out`."""
 
 SETBACKS_MAX: Final = 5
-"""The job fails when more collectors die, parts are lost or find no room, than this, without the frontier having
-moved."""
+"""Maximum number of setbacks while the frontier does not move. A setback is a collector that died, or a part that was
+lost or found no room. After one more the job fails."""
 
 STALLED_SECONDS: Final = 2.0
-"""If the unit at the frontier gave nothing for so long, what came before is made durable; and while others are blocked,
-one of them makes way."""
+"""Time without an object from the unit at the frontier after which the pieces before it are made durable. If all
+workers are blocked by then, one unit makes way."""
 
-NO_ROOM_FOUND: Final = "Ray has no room: its object store is full, and so is the disk that it spills to"
+NO_ROOM_FOUND: Final = "Ray had no room: its object store is full, and so is the disk that it spills to"
 NO_ROOM_ADVICE: Final = "Make room where Ray keeps its files (RAY_TMPDIR, or else /tmp), or set RAY_TMPDIR."
 
 
 class Scheduler:
-    """Decides for one job.
+    """The scheduler of one job.
 
     Args:
-        workers: Tasks at a time. The attribute may be changed, as nodes come and go.
-        resumes: Whether the place holds the beginning of this job; then nothing begins before the collector has said
-            where it stands.
-        task_seconds: A task that gives nothing for so long is given up.
-        max_quarantined: With more entries the job fails; None for any number.
+        workers: Concurrent tasks. The driver may change the attribute, because nodes come and go.
+        resumes: Whether the place holds the beginning of this job. Then nothing starts before the collector has
+            reported the frontier.
+        task_seconds: Time limit of a task that produces nothing.
+        max_quarantined: With more entries the job fails; None for no limit.
 
     Attributes:
-        is_open, has_opened: A collector has the place; one has had it.
+        is_open, has_opened: Whether a collector has the place now, and whether one has ever had it.
     """
 
     def __init__(
@@ -88,13 +88,14 @@ class Scheduler:
         self._window: deque[AdmittedUnit] = deque()
         self._tasks: dict[int, AdmittedUnit] = {}  # those that run
         self._count = 0
-        self._abandoned: dict[int, float] = {}  # those that were cancelled; and when each is one that cannot be killed
+        # Tasks that were cancelled, each with the time from which on it counts as one that cannot be killed.
+        self._abandoned: dict[int, float] = {}
         self._held_bytes = 0
         self.has_opened = self.is_open = self._awaits_answer = False
         self._answered = 0.0
         self._setbacks = 0
         self._durable = self._taken = Key(0, 0, 0)
-        self._furthest = Key(0, 0, 0)  # what was durable once: less of it is if a file is rolled back
+        self._furthest = Key(0, 0, 0)  # the highest durable frontier so far: it moves back if a file is rolled back
         self._more = False
         self._end = Key(len(files), 0, 0)
         total = sum(max(file.size, 0) for file in files)
@@ -102,17 +103,17 @@ class Scheduler:
 
     @property
     def is_done(self) -> bool:
-        """Whether a collector has all, durably."""
+        """Whether a collector has reported that everything is durable."""
         return self.is_open and self._durable >= self._end
 
     # What comes next
 
     def turn(self, now: float) -> list[Action]:
-        """What is to be done now: to be called before each wait."""
+        """Returns what to do now. The driver calls it before each wait."""
         return [*self._retire(now), *self._admit(now), *self._to_collector(now)]
 
     def _admit(self, now: float) -> list[Action]:
-        """Units that are to be tried again come first, and the frontier before all; then new ones."""
+        """Starts units: first those to be retried, from the frontier on, then new ones."""
         running, actions = len(self._tasks), list[Action]()
         for unit in self._window:
             if unit.state is State.WAITING and self._may_start_again(unit, running):
@@ -133,7 +134,7 @@ class Scheduler:
         return self._is_frontier(unit) or (running <= self.workers and self._held_bytes < RESULT_BYTES_MAX)
 
     def _has_room(self, running: int) -> bool:
-        """Whether another unit may be admitted while so many are running."""
+        """Returns whether another unit may be admitted while `running` units run."""
         return (
             running < self.workers + QUEUED_UNITS
             and self._held_bytes < RESULT_BYTES_MAX
@@ -153,7 +154,7 @@ class Scheduler:
         return Start(unit.task, unit.unit, cpus, avoid)
 
     def _to_collector(self, now: float) -> list[Action]:
-        """What the collector is to do. It is asked for one thing at a time."""
+        """Returns what the collector is to do. It gets one request at a time."""
         if self._awaits_answer:
             return []
         bodies = self._next_bodies() if self.is_open and not self._more else []
@@ -170,7 +171,7 @@ class Scheduler:
         return [action]
 
     def _next_bodies(self) -> list[Any]:
-        """The parts that come next and were not offered yet, about `OFFER_BYTES` of them."""
+        """Returns the next parts that were not yet offered, about `OFFER_BYTES` of them."""
         bodies: list[Any] = []
         nbytes = 0
         for unit in self._window:
@@ -184,11 +185,11 @@ class Scheduler:
         return bodies
 
     def _nothing_comes(self, now: float) -> bool:
-        """Whether what was offered must be made durable before anything more can come, or nothing has come for long."""
+        """Returns whether the collector must flush: nothing more can come before that, or nothing has come for long."""
         return now - self._answered > STALLED_SECONDS or not self.listened()
 
     def _retire(self, now: float) -> list[Action]:
-        """Let go of what is durable."""
+        """Releases what is durable."""
         for unit in self._window:
             while unit.parts and unit.parts[0].header.last < self._durable:
                 self._held_bytes -= unit.parts.popleft().header.nbytes
@@ -199,7 +200,7 @@ class Scheduler:
         return actions
 
     def _is_over(self, unit: AdmittedUnit) -> bool:
-        passed = unit.unit.last < self._durable[:2]  # its file was given up as a whole; it may still run
+        passed = unit.unit.last < self._durable[:2]  # it may still run if its whole file was given up
         return passed or (unit.state is State.ENDED and not unit.parts)
 
     def _let_go(self, unit: AdmittedUnit, now: float) -> list[Action]:
@@ -210,20 +211,21 @@ class Scheduler:
         return actions
 
     def _cancel(self, unit: AdmittedUnit, now: float, *, is_stalled: bool = False) -> list[Action]:
-        """Have a unit's task ended; the unit waits until it is started again."""
+        """Cancels the task of a unit. The unit then waits until it is started again."""
         del self._tasks[unit.task]
         unit.move(Move.LOSE)
         self._abandoned[unit.task] = now if is_stalled else now + STALLED_SECONDS
         return [Cancel(unit.task)]
 
     def _is_cpu_lost(self, now: float) -> bool:
-        """Whether a process keeps its CPU as it cannot be killed: its read cannot be interrupted."""
+        """Returns whether a process keeps its CPU because it cannot be killed, as in a read that cannot be
+        interrupted."""
         return any(since <= now for since in self._abandoned.values())
 
     # What tasks give
 
     def listened(self) -> list[int]:
-        """The tasks to which the driver is to listen, in the order of the plan."""
+        """Returns the tasks to which the driver must listen, in the order of the plan."""
         return [unit.task for unit in self._window if self._is_listened_to(unit)]
 
     def _is_listened_to(self, unit: AdmittedUnit) -> bool:
@@ -232,16 +234,16 @@ class Scheduler:
         return self._is_frontier(unit) or self._held_bytes < RESULT_BYTES_MAX
 
     def has_begun(self, task: int) -> bool:
-        """Whether a task's first word has come, which is where it runs."""
+        """Returns whether a task has reported where it runs. That is its first object."""
         return task in self._tasks and self._tasks[task].started is not None
 
     def began(self, task: int, started: Started, now: float) -> None:
-        """A task's first word has come."""
+        """Records that a task has reported where it runs."""
         if (unit := self._tasks.get(task)) is not None:
             unit.started, unit.heard = started, now
 
     def received(self, task: int, header: PartHeader | None, body: Any, now: float) -> None:
-        """A part has come; or without a header a sign that its task still has bytes to read."""
+        """Records that a part has come, or without a header that a task has sent a heartbeat."""
         if (unit := self._tasks.get(task)) is None:
             return
         unit.heard = now
@@ -252,43 +254,43 @@ class Scheduler:
         self._held_bytes += header.nbytes
 
     def _has_come(self, unit: AdmittedUnit, header: PartHeader) -> bool:
-        """Whether the part came before the unit was tried again."""
+        """Returns whether the part came before the unit was retried."""
         return (unit.received is not None and header.last <= unit.received) or header.last < self._durable
 
     def ended(self, task: int, now: float) -> None:
-        """A task has given all."""
+        """Records that a task has yielded everything."""
         if (unit := self._tasks.pop(task, None)) is not None:
             unit.heard = now
             unit.move(Move.END)
 
     def failed(self, task: int, cause: Cause, said: str, now: float) -> list[Action]:
-        """A task has ended without giving all: its unit is done again, and it is counted whose fault that was.
+        """Records that a task has ended too early. Its unit is retried, and may get a strike.
 
         Args:
-            said: What Ray says of it.
+            said: Ray's message.
         """
         unit = self._tasks.pop(task, None)
         if unit is None:
             return []
         unit.heard = now
         unit.move(Move.LOSE)
-        if cause is Cause.NO_ROOM and self._is_frontier(unit):  # behind it, room may come as results are committed
+        if cause is Cause.NO_ROOM and self._is_frontier(unit):  # behind the frontier, commits may still make room
             return self._set_back(NO_ROOM_FOUND, NO_ROOM_ADVICE)
         if cause.is_strike:
-            why = "the worker that read it died" if cause is Cause.DIED else f"it failed ({said})"
+            why = "the worker that read it was killed or crashed" if cause is Cause.DIED else f"it failed ({said})"
             self._strike(unit, "worker_died", why)
         return []
 
     # Trying again
 
     def asks_for_cpus(self, now: float) -> bool:
-        """Whether `give_up_stalled` has to know if a CPU is free; finding out costs something."""
+        """Returns whether `give_up_stalled` must know if a CPU is free. Asking Ray takes time."""
         return not self._is_cpu_lost(now) and any(
             unit.started is None and self._is_listened_to(unit) and self._is_overdue(unit, now) for unit in self._window
         )
 
     def give_up_stalled(self, now: float, *, cpu_is_free: bool) -> list[Action]:
-        """Tasks that give nothing for too long are left to themselves, and done again elsewhere."""
+        """Cancels tasks that have produced nothing for too long. Their units are retried elsewhere."""
         actions: list[Action] = []
         for unit in list(self._window):
             if not self._is_listened_to(unit):
@@ -297,7 +299,7 @@ class Scheduler:
                 continue
             elif unit.started is None:
                 unit.heard = now
-                # It waits for a CPU that may never be free again, or its process stopped before its first word came.
+                # It waits for a CPU that may never be free again, or its process stopped before its first report.
                 if self._is_cpu_lost(now) or cpu_is_free:
                     unit.unbegun += 1
                     actions += self._cancel(unit, now, is_stalled=True)
@@ -305,23 +307,24 @@ class Scheduler:
                 actions += self._cancel(unit, now, is_stalled=True)
                 where = f"process {unit.started.pid} on {shown(unit.started.host)}"
                 self._strike(
-                    unit, "timed_out", f"{where} gave nothing for {self._task_seconds:g} s and was told to end"
+                    unit, "timed_out", f"{where} produced no output for {self._task_seconds:g} s and was killed"
                 )
         return actions
 
     def _is_overdue(self, unit: AdmittedUnit, now: float) -> bool:
-        """A process may need long to start, on a machine that has much to do: each time it gets twice as long."""
+        """Returns whether a task has exceeded its time. A process may start slowly on a busy machine, so each retry of
+        a start has twice the time."""
         times = 1 << unit.unbegun if unit.started is None else 1
         return now - unit.heard > self._task_seconds * times
 
     def released(self, task: int) -> None:
-        """A task that was cancelled is gone, and its CPU free."""
+        """Records that a cancelled task is gone and its CPU free."""
         del self._abandoned[task]
 
     def make_way(self, now: float) -> list[Action]:
-        """Where blocked tasks hold all workers and the frontier has none, the youngest of them is put back.
+        """Cancels the youngest task if blocked tasks hold all workers and the unit at the frontier has none.
 
-        It is not started again before there is room for what it gives; so in the end the frontier has a worker.
+        The cancelled unit is not started again before there is room for its results. So the frontier gets a worker.
         """
         first = self._window[0] if self._window else None
         if first is None or first.state is not State.RUNNING or first.started is not None:
@@ -335,7 +338,7 @@ class Scheduler:
         return self._cancel(youngest, now)
 
     def _strike(self, unit: AdmittedUnit, reason: str, why: str) -> None:
-        """Have the files of a unit done alone; one that is alone already has only so many tries."""
+        """Splits a unit of several files, so that each is read alone. One file has `STRIKES_MAX` tries."""
         unit.strikes += 1
         if unit.unit.stop - unit.unit.first > 1:
             self._split(unit)
@@ -343,14 +346,14 @@ class Scheduler:
             self._give_up(unit, reason, why)
 
     def _split(self, unit: AdmittedUnit) -> None:
-        """Run the files of a struck unit one a unit, so that one bad file is alone with the blame."""
+        """Makes each file of a struck unit a unit of its own, so that only the bad file gets further strikes."""
         place = self._window.index(unit)
         unit.move(Move.SPLIT)
         for offset, each in enumerate(self._left_of(unit)):
             self._window.insert(place + 1 + offset, each)
 
     def _left_of(self, unit: AdmittedUnit) -> list[AdmittedUnit]:
-        """The files of which not all has come, each by itself."""
+        """Returns the files that have not come as a whole, each as a unit."""
         first = unit.unit.first
         if unit.received is not None:
             first = unit.received.file + unit.whole
@@ -361,7 +364,7 @@ class Scheduler:
         return left
 
     def _give_up(self, unit: AdmittedUnit, reason: str, why: str) -> None:
-        """The file becomes one quarantine entry, and the job goes on without it."""
+        """Replaces the results of a file by one quarantine entry. The job continues without the file."""
         file, range_ = unit.unit.last
         entry = fault_entry(self._files[file], reason, f"given up after {STRIKES_MAX} tries: {why}")
         for part in unit.parts:
@@ -372,31 +375,31 @@ class Scheduler:
         unit.offered = 0
         unit.move(Move.GIVE_UP)
 
-    def _set_back(self, what: str, advice: str = "See --verbose for what Ray says.") -> list[Action]:
+    def _set_back(self, what: str, advice: str = "See Ray's messages with --verbose.") -> list[Action]:
         self._setbacks += 1
         if self._setbacks <= SETBACKS_MAX:
             return []
-        found = f"{what}, for the {self._setbacks}th time without any progress in between."
+        found = f"the job was set back {self._setbacks} times without committing anything. The last time {what}."
         return [Fail(f"{found} {advice}", is_setback=True)]
 
     def _start_over(self, now: float) -> list[Action]:
-        """Have all done again that is not durable."""
+        """Retries everything that is not durable."""
         actions = [action for unit in self._window for action in self._let_go(unit, now)]
         self._window.clear()
         self._furthest = self._durable
         self._units = self._plan.units(self._durable[:2])
         return actions
 
-    # What the collector says
+    # Answers of the collector
 
     def answered(self, receipt: Receipt, now: float) -> list[Action]:
-        """The collector has done what it was asked for; or it is open."""
+        """Records the collector's answer: it has done what it was asked for, or has opened the place."""
         is_first, is_new = not self.has_opened, not self.is_open
         self.has_opened = self.is_open = True
         self._awaits_answer, self._answered = False, now
         if receipt.durable > self._durable:
             self._setbacks = 0
-        is_behind = receipt.durable < self._furthest  # it died after a file was rolled back, before its entry
+        is_behind = receipt.durable < self._furthest  # it died between the roll-back of a file and its entry
         self._durable, self._taken, self._more = receipt.durable, receipt.taken, receipt.more
         self._furthest = max(self._furthest, receipt.durable)
         self.progress = self.progress.at(receipt)
@@ -408,20 +411,20 @@ class Scheduler:
         return []
 
     def _offer_again(self) -> None:
-        """What was offered and not taken is to be offered again."""
+        """Marks parts that were offered but not taken, so that they are offered again."""
         for unit in self._window:
             unit.offered = min(unit.offered, sum(part.header.last < self._taken for part in unit.parts))
 
     def collector_died(self) -> list[Action]:
-        """Another one is started, which recovers; what it does not have is offered again."""
+        """Records that the collector died. Another one is started and recovers, and gets what it does not have."""
         self.is_open = self._awaits_answer = False
         return self._set_back("the collector died")
 
     def part_lost(self, said: str, now: float) -> list[Action]:
-        """A part was lost, with its node most likely, before the collector had it.
+        """Records that a part was lost before the collector had it, usually together with its node.
 
         Args:
-            said: What Ray says of it.
+            said: Ray's message.
         """
         self._awaits_answer = False
         return self._set_back(f"a part was lost ({said})") or self._start_over(now)
@@ -429,6 +432,6 @@ class Scheduler:
 
 def _too_many(entries: int) -> str:
     return (
-        f"{QUARANTINE}: has more than {plural(entries, 'entry')}, so --fail-fast stopped the job."
-        " Mend the inputs, or give the same command without it to have the rest."
+        f"{QUARANTINE}: has more than {plural(entries, 'entry')}, so --fail-fast stopped the job. Correct the inputs,"
+        " or run the same command without --fail-fast."
     )

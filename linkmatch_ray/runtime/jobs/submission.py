@@ -1,9 +1,9 @@
-"""`submit` and `dry_run`: what was asked for is looked at first, and Ray is started beside that once it takes long.
+"""`submit` and `dry_run`: they check what was asked for, and start Ray in the meantime if that takes long.
 
     options -> names -> place -> list -> inputs -> comparison with what the place holds -> Job
 
-The first three cost nothing, and not even NumPy is loaded before them. While the others are under way a Ray starts,
-unless they are over at once; and if one of them says no, nobody waits for that Ray.
+The first three checks cost nothing, and NumPy is loaded after them. A Ray starts during the others, unless they end at
+once. If one of them fails, nothing waits for that Ray.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from linkmatch_ray.io.inputs.listing import list_inputs
 from linkmatch_ray.io.inputs.names import names_in, read_names, refuse_missing, refuse_no_input
 from linkmatch_ray.io.results.places import results_at
 from linkmatch_ray.io.storage.paths import Name, path_of
-from linkmatch_ray.io.storage.system_errors import told
+from linkmatch_ray.io.storage.system_errors import reported_as_job_errors
 from linkmatch_ray.runtime.session.address import is_jobs_api, job_name
 from linkmatch_ray.runtime.session.session import Session
 
@@ -31,11 +31,12 @@ if TYPE_CHECKING:
     from linkmatch_ray.runtime.jobs.job import Job
     from linkmatch_ray.runtime.jobs.request import Request
 
-HEAD_START_SECONDS: Final = 0.25
-"""A Ray is started beside what takes longer than this: most mistakes are found by then."""
+HEAD_START_SECONDS: Final = 0.75
+"""Time for the checks before a Ray is started. Most mistakes are found by then, also in a list of 100,000 entries. An
+earlier start gains nothing: Ray's import and the list would share one interpreter."""
 
 NAMES_LOOKED_AT: Final = 1000
-"""Of more inputs by name than this the first are looked for before a Ray starts; all of them are while it does."""
+"""Maximum number of named inputs whose existence is checked before a Ray starts. The others are checked later."""
 
 Source: TypeAlias = "Restrictions | str | os.PathLike[str] | bytes"
 
@@ -51,26 +52,26 @@ def submit(
     on_listing: Callable[[int], None] | None = None,
     **more: Unpack[JobKeywords],
 ) -> Job:
-    """Match many files on Ray; returns at once.
+    """Matches many files on Ray, and returns at once.
 
-    The same call again resumes a job that was interrupted, and of a complete one gives the summary.
+    The same call again resumes an interrupted job. If the job is complete, its result is the earlier summary.
 
     Args:
         inputs: A path, directory, glob or URL, or several of them.
-        restrictions: The list, loaded; or what `Restrictions.load` takes: a path or URL, or the list itself as bytes.
+        restrictions: The loaded list, or the source of one: a path or URL, or the list itself as bytes.
         output: The result directory, or a URL (`s3:// gs:// az:// file://`).
-        key: `KEY` or `RECORD_KEY=RESTRICTION_KEY`, several make a composite key; `data` if not given. Restrictions that
-            are loaded have theirs.
+        key: `KEY` or `RECORD_KEY=RESTRICTION_KEY`; several make a composite key. `data` if not given. A loaded list
+            has its own.
         options, more: The options of the command, as `JobOptions` or `MatchOptions`, or by name: see `JobOptions`.
-        session: A Ray that the caller closes; None to use the one of this program, or else an own one.
-        on_listing: Called now and then, while the inputs are listed, with how many were found.
+        session: A Ray that the caller closes. None for the Ray of this program, or else one of the job's own.
+        on_listing: Called from time to time, while the inputs are listed, with the number found so far.
 
     Raises:
-        InputError: there is no input file, or some are gone whose results are to be brought up to date.
+        InputError: There is no input file, or files are missing whose earlier results are to be updated.
         JobChanged: `output` holds a job with other inputs, restrictions or options.
         UsageError: `output` cannot be used, or an option is out of range or does not fit another.
-        RestrictionsError: the list cannot be loaded.
-        TypeError: an argument is of a type that it cannot be, or there is no such option.
+        RestrictionsError: The list cannot be loaded.
+        TypeError: An argument is of the wrong type, or there is no such option.
     """
     if session is not None:
         refuse_other_than("session", session, Session, "Give a Session, or leave it out.")
@@ -112,15 +113,15 @@ def dry_run(
     on_listing: Callable[[int], None] | None = None,
     **more: Unpack[JobKeywords],
 ) -> DryRun:
-    """Say what `submit` would do with the same arguments, without Ray. Does nothing.
+    """Returns what `submit` would do with the same arguments. Starts no Ray and writes nothing.
 
-    The list is loaded and the inputs are listed, so that what is wrong with them is raised.
+    It loads the list and lists the inputs, so their errors are raised.
 
     Raises:
-        LinkmatchError, TypeError: as `submit`.
+        LinkmatchError, TypeError: As `submit`.
     """
     asked = _Asked(inputs, restrictions, output, key, JobOptions.of(options, **more))
-    with told(asked.results):
+    with reported_as_job_errors(asked.results):
         asked.results.refuse_foreign()
     listing, loaded = asked.load(on_listing)
     request = asked.request(listing, loaded) if asked.options.incremental else None
@@ -130,12 +131,12 @@ def dry_run(
 
 
 class _Asked:
-    """What was asked for, as far as it can be looked at without reading anything.
+    """The arguments of `submit`, checked as far as possible without reading a file.
 
     Raises:
-        InputError, RestrictionsError: a path leads to nothing, or nothing is named.
-        UsageError: a URL or an address cannot be; or as `JobOptions`.
-        TypeError: an argument is of another type.
+        InputError, RestrictionsError: A path does not exist, or nothing is named.
+        UsageError: A URL or an address is not valid.
+        TypeError: An argument is of the wrong type.
     """
 
     def __init__(
@@ -148,7 +149,9 @@ class _Asked:
     ) -> None:
         self.options = options
         if is_jobs_api(options.address):
-            raise UsageError("address: is a cluster's Jobs API. Call submit_remote, or join the cluster at HOST:6379.")
+            raise UsageError(
+                "address: is that of a cluster's Jobs API. Call submit_remote, or give HOST:6379 to join the cluster."
+            )
         self._restrictions, self._key = restrictions, key
         self._names = names_in(inputs)
         if options.files_from is not None:
@@ -164,22 +167,22 @@ class _Asked:
         self.results = results_at(output)
 
     def is_complete(self) -> bool:
-        """Whether the place has the whole of a job, which may be this one: that needs no Ray.
+        """Returns whether the place holds a complete job. It may be this one, which then needs no Ray.
 
         Raises:
-            UsageError: it is no place for results.
+            UsageError: The place cannot be used for results.
         """
-        with told(self.results):
+        with reported_as_job_errors(self.results):
             self.results.refuse_foreign()
             return not self.options.overwrite and self.results.summary() is not None
 
     def load(self, on_listing: Callable[[int], None] | None) -> tuple[Listing, Restrictions]:
-        """The inputs, and the list, which is loaded first."""
+        """Loads the list, then lists the inputs."""
         loaded = self._loaded()
         return list_inputs(self._names, on_listing), loaded
 
     def request(self, listing: Listing, restrictions: Restrictions) -> Request:
-        """What was asked for, compared with what the place holds."""
+        """Compares the job with what the place holds."""
         from linkmatch_ray.runtime.jobs.request import Request
 
         return Request(listing, restrictions, self.results, self.options)
@@ -197,7 +200,7 @@ class _Asked:
             return Restrictions.load(self._restrictions, **given)
         for name in given:
             raise TypeError(
-                f"{name}: {self._restrictions!r} has its {name}. Give {name} to Restrictions.load, or the list's path"
-                " instead of what was loaded."
+                f"{name}: {self._restrictions!r} is loaded and has its own. Give {name} to Restrictions.load, or give"
+                " submit the path of the list."
             )
         return self._restrictions

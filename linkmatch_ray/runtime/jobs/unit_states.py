@@ -1,4 +1,4 @@
-"""Where a unit of the plan is on its way, from admission until all of it is durable."""
+"""The states of a unit of the plan, from admission until all of it is durable."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from linkmatch_ray.runtime.jobs.worker import PartHeader, Started
 
 
 class State(Enum):
-    """Where a unit is."""
+    """The state of a unit."""
 
-    WAITING = "no task works at it"
-    RUNNING = "a task works at it"
+    WAITING = "no task works on it"
+    RUNNING = "a task works on it"
     ENDED = "all its parts have come"
     RETIRED = "all its parts are durable"
 
 
 class Move(Enum):
-    """What can happen to a unit."""
+    """An event in the life of a unit."""
 
     START = "a task was submitted"
-    END = "its task has given all"
-    LOSE = "its worker died or gave nothing for long (a strike), or it was cancelled (none)"
-    SPLIT = "after a strike its files are units of their own"
+    END = "its task has yielded everything"
+    LOSE = "its worker died or produced nothing for long (a strike), or it was cancelled (no strike)"
+    SPLIT = "after a strike each of its files is a unit"
     GIVE_UP = "after its last strike one entry stands for its file"
     RETIRE = "nothing of it is needed any more"
 
@@ -39,14 +39,14 @@ MOVES: Final = {
     (State.WAITING, Move.SPLIT): State.ENDED,
     (State.WAITING, Move.GIVE_UP): State.ENDED,
     (State.ENDED, Move.RETIRE): State.RETIRED,
-    # It was cancelled: its file was given up as a whole meanwhile, or all is done again.
+    # It was cancelled, because its whole file was given up, or because everything is retried from the frontier.
     (State.WAITING, Move.RETIRE): State.RETIRED,
 }
-"""Where each move leads. All others are impossible."""
+"""The state after each move. All other moves are impossible."""
 
 
 class ReceivedPart(NamedTuple):
-    """A part that has come and is not durable yet; `body` is a reference, or the part itself."""
+    """A part that has come and is not yet durable. `body` is a reference, or the part itself."""
 
     header: PartHeader
     body: Any
@@ -54,15 +54,15 @@ class ReceivedPart(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class AdmittedUnit:
-    """A unit, or what is left of one, that was admitted.
+    """A unit, or the rest of one, that was admitted.
 
     Attributes:
-        task: The number of its task while it is running.
-        started: Where that runs, or where the last one ran; None before its first word.
-        parts, offered: What has come, and how many of these were offered to the collector.
-        received, whole: The last piece that came of it, and whether that was its range's last.
-        heard: When its task last gave something.
-        unbegun: How many of its tasks were given up before their first word.
+        task: Number of its task while it is running.
+        started: Where its task runs, or where the last one ran; None until the task reports it.
+        parts, offered: The parts that have come, and how many of them were offered to the collector.
+        received, whole: The last piece that has come, and whether it was the last of its range.
+        heard: Time at which its task last yielded something.
+        unbegun: Number of its tasks that were given up before their first report.
     """
 
     unit: Unit
@@ -78,5 +78,5 @@ class AdmittedUnit:
     unbegun: int = 0
 
     def move(self, move: Move) -> None:
-        """Change the state as `MOVES` says."""
+        """Changes the state according to `MOVES`."""
         self.state = MOVES[self.state, move]

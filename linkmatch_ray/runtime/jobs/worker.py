@@ -1,4 +1,5 @@
-"""What runs in a worker: match one unit, give its parts. No side effects; a bad file is an outcome."""
+"""The task of a worker: it matches one unit and yields its parts. It writes nothing but staged parts, and a bad file
+is an outcome and not an error."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ from linkmatch_ray.io.inputs.reader import changed_entry, open_input, unreadable
 from linkmatch_ray.io.ledger.ledger import Key
 from linkmatch_ray.io.results.segments import STAGED_BYTES_MIN, Staged, stage
 from linkmatch_ray.io.storage.errors import Changed
-from linkmatch_ray.io.storage.system_errors import blame_the_machine, told
+from linkmatch_ray.io.storage.system_errors import blame_the_machine, reported_as_job_errors
 from linkmatch_ray.io.storage.urls import is_url
 from linkmatch_ray.runtime.jobs.heartbeat import BEAT_SECONDS_MAX, with_heartbeat
 from linkmatch_ray.runtime.jobs.plan import PlanOptions, Unit
@@ -35,11 +36,11 @@ from linkmatch_ray.words import shown
 
 @dataclass(frozen=True, slots=True)
 class TaskSettings:
-    """What all tasks of a job have in common; put once.
+    """The settings that all tasks of a job share, in one object of Ray's.
 
     Attributes:
-        staging: Where they write large parts themselves, as a URL; None where all go to the collector.
-        beat_seconds: How often one that waits for a server says that bytes still come.
+        staging: URL where tasks write large parts themselves; None if all parts go to the collector.
+        beat_seconds: Interval in which a task that waits for a server reports that bytes still come.
     """
 
     paths: tuple[KeyPath, ...]
@@ -50,7 +51,7 @@ class TaskSettings:
 
 
 class Started(NamedTuple):
-    """What a task gives first: where it runs."""
+    """The first object of a task: where it runs."""
 
     pid: int
     host: str
@@ -59,11 +60,11 @@ class Started(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PartHeader:
-    """What the driver needs to know of a part: little, so that it comes without a fetch.
+    """What the driver needs to know of a part. It is small, so Ray delivers it without a transfer.
 
     Attributes:
         first, last: Keys of its first and last piece.
-        whole: No further part of the last piece's range follows.
+        whole: Whether no further part of the last piece's range follows.
         nbytes: Bytes of output in its body.
     """
 
@@ -75,8 +76,11 @@ class PartHeader:
 
 @dataclass(frozen=True, slots=True)
 class PartBody:
-    """A part as it travels: each output in chunks, as NumPy arrays, which Ray hands over without a copy; or where it
-    was written to already."""
+    """A part on its way to the collector.
+
+    Each output is a sequence of NumPy arrays, which Ray hands over without a copy, or the place where the task has
+    written it.
+    """
 
     pieces: list[Piece]
     matched: Sequence[npt.NDArray[np.uint8] | Staged]
@@ -84,19 +88,19 @@ class PartBody:
 
 
 GC_OBJECTS: Final = 1_000_000
-"""Garbage is looked for this often in a worker. Entries are many objects, and none of them is garbage: looking at every
-100,000 takes a third of the time of a file of bad lines."""
+"""Allocations between two garbage collections in a worker. Entries are many objects, and none of them is garbage. With
+100,000 the collections take a third of the time of a file of bad lines."""
 
-CHUNK_BYTES_MIN: Final = 1 << 18
-"""Chunks shorter than this on the average are joined: each costs some microseconds on its way."""
+SLICE_BYTES_MIN: Final = 1 << 18
+"""Slices with a smaller mean length are joined, because each costs some microseconds on its way."""
 
-# Kept between the tasks of a worker process: fresh pages for each would cost a fifth of the speed.
+# Kept between the tasks of a worker process, because new pages for each task would cost a fifth of the speed.
 _spare: list[tuple[Buffers, bytearray]] = []
 
 
 @contextmanager
 def _buffers_of(window_bytes: int) -> Iterator[tuple[Buffers, bytearray]]:
-    """Buffers for one task, for windows and for packed files. One that is left before its end keeps them."""
+    """Gives one task its buffers, for windows and for packed files. A task that ends early does not return them."""
     try:
         buffers, pack = _spare.pop()
     except IndexError:
@@ -108,9 +112,12 @@ def _buffers_of(window_bytes: int) -> Iterator[tuple[Buffers, bytearray]]:
 
 
 def match_unit(unit: Unit, packed_files: bytes, index: RestrictionIndex, settings: TaskSettings) -> Iterator[Any]:
-    """The parts of a unit, each as a `PartBody` and then its `PartHeader`; the files are those of the unit.
+    """Yields the parts of a unit, each as a `PartBody` and then its `PartHeader`.
 
-    If servers have to do with it, there may be pairs of Nones in between; see `with_heartbeat`.
+    If the unit has to do with a server, pairs of Nones may come in between: see `with_heartbeat`.
+
+    Args:
+        packed_files: The files of the unit.
     """
     files = unpack_files(packed_files)
     pairs = _pairs(unit, files, index, settings)
@@ -135,40 +142,40 @@ def _pairs(unit: Unit, files: list[InputFile], index: RestrictionIndex, settings
 
 def _sealed(part: Part, settings: TaskSettings) -> Iterator[Any]:
     first, last = part.pieces[0], part.pieces[-1]
-    # Provenance of a range but the first is counted anew by the collector, which alone knows what comes before.
+    # The collector renumbers the provenance of every range but the first, because it alone knows what comes before.
     staging = None if settings.options.provenance and first.range else settings.staging
-    matched, unmatched = _chunks(part.matched, staging), _chunks(part.unmatched, staging)
+    matched, unmatched = _slices(part.matched, staging), _slices(part.unmatched, staging)
     yield PartBody(part.pieces, matched, unmatched)
-    # After the body: who has the header knows that the body was finished, though it never looked at it.
+    # After the body, so that a header proves to the driver, which never looks at bodies, that its body is complete.
     yield PartHeader(
         Key(first.file, first.range, first.part),
         Key(last.file + last.files - 1, last.range, last.part),
         last.last,
-        sum(len(chunk) for chunk in (*matched, *unmatched) if not isinstance(chunk, Staged)),
+        sum(len(each) for each in (*matched, *unmatched) if not isinstance(each, Staged)),
     )
 
 
-def _chunks(chunks: list[bytes], staging: str | None) -> Sequence[npt.NDArray[np.uint8] | Staged]:
-    if staging is not None and sum(map(len, chunks)) >= STAGED_BYTES_MIN:
-        with told(staging):
-            return [stage(staging, b"".join(chunks))]
-    return [np.frombuffer(chunk, np.uint8) for chunk in _joined(chunks)]
+def _slices(slices: list[bytes], staging: str | None) -> Sequence[npt.NDArray[np.uint8] | Staged]:
+    if staging is not None and sum(map(len, slices)) >= STAGED_BYTES_MIN:
+        with reported_as_job_errors(staging):
+            return [stage(staging, b"".join(slices))]
+    return [np.frombuffer(each, np.uint8) for each in _joined(slices)]
 
 
-def _joined(chunks: list[bytes]) -> list[bytes]:
-    """Small chunks joined to one; large ones are not worth a copy."""
-    return chunks if sum(map(len, chunks)) > CHUNK_BYTES_MIN * len(chunks) else [b"".join(chunks)]
+def _joined(slices: list[bytes]) -> list[bytes]:
+    """Joins small slices. Large ones are not worth a copy."""
+    return slices if sum(map(len, slices)) > SLICE_BYTES_MIN * len(slices) else [b"".join(slices)]
 
 
 class Work:
-    """Reads and matches files, in one thread."""
+    """The reading and matching of files, in one thread."""
 
     def __init__(self, index: RestrictionIndex, settings: TaskSettings) -> None:
         gc.set_threshold(GC_OBJECTS)
         self._index, self._settings = index, settings
 
     def parts(self, unit: Unit, files: list[InputFile]) -> Iterator[Part]:
-        """Parts in the order of the files."""
+        """Yields the parts, in the order of the files."""
         settings, part_bytes = self._settings, self._settings.plan.part_bytes
         window_bytes = max(WINDOW_BYTES_MIN, min(WINDOW_BYTES, part_bytes))  # a part is whole windows
         with _buffers_of(window_bytes) as (buffers, self._buffer):
@@ -197,7 +204,7 @@ class Work:
         return packs(first, files, self._buffer)
 
     def _one(self, unit: Unit, file: InputFile) -> Iterator[Part]:
-        """A file, or a range of one, by itself; a fault found late stands for all of it."""
+        """Yields the parts of one file, or of a range of it. A fault, even a late one, stands for the whole file."""
         if file.fault is not None:
             yield _fault(unit.first, unit.range, unreadable_entry(file, file.fault))
             return
@@ -216,7 +223,7 @@ class Work:
             yield _fault(unit.first, unit.range, unreadable_entry(file, error.strerror or shown(error)))
 
     def _source(self, raw: Raw, file: InputFile, start: int) -> Source:
-        """The content of a file; or of a range of it, from the byte before it."""
+        """Opens the content of a file, or of a range of it, from one byte before the range."""
         if start:
             raw.seek(start - 1)
             return Plain(raw)

@@ -26,10 +26,10 @@ NAMESPACE: Final = "linkmatch"
 LOOPBACK: Final = ("127.0.0.1", "::1")
 
 SUMMARY_MARK: Final = "linkmatch-summary: "
-"""Begins the line that holds the summary, as JSON, among what a job on a cluster prints: no name makes a line."""
+"""Start of the line that holds the summary, as JSON, in the output of a job on a cluster. No name can forge a line."""
 
 MARK_VARIABLE: Final = "LINKMATCH_SUMMARY_LINE"
-"""Whoever submits a job to a cluster sets it for that job."""
+"""The variable that is set for a job on a cluster, so that it marks its summary."""
 
 CONNECT_SECONDS_MAX: Final = 10.0
 
@@ -38,14 +38,14 @@ def is_jobs_api(address: str | None) -> bool:
     """Returns whether an address is that of a cluster's Jobs API.
 
     Raises:
-        UsageError: It is one of Ray Client, which drops what runs when the connection is away for 30 seconds; or of
-            another kind.
+        UsageError: It is an address of Ray Client, which loses a job if the connection is away for 30 seconds. Or it
+            is of an unknown kind.
     """
     scheme = scheme_of(os.fsencode(address or ""))
     if scheme == "ray":
         raise UsageError(
-            f"{shown(address)}: Ray Client is not for long work. Give --address http://HEAD:8265 to run the job on the"
-            " cluster, or HOST:6379 to join it."
+            f"{shown(address)}: Ray Client loses a job if the connection is away for 30 seconds. Give --address"
+            " http://HEAD:8265 to run the job on the cluster, or HOST:6379 to join it."
         )
     if scheme not in (None, "http", "https") or (scheme is None and "://" in (address or "")):
         raise no_address(address)
@@ -53,8 +53,10 @@ def is_jobs_api(address: str | None) -> bool:
 
 
 def no_address(given: object) -> UsageError:
-    """Returns the error for an address at which nothing can be."""
-    return UsageError(f"{shown(given)}: no cluster's address. Give --address http://HEAD:8265, HOST:6379 or auto.")
+    """Returns the error for an address that is not valid."""
+    return UsageError(
+        f"{shown(given)}: not the address of a cluster. Give --address http://HEAD:8265, HOST:6379 or auto."
+    )
 
 
 def is_embedded(address: str | None) -> bool:
@@ -94,5 +96,5 @@ def is_ray_job() -> bool:
 
 
 def marks_its_summary() -> bool:
-    """Whether the one who reads what this process prints looks for a line with the `SUMMARY_MARK`."""
+    """Returns whether this process must print its summary with the `SUMMARY_MARK`."""
     return MARK_VARIABLE in os.environ

@@ -1,8 +1,8 @@
-"""The token of a cluster that asks for one: this user's, from where Ray looks for it.
+"""The token for a cluster that asks for one: this user's, from the places where Ray looks for it.
 
-Ray by itself sends the token only with RAY_AUTH_MODE=token, and then to every address without being asked. Here it is
-sent to a cluster that asks, because the user named that cluster, and gives it code and data anyway. It is never sent to
-one that does not ask, nor if RAY_AUTH_MODE says otherwise.
+Ray sends the token only with RAY_AUTH_MODE=token, and then to every address, asked or not. This module sends it to a
+cluster that asks, because the user named that cluster and gives it code and data anyway. It does not send the token to
+a cluster that does not ask, or if RAY_AUTH_MODE is set to something else.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from linkmatch_ray.words import shown
 
 
 def token_remedy() -> str:
-    """What to do where a token is missing or wrong."""
+    """Returns what to do if a token is missing or wrong."""
     mode = os.environ.get(AUTH_MODE, "token")
     unset = f"Unset {AUTH_MODE}, which is {shown(mode)} here, and put" if mode.lower() != "token" else "Put"
     return (
@@ -28,25 +28,25 @@ def token_remedy() -> str:
 
 
 def token_to_lend() -> str | None:
-    """The token for a cluster that asks; None if there is none, or if the user has decided with RAY_AUTH_MODE."""
+    """Returns the token for a cluster that asks; None without one, or if the user has set RAY_AUTH_MODE."""
     return None if AUTH_MODE in os.environ else ray_internals.token()
 
 
 @contextmanager
 def let_in(address: str, where: str) -> Iterator[None]:
-    """Ray sends the token meanwhile, if the cluster at an address asks for it.
+    """Makes Ray send the token in the meantime, if the cluster at an address asks for it.
 
     Args:
-        where: What to call the cluster.
+        where: The name of the cluster in messages.
 
     Raises:
-        ClusterError: it asks, and the token is missing or wrong. Ray itself tries a wrong one for 20 seconds.
+        ClusterError: The cluster asks, and the token is missing or wrong. Ray itself tries a wrong one for 20 seconds.
     """
     gcs = ray_internals.as_joined(address)
     if gcs is None or not ray_internals.is_refused(gcs):
         yield
     elif token_to_lend() is None:
-        raise ClusterError(f"{where}: does not let us in, as the token is missing or wrong. {token_remedy()}")
+        raise ClusterError(f"{where}: refuses access, because the token is missing or wrong. {token_remedy()}")
     else:
         with ray_internals.sending_the_token():
             if ray_internals.is_refused(gcs):

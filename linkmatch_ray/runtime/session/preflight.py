@@ -52,7 +52,7 @@ def check_disk(directory: str | None = None) -> None:
         directory: Where a Ray that is about to start will keep them; None for the Ray of this process.
 
     Raises:
-        JobError: There is none.
+        JobError: Too little is free.
     """
     directory = directory or temp_directory() or "/tmp"
     try:

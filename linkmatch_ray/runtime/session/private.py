@@ -1,5 +1,7 @@
-"""Files and directories that are their owner's alone. Whoever can read an embedded Ray's token can run commands as its
-owner, and whoever can write among Ray's files can do so as well."""
+"""Files and directories that only their owner can use.
+
+A person who can read the token of an embedded Ray, or write among its files, can run commands as its owner.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +22,10 @@ log = logging.getLogger("linkmatch_ray")
 
 
 def keep_to_owner(fd: int, path: str | Path, mode: int, remedy: str) -> None:
-    """Take from an open file or directory what goes beyond `mode`; warn if its file system cannot do that.
+    """Restricts the mode of an open file or directory to `mode`, and warns if its file system cannot do that.
 
     Raises:
-        ClusterError: it belongs to somebody else than this user or root.
+        ClusterError: It belongs to a user other than this one and root.
     """
     owner = os.fstat(fd).st_uid
     if owner not in (os.geteuid(), 0):
@@ -33,11 +35,11 @@ def keep_to_owner(fd: int, path: str | Path, mode: int, remedy: str) -> None:
         with suppress(OSError):
             os.fchmod(fd, before & mode)
         if mode == FILE_MODE and before & OTHERS and not _mode(fd) & OTHERS:
-            log.warning("%s: others could read it until now. Remove it, and the next start makes another.", path)
+            log.warning("%s: other users could read it until now. Remove it; the next start makes a new one.", path)
     if _mode(fd) & OTHERS:
         log.warning(
-            "%s: other users may enter or read it, and its mode cannot be changed here. Who reads Ray's token can run"
-            " commands as you. %s",
+            "%s: other users may enter or read it, and its mode cannot be changed here. A person who reads Ray's token"
+            " can run commands as you. %s",
             path,
             remedy,
         )

@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Final
 
 from linkmatch_ray.errors import ClusterError
+from linkmatch_ray.runtime.session.parent_death import kill_descendants
 from linkmatch_ray.runtime.session.private import DIRECTORY_MODE, keep_to_owner, log
 from linkmatch_ray.words import is_text, shown
 
@@ -94,6 +95,28 @@ class RayDirectory:
             shutil.rmtree(self._directory, ignore_errors=True)
         with suppress(OSError):
             os.close(self._fd)
+
+    def abandon(self) -> None:
+        """Removes it although Ray may be starting in another thread, and kills what that has started.
+
+        Meanwhile a file has its name, so that the start fails instead of making the directory again.
+        """
+        kill_descendants()
+        if self._kept:
+            return
+        aside, blocked = [], False
+        with suppress(OSError):
+            while not blocked:
+                aside.append(tempfile.mkdtemp(prefix=PREFIX, dir=os.path.dirname(self._directory)))
+                os.rename(self._directory, aside[-1])
+                with suppress(FileExistsError):  # the start was quicker
+                    open(self._directory, "xb").close()
+                    blocked = True
+        kill_descendants()
+        for path in aside:
+            shutil.rmtree(path, ignore_errors=True)
+        if blocked:
+            os.unlink(self._directory)
 
 
 def _refuse_shared(above: str) -> None:

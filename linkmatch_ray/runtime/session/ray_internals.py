@@ -1,7 +1,7 @@
-"""Everything that uses names of Ray's own, which may be gone in any other version: a test says which are.
+"""Everything that uses internal names of Ray. They may be missing in any other version: a test lists them.
 
-If one is gone, its function does nothing, or says what is missing; `session.py` looks afterwards whether an embedded
-Ray listens where it should.
+If a name is missing, its function does nothing or reports what is missing. `session.py` then checks that an embedded
+Ray listens only where it should.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from linkmatch_ray.errors import ClusterError
 from linkmatch_ray.words import is_text, printable
 
 LOOPBACK_VARIABLE: Final = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
-"""With 0 Ray takes 127.0.0.1 for its node's address, as on Windows, where it listens on nothing else. Otherwise it
-replaces 127.0.0.1 by the machine's address. Read when `ray` is imported."""
+"""With 0 Ray takes 127.0.0.1 as the address of its node, as on Windows, and listens on nothing else. Otherwise it
+replaces 127.0.0.1 by the machine's address. It is read when `ray` is imported."""
 
 AUTH_MODE: Final = "RAY_AUTH_MODE"
-"""`ray.init` sets it to `token` when it starts a Ray, in this process and for good."""
+"""The variable that `ray.init` sets to `token` in this process when it starts a Ray, and does not reset."""
 
 ANSWER_SECONDS_MAX: Final = 10.0
 
 _SIGACTION_BYTES_MAX: Final = 1024
-"""The `struct sigaction` of Linux has 152."""
+"""Upper bound: the `struct sigaction` of Linux has 152 bytes."""
 
 
 @contextmanager
 def silent_raylet() -> Iterator[None]:
-    """Ray prints "(raylet) A worker died ..." whatever the log level; it has a switch for it, but no option."""
+    """Switches off Ray's "(raylet) A worker died ...", for which it has no option. The log level does not."""
     from ray._private import worker
 
     with _replaced(worker, "_worker_logs_enabled", False):
@@ -40,10 +40,10 @@ def silent_raylet() -> Iterator[None]:
 
 @contextmanager
 def sigterm_kept() -> Iterator[None]:
-    """What SIGTERM does in this program stays so: Ray's core has it print a stack first, and abort 3 s later; and once
-    it is shut down, end the program at once.
+    """Keeps this program's handler of SIGTERM, which Ray replaces.
 
-    Python's own `signal.signal` is for the main thread alone, and Ray is started on another.
+    Ray's handler prints a stack and aborts 3 s later, and after `ray.shutdown` it ends the program at once. Python's
+    `signal.signal` works in the main thread only, and Ray is started on another.
     """
     system, before = ctypes.CDLL(None), ctypes.create_string_buffer(_SIGACTION_BYTES_MAX)
     system.sigaction(signal.SIGTERM, None, before)
@@ -55,10 +55,11 @@ def sigterm_kept() -> Iterator[None]:
 
 @contextmanager
 def on_loopback() -> Iterator[None]:
-    """A Ray that is started meanwhile listens on loopback alone; what is joined later is not touched.
+    """Makes a Ray that is started in the meantime listen on loopback alone. A cluster that is joined later is not
+    affected.
 
-    The processes of that Ray inherit the variable, and so does what they start. This process has imported `ray`, so
-    here the constant counts that was made of it.
+    The processes of that Ray inherit the variable, and so do their children. This process has imported `ray` already,
+    so here the constant counts that Ray has made from it.
     """
     from ray._private import ray_constants
 
@@ -68,7 +69,7 @@ def on_loopback() -> Iterator[None]:
 
 @contextmanager
 def in_utf8() -> Iterator[None]:
-    """What Ray is told of this program meanwhile, its command line and its file, can be encoded whatever the names."""
+    """Makes what Ray records of this program, its command line and its file, encodable for any names."""
     from ray._private import utils
 
     import __main__
@@ -83,10 +84,10 @@ def in_utf8() -> Iterator[None]:
 
 
 def job_config(name: str) -> Any:
-    """A `JobConfig` with the name that Ray's dashboard shows; a Ray job has one already, which goes before.
+    """Returns a `JobConfig` with the name for Ray's dashboard. A Ray job has a name already, which Ray prefers.
 
-    It leaves folders out of the workers' module path whose names are not UTF-8: Ray adds the current folder to it, and
-    then cannot encode it.
+    The config leaves out folders of the workers' module path whose names are not UTF-8. Ray adds the current folder to
+    that path, and could not encode it.
     """
     from ray.job_config import JobConfig
 
@@ -100,7 +101,7 @@ def job_config(name: str) -> Any:
 
 
 def as_joined(address: str) -> str | None:
-    """The `host:port` that Ray connects to for an address; None if that cannot be known."""
+    """Returns the `host:port` that Ray connects to for an address; None if unknown."""
     from ray._private import services
 
     if not hasattr(services, "canonicalize_bootstrap_address"):
@@ -110,7 +111,7 @@ def as_joined(address: str) -> str | None:
 
 
 def token() -> str | None:
-    """The token of this user, from where Ray looks for it; None if there is none."""
+    """Returns the token of this user, from the places where Ray looks for it; None without one."""
     from ray import _raylet
     from ray.exceptions import AuthenticationError
 
@@ -125,7 +126,7 @@ def token() -> str | None:
 
 
 def is_refused(gcs: str) -> bool:
-    """Whether the cluster at `host:port` asks for a token, and is not satisfied with what Ray sends now."""
+    """Returns whether the cluster at `host:port` asks for a token, and refuses what Ray sends now."""
     import grpc
     from ray._private import grpc_utils
 
@@ -135,16 +136,16 @@ def is_refused(gcs: str) -> bool:
         try:
             channel.unary_unary("/ray.rpc.NodeInfoGcsService/CheckAlive")(b"", timeout=ANSWER_SECONDS_MAX)
         except grpc.RpcError as error:
-            return error.code() is grpc.StatusCode.UNAUTHENTICATED  # whatever else is wrong, Ray will say
+            return error.code() is grpc.StatusCode.UNAUTHENTICATED  # Ray will report any other error
     return False
 
 
 @contextmanager
 def sending_the_token() -> Iterator[None]:
-    """Ray sends the token to what it connects to meanwhile; a connection that was made goes on sending it.
+    """Makes Ray send the token in the meantime. A connection that was made then continues to send it.
 
-    Ray reads the variable when its configuration is made: on its import, when it connects, and here. While it is
-    connected it must not be made anew, so at the end it is only if Ray is not.
+    Ray reads the variable when it makes its configuration: on its import, when it connects, and here. A connected Ray
+    must not make it again, so at the end it is made only if Ray is not connected.
     """
     try:
         with _changed(os.environ, AUTH_MODE, "token"):
@@ -155,14 +156,14 @@ def sending_the_token() -> Iterator[None]:
 
 
 def sends_the_token() -> bool:
-    """Whether Ray sends the token to what it connects to."""
+    """Returns whether Ray sends the token when it connects."""
     from ray._private.authentication import authentication_utils
 
     return getattr(authentication_utils, "is_token_auth_enabled", bool)() is True
 
 
 def read_auth_mode() -> None:
-    """Have Ray, unless it is connected, look anew at RAY_AUTH_MODE."""
+    """Makes Ray read RAY_AUTH_MODE again, unless it is connected."""
     import ray
     from ray import _raylet
 
@@ -171,7 +172,7 @@ def read_auth_mode() -> None:
 
 
 def temp_directory() -> str | None:
-    """Where the Ray that this process uses keeps its files on this machine; None if that cannot be known."""
+    """Returns where this process's Ray keeps its files on this machine; None if unknown."""
     from ray._private import worker
 
     found: str | None = getattr(getattr(worker, "_global_node", None), "temp_dir", None)
@@ -180,7 +181,7 @@ def temp_directory() -> str | None:
 
 @contextmanager
 def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """An attribute has another value meanwhile; one that is missing stays so."""
+    """Gives an attribute another value in the meantime. A missing attribute stays missing."""
     if not hasattr(owner, name):
         yield
         return
@@ -194,7 +195,7 @@ def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
 
 @contextmanager
 def _changed(variables: Any, name: str, value: str) -> Iterator[None]:
-    """An environment variable has another value meanwhile."""
+    """Gives an environment variable another value in the meantime."""
     before = variables.get(name)
     variables[name] = value
     try:
@@ -204,7 +205,7 @@ def _changed(variables: Any, name: str, value: str) -> Iterator[None]:
 
 
 def restore(name: str, before: str | None) -> None:
-    """Give an environment variable the value it had; None for none."""
+    """Gives an environment variable its earlier value. None removes it."""
     if before is None:
         os.environ.pop(name, None)
     else:

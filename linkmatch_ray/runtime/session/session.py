@@ -1,6 +1,6 @@
-"""A Ray to run on: an embedded one of our own, a cluster that is joined, or the one this program has already.
+"""A Ray to run on: an embedded one of the session's own, a cluster that it joins, or the Ray that this program has.
 
-Nothing of Ray's own talk reaches the user unless `verbose` is asked for.
+Ray's own messages do not reach the user, unless `verbose` is given.
 """
 
 from __future__ import annotations
@@ -35,28 +35,28 @@ from linkmatch_ray.words import shown
 POLL_SECONDS: Final = 0.1
 
 VERSIONS: Final = 4
-"""Ray and Python, there and here: as many versions does Ray's message on a mismatch name."""
+"""Number of versions in Ray's message on a mismatch: Ray and Python, there and here."""
 
 
 class Session:
-    """A Ray that is started in the background. Use as a context manager, or `close` it.
+    """A Ray that is started in the background. Use it as a context manager, or `close` it.
 
         new -> begun -> starting -> ready -> closed
 
-    `begin` says that Ray is needed, or will be soon. A session that is closed, or given up by `leave`, before Ray
-    starts has cost nothing.
+    `begin` announces that Ray is needed, now or soon. A session that ends by `close` or `leave` before Ray starts has
+    cost nothing.
 
     Args:
         address: A cluster's address; None for an embedded Ray of this session's own.
         workers: CPUs of the embedded Ray; None for all.
         dashboard: Start the embedded Ray's dashboard.
-        verbose: Let Ray's own messages through.
-        name: What Ray's dashboard calls this program, if it has no other name there.
+        verbose: Show Ray's own messages.
+        name: The name of this program in Ray's dashboard, if it has no other name there.
 
     Attributes:
-        joins: Whether it joins a cluster.
-        dashboard_url: `host:port` of the dashboard once Ray is there, if it has one.
-        variables: What another program needs in its environment to join the same Ray, once that is there.
+        joins: Whether the session joins a cluster.
+        dashboard_url: `host:port` of the dashboard when Ray is ready; None without a dashboard.
+        variables: The environment variables that another program needs to join the same Ray. Empty until Ray is ready.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Session:
         self._beginning = threading.Lock()
 
     def begin(self, after_seconds: float = 0.0) -> None:
-        """Have Ray started in the background, now or in a while; a later call may bring that forward."""
+        """Starts Ray in the background, now or after a delay. A later call may shorten the delay."""
         if not after_seconds:
             self._now.set()
         with self._beginning:
@@ -93,40 +93,42 @@ class Session:
                 )
                 _begun.add(self)
                 self._thread.start()
-                atexit.register(self.close)  # for a program that ends without
+                atexit.register(self.close)  # for a program that does not close it
 
     @classmethod
     def is_any_starting(cls) -> bool:
-        """Whether a Ray of this program is being started, or ended, now."""
+        """Returns whether a Ray of this program is starting or ending now."""
         return any(session.is_starting for session in list(_begun))
 
     @classmethod
     def abandon_all(cls) -> None:
-        """The process ends at once: end all that it has started, and remove the files of its Rays."""
+        """Kills all descendants of this process, and removes the files of its Rays. For a process that ends at once."""
         begun = list(_begun)
+        for session in begun:
+            session.leave()
         if begun:
             kill_descendants()
         for session in begun:
             if session._directory is not None:
-                session._directory.remove()
+                session._directory.abandon()
 
     @property
     def token_place(self) -> str | None:
-        """Where the token is that other programs need to join the same Ray; None if they need none."""
+        """Place of the token that other programs need to join the same Ray; None if they need no token."""
         return str(place_of_token()) if ray_internals.AUTH_MODE in self.variables else None
 
     @property
     def is_starting(self) -> bool:
-        """Whether something of Ray may be there, and not all."""
+        """Whether parts of Ray may be running, but not all."""
         is_begun = self._thread is not None and self._thread.is_alive() and self._now.is_set()
         return is_begun and (self._closing.is_set() or not self._started.is_set())
 
     def ready(self) -> Any:
-        """Wait for Ray; returns the `ray` module.
+        """Waits for Ray, and returns the `ray` module.
 
         Raises:
-            ClusterError: it could not be started or joined.
-            JobError: the machine has too little room to start it.
+            ClusterError: Ray could not be started or joined.
+            JobError: The machine has too little room to start Ray.
         """
         self.begin()
         if self._thread is None:
@@ -141,14 +143,14 @@ class Session:
         return ray
 
     def close(self) -> None:
-        """Shut down what this session started, or leave the cluster it joined; once no other session uses it."""
+        """Shuts down the Ray that this session started, or leaves the cluster. Waits until no other session uses it."""
         self.leave()
         atexit.unregister(self.close)
         while self._thread is not None and self._thread.is_alive() and not _ours.others(self):
             self._thread.join(POLL_SECONDS)
 
     def leave(self) -> None:
-        """As `close`, but waits for nothing: a start that is under way is undone in the background, once it is over."""
+        """Closes the session without waiting. A start that has begun is undone in the background when it is over."""
         with self._beginning:
             self._closing.set()
         self._now.set()
@@ -160,8 +162,10 @@ class Session:
         self.close()
 
     def _start(self, after_seconds: float) -> None:
-        """Runs in a thread that lives as long as the session: Ray's processes are killed by the kernel when
-        the *thread* that started them ends."""
+        """Starts Ray and waits for the session's end, in one thread.
+
+        The kernel kills Ray's processes when the *thread* that started them ends.
+        """
         self._now.wait(after_seconds)
         with ExitStack() as held:
             try:
@@ -181,10 +185,10 @@ class Session:
 
     def _refuse_closed(self) -> None:
         if self._closing.is_set():
-            raise ClusterError("Ray: was not started, as its session is closed. Make another one.")
+            raise ClusterError("Ray: was not started, because its session is closed. Use a new session.")
 
     def _init(self, held: ExitStack) -> bool:
-        """Start or join Ray; False where this program has one already. What undoes it is put on `held`."""
+        """Starts or joins Ray, and puts what undoes it on `held`. Returns whether the Ray is a session's."""
         import ray
 
         self._refuse_closed()
@@ -208,7 +212,7 @@ class Session:
             held.enter_context(ray_internals.silent_raylet())
         if self._address is None:
             options |= self._embedded(held)
-        elif not is_ray_job():  # which has the package from whoever submitted it
+        elif not is_ray_job():  # which got the package when it was submitted
             options |= {"runtime_env": {"py_modules": [str(PACKAGE)]}}
         held.callback(ray_internals.read_auth_mode)
         to_it = ray_internals.on_loopback() if self._address is None else let_in(self._address, _named(self._address))
@@ -217,7 +221,7 @@ class Session:
             context: Any = ray.init(address=self._address or "local", job_config=config, **options)
         held.callback(_shut_down, ray)
         if self._address is None and (node := context.address_info["node_ip_address"]) not in LOOPBACK:
-            raise ClusterError(f"an embedded Ray: listens on {node}, expected loopback alone. Install Ray 2.60.")
+            raise ClusterError(f"the embedded Ray: listens on {node}, expected loopback alone. Install Ray 2.60.")
         self.dashboard_url = context.dashboard_url or None
         self.variables = {"RAY_ADDRESS": ray.get_runtime_context().gcs_address}
         if ray_internals.sends_the_token():
@@ -226,10 +230,12 @@ class Session:
             self.variables[ray_internals.LOOPBACK_VARIABLE] = "0"
 
     def _embedded(self, held: ExitStack) -> dict[str, Any]:
-        """What a Ray of our own needs, before it is started: room, a token, a directory; and its options."""
+        """Prepares an embedded Ray: checks for room, makes a token and a directory. Returns its options."""
         check_room(self._workers)
         keep_token()
-        self._directory = directory = RayDirectory(dashboard=self._dashboard, kept=self._verbose)
+        with self._beginning:  # whoever closes the session finds its directory, or there will be none
+            self._refuse_closed()
+            self._directory = directory = RayDirectory(dashboard=self._dashboard, kept=self._verbose)
         held.callback(directory.remove)
         check_disk(directory.path)
         held.callback(ray_internals.restore, ray_internals.AUTH_MODE, os.environ.get(ray_internals.AUTH_MODE))
@@ -237,10 +243,10 @@ class Session:
 
 
 class _Ours:
-    """The Ray that a session of this process started or joined, and the sessions that use it.
+    """The Ray that a session of this process has started or joined, and the sessions that use it.
 
-    The one that began it ends it, and waits until no other uses it: Ray's processes end with the thread that started
-    them.
+    The session that began it also ends it, because Ray's processes end with the thread that started them. It waits
+    until no other session uses it.
     """
 
     def __init__(self) -> None:
@@ -254,20 +260,21 @@ class _Ours:
             self._first, self._users = session, {session}
 
     def use(self, session: Session) -> bool:
-        """Whether it is ours; then it is not ended while this session uses it."""
+        """Registers a user. Returns whether a session began this Ray, which then does not end while it is used."""
         with self._changed:
             if self._first is not None:
                 self._users.add(session)
             return self._first is not None
 
     def others(self, session: Session) -> bool:
-        """Whether the session began it, and others use it."""
+        """Returns whether the session began this Ray and others use it."""
         with self._changed:
             return self._first is session and bool(self._users - {session})
 
     @contextmanager
     def left(self, session: Session) -> Iterator[None]:
-        """Use it no more; who began it waits for the others, and ends it meanwhile, while no other can begin."""
+        """Removes a user. The session that began this Ray waits for the others, and then ends it within this context,
+        while no other session can begin."""
         with self._changed:
             self._users.discard(session)
             self._changed.notify_all()
@@ -285,7 +292,7 @@ class _Ours:
 _ours = _Ours()
 
 _begun: set[Session] = set()
-"""Those whose thread lives."""
+"""The sessions whose thread is running."""
 
 
 def _shut_down(ray: Any) -> None:
@@ -294,10 +301,12 @@ def _shut_down(ray: Any) -> None:
 
 
 def _refuse_unreachable(address: str) -> None:
-    """Ray waits for minutes where nothing answers; and where it was told 127.0.0.1 it asks at the machine's address.
+    """Checks that Ray answers at an address, because Ray itself waits for minutes.
+
+    Ray replaces 127.0.0.1 by the machine's address, so that one is checked as well.
 
     Raises:
-        ClusterError: nothing answers.
+        ClusterError: Nothing answers.
     """
     refuse_unreachable(address)
     joined = ray_internals.as_joined(address)
@@ -307,27 +316,27 @@ def _refuse_unreachable(address: str) -> None:
         refuse_unreachable(joined)
     except ClusterError:
         raise ClusterError(
-            f"{address}: Ray takes it for {joined}, where nothing answers. To join an embedded Ray, which listens on"
-            f" loopback alone, set {ray_internals.LOOPBACK_VARIABLE}=0. Otherwise check that Ray runs there."
+            f"{shown(address)}: Ray replaces it by {joined}, where nothing answers. To join an embedded Ray, which"
+            f" listens on loopback alone, set {ray_internals.LOOPBACK_VARIABLE}=0. Otherwise check that Ray runs there."
         ) from None
 
 
 def _why(address: str | None, error: Exception) -> str:
-    """Why Ray could not be started or joined, and what to do."""
+    """Returns why Ray could not be started or joined, and what to do."""
     said = str(error).rstrip(". \n")
     if address is None:
-        return f"an embedded Ray: {said}. See --verbose for what Ray says."
+        return f"the embedded Ray: {said}. See Ray's messages with --verbose."
     where = _named(address)
     versions = re.findall(r"(Ray|Python): (\S+)", said) if "Version mismatch" in said else []
     if len(versions) == VERSIONS:
         (_, ray), (_, python), (_, our_ray), (_, our_python) = versions
         return (
-            f"{where}: has Ray {ray} and Python {python}, here are Ray {our_ray} and Python {our_python}. Who joins a"
-            " cluster needs the same; or give --address http://HEAD:8265, and the job runs with the cluster's."
+            f"{where}: has Ray {ray} and Python {python}, but this machine has Ray {our_ray} and Python {our_python}."
+            " Install the same versions here, or give --address http://HEAD:8265 to run the job with the cluster's."
         )
     if "AuthenticationError" in f"{error!r} {error.__cause__!r}":
-        return f"{where}: does not let us in, as the token is missing or wrong. {token_remedy()}"
-    return f"{where}: {brief(said)}. Check the address, and that Ray runs there; see --verbose for what Ray says."
+        return f"{where}: refuses access, because the token is missing or wrong. {token_remedy()}"
+    return f"{where}: {brief(said)}. Check the address, and that Ray runs there. See Ray's messages with --verbose."
 
 
 def _named(address: str) -> str:
@@ -335,5 +344,5 @@ def _named(address: str) -> str:
 
 
 def brief(said: str) -> str:
-    """The first line of what an error says, without its full stop."""
+    """Returns the first line of an error's text, without its full stop."""
     return shown(said.strip().partition("\n")[0].rstrip("."))

@@ -2,25 +2,22 @@
 
 import gzip
 import json
-import subprocess
-import sys
 
 import pytest
 
+from tests.support.program import program
+
 
 @pytest.fixture
-def explain(tmp_path, command_environment):
+def explain(tmp_path, monkeypatch):
     """Runs the command in a directory with a list and a file of records."""
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "list.json").write_text('["ABC", "x", {"data": 7}, "x"]')
     records = '[{"data":"abc"},\n {"other":1}, {"data":"x"}, {"data":7.0}, 5, {"data":tru}]'
     (tmp_path / "records.json").write_text(records)
 
     def run(*arguments, record=b""):
-        command = [sys.executable, "-m", "linkmatch_ray", "explain", "-r", "list.json", *arguments]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=command_environment, input=record, capture_output=True, check=False
-        )
-        return done.returncode, done.stdout.decode(), done.stderr.decode()
+        return program("explain", "-r", "list.json", *arguments, stdin=record)
 
     return run
 
@@ -32,7 +29,7 @@ def explain(tmp_path, command_environment):
         (1, ["unmatched", 'no key "data"', '"other"']),
         (2, ["matched: 2 restrictions have its key", "entries 1, 3"]),
         (3, ["key      7\n", "matched: one restriction", "entry 2"]),
-        (4, ["unmatched", "no object"]),
+        (4, ["unmatched", "not an object"]),
     ],
 )
 def test_each_record_of_a_file(explain, index, expected):

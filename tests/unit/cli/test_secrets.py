@@ -4,12 +4,13 @@ import os
 
 import pytest
 
-from linkmatch_ray.cli.output import resume_command
+from linkmatch_ray.cli.exits import resume_command
 from linkmatch_ray.errors import LinkmatchError, UsageError
 from linkmatch_ray.io.storage.urls import refuse_secrets
 from linkmatch_ray.runtime.cluster.jobs_api import Cluster
 from linkmatch_ray.words import command, shown, without_secrets
 from tests.support.program import program
+from tests.support.tiers import some
 
 SECRET = "hunter2"
 
@@ -104,7 +105,7 @@ def test_in_every_place(folder, place):
     """Each form of a secret with some of the schemes, so that each pair of these three comes: the command ends before
     anything begins."""
     number = list(PLACES).index(place)
-    for what, url in urls()[number % 5 :: 5]:
+    for what, url in some(urls()[number % 5 :: 5]):
         (folder / "names").write_bytes(url.encode() + b"\0")
         null = ("--null",) if place == "a line of --files-from" else ()
         code, out, error = program(*PLACES[place](url), *null)
@@ -118,7 +119,7 @@ def test_in_every_place(folder, place):
 def test_in_an_address(folder, place, monkeypatch):
     """Ray's own client takes a user and a password there, and sends them; nobody is told."""
     for scheme in ("http", "HTTPS"):
-        for name in FORMS_OF_ADDRESSES:
+        for name in some(FORMS_OF_ADDRESSES):
             monkeypatch.delenv("RAY_API_SERVER_ADDRESS", raising=False)  # as a command leaves it
             address = f"{scheme}://{FORMS[name].replace('host/x', '127.0.0.1:1')}"
             code, out, error = program(*ADDRESSED[place], "--address", address)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from linkmatch_ray import MatchOptions, Restrictions, match_bytes
 from linkmatch_ray.core import codecs
 from linkmatch_ray.errors import RestrictionsError
+from tests.support.tiers import examples
 
 RESTRICTIONS = Restrictions.load(b'["a"]')
 OPTIONS = MatchOptions(emit="both")
@@ -67,7 +68,7 @@ def assert_salvaged(kind, data):
 
 @pytest.mark.parametrize("kind", ["gzip", "zstd"])
 @given(share=st.floats(0, 1))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_cut_short_anywhere(kind, share):
     """Of one member or several."""
     data = compressed(kind, LINES[:20_000], LINES[20_000:])
@@ -76,7 +77,7 @@ def test_cut_short_anywhere(kind, share):
 
 @pytest.mark.parametrize("kind", ["gzip", "zstd"])
 @given(share=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_a_byte_changed_anywhere(kind, share, flip):
     """Whether it is found at once or by the checksum at the end."""
     data = bytearray(compressed(kind, LINES))
@@ -114,6 +115,7 @@ def test_an_array_is_salvaged_too(kind):
     assert (got.counts.records, [entry.reason for entry in got.entries]) == (whole, [f"truncated_{kind}"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["gzip", "zstd"])
 def test_a_bomb_is_stopped(kind):
     """At so many times its size; what came before comes out."""
@@ -127,6 +129,7 @@ def test_a_bomb_is_stopped(kind):
     assert (allowed.counts.records, allowed.entries) == (2_000_000, ())
 
 
+@pytest.mark.slow
 def test_little_is_held_of_what_inflates_most():
     """No call gives more than a bounded number of bytes, however much the data inflates."""
     for kind, codec in (("gzip", codecs._GZIP), ("zstd", codecs._ZSTD)):

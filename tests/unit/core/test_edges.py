@@ -53,6 +53,7 @@ def test_white_space_before_the_first_value(format_, text, white, end):
     assert (got.counts.matched, got.entries) == (1, ())
 
 
+@pytest.mark.slow
 def test_white_space_before_the_first_value_is_not_held():
     """Nor is it looked at twice: 200 MB of it."""
     data = b" " * (200 << 20) + b"[%s]" % RECORD
@@ -71,6 +72,7 @@ def test_the_text_of_an_overlong_record(before, between, behind, limit):
     assert [entry.bytes for entry in got.entries] == [len(text) for text in wanted]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [b"%s%s", b"[%s%s]", b"%s%s\n{}"])
 def test_white_space_behind_a_record(form):
     """It is held with the record, up to a limit that does not depend on the window."""
@@ -82,6 +84,7 @@ def test_white_space_behind_a_record(form):
             assert (got.counts.matched, got.counts.entries) == (1 - more, more)
 
 
+@pytest.mark.slow
 def test_white_space_behind_an_element_in_a_large_window():
     """A long record before it has made the window large: that changes nothing."""
     data = b"[%s,%s%s,%s]" % (RECORD, RECORD, b" " * (WHITE_BYTES_MAX + 1), RECORD)
@@ -94,6 +97,7 @@ def test_white_space_behind_an_element_in_a_large_window():
         assert "white space" in got.entries[-1].message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [b'{\n"data":1}', RECORD, b"{"])
 def test_white_space_behind_a_document_is_not_held(text):
     """However much there is of it: the layout is decided, and it is one entry, or a line with one."""

@@ -116,7 +116,7 @@ def test_urls_that_are_refused(url, message):
 
 def test_reading_in_pieces(endpoint, monkeypatch):
     """From anywhere, ahead no further than it is told, and every byte in its place."""
-    monkeypatch.setattr(object_reader, "CHUNK_BYTES", 10_000)
+    monkeypatch.setattr(object_reader, "REQUEST_BYTES", 10_000)
     (file,) = list_inputs(["s3://lake/in/a.jsonl"]).files
     for start, stop in ((0, None), (0, 5), (12_345, 70_000), (len(LINES) - 3, None)):
         with ObjectReader(file, stop) as reader:
@@ -126,7 +126,7 @@ def test_reading_in_pieces(endpoint, monkeypatch):
 
 def test_damaged_compression(endpoint, monkeypatch):
     """What is saved of it is read a second time, and is what comes of the same bytes elsewhere."""
-    monkeypatch.setattr(object_reader, "CHUNK_BYTES", 1000)
+    monkeypatch.setattr(object_reader, "REQUEST_BYTES", 1000)
     rng = random.Random(1)
     lines = b"".join(b'{"data":"k%d","n":%d}\n' % (rng.randrange(50), rng.randrange(1 << 60)) for _ in range(4000))
     store, restrictions = store_at(f"s3://{BUCKET}"), Restrictions.load(b'["k1"]')
@@ -149,7 +149,7 @@ def test_damaged_compression(endpoint, monkeypatch):
 @pytest.mark.parametrize("seed", range(3))
 def test_faults_on_the_line(endpoint, moto, monkeypatch, seed):
     """503, connections that break off, short and slow answers: read whole all the same."""
-    monkeypatch.setattr(object_reader, "CHUNK_BYTES", 100_000)
+    monkeypatch.setattr(object_reader, "REQUEST_BYTES", 100_000)
     monkeypatch.setattr(object_store, "WAIT_SECONDS", 0.01)
     with unreliable(moto, seed, ["503", "reset", "short", "slow"]) as port:
         endpoint(port)
@@ -165,6 +165,7 @@ def test_faults_on_the_line(endpoint, moto, monkeypatch, seed):
         small.close()
 
 
+@pytest.mark.slow
 def test_a_server_without_ranges(tmp_path, command_environment):
     """As a simple one over HTTP: read as a whole, by one task, from anywhere; again where it breaks off."""
     (tmp_path / "www").mkdir()
@@ -308,6 +309,7 @@ def submit(environment, *arguments):
     return done.returncode, done.stdout, done.stderr
 
 
+@pytest.mark.slow
 def test_a_job_as_on_files(endpoint, moto, tmp_path, command_environment):
     """Through an unreliable line: the bytes that files give; again it is complete; secrets are nowhere."""
     local = tmp_path / "in"

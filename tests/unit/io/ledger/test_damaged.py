@@ -21,15 +21,17 @@ from linkmatch_ray.cli.output import status_lines, summary_lines
 from linkmatch_ray.core.outcome import HIT_PAIR_BYTES, SHARE_COLUMNS, Counts
 from linkmatch_ray.errors import InputError, JobChanged, JobError, LinkmatchError
 from linkmatch_ray.io.ledger import rows
-from linkmatch_ray.io.ledger.ledger import SCHEMA_VERSION, Ledger
+from linkmatch_ray.io.ledger.ledger import Ledger
 from linkmatch_ray.io.ledger.rows import PieceRow, Span
+from linkmatch_ray.io.ledger.schema import SCHEMA_VERSION
 from linkmatch_ray.io.results.directory import Directory, Lock
-from linkmatch_ray.io.results.download import bring
+from linkmatch_ray.io.results.download import download
 from linkmatch_ray.io.results.places import results_at
 from linkmatch_ray.io.results.status import status
 from linkmatch_ray.io.results.verification import Checked, verify
 from linkmatch_ray.runtime.jobs.plan import PlanOptions
 from tests.support.jobs import NAMES, OUTPUTS, write
+from tests.support.tiers import STRIDE, some
 from tests.support.whole import submit
 
 SECONDS_MAX = 10
@@ -303,12 +305,12 @@ def seal(path):
             ledger.execute("UPDATE pieces SET digest = ? WHERE (file, range, part) = (?, ?, ?)", digest)
 
 
-@pytest.mark.parametrize("which", ["packed", "ranges", "stopped"])
+@pytest.mark.parametrize("which", ["packed", "ranges", pytest.param("stopped", marks=pytest.mark.slow)])
 def test_every_value(which, request):
     """Of every table, in some rows of each kind: by type, sign, size and form."""
     job, unnoticed, count = request.getfixturevalue(which), set(), 0
     job.restore()
-    for name, sql, parameters in list(mutations(job)):
+    for name, sql, parameters in some(mutations(job)):
         (job.out / "ledger.sqlite").write_bytes(job.files["ledger.sqlite"])
         if not change(job.out / "ledger.sqlite", sql, parameters):
             continue
@@ -323,7 +325,7 @@ def test_every_value(which, request):
     job.restore()
     assert look(job)
     assert unnoticed <= set(UNNOTICED), unnoticed - set(UNNOTICED)
-    assert count > 500, count
+    assert count > 500 // STRIDE, count
 
 
 @pytest.mark.parametrize("which", ["packed", "ranges", "stopped"])
@@ -331,7 +333,7 @@ def test_every_value_of_a_piece_whose_digest_agrees(which, request):
     """What the outputs, the report and the summary say is compared nevertheless."""
     job, unnoticed, count = request.getfixturevalue(which), set(), 0
     job.restore()
-    for name, sql, parameters in list(mutations(job)):
+    for name, sql, parameters in some(mutations(job)):
         (job.out / "ledger.sqlite").write_bytes(job.files["ledger.sqlite"])
         if not name.startswith(("pieces.", "spans.")) or not change(job.out / "ledger.sqlite", sql, parameters):
             continue
@@ -342,7 +344,7 @@ def test_every_value_of_a_piece_whose_digest_agrees(which, request):
     job.restore()
     allowed = set(UNNOTICED_IF_SEALED) | (set(UNNOTICED_BEFORE_THE_REPORT) if which == "stopped" else set())
     assert unnoticed <= allowed, unnoticed - allowed
-    assert count > 200, count
+    assert count > 200 // STRIDE, count
 
 
 INFLATED = ("records matched", "records unmatched", "matched", "unmatched", "entries", "missing_key", "records")
@@ -388,6 +390,7 @@ NOT_COMPARED = {
 """Members of the summary that say how the job went, and not what is in the outputs."""
 
 
+@pytest.mark.slow
 def test_every_member_of_the_summary(packed):
     """Removed, and of each other type; those in the totals also by one."""
     summary, unnoticed, count = json.loads(packed.files["summary.json"]), set(), 0
@@ -472,6 +475,7 @@ def test_what_asks_a_job_to_stop_is_a_directory(packed):
     assert results_at(packed.out).holder() is None
 
 
+@pytest.mark.slow
 def test_truncated_and_flipped(packed):
     """At some hundred places: what is not noticed has changed no row."""
     content = packed.files["ledger.sqlite"]
@@ -523,7 +527,7 @@ def test_other_tables(packed, name):
         lambda: submit(packed.top, packed.out, *packed.how),
         lambda: submit(packed.top, packed.out, *packed.how, incremental=True),
     ):
-        with pytest.raises(JobError, match=r"out/ledger.sqlite: damaged: .* Start anew with --overwrite"):
+        with pytest.raises(JobError, match=r"out/ledger.sqlite: damaged: .* Start from the beginning with --overwrite"):
             command()
 
 
@@ -621,7 +625,7 @@ def check_url(place):
     url = f"file://{place}/out"
     ended(lambda: status(results_at(url)))
     shutil.rmtree(place / "copy", ignore_errors=True)
-    ended(lambda: bring(results_at(url), place / "copy"))
+    ended(lambda: download(results_at(url), place / "copy"))
     found = ended(lambda: list(verify(results_at(url), Checked())))
     ended(lambda: submit(place / "in", url, *PACKED))
     return found == []
@@ -662,6 +666,7 @@ def test_records_that_are_none(at_url, name, content):
         assert not check_url(place)
 
 
+@pytest.mark.slow
 def test_records_that_are_changed(at_url):
     """A byte of what is in them, at some places; rows that no job writes; a record twice, or missing."""
     place, records = at_url

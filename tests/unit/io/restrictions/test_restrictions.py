@@ -11,6 +11,7 @@ import pytest
 
 from linkmatch_ray import Restrictions
 from linkmatch_ray.errors import RestrictionsError, UsageError
+from linkmatch_ray.io.restrictions.loader import Entries
 
 DAMAGED = {
     "no key": (b'[{"data":1},{"x":2}]', 'entry 1 has no key "data"'),
@@ -71,6 +72,40 @@ def test_no_list_and_no_key():
         Restrictions.load(b"[]", "/a~b")
     with pytest.raises(RestrictionsError, match="entry 0 is a string, and the key has several parts"):
         Restrictions.load(b'["a"]', ["x", "y"])
+
+
+INTEGERS = [str(n) for n in (0, 7, -70, 10**19, 2**64 - 1, 2**64, -(2**63), -(2**63) - 1)]
+NUMBERS = (*INTEGERS, "-0", "-1.0", "1e2", "1e400", "01", "NaN")
+STRINGS = ('"a"', r'"\u0061"', r'"\ud800"', '""', r'"\"\\\n"', '"é"', '"a', '"\x01"')
+KEYS = (*NUMBERS, *STRINGS, "true", "false", "null", "[7]", "[]", '{"b":1.0,"a":"x"}', "[" * 500 + "]" * 500, "")
+ENTRIES = (
+    "%s",
+    '{"data":%s}',
+    '{"data":%s,"x":7}',
+    '{"data":"a","x":%s}',
+    '{"data":[],"data":%s}',
+    '{"data":%s,"wide":[' + "[]," * 600 + "[]]}",
+    '{"data":%s,"long":"' + "-" * 2000 + '"}',
+    '{"data":%s,"deep":' + "[" * 500 + "]" * 500 + "}",
+)
+
+
+@pytest.mark.parametrize("how", [{}, {"key": ["data", "x"]}, {"key": "/data/0"}, {"restrictions_format": "object"}])
+def test_the_careful_path_gives_the_same(how, monkeypatch):
+    """Whichever of the two reads an entry: the keys, what is noted of them, and what is said of a wrong one."""
+    lists = [entry.replace("%s", key).encode() for entry in ENTRIES for key in KEYS]
+    lists += [b'["z",' + each + b"]" for each in lists] + [b'"z"\n' + each for each in lists]
+    found = [outcome(each, how) for each in lists]
+    monkeypatch.setattr(Entries, "_plain_key", lambda self, text: None)
+    assert [outcome(each, how) for each in lists] == found
+
+
+def outcome(document, how):
+    try:
+        index = Restrictions.load(document, **how).index
+    except RestrictionsError as error:
+        return document, str(error)
+    return document, index.content_hash, index.has_numbers, index.has_containers
 
 
 def test_text_keeps_all_but_line_ends(tmp_path):

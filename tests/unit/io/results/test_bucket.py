@@ -18,7 +18,7 @@ from linkmatch_ray.io.results import bucket
 from linkmatch_ray.io.results.places import results_at
 from linkmatch_ray.io.storage.store import store_of
 from linkmatch_ray.io.storage.stores import store_at
-from linkmatch_ray.io.storage.system_errors import told
+from linkmatch_ray.io.storage.system_errors import reported_as_job_errors
 from linkmatch_ray.runtime.jobs.collector import Collector
 from linkmatch_ray.runtime.jobs.plan import make_plan
 from linkmatch_ray.runtime.jobs.request import Request
@@ -62,7 +62,7 @@ def line(monkeypatch):
 
 def prepare(url):
     results = results_at(url)
-    with told(results):
+    with reported_as_job_errors(results):
         results.prepare()
 
 
@@ -115,7 +115,7 @@ def test_a_folder_that_several_share(tmp_path):
 def test_a_start_reads_the_journal_once(url, tmp_path, caplog, monkeypatch):
     """The collector reads each record; whoever asks for the settings before, two of them, however many there are."""
     monkeypatch.setattr(bucket.Bucket, "commit_seconds", 0.0)
-    monkeypatch.setattr(bucket, "LIVES_SECONDS", 0.0)
+    monkeypatch.setattr(bucket, "SILENCE_SECONDS", 0.0)
     options = MatchOptions(emit="both")
     write(tmp_path / "in", dict.fromkeys(NAMES, 1))
     assert submit(tmp_path / "in", url, options, PLAN, stop_after=6) is None

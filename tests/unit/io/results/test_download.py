@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 
 from linkmatch_ray import MatchOptions
-from linkmatch_ray.runtime.cluster.download import fetch
+from linkmatch_ray.runtime.cluster.download import download_job
 from tests.support.jobs import PLAN, write
 from tests.support.whole import submit
 
@@ -38,6 +38,6 @@ def test_names_of_others_are_not_fetched(tmp_path):
     submit(tmp_path / "in", tmp_path / "out", MatchOptions(), PLAN)
     before = {path.name for path in tmp_path.iterdir()}
     job = SimpleNamespace(id="job", directory="/there", node="node")
-    assert fetch(Elsewhere(tmp_path / "out"), job, tmp_path / "copy").complete
+    assert download_job(Elsewhere(tmp_path / "out"), job, tmp_path / "copy").complete
     assert {path.name for path in tmp_path.iterdir()} == before | {"copy"}
     assert {path.name for path in (tmp_path / "copy").iterdir()} == {path.name for path in (tmp_path / "out").iterdir()}

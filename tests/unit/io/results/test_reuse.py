@@ -34,9 +34,9 @@ def kept(tmp_path, before, today):
     collector.close()
     again = requested(out, today, True)
     if again.finished is not None:
-        assert again.origins is None
+        assert again.reuse is None
         return len(today)
-    return again.origins.files
+    return again.reuse.files
 
 
 FILE = InputFile(b"a.json", b"/a.json", 9, 5, 7, ctime_ns=6)

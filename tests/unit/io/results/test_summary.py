@@ -3,15 +3,14 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 
 import pytest
 
 from linkmatch_ray import MatchOptions
-from linkmatch_ray.io.results.download import bring
+from linkmatch_ray.io.results.download import download
 from linkmatch_ray.io.results.places import results_at
 from linkmatch_ray.runtime.jobs.plan import PlanOptions
+from tests.support.program import program
 from tests.support.whole import submit
 
 LIST = b'["a", "b", {"data": 1}]'  # as in `whole`
@@ -38,22 +37,21 @@ def copy(top, name):
 
 
 def bring_here(top, name):
-    bring(results_at(f"file://{top}/at-url"), top / os.fsdecode(name))
+    download(results_at(f"file://{top}/at-url"), top / os.fsdecode(name))
 
 
 @pytest.mark.parametrize("come", [move, copy, bring_here])
 @pytest.mark.parametrize("name", [b"here", b"h\xff"])
-def test_the_place_it_is_at(come, name, made, command_environment):
+def test_the_place_it_is_at(come, name, made):
     """The line of the summary, and JSON; the same command prints it of results that came from elsewhere."""
     come(made, name)
-    command = [sys.executable, "-m", "linkmatch_ray", "submit", "in", "-r", "list.json", "-o", name]
-    done = subprocess.run(command, env=command_environment, capture_output=True)
+    command = ["submit", "in", "-r", "list.json", "-o", name]
+    code, out, error = program(*command)
     place = os.path.join(os.fsencode(made), name)
-    assert (done.returncode, done.stderr) == (0, b"")
-    last = done.stdout.decode().splitlines()[-1]
-    assert last == f"Results: {os.fsdecode(place)}/".replace("\udcff", "\\xff")
-    done = subprocess.run([*command, "--json"], env=command_environment, capture_output=True)
-    assert json.loads(done.stdout) == results_at(place).summary()
+    assert (code, error) == (0, "")
+    assert out.splitlines()[-1] == f"Results: {os.fsdecode(place)}/".replace("\udcff", "\\xff")
+    code, out, error = program(*command, "--json")
+    assert json.loads(out) == results_at(place).summary()
     with open(os.path.join(place, b"summary.json"), "rb") as file:
         written = json.loads(file.read())
     assert written["directory"] in (f"{made}/made", f"file://{made}/at-url")  # the file itself stays as it was

@@ -336,7 +336,7 @@ def test_a_wrong_range(name):
 @pytest.mark.parametrize("in_chunks", [False, True])
 def test_a_right_range_of_a_whole_body(in_chunks, monkeypatch):
     """All of an object is not taken for a part of it, whatever its Content-Range says."""
-    monkeypatch.setattr("linkmatch_ray.io.inputs.object_reader.CHUNK_BYTES", 500)
+    monkeypatch.setattr("linkmatch_ray.io.inputs.object_reader.REQUEST_BYTES", 500)
 
     def range_of_all(start, end):
         about = {"Content-Range": f"bytes {start}-{end - 1}/{SIZE}", **ABOUT}
@@ -362,7 +362,7 @@ VALIDATORS = {
 @pytest.mark.parametrize("name", VALIDATORS)
 def test_never_a_mix_of_versions(name, monkeypatch):
     """An object that is replaced between two ranges is `changed`; a weak ETag is compared, and never asked for."""
-    monkeypatch.setattr("linkmatch_ray.io.inputs.object_reader.CHUNK_BYTES", 500)
+    monkeypatch.setattr("linkmatch_ray.io.inputs.object_reader.REQUEST_BYTES", 500)
     versions = [file(content, VALIDATORS[name](number)) for number, content in enumerate((CONTENT, CONTENT[::-1]))]
     with serving(lambda request: versions["500" in request.headers.get("range", "")](request)) as server:
         (listed,) = list_inputs([f"http://{server.host}/a"]).files

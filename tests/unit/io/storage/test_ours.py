@@ -15,7 +15,7 @@ from linkmatch_ray.errors import InputError, JobError
 from linkmatch_ray.io.ledger.ledger import Ledger
 from linkmatch_ray.io.results import directory
 from linkmatch_ray.io.results.directory import Directory, adopt_next, write_atomically
-from linkmatch_ray.io.results.download import bring
+from linkmatch_ray.io.results.download import download
 from linkmatch_ray.io.results.places import results_at
 from linkmatch_ray.io.results.status import status
 from linkmatch_ray.io.results.verification import Checked, verify
@@ -295,7 +295,7 @@ def test_what_is_fetched(top, tmp_path, victims, monkeypatch):
         monkeypatch.setattr("linkmatch_ray.io.results.download.refuse_filled", lambda _: None)
         (copy / name).symlink_to(victims / "precious")
         with pytest.raises(JobError, match=rf"{name}: is a symbolic link"):
-            bring(results_at(f"file://{tmp_path}/out"), copy)
+            download(results_at(f"file://{tmp_path}/out"), copy)
 
 
 def test_what_is_published(top, tmp_path, victims, monkeypatch, capsys):

@@ -99,7 +99,7 @@ def test_a_summary_names_the_host(tmp_path):
         url = f"http://{server.host}/a"
         summary = whole.submit(url, tmp_path / "out", MatchOptions(), PlanOptions())
     assert summary["totals"]["matched"] == 50
-    assert f"{url} redirects to another host: it was read from {other.host}." in summary["hints"]
+    assert f"{url} redirects to another host, and was read from {other.host}." in summary["hints"]
     for path in (tmp_path / "out").iterdir():
         assert b"secret" not in path.read_bytes()
 

@@ -28,7 +28,7 @@ def test_only_the_driver_writes(method, key, actor, tmp_path):
     """Without its key, or with another, a writing method says so and changes nothing."""
     actor, _ = actor
     before = actor.progress(), actor.flush(KEY), contents(tmp_path)
-    with pytest.raises(PermissionError, match="linkmatch:job: only the driver of the job writes, and this is not its"):
+    with pytest.raises(PermissionError, match="linkmatch:job: only the job's driver may write, and this is not its"):
         getattr(actor, method)(*key)
     assert (actor.progress(), actor.flush(KEY), contents(tmp_path)) == before
 

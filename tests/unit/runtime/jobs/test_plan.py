@@ -14,7 +14,7 @@ from linkmatch_ray.io.inputs.file import InputFile
 from linkmatch_ray.io.inputs.listing import list_inputs
 from linkmatch_ray.io.inputs.sniff import cuttable
 from linkmatch_ray.io.ledger.ledger import Key
-from linkmatch_ray.io.results.reuse import NOWHERE, Origins
+from linkmatch_ray.io.results.reuse import NOWHERE, ReusePlan
 from linkmatch_ray.runtime.jobs import plan as plans
 from linkmatch_ray.runtime.jobs.plan import Plan, PlanOptions, Unit, make_plan
 
@@ -23,7 +23,7 @@ MEMORY_BYTES_MAX = 20 << 20
 FILES_MAX = 3
 
 
-def listed(files, cut, how, origins):
+def listed(files, cut, how, reuse):
     """All units in a list, and how many ranges each file has; as plans were made when they were lists."""
     units, ranges = [], []
     first = nbytes = 0
@@ -36,10 +36,10 @@ def listed(files, cut, how, origins):
 
     for number, file in enumerate(files):
         size, count = max(file.size, 0), 1
-        done = 0 if origins is None else origins.ranges_done(number)
+        done = 0 if reuse is None else reuse.ranges_done(number)
         if done is None:
             flush(number)
-            ranges.append(origins.ranges[number])
+            ranges.append(reuse.ranges[number])
             first = number + 1
             continue
         if how.one_file_per_task:
@@ -75,7 +75,7 @@ def jobs(draw):
     ranges = {number: -(-sizes[number] // 16) if number in cut else 1 for number in range(len(files))}
     file = draw(st.integers(0, len(files)))
     frontier = Key(file, draw(st.integers(0, ranges.get(file, 1) - 1)), 0)
-    return files, cut, how, Origins("", frontier, places, ranges, 0, 0, [], 0, 0)
+    return files, cut, how, ReusePlan("", frontier, places, ranges, 0, 0, [], 0, 0)
 
 
 @given(jobs())

@@ -299,7 +299,7 @@ def test_a_task_that_was_replaced_is_not_heard():
 
 
 @pytest.mark.parametrize(
-    ("cause", "said"), [(Cause.DIED, "the worker that read it died"), (Cause.FAILED, "it failed (E)")]
+    ("cause", "said"), [(Cause.DIED, "the worker that read it was killed or crashed"), (Cause.FAILED, "it failed (E)")]
 )
 def test_a_file_is_given_up_after_its_last_strike(cause, said):
     """It becomes one entry; what had come of it goes, and the next unit is not held up."""
@@ -528,5 +528,5 @@ def test_setbacks_without_progress_end_the_job(setback):
     job.turn()
     assert set_back(SETBACKS_MAX) == []
     (fail,) = set_back(1)
-    assert "for the 6th time without any progress in between" in fail.message
+    assert "set back 6 times without committing anything" in fail.message
     assert fail.is_setback
