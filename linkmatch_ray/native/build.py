@@ -42,7 +42,7 @@ LEVELS: Final = {"x86_64": _X86_LEVELS, "amd64": _X86_LEVELS, "aarch64": _ARM_LE
 
 
 def sources_hash() -> str:
-    """The hash of all C sources, as the library says it."""
+    """Hashes all C sources; the library names the same hash."""
     hash_ = hashlib.sha256()
     for path in sorted([*FOLDER.glob("*.c"), *FOLDER.glob("*.h")]):
         hash_.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
@@ -50,12 +50,12 @@ def sources_hash() -> str:
 
 
 def compiler() -> list[str]:
-    """The compiler's command: `CC`, or `cc`."""
+    """Returns the compiler's command: `CC`, or `cc`."""
     return shlex.split(os.environ.get("CC", "cc"))
 
 
 def build(target: Path = LIBRARY, *, machine: str = "", cc: Sequence[str] = (), flags: Sequence[str] = ()) -> None:
-    """Compile everything and put the library in place at once, so that another process sees the old or the new one.
+    """Compiles everything and replaces the library at once: another process sees the old or the new one.
 
     Args:
         machine, cc, flags: As in `compile_objects`.
@@ -76,7 +76,7 @@ def build(target: Path = LIBRARY, *, machine: str = "", cc: Sequence[str] = (), 
 
 
 def compile_objects(folder: Path, *, machine: str = "", cc: Sequence[str] = (), flags: Sequence[str] = ()) -> list[str]:
-    """Compile the entry and all levels, without what stands for libc; returns the paths of the objects.
+    """Compiles the entry and all levels, without what stands for libc; returns the paths of the objects.
 
     Args:
         machine: What it is for, as `platform.machine` says it; this one if it is empty.

@@ -71,7 +71,7 @@ class KeyIndex:
     blob: UInt8s
 
     def directory(self) -> tuple[UInt32s, int]:
-        """Where the hashes of each bucket begin, and how far a hash is shifted to give its bucket."""
+        """Finds where the hashes of each bucket begin, and how far a hash is shifted to give its bucket."""
         bits = max(1, (len(self.hashes) // DIRECTORY_KEYS).bit_length())
         firsts = np.arange(1 << bits, dtype=np.uint64) << np.uint64(64 - bits)
         places = np.searchsorted(self.hashes, firsts)
@@ -135,18 +135,18 @@ class Reading:
         self.begin()
 
     def begin(self, at: int = 0, place: Place = Place.TOP) -> None:
-        """Begin at an offset of the input."""
+        """Begins at an offset of the input."""
         self._kernel.library.lm_begin(self._pointers[1], at, place)
 
     def scan(self, address: int, base: int, length: int, *, is_last: bool) -> Status:
-        """Read on in a window of `length` bytes at a memory address, which is at `base` in the input."""
+        """Reads on in a window of `length` bytes at a memory address, which is at `base` in the input."""
         output = self.output
         output.count = output.key_count = output.hit_count = 0
         config, state, columns = self._pointers
         return Status(self._kernel.library.lm_scan(config, state, address, base, length, is_last, columns))
 
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
-        """A column of `lm_output`, as far as the last `scan` wrote it."""
+        """Returns a column of `lm_output`, as far as the last `scan` wrote it."""
         output = self.output
         if name in ("starts", "ends", "lines", "kinds"):
             return self._columns[name][: output.count]
@@ -154,13 +154,13 @@ class Reading:
 
 
 def hash_key(key: bytes) -> int:
-    """The hash of one canonical key."""
+    """Hashes one canonical key."""
     hash_: int = native.library().lm_hash(key, len(key))
     return hash_
 
 
 def hash_keys(blob: UInt8s, ends: Int64s) -> UInt64s:
-    """The hashes of canonical keys that lie one behind the other."""
+    """Hashes canonical keys that lie one behind the other."""
     hashes = np.empty(len(ends), np.uint64)
     native.library().lm_hash_many(blob.ctypes.data, ends.ctypes.data, len(ends), hashes.ctypes.data)
     return hashes

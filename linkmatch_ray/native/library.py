@@ -76,10 +76,10 @@ class Output(ctypes.Structure):
 
 
 def load(path: Path = LIBRARY) -> ctypes.CDLL:
-    """Load the library.
+    """Loads the library.
 
     Raises:
-        ImportError: there is none, or it was built from other sources.
+        ImportError: it is missing, or was built from other sources.
     """
     action = "Run `python -m linkmatch_ray.native.build`."
     if not path.exists():
@@ -110,18 +110,18 @@ def load(path: Path = LIBRARY) -> ctypes.CDLL:
 
 @cache
 def library() -> ctypes.CDLL:
-    """The library next to its sources; raises as `load`."""
+    """Loads the library next to its sources, once; raises as `load`."""
     return load()
 
 
 def levels(of: ctypes.CDLL) -> tuple[str, ...]:
-    """What this processor has of the levels that are compiled in, the best one last."""
+    """Lists the compiled levels that this processor has, the best one last."""
     has = of.lm_levels()
     return tuple(name for number, name in enumerate(LEVELS) if has >> number & 1)
 
 
 def chosen_level(of: ctypes.CDLL) -> str:
-    """The level that `LINKMATCH_SIMD` names, else the best one.
+    """Chooses the level that `LINKMATCH_SIMD` names, else the best one.
 
     Raises:
         ImportError: this processor has no such level.

@@ -86,7 +86,7 @@ class PathTree:
         self._tree[at].flags |= BINDS
 
     def _refuse_two_for_one(self) -> None:
-        """A member or element must not be on two branches."""
+        """Refuses a tree where one member or element is on two branches."""
         for node in self._tree:
             steps = [self._tree[child].step for child in node.children]
             names = [step for step in steps if isinstance(step, str)]
@@ -128,7 +128,7 @@ def _same(one: Step, other: Step) -> bool:
 
 
 def _index(step: Step) -> int | None:
-    """The index that a step stands for in an array, if any."""
+    """Finds the index that a step stands for in an array, if any."""
     if isinstance(step, int):
         return step
     if isinstance(step, str) and not isinstance(step, Name) and step.isascii() and step.isdigit():

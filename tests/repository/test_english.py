@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import REPO
 
 PACKAGE = REPO / "linkmatch_ray"
-ROOMS = ("core", "io", "runtime")
+ROOMS = ("native", "core", "io", "runtime")
 """The folders that are held to this. Docstrings of `cli` are help, which is written in the imperative."""
 
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for room in ROOMS for path in (PACKAGE / room).rglob("*.py"))

@@ -54,7 +54,7 @@ def test_levels(monkeypatch):
 
 
 SUITE = [path for path in (REPO / "tests/json_test_suite/test_parsing").iterdir() if path.stat().st_size < 10_000]
-SOURCE = REPO / "tests/native/fuzz_kernel.c"
+SOURCE = REPO / "tests/fuzz/kernel/fuzz_kernel.c"
 
 
 def run_target(program, cases, emulator=()):

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../../linkmatch_ray/native/api.h"
+#include "../../../linkmatch_ray/native/api.h"
 #include "reference.h"
 
 #ifndef MORE_LEVELS
