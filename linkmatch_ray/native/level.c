@@ -9,4 +9,7 @@
 #include "stage1.c"
 #include "number.c"
 #include "escapes.c"
+#include "reader.h"
+#include "keys.c"
+#include "records.c"
 #include "walk.c"
