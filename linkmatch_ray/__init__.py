@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from linkmatch_ray.runtime.jobs.submission import dry_run, submit
     from linkmatch_ray.runtime.session.session import Session
 
-# Each name loads its module on first use. So `--help` needs no NumPy, and only `Job` and functions that start a job or
-# ask a cluster load Ray, which takes a third of a second.
+# Each name loads its module on first use, so that `--help` needs no NumPy. Ray takes a third of a second; only `Job`,
+# and functions that start a job or ask a cluster, load it.
 _NAMES = {
     "commands": ("Verification", "cancel", "doctor", "explain", "jobs", "logs", "results", "status", "verify"),
     "core.matcher": ("match_bytes",),
@@ -86,3 +86,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

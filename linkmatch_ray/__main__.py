@@ -19,6 +19,10 @@ def main() -> None:
 
     try:
         run()
+    except SystemExit as end:
+        signals.end_if_told()
+        signals.end_at_once(end.code)
+        raise
     finally:
         signals.end_if_told()
 

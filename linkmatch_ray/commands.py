@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from linkmatch_ray.core.options import KEY, MatchKeywords, MatchOptions, RestrictionsFormat
+from linkmatch_ray.core.options import MatchKeywords, MatchOptions, RestrictionsFormat
 from linkmatch_ray.errors import InputError, UsageError
 from linkmatch_ray.io.inputs.names import names_in, refuse_no_input
 from linkmatch_ray.io.results.places import results_at
@@ -48,7 +48,8 @@ def explain(
 
     Args:
         record: The path or URL of the file with the record, or the record itself as bytes.
-        restrictions: The loaded list, or the source of one. `key` and the two options after it say how to load it.
+        restrictions: The loaded list, or the source of one. `key` and the two options after it say how to load it, and
+            a loaded list has its own.
         index: Number of the record in the file, from 0, as a job counts.
         options, more: The options of matching, as `MatchOptions` or by name.
 
@@ -59,15 +60,9 @@ def explain(
         TypeError: An argument is of the wrong type.
     """
     from linkmatch_ray.io.diagnosis import explanation as io
-    from linkmatch_ray.io.restrictions.restrictions import Restrictions
+    from linkmatch_ray.io.restrictions.restrictions import loaded
 
-    if not isinstance(restrictions, Restrictions):
-        restrictions = Restrictions.load(
-            restrictions,
-            KEY if key is None else key,
-            restrictions_at=restrictions_at,
-            restrictions_format=restrictions_format,
-        )
+    restrictions = loaded(restrictions, key, restrictions_at, restrictions_format)
     how = MatchOptions.of(options, **more)
     if isinstance(record, bytes):
         text = io.record_in(record, index, restrictions, how)

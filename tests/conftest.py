@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from linkmatch_ray.runtime.session.ray_internals import quick_start
 from tests.support.held import held
 from tests.support.tiers import examples
 
@@ -43,14 +44,15 @@ def ray_session():
     """One local Ray for the whole session, shut down at its end; `submit` uses the Ray that runs."""
     import ray
 
-    ray.init(
-        address="local",
-        num_cpus=4,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level="error",
-        object_store_memory=256 << 20,
-    )
+    with quick_start(dashboard=False, verbose=False):
+        ray.init(
+            address="local",
+            num_cpus=4,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="error",
+            object_store_memory=256 << 20,
+        )
     yield ray
     ray.shutdown()
 

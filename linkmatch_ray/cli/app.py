@@ -15,7 +15,7 @@ from linkmatch_ray.cli import printer, signals
 from linkmatch_ray.cli.exits import abandon_ray, reporting, with_all_printed
 from linkmatch_ray.cli.help import help_
 from linkmatch_ray.cli.printer import Printer
-from linkmatch_ray.core.options import OUTPUT
+from linkmatch_ray.core.options import KEY, OUTPUT
 from linkmatch_ray.errors import ClusterError, UsageError
 from linkmatch_ray.exit_codes import EXIT_FAILED
 from linkmatch_ray.runtime.session.address import is_jobs_api
@@ -73,7 +73,7 @@ def submit(
     incremental: o.Incremental = _D.incremental,
     drop_missing: o.DropMissing = _D.drop_missing,
     address: o.Address = _D.address,
-    tls_verify: o.TlsVerify = "true",
+    tls_verify: o.TlsVerify = o.TLS_VERIFY,
     dashboard: o.Dashboard = _D.dashboard,
     joinable: o.Joinable = False,
     job_id: o.JobId = _D.job_id,
@@ -108,14 +108,16 @@ def submit(
         if is_jobs_api(address):
             from linkmatch_ray.cli.submit_remote import submit_as_job
 
-            code = submit_as_job(out, asked, dry_run=dry_run, no_wait=no_wait, quiet=quiet)
-            raise typer.Exit(code)
+            how = {"dry_run": dry_run, "joinable": joinable, "no_wait": no_wait, "quiet": quiet}
+            raise typer.Exit(submit_as_job(out, asked, **how))
         if no_wait:
             raise UsageError(
                 "--no-wait: the job would run in this process. Name a cluster with --address http://HEAD:8265."
             )
         from linkmatch_ray.cli import submit
 
+        if output == "-" and emit == "both":
+            raise UsageError("-o - with --emit both: standard output takes one list. Name a directory with -o.")
         if dry_run:
             submit.print_plan(out, asked)
             return
@@ -146,8 +148,8 @@ def explain(
       echo '{"url": "HTTP://example.org/"}' | linkmatch-ray explain -r blocked.json -k url
 
     If the record has no key, the output names the members that it has. If it is not on the list, the output names
-    restrictions that are nearly the same: in another letter case, as a number instead of a string, or with another
-    space or slash.
+    restrictions that are nearly the same. They differ in letter case, in a space or a slash, or are numbers instead of
+    strings.
     """
     with reporting(verbose):
         if file == "-" and restrictions == "-":
@@ -155,7 +157,7 @@ def explain(
         from linkmatch_ray.cli.output import explanation_lines
 
         loaded = linkmatch_ray.Restrictions.load(
-            restrictions, key or "data", restrictions_at=restrictions_at, restrictions_format=restrictions_format
+            restrictions, key or KEY, restrictions_at=restrictions_at, restrictions_format=restrictions_format
         )
         found = linkmatch_ray.explain(
             sys.stdin.buffer.read() if file == "-" else file,
@@ -169,7 +171,7 @@ def explain(
 @app.command(cls=o.Command)
 def jobs(
     address: o.ControlAddress = None,
-    tls_verify: o.TlsVerify = "true",
+    tls_verify: o.TlsVerify = o.TLS_VERIFY,
     as_json: o.Json = False,
     verbose: o.Verbose = False,
 ) -> None:
@@ -184,7 +186,7 @@ def jobs(
 def status(
     target: o.JobOrDirectory,
     address: o.ControlAddress = None,
-    tls_verify: o.TlsVerify = "true",
+    tls_verify: o.TlsVerify = o.TLS_VERIFY,
     as_json: o.Json = False,
     verbose: o.Verbose = False,
 ) -> None:
@@ -204,7 +206,7 @@ def logs(
     job: o.JobName,
     follow: o.Follow = False,
     address: o.ControlAddress = None,
-    tls_verify: o.TlsVerify = "true",
+    tls_verify: o.TlsVerify = o.TLS_VERIFY,
     as_json: o.Json = False,
     verbose: o.Verbose = False,
 ) -> None:
@@ -220,7 +222,7 @@ def results(
     job: o.JobOrUrl,
     output: o.FetchedTo = None,
     address: o.ControlAddress = None,
-    tls_verify: o.TlsVerify = "true",
+    tls_verify: o.TlsVerify = o.TLS_VERIFY,
     as_json: o.Json = False,
     verbose: o.Verbose = False,
 ) -> None:
@@ -242,7 +244,7 @@ def results(
 def cancel(
     target: o.JobOrDirectory,
     address: o.ControlAddress = None,
-    tls_verify: o.TlsVerify = "true",
+    tls_verify: o.TlsVerify = o.TLS_VERIFY,
     as_json: o.Json = False,
     verbose: o.Verbose = False,
 ) -> None:
@@ -260,14 +262,14 @@ def cancel(
 def doctor(
     inputs: o.DoctorInputs = None,
     address: o.Address = None,
-    tls_verify: o.TlsVerify = "true",
+    tls_verify: o.TlsVerify = o.TLS_VERIFY,
     as_json: o.Json = False,
     verbose: o.Verbose = False,
 ) -> None:
     """Check whether jobs would run. Exit code 5 if not.
 
-    Checks a cluster, or without --address this machine: connection, tokens, certificates, versions of Ray and Python,
-    packages, disk and object store of every node, and whether every node sees the INPUTS.
+    Checks a cluster, or without --address this machine: connection, tokens, certificates, and versions of Ray and
+    Python. On every node it checks packages, disk and object store, and whether the node sees the INPUTS.
     """
     with reporting(verbose):
         from linkmatch_ray.cli import jobs

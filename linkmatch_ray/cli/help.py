@@ -9,7 +9,7 @@ import typer
 
 from linkmatch_ray.cli import options as o
 from linkmatch_ray.cli.exits import reporting
-from linkmatch_ray.cli.printer import json_text
+from linkmatch_ray.cli.printer import Printer
 from linkmatch_ray.errors import UsageError
 from linkmatch_ray.words import shown
 
@@ -43,16 +43,17 @@ def help_(
       linkmatch-ray help
       linkmatch-ray help quarantine | less
     """
+    out = Printer(as_json)
     with reporting(verbose=False):
         if topic is None:
             about = {name: about_topic(name) for name in TOPICS}
             width = max(map(len, TOPICS))
-            print(json_text(about) if as_json else "\n".join(f"{name:<{width}}  {it}" for name, it in about.items()))
+            out.show(about, (f"{name:<{width}}  {it}" for name, it in about.items()))
             return
         if topic not in TOPICS:
             raise UsageError(f"help {shown(topic)}: no such topic. Give one of {', '.join(TOPICS)}.")
         text = text_of(topic)
-        print(json_text({"topic": topic, "text": text}) if as_json else text, end="\n" if as_json else "")
+        out.show({"topic": topic, "text": text}, text.splitlines())
 
 
 def text_of(topic: str) -> str:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperCommand
 
-from linkmatch_ray.core.options import WORKERS_MAX, JobOptions
+from linkmatch_ray.core.options import KEY, TASK_SECONDS_MIN, WORKERS_MAX, JobOptions
 from linkmatch_ray.core.options import Emit as EmitChoice
 from linkmatch_ray.core.options import Format as FormatChoice
 from linkmatch_ray.core.options import RestrictionsFormat as RestrictionsFormatChoice
@@ -22,6 +22,7 @@ from linkmatch_ray.words import is_text, shown
 PANELS: Final = ("Input", "List", "Matching", "Output", "Where it runs", "Job", "Display")
 
 DEFAULT: Final = JobOptions()
+TLS_VERIFY: Final = str(DEFAULT.tls_verify).lower()
 
 
 class Command(TyperCommand):
@@ -194,7 +195,7 @@ Keys = Annotated[
         metavar="KEY",
         callback=_text,
         help="Member to compare: KEY, or RECORD_KEY=RESTRICTION_KEY. Each is a name, or a JSON Pointer that starts"
-        " with /. Repeat the option for a composite key. Default: data.",
+        f" with /. Repeat the option for a composite key. Default: {KEY}.",
         show_default=False,
     ),
 ]
@@ -293,7 +294,7 @@ TaskTimeout = Annotated[
     float,
     _job(
         "--task-timeout",
-        min=1,
+        min=TASK_SECONDS_MIN,
         metavar="SECONDS",
         help=(
             "Time limit, in seconds, of a task that produces nothing and receives no byte from a server. It is then"

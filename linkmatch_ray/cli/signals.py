@@ -1,11 +1,11 @@
 """SIGINT and SIGTERM: they stop the program in order, or end it after `STOP_SECONDS`.
 
-    running -> told to end -> ended             the first signal counts, later ones change nothing
+    running -> signalled -> ended               the first signal counts, later ones change nothing
 
 Python runs a signal's handler in the main thread, between two of its instructions. The handler raises
-`KeyboardInterrupt`, so that a job stops in order. But the main thread may be in the interpreter's exit, or in a call
-that does not return: a resolver, a library, an import that waits for another thread. So a second thread waits at a
-pipe, to which Python writes the signal at once (`signal.set_wakeup_fd`). It ends the process if nothing else has.
+`KeyboardInterrupt`, so that a job stops in order. But the main thread may be in the interpreter's exit. Or it may be in
+a call that does not return: a resolver, a library, an import that waits for another thread. So a second thread waits at
+a pipe, to which Python writes the signal at once (`signal.set_wakeup_fd`). It ends the process if nothing else has.
 
 The handlers are installed before all other imports, so this module imports nothing that takes time.
 """
@@ -30,8 +30,6 @@ STOP_SECONDS: Final = 1.2
 
 LAST_SECONDS: Final = 0.2
 """Time limit for the clean-up after that. With both, a signal ends the program within 2 seconds."""
-UNHURRIED_SECONDS: Final = 5.0
-"""The same if no signal has come, and nobody waits for the end."""
 
 _CLOSED_PIPE: Final = signal.SIGPIPE
 """A signal that Python ignores. Here it means that the reader of standard output is gone."""
@@ -80,7 +78,7 @@ class _Ending:
             if self.last:
                 cleaning = threading.Thread(target=self._clean, daemon=True)
                 cleaning.start()
-                cleaning.join(LAST_SECONDS if self.told is not None else UNHURRIED_SECONDS)
+                cleaning.join(LAST_SECONDS)
         finally:
             os._exit(self.exit_code(number))
 
@@ -184,14 +182,17 @@ def end_if_told() -> None:
     os._exit(_ending.exit_code(_ending.told))
 
 
-def end_at_once(code: int) -> None:
-    """Ends the process without waiting for anything and without a message, as after a signal.
+def end_at_once(code: str | int | None) -> None:
+    """Ends the process without a message, as after a signal: it waits for no thread, exit handler or library.
+
+    Args:
+        code: As of `SystemExit`. If it is a text, nothing ends, because Python prints it.
 
     Returns if another program has called this one as a function.
     """
-    if _ending.pipe is not None:
+    if _ending.pipe is not None and not isinstance(code, str):
         _flush()
-        _ending.code = code
+        _ending.code = code or EXIT_OK
         _ending.end(signal.SIGTERM)
 
 

@@ -21,7 +21,6 @@ from linkmatch_ray.cli.output import plan_lines, preview_lines, unit_line
 from linkmatch_ray.cli.output import summary_lines as lines_of
 from linkmatch_ray.cli.printer import Printer, json_text
 from linkmatch_ray.cli.progress import listing_display, progress_display
-from linkmatch_ray.errors import UsageError
 from linkmatch_ray.exit_codes import EXIT_FAILED, EXIT_OK, EXIT_QUARANTINED
 from linkmatch_ray.runtime.session.address import SUMMARY_MARK, is_ray_job, job_name, marks_its_summary
 from linkmatch_ray.words import command, shown
@@ -64,8 +63,6 @@ def print_plan(out: Printer, asked: Asked) -> None:
 def run(out: Printer, asked: Asked, *, quiet: bool, joinable: bool, at_end: ExitStack) -> int:
     """Runs the job to its end, prints its summary, and returns the exit code."""
     to_stdout, options = asked.output == "-", asked.options
-    if to_stdout and options.emit == "both":
-        raise UsageError("-o - with --emit both: standard output takes one list. Name a directory with -o.")
     with _place(asked.output) as output:
         summary = _Run(asked, output, joinable=joinable, at_end=at_end).run(
             show=not quiet and (not out.as_json or is_ray_job()),

@@ -18,16 +18,16 @@ from linkmatch_ray.exit_codes import EXIT_OK, EXIT_TERMINATED
 from linkmatch_ray.words import command, shown
 
 
-def submit_as_job(out: Printer, asked: Asked, *, dry_run: bool, no_wait: bool, quiet: bool) -> int:
+def submit_as_job(out: Printer, asked: Asked, *, dry_run: bool, joinable: bool, no_wait: bool, quiet: bool) -> int:
     """Runs the job of `submit` as a Ray job, and returns the job's own exit code."""
     words = ["--dry-run", *(["--json"] if out.as_json else [])] if dry_run else []
     job = linkmatch_ray.submit_remote(
         asked.inputs,
         asked.restrictions,
         output=asked.output,
-        key=asked.key or (),
+        key=asked.key,
         options=asked.options,
-        words=[*words, *(["--quiet"] if quiet else [])],
+        words=[*words, *(["--joinable"] if joinable else []), *(["--quiet"] if quiet else [])],
     )
     verify = asked.options.tls_verify
     if no_wait:

@@ -194,18 +194,11 @@ def _first_of_equal(
         if view[a] != view[b]:
             collided = True
     if collided:
-        _separate(hashes, starts, ends, view, order, first)
+        _separate(starts, ends, view, order, first)
     return first
 
 
-def _separate(
-    hashes: UInt64s,
-    starts: Int64s,
-    ends: Int64s,
-    view: memoryview,
-    order: Int64s,
-    first: npt.NDArray[np.bool_],
-) -> None:
+def _separate(starts: Int64s, ends: Int64s, view: memoryview, order: Int64s, first: npt.NDArray[np.bool_]) -> None:
     """Groups each run of one hash by key, and keeps the order of the restrictions within a key."""
     bounds = np.append(np.flatnonzero(first), len(first)).tolist()
     for low, high in pairwise(bounds):

@@ -39,6 +39,10 @@ PART_BYTES_MAX: Final = 64 << 20
 """A part ends with the first window that brings its input to this many bytes."""
 
 
+TASK_SECONDS_MIN: Final = 1.0
+"""In less, a task that is well may have given nothing yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class MatchOptions:
     """The options of how records are read and what is written of them. They are part of what makes a job the same job.
@@ -113,8 +117,8 @@ class JobOptions(MatchOptions):
         max_quarantined: Maximum number of quarantine entries of a job that is well. A command with more ends with exit
             code 4.
         fail_fast: Stop the job at more than `max_quarantined` entries, before it is complete.
-        task_timeout: Seconds that a task may give nothing and get no byte from a server. It is then retried elsewhere;
-            after three attempts its file is given up.
+        task_timeout: Seconds, at least 1, that a task may give nothing and get no byte from a server. It is then
+            retried elsewhere; after three attempts its file is given up.
         one_file_per_task: Never pack small files together, never cut large ones.
         workers: Concurrent tasks; None for one per CPU that Ray has.
         unit_bytes, part_bytes: Input of one task, and of one part of its result, in bytes, roughly.
@@ -161,8 +165,10 @@ class JobOptions(MatchOptions):
         refuse_unless_within("max_quarantined", self.max_quarantined, 0, LIMIT_MAX)
         if isinstance(self.task_timeout, bool) or not isinstance(self.task_timeout, (int, float)):
             raise wrong_type("task_timeout", self.task_timeout, "Give a number of seconds.")
-        if not self.task_timeout > 0:
-            raise UsageError(f"task_timeout={self.task_timeout}: out of range. Give a number above 0.")
+        if not self.task_timeout >= TASK_SECONDS_MIN:
+            raise UsageError(
+                f"task_timeout={self.task_timeout}: out of range. Give a number of at least {TASK_SECONDS_MIN:g}."
+            )
         for name in _FLAGS:
             refuse_other_than(name, getattr(self, name), bool, "Give True or False.")
         for name in ("job_id", "files_from", "address"):
@@ -170,6 +176,8 @@ class JobOptions(MatchOptions):
                 refuse_other_than(name, getattr(self, name), str, "Give a str, or leave it out.")
         if self.job_id is not None and not (self.job_id and is_text(self.job_id)):
             raise UsageError(f"--job-id {shown(self.job_id)}: empty, or not UTF-8. Choose another.")
+        if self.null and self.files_from is None:
+            raise UsageError("--null: says how the paths in --files-from end, which was not given. Give both.")
         if self.incremental and self.overwrite:
             raise UsageError("--incremental and --overwrite: one keeps what is there, the other does not. Give one.")
         if self.drop_missing and not self.incremental:

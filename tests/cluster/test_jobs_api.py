@@ -63,7 +63,8 @@ def large(tmp_path_factory):
 def test_the_same_as_on_one_machine(cluster, run, tmp_path):
     """Same bytes, exit code 0, and the summary as if the job had run here."""
     command = ["submit", SAMPLE / "links", "-r", SAMPLE / "restrictions.json", "-k", "cveID"]
-    there = run(*command, "-o", tmp_path / "there", "--json", address=cluster.url)
+    there = run(*command, "-o", tmp_path / "there", "--json", "--joinable", address=cluster.url)
+    assert "\nTo join job there-" in there.stderr
     here = run(*command, "-o", "here")
     assert (there.returncode, here.returncode) == (0, 0), there.stderr + here.stderr
     assert json.loads(there.stdout) == json.loads((tmp_path / "there/summary.json").read_text())
@@ -98,7 +99,11 @@ try:
     linkmatch_ray.submit_remote(inputs, "[{", output=output + "2", address=address)
 except linkmatch_ray.errors.UsageError as error:
     print(error)
-job = linkmatch_ray.submit_remote(inputs, inputs, output=output + "2", address=address, key="other")
+try:
+    linkmatch_ray.submit_remote(inputs, inputs, output=output + "2", address=address, key="other")
+except linkmatch_ray.errors.RestrictionsError as error:
+    print(error)
+job = linkmatch_ray.submit_remote("/nowhere", b'["a"]', output=output + "2", address=address)
 try:
     job.result()
 except linkmatch_ray.errors.InputError as error:
@@ -113,9 +118,10 @@ def test_a_job_from_python(cluster, environment, tmp_path):
     command = [sys.executable, "-c", SUBMITTED_FROM_PYTHON, tmp_path / "d.jsonl", tmp_path / "out", cluster.url]
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    first, status, refused, failed = done.stdout.splitlines()
+    first, status, refused, damaged, failed = done.stdout.splitlines()
     assert (first, status, failed) == ("1 True 0 both", "True", "3")
     assert "a relative path (--restrictions)" in refused
+    assert damaged.startswith(f"{tmp_path / 'd.jsonl'}: entry 0")  # found before it was sent
 
 
 IMPATIENT = """
@@ -224,7 +230,7 @@ def test_a_job_that_a_process_drives(cluster, environment, run, large, last, tmp
         deadline = time.monotonic() + WAIT_SECONDS_MAX
         while "driven" not in (jobs := run("jobs", address=cluster.url).stdout):
             assert time.monotonic() < deadline
-        assert re.search(r"^driven +running +by a process that joined the cluster$", jobs, re.MULTILINE)
+        assert re.search(r"^driven +running +driven by a process that joined the cluster$", jobs, re.MULTILINE)
         asked = run("status", "driven", address=cluster.url)
         assert asked.returncode == 3
         assert "cannot be reached over HTTP" in asked.stderr

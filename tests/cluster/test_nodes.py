@@ -17,19 +17,22 @@ import json, sys, threading
 import ray
 from ray.cluster_utils import Cluster
 from linkmatch_ray import MatchOptions, Restrictions, submit
+from tests.support.held import held
 
 source, output, nodes, change = sys.argv[1:5]
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
 members = [cluster.add_node(num_cpus=1, object_store_memory=100 << 20) for _ in range(int(nodes))]
 ray.init(address=cluster.address, log_to_driver=False, logging_level="critical")
-job = submit([source], Restrictions.load(json.dumps([{"data": n} for n in range(30)]).encode()), output=output,
-             options=MatchOptions(emit="both"), unit_bytes=100_000, part_bytes=50_000)
-if change == "1":
-    while not job.progress().ends.get("matched"):
-        assert not job.wait(0.01), "it was over before a node could go"
-    cluster.remove_node(members[0], allow_graceful=False)
-    cluster.add_node(num_cpus=2, object_store_memory=100 << 20)
-job.result(120)
+with held() as last:
+    job = submit([source, last.url], Restrictions.load(json.dumps([{"data": n} for n in range(30)]).encode()),
+                 output=output, options=MatchOptions(emit="both"), unit_bytes=100_000, part_bytes=50_000)
+    if change == "1":
+        while not job.progress().ends.get("matched"):
+            assert not job.wait(0.01), "it was over before a node could go"
+        cluster.remove_node(members[0], allow_graceful=False)
+        cluster.add_node(num_cpus=2, object_store_memory=100 << 20)
+    last.release()
+    job.result(120)
 ray.shutdown()
 cluster.shutdown()
 """

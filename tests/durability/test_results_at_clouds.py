@@ -66,7 +66,7 @@ def test_a_job(cloud, corpus, command_environment, tmp_path):
             env=command_environment | environment,
             capture_output=True,
             text=True,
-            timeout=150,
+            timeout=300,
         )
         return done.returncode, done.stdout, done.stderr
 

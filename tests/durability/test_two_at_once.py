@@ -35,10 +35,10 @@ def corpus(top, modulus, wanted):
     return path, restrictions, b"".join(lines[wanted::modulus])
 
 
-def begin(corpus, output):
+def begin(corpus, output, last):
     path, restrictions, _ = corpus
     how = {"output": output, "options": MatchOptions(), "workers": 2, "unit_bytes": 100_000, "part_bytes": 20_000}
-    return submit([path], Restrictions.load(restrictions), **how)
+    return submit([path, last.url], Restrictions.load(restrictions), **how)
 
 
 def assert_expected(job, corpus):
@@ -63,23 +63,28 @@ def halted_collector(job):
 
 
 @pytest.mark.usefixtures("ray_session")
-def test_in_one_directory(corpora, tmp_path, command_environment):
+def test_in_one_directory(corpora, last, tmp_path, command_environment):
     """The second waits as long as an orphan may live, then names the first, which ends as if alone."""
-    first = begin(corpora[0], tmp_path / "out")
+    first = begin(corpora[0], tmp_path / "out", last)
     collector = halted_collector(first)
     try:
         began = time.monotonic()
         with pytest.raises(DirectoryInUse, match=rf"another job writes here \(process {collector.pid} on \S+, since 2"):
-            begin(corpora[0], tmp_path / "out").result(SECONDS_MAX)
+            begin(corpora[0], tmp_path / "out", last).result(SECONDS_MAX)
         assert time.monotonic() - began >= LOCK_WAIT_SECONDS
         done = subprocess.run(
-            command(corpora[0], tmp_path / "out"), env=command_environment, capture_output=True, text=True, check=False
+            command(corpora[0], tmp_path / "out", last.url),
+            env=command_environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 1
         assert f"{tmp_path / 'out'}: another job writes here (process {collector.pid} on " in done.stderr
         assert len(done.stderr.splitlines()) == 2, done.stderr
     finally:
         collector.resume()
+    last.release()
     assert_expected(first, corpora[0])
 
 
@@ -90,12 +95,13 @@ def command(corpus, output, *options):
 
 
 @pytest.mark.usefixtures("ray_session")
-def test_on_one_ray(corpora, tmp_path):
+def test_on_one_ray(corpora, last, tmp_path):
     """Two jobs of one program, and one collector killed: the bytes of both are those of each alone."""
-    jobs = [begin(each, tmp_path / str(number)) for number, each in enumerate(corpora)]
+    jobs = [begin(each, tmp_path / str(number), last) for number, each in enumerate(corpora)]
     while not all(job.progress().ends.get("matched") for job in jobs):
         assert not jobs[0].wait(0.005), "the first job was over before the second was under way"
     titled("ray::Collector")[0].kill()
+    last.release()
     for job, each in zip(jobs, corpora, strict=True):
         assert_expected(job, each)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from linkmatch_ray import MatchOptions, Restrictions, match_bytes
 from linkmatch_ray.core import codecs
 from linkmatch_ray.core.layouts.table import LINES, layout_of
-from linkmatch_ray.errors import RestrictionsError
+from linkmatch_ray.errors import RestrictionsError, UsageError
 from linkmatch_ray.native.kernel import LINES as LINES_OF_VALUES
 from linkmatch_ray.native.kernel import VALUES, Flag
 from linkmatch_ray.native.paths import STAR
@@ -79,7 +79,7 @@ def lists(seed):
 def _loaded(data, how):
     try:
         restrictions = Restrictions.load(data, **how)
-    except RestrictionsError as error:
+    except (RestrictionsError, UsageError) as error:
         return str(error)
     return len(restrictions), restrictions.index.content_hash
 

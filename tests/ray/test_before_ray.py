@@ -8,6 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support.tiers import some
+
 RECORD = b'{"data":"a"}\n'
 
 WATCHED = """
@@ -43,24 +45,31 @@ def run(command_environment, tmp_path):
 
 @pytest.mark.parametrize(
     ("code", "arguments"),
-    [
-        (3, ("b.jsonl", "-r", "list.txt")),
-        (3, ("a.jsonl", "b.jsonl", "-r", "list.txt", "--overwrite")),
-        (3, ("no*.jsonl", "-r", "list.txt")),
-        (3, ("a.jsonl", "-r", "lisst.txt")),
-        (3, ("a.jsonl", "-r", "a.jsonl", "-k", "dat")),
-        (3, ("-r", "list.txt")),
-        (3, ("--files-from", "nothing", "-r", "list.txt")),
-        (2, ("a.jsonl", "-r", "list.txt", "-k", "/~")),
-        (2, ("a.jsonl", "-r", "list.txt", "-o", "list.txt")),
-        (2, ("a.jsonl", "-r", "list.txt", "--drop-missing")),
-        (2, ("a.jsonl", "-r", "list.txt", "--incremental", "--overwrite")),
-        (2, ("a.jsonl", "-r", "list.txt", "--emit", "all")),
-        (2, ("a.jsonl", "-r", "list.txt", "--records-at", "/~")),
-        (2, ("a.jsonl", "-r", "list.txt", "--no-such-option")),
-        (2, ("a.jsonl", "-r", "list.txt", "-o", "-", "--emit", "both")),
-        (2, ("a.jsonl", "-r", "list.txt", "--address", "ray://head")),
-    ],
+    some(
+        [
+            (3, ("b.jsonl", "-r", "list.txt")),
+            (3, ("a.jsonl", "b.jsonl", "-r", "list.txt", "--overwrite")),
+            (3, ("no*.jsonl", "-r", "list.txt")),
+            (3, ("a.jsonl", "-r", "lisst.txt")),
+            (3, ("a.jsonl", "-r", "a.jsonl", "-k", "dat")),
+            (3, ("-r", "list.txt")),
+            (3, ("--files-from", "nothing", "-r", "list.txt")),
+            (2, ("a.jsonl", "-r", "list.txt", "-k", "/~")),
+            (2, ("a.jsonl", "-r", "list.txt", "-o", "list.txt")),
+            (2, ("a.jsonl", "-r", "list.txt", "--drop-missing")),
+            (2, ("a.jsonl", "-r", "list.txt", "--incremental", "--overwrite")),
+            (2, ("a.jsonl", "-r", "list.txt", "--emit", "all")),
+            (2, ("a.jsonl", "-r", "list.txt", "--records-at", "/~")),
+            (2, ("a.jsonl", "-r", "list.txt", "--no-such-option")),
+            (2, ("a.jsonl", "-r", "list.txt", "-o", "-", "--emit", "both")),
+            (2, ("a.jsonl", "-r", "list.txt", "-o", "-", "--emit", "both", "--dry-run")),
+            (2, ("a.jsonl", "-r", "list.txt", "--restrictions-at", "/x")),
+            (2, ("a.jsonl", "-r", "list.txt", "--address", "ray://head")),
+            (2, ("a.jsonl", "-r", "list.txt", "--address", "head")),
+            (2, ("/a", "-r", "list.txt", "-o", "/o", "-k", "/~", "--address", "http://127.0.0.1:1")),
+            (3, ("/a", "-r", "a.jsonl", "-o", "/o", "-k", "dat", "--address", "http://127.0.0.1:1")),
+        ]
+    ),
 )
 def test_a_mistake_starts_nothing(run, code, arguments, tmp_path):
     """A path, an option, a list: no process is started, and nothing is made."""
@@ -96,12 +105,13 @@ os._exit(0)
 """
 
 
-@pytest.mark.parametrize("seconds", [0.0, 0.05, 0.3, 1.0, 2.0])
+@pytest.mark.parametrize("seconds", some([1.0, 0.0, 0.05, 0.3, 2.0]))
 def test_a_start_is_abandoned(seconds, command_environment):
     """A program that ends at once, at any moment of a start: no file is left, and no process."""
     with tempfile.TemporaryDirectory(prefix="lm") as place:
         environment = command_environment | {"RAY_TMPDIR": place}
-        done = subprocess.run([sys.executable, "-c", ABANDONED, str(seconds)], env=environment, timeout=60)
+        command = [sys.executable, "-c", ABANDONED, str(seconds)]
+        done = subprocess.run(command, env=environment, capture_output=True, timeout=60)  # until all have exited
         assert done.returncode == 0
         assert list(Path(place).iterdir()) == []
         assert naming(place) == []

@@ -67,6 +67,7 @@ class Held:
         known = {key: value for key, value in environment.items() if not key.startswith("RAY_")}
         self.environment = known | {"HOME": str(self.home), "RAY_TMPDIR": str(self.top)}
         self.before = list(before)
+        self.arguments = arguments
         self._command, self._cwd = [program, *arguments, name], cwd or self.top
 
     def start(self):
@@ -149,6 +150,16 @@ def test_it_listens_on_loopback_alone(held):
     beyond = [one for one in found if not re.match(r"127\.0\.0\.1:|\[::1\]:|\[::ffff:127\.0\.0\.1\]:", one[0])]
     assert beyond == []
     assert held.said["matched"] == 100
+
+
+def test_it_starts_only_what_is_used(held):
+    """Not Ray's autoscaler, which also ends late, nor its reader of logs, nor a server without a dashboard."""
+    lines = descendants(held.process.pid).values()
+    started = {
+        name for name in ("monitor.py", "log_monitor.py", "dashboard.py") for line in lines if f"/{name}" in line
+    }
+    assert started == {"dashboard.py"} & {f"{argument}.py" for argument in held.arguments}
+    assert any("/raylet " in line for line in lines)
 
 
 STRANGER = """

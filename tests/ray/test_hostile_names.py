@@ -19,6 +19,7 @@ from linkmatch_ray.cli.app import main
 from linkmatch_ray.runtime.cluster.jobs_api import RemoteJob
 from linkmatch_ray.runtime.cluster.nodes import Node, faults
 from linkmatch_ray.words import is_text
+from tests.support.tiers import some
 
 FORGED = "linkmatch-ray: forged"
 
@@ -81,7 +82,7 @@ def program(monkeypatch, tmp_path):
     return run
 
 
-@pytest.fixture(params=WORDS.values(), ids=WORDS)
+@pytest.fixture(params=some(WORDS.values()), ids=some(WORDS))
 def word(request):
     """A part of a name."""
     return request.param

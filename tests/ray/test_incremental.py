@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linkmatch_ray import MatchOptions, submit
+from linkmatch_ray import MatchOptions, dry_run, submit
 from linkmatch_ray.errors import DirectoryInUse, InputError, JobChanged, JobError, UsageError
 from linkmatch_ray.io.inputs.file import pack_files
 from linkmatch_ray.io.inputs.listing import list_inputs
@@ -127,6 +127,23 @@ def test_interrupted_behind_the_last_rename(tmp_path, monkeypatch):
     assert os.listdir(out / "next") == ["linkmatch.next"]
     submit_without_ray(top, out, *how)
     assert_as_a_full_run(top, out, BOTH)
+
+
+@pytest.mark.parametrize("step", range(0, 9, 2))
+def test_a_dry_run_leaves_an_interrupted_exchange_as_it_is(tmp_path, monkeypatch, step):
+    """It writes nothing, and knows that nothing is to be matched."""
+    top, out = tmp_path / "in", tmp_path / "out"
+    write(top, BEFORE)
+    submit_without_ray(top, out, BOTH, PLAN)
+    write(top, AFTER)
+    with monkeypatch.context() as patched:
+        interrupt_exchange(patched, out, step)
+        with pytest.raises(KeyboardInterrupt):
+            submit_without_ray(top, out, BOTH, PLAN, incremental=True)
+    before = {path: path.stat().st_mtime_ns for path in [out, *out.rglob("*")]}
+    plan = dry_run(top, LIST, output=out, options=BOTH, incremental=True, drop_missing=True)
+    assert plan.is_done
+    assert {path: path.stat().st_mtime_ns for path in [out, *out.rglob("*")]} == before
 
 
 def interrupt_exchange(patched, directory, step):

@@ -5,6 +5,7 @@ import ast
 import pytest
 
 from tests.conftest import REPO
+from tests.support.tiers import some
 
 TIERS = {"unit", "properties", "simulation", "durability", "ray", "cluster", "repository"}
 NOT_TESTS = {"support", "fuzz", "sample", "json_test_suite"}
@@ -38,3 +39,8 @@ def test_the_first_tiers_start_no_ray(path):
     nodes = list(ast.walk(ast.parse(path.read_text())))
     assert not {"ray.init", "ray.remote"} & {ast.unparse(node) for node in nodes if isinstance(node, ast.Attribute)}
     assert "ray_session" not in {node.arg for node in nodes if isinstance(node, ast.arg)}
+
+
+def test_offsets_that_are_tried_differ_within_a_word():
+    """A share of them that lies at one place of each eight bytes would cross no border in any other way."""
+    assert {offset % 8 for offset in some(range(64))} == set(range(8))

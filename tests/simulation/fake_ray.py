@@ -62,6 +62,7 @@ class Task:
         self.cpus, selector = options["num_cpus"], options.get("label_selector", {})
         self.avoided = selector.get("ray.io/node-id", "!").removeprefix("!")
         self.node, self.given, self._is_over, self._is_paused = None, deque(), False, False
+        self._end = Ref()
         self._place = 0  # of the next object: 0 is the first word, then come bodies (odd) and headers (even)
         self._fate = ray.fate(unit, len(objects))
 
@@ -105,6 +106,7 @@ class Task:
         if self._is_over:
             return
         self._is_over = True
+        self._end.give(None)
         if error is not None:
             ref = Ref()
             ref.throw(error)
@@ -127,6 +129,9 @@ class Task:
     @property
     def is_ready(self):
         return bool(self.given) or self._is_over
+
+    def completed(self):
+        return self._end
 
     def __next__(self):
         if not self.is_ready:

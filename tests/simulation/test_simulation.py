@@ -29,10 +29,11 @@ def test_histories(simulated):
     assert sum(count > 1 for count in starts) > len(starts) / 10
 
 
-@pytest.mark.parametrize("seed", [1432, 1_001_766])
+@pytest.mark.parametrize("seed", [1432, 1_001_766, 1_003_017, 1_003_835, 1_007_118])
 def test_histories_that_did_not_end_well(seed, simulated):
     """What `scripts/simulate` has found: an exchange that the next start did not clear up, and one that was done when
-    its collector died and then was taken for another job's."""
+    its collector died and then was taken for another job's; a file that was read alone, and packed after the next start
+    (two); a process that could not be killed and was taken for gone."""
     simulated.run(seed)
 
 

@@ -108,6 +108,17 @@ def offers(top, output, options):
 def finish(collector, files, plan, options, stop_after):
     receipt = collector.open()
     task = TaskSettings(LIST.paths, options, PLAN, collector._results.staging())
+    if commit_all(collector, receipt, files, plan, task, stop_after) is None:
+        abandon(collector)
+        return False
+    collector.finish(LIST.index, DETAILS)
+    collector.close()
+    return True
+
+
+def commit_all(collector, receipt, files, plan, task, stop_after=None):
+    """Matches what is not yet durable, and commits it; returns the last receipt, or None if it stopped after so many
+    parts."""
     parts = 0
     for unit in plan.units():
         if unit.last < receipt.durable[:2]:
@@ -117,17 +128,14 @@ def finish(collector, files, plan, options, stop_after):
         for body, _ in zip(objects, objects, strict=True):
             if parts == stop_after:
                 collector.flush()
-                abandon(collector)
-                return False
+                return None
             parts += 1
             while receipt.more:
                 receipt = collector.commit()
             receipt = collector.commit(body)
     while receipt.more:
         receipt = collector.commit()
-    collector.finish(LIST.index, DETAILS)
-    collector.close()
-    return True
+    return receipt
 
 
 def abandon(collector):

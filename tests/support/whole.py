@@ -11,8 +11,8 @@ from linkmatch_ray.io.results.places import results_at
 from linkmatch_ray.runtime.jobs.collector import Collector
 from linkmatch_ray.runtime.jobs.plan import make_plan
 from linkmatch_ray.runtime.jobs.request import Request
-from linkmatch_ray.runtime.jobs.worker import TaskSettings, match_unit
-from tests.support.jobs import LIST
+from linkmatch_ray.runtime.jobs.worker import TaskSettings
+from tests.support.jobs import LIST, commit_all
 
 
 def submit(top, output, options, plan, *, incremental=False, overwrite=False, stop_after=None):
@@ -29,22 +29,10 @@ def submit(top, output, options, plan, *, incremental=False, overwrite=False, st
     collector = Collector(*arguments)
     try:
         receipt = collector.open(overwrite=overwrite)
-        task, parts = TaskSettings(LIST.paths, options, request.plan, request.results.staging()), 0
-        for unit in plan.units():
-            if unit.last < receipt.durable[:2]:
-                continue
-            rest = unit._replace(first=max(unit.first, receipt.durable.file))
-            packed = pack_files(request.files[rest.first : rest.stop])
-            for body in list(match_unit(rest, packed, LIST.index, task))[::2]:
-                if parts == stop_after:
-                    collector.flush()
-                    return None
-                parts += 1
-                while receipt.more:
-                    receipt = collector.commit()
-                receipt = collector.commit(body)
-        while receipt.more:
-            receipt = collector.commit()
+        task = TaskSettings(LIST.paths, options, request.plan, request.results.staging())
+        receipt = commit_all(collector, receipt, request.files, plan, task, stop_after)
+        if receipt is None:
+            return None
         details = request.details(receipt.counts, started, began, began, 1, len(plan))
         return collector.finish(LIST.index, details)
     finally:

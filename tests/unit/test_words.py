@@ -146,7 +146,7 @@ def test_what_travels_to_a_cluster(tmp_path):
     with open(path, "w") as file:
         file.write("x")
     (tmp_path / "uploads").mkdir()
-    sent = prepare_upload(path, "--restrictions", tmp_path / "uploads")
+    sent, _ = prepare_upload(path, "--restrictions", tmp_path / "uploads")
     assert sent == "restrictions/a\ufffd.txt"
     assert (tmp_path / "uploads" / sent).read_text() == "x"
     with pytest.raises(errors.UsageError, match=r"xff.txt: not UTF-8 \(-o\)"):

@@ -127,12 +127,13 @@ def _record(source: Source, name: str, index: int, restrictions: Restrictions, o
     for part in matcher.stream(source, b""):
         (piece,) = part.pieces
         if count + piece.indexes > index:
-            return _in_part(part.matched + part.unmatched, piece.entries, index)
+            return _in_part(part.matched + part.unmatched, piece.entries, name, index)
         count += piece.indexes
-    raise InputError(f"{shown(name)}: has {plural(count, 'record')}, so there is no index {index}. The first one is 0.")
+    action = f"Give one from 0 to {count - 1}." if count else "Name another file."
+    raise InputError(f"{shown(name)}: has {plural(count, 'record')}, so there is no index {index}. {action}")
 
 
-def _in_part(lines: list[bytes], entries: tuple[Entry, ...], index: int) -> bytes:
+def _in_part(lines: list[bytes], entries: tuple[Entry, ...], name: str, index: int) -> bytes:
     wanted = b'{"file":"","index":%d,' % index
     for line in _split(lines):
         if line.startswith(wanted):
@@ -140,9 +141,13 @@ def _in_part(lines: list[bytes], entries: tuple[Entry, ...], index: int) -> byte
     for entry in entries:
         if entry.index == index:
             raise InputError(
-                f"record {index} is in quarantine: {entry.message} ({entry.reason}, byte {entry.byte_offset})"
+                f"{shown(name)}: record {index} is in quarantine: {entry.message} ({entry.reason}, byte"
+                f" {entry.byte_offset}). Correct the record, or give another index."
             )
-    raise InputError(f"record {index} was not read: what comes before it is damaged.")
+    raise InputError(
+        f"{shown(name)}: record {index} was not read, because what comes before it is damaged. Correct that, or give"
+        " an earlier index."
+    )
 
 
 def _split(outputs: list[bytes]) -> Iterator[bytes]:

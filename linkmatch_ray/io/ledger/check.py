@@ -16,6 +16,7 @@ from operator import itemgetter
 from typing import Any, Final
 
 from linkmatch_ray.errors import JobChanged, ResultsDamaged
+from linkmatch_ray.words import shown
 
 NUMBER_MAX: Final = 1 << 53
 """Maximum of sizes in bytes and counts in one row, so that their sums do not overflow."""
@@ -76,7 +77,7 @@ def damaged(where: object, what: str) -> ResultsDamaged:
         if "://" in str(where)
         else "Start from the beginning with --overwrite."
     )
-    return ResultsDamaged(f"{where}: damaged: {what}. {advice}")
+    return ResultsDamaged(f"{shown(where)}: damaged: {what}. {advice}")
 
 
 def other_version(where: object) -> JobChanged:
@@ -87,7 +88,7 @@ def other_version(where: object) -> JobChanged:
         if at_url
         else "Name another directory with -o, or start from the beginning with --overwrite."
     )
-    return JobChanged(f"{where}: holds the results of another version of linkmatch-ray. {advice}")
+    return JobChanged(f"{shown(where)}: holds the results of another version of linkmatch-ray. {advice}")
 
 
 @cache
@@ -118,7 +119,7 @@ def check_schema(database: sqlite3.Connection, schema: str, version: int, where:
             raise other_version(where)
     if found != ours:
         names = sorted({str(row[1]) for row in found ^ ours})
-        raise damaged(where, f"its tables are not those of linkmatch-ray ({', '.join(names[:5])})")
+        raise damaged(where, f"its tables are not those of linkmatch-ray ({', '.join(map(shown, names[:5]))})")
     return True
 
 

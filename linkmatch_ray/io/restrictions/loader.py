@@ -40,6 +40,8 @@ _PLAIN_BYTES_MAX: Final = 2 * DEPTH_MAX
 _PLAIN: Final = frozenset({str, int, bool, type(None)})
 """Types of keys that orjson reads and writes as `canonical` does; it reads an integer beyond 64 bits as a float."""
 
+_ONE_KEY: Final = "is a string, and the key has several parts"
+
 _KEYS_AT_ONCE: Final = 4096
 """Keys that go into the index at a time."""
 
@@ -136,7 +138,7 @@ class Entries(Writer):
         elif type(value) is str and not self._is_composite:
             self._push(canonical_string(value))
         elif type(value) is str:
-            self._fail(self._count, "is a string, and the key has several parts", line)
+            self._fail(self._count, _ONE_KEY, line)
         else:
             self._fail(self._count, "is neither an object nor a string", line)
 
@@ -223,6 +225,8 @@ class TextEntries(Entries):
     """A writer that takes the entries of a list of text: every line is a string key, even an empty one."""
 
     def _take(self, text: bytes, line: int | None) -> None:
+        if self._is_composite:
+            self._fail(self._count, _ONE_KEY, line)
         try:
             self._push(canonical_string(text.decode("utf-8")))
         except UnicodeDecodeError:

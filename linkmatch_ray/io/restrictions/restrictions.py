@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, get_args
+from typing import Any, Final, get_args
 
 from linkmatch_ray.arguments import refuse_unless_one_of, wrong_type
 from linkmatch_ray.core.keys import KeyPair, KeyPath
@@ -16,7 +16,7 @@ from linkmatch_ray.core.options import KEY, RestrictionsFormat
 from linkmatch_ray.core.restriction_list import RestrictionList
 from linkmatch_ray.errors import RestrictionsError, UsageError
 from linkmatch_ray.io.inputs.names import refuse_no_input
-from linkmatch_ray.io.restrictions.loader import format_of, load_index
+from linkmatch_ray.io.restrictions.loader import LIST_FORMATS, format_of, load_index
 from linkmatch_ray.io.storage.errors import Changed
 from linkmatch_ray.io.storage.paths import path_in, path_of
 from linkmatch_ray.io.storage.urls import is_url, scheme_of
@@ -38,6 +38,7 @@ class Restrictions(RestrictionList):
         *,
         restrictions_at: str | None = None,
         restrictions_format: RestrictionsFormat = "auto",
+        name: str = "<bytes>",
     ) -> Restrictions:
         """Loads a list and builds its index.
 
@@ -46,23 +47,30 @@ class Restrictions(RestrictionList):
             key: `KEY` or `RECORD_KEY=RESTRICTION_KEY`; several make a composite key.
             restrictions_at: JSON Pointer of an array inside the document.
             restrictions_format: The layout; `auto` finds it from the content, `text` is a key a line.
+            name: What messages and the summary call a list that is given as bytes. The others have their own name.
 
         Raises:
             RestrictionsError: The list cannot be read, or an entry is damaged or has no key; it names the entry.
             UsageError: `key` cannot be read as one, or another argument has no such value.
             TypeError: An argument is of another type.
         """
-        pairs = _pairs_of(key)
+        pairs = pairs_of(key)
         refuse_unless_one_of("restrictions_format", restrictions_format, get_args(RestrictionsFormat))
         if restrictions_at is not None:
             KeyPath.parse(restrictions_at, "restrictions_at")
         if not isinstance(source, (str, bytes, os.PathLike)):
             raise wrong_type("restrictions", source, f"Give a path or URL, or {_AS_BYTES}.")
-        name = "<bytes>" if isinstance(source, bytes) else os.fsdecode(source)
+        if not isinstance(source, bytes):
+            name = os.fsdecode(source)
         if not name:
             raise UsageError("the restrictions: their name is empty. Name a file with -r.")
         where = shown(name)
         format_ = format_of(name) if restrictions_format == "auto" else restrictions_format
+        if restrictions_at is not None and format_ in LIST_FORMATS:
+            raise UsageError(
+                f"{where}: is a list of {format_}, which has no restrictions_at. Leave it out, or name the layout with"
+                " --restrictions-format."
+            )
         try:
             with _open(source) as raw:
                 index = load_index(raw, where, pairs, restrictions_at, format_)
@@ -79,7 +87,35 @@ class Restrictions(RestrictionList):
         return cls(index, pairs, name)
 
 
-def _pairs_of(key: str | Sequence[str]) -> tuple[KeyPair, ...]:
+def loaded(
+    source: Restrictions | str | os.PathLike[str] | bytes,
+    key: str | Sequence[str] | None,
+    restrictions_at: str | None,
+    restrictions_format: RestrictionsFormat,
+) -> Restrictions:
+    """Returns a list that is loaded already, or loads it; `key` is None for the default.
+
+    Raises:
+        RestrictionsError, UsageError: As `Restrictions.load`.
+        TypeError: The list is loaded, and an argument says how to load it. Or an argument is of the wrong type.
+    """
+    how: dict[str, Any] = {
+        "key": key,
+        "restrictions_at": restrictions_at,
+        "restrictions_format": restrictions_format,
+    }
+    given = {name: value for name, value in how.items() if value not in (None, "auto")}
+    if not isinstance(source, Restrictions):
+        return Restrictions.load(source, **given)
+    for name in given:
+        raise TypeError(
+            f"{name}: {source!r} is loaded and has its own. Give {name} to Restrictions.load, or give the path of the"
+            " list."
+        )
+    return source
+
+
+def pairs_of(key: str | Sequence[str]) -> tuple[KeyPair, ...]:
     """Returns what is compared.
 
     Raises:

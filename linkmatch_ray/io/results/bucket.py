@@ -263,7 +263,7 @@ class Bucket(Results):
         """Does nothing, because nothing is pending."""
 
     def begin_pending(self) -> Results:
-        raise UsageError(f"{shown(self)}: --incremental needs a directory. Name another URL, or give --overwrite.")
+        raise UsageError(f"{shown(self)}: --incremental needs a directory. Name one with -o.")
 
     def resume(self, is_wanted: Callable[[dict[str, str]], bool]) -> Ledger | None:
         ledger = self._ledger_as_found()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -301,18 +302,26 @@ def refuse_foreign(directory: Path) -> None:
 
     Raises:
         UsageError: It is neither empty nor a result directory, or it is not a directory.
-        OSError: It cannot be read.
+        OSError: It cannot be read, or is missing and cannot be made.
     """
     try:
         names = os.listdir(directory)
     except FileNotFoundError:
         if directory.is_symlink():
             raise UsageError(f"{shown(directory)}: is a link to nothing. Name a directory with -o.") from None
+        _refuse_unwritable(next(filter(os.path.exists, directory.parents)))
         return
     except NotADirectoryError:
         raise _no_directory(directory) from None
     if names and _LOCK not in names:
         raise UsageError(f"{shown(directory)}: has files in it and is no result directory. Name another with -o.")
+
+
+def _refuse_unwritable(above: Path) -> None:
+    """Checks that a directory can be made there, because a job would find that out only once Ray has started."""
+    if not os.access(above, os.W_OK | os.X_OK, effective_ids=True):
+        code = errno.EROFS if os.statvfs(above).f_flag & os.ST_RDONLY else errno.EACCES
+        raise OSError(code, os.strerror(code), str(above))
 
 
 def _no_directory(directory: Path) -> UsageError:

@@ -136,7 +136,8 @@ class Results(ABC):
         while self.holder() == who:
             if time.monotonic() > deadline:
                 raise JobError(
-                    f"{shown(self)}: {shown(who)} was asked to stop, and still runs after {wait_seconds:g} s."
+                    f"{shown(self)}: {shown(who)} was asked to stop, and still runs after {wait_seconds:g} s. Try"
+                    " again."
                 )
             time.sleep(_POLL_SECONDS)
 

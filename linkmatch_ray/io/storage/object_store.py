@@ -40,6 +40,9 @@ LASTS: Final = (408, 409, 425, 429, 500, 502, 503, 504)
 T = TypeVar("T")
 
 
+_jitter = random.Random()  # not the one of the program, which may have seeded it
+
+
 class Meta(NamedTuple):
     """What a store says of an object.
 
@@ -178,7 +181,7 @@ class Tries:
         self._failed += 1
         if self._failed >= TRIES:
             raise OSError(errno.EIO, f"{error.strerror}, {TRIES} times") from None
-        time.sleep(WAIT_SECONDS * 2 ** (self._failed - 1) * random.uniform(0.5, 1.5))
+        time.sleep(WAIT_SECONDS * 2 ** (self._failed - 1) * _jitter.uniform(0.5, 1.5))
 
     def got_on(self) -> None:
         """Forgets the failures, because something has arrived."""

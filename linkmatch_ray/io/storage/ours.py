@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from linkmatch_ray.errors import JobError
+from linkmatch_ray.words import shown
 
 _KINDS: Final = {
     stat.S_IFREG: "a file",
@@ -81,7 +82,7 @@ def _refuse(path: Path, status: os.stat_result, *, writing: bool, directory: boo
     kind, found = stat.S_IFMT(status.st_mode), None
     if kind == stat.S_IFLNK:
         with suppress(OSError):
-            found = f"a symbolic link to {os.readlink(path)}"
+            found = f"a symbolic link to {shown(os.readlink(path))}"
         found = found or "a symbolic link"
     elif kind != (stat.S_IFDIR if directory else stat.S_IFREG):
         found = _KINDS.get(kind, "no file")
@@ -91,7 +92,8 @@ def _refuse(path: Path, status: os.stat_result, *, writing: bool, directory: boo
         found = f"owned by uid {status.st_uid}, not by {os.geteuid()}"
     if found is not None:
         raise JobError(
-            f"{path}: is {found}, and not what a job of yours wrote. Remove it, or name another directory with -o."
+            f"{shown(path)}: is {found}, and not what a job of yours wrote."
+            " Remove it, or name another directory with -o."
         )
 
 

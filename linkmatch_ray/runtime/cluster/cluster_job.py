@@ -15,10 +15,12 @@ from typing import Any, Final, Unpack
 
 import orjson
 
-from linkmatch_ray.core.options import OUTPUT, JobKeywords, JobOptions, MatchOptions
+from linkmatch_ray.arguments import wrong_type
+from linkmatch_ray.core.options import KEY, OUTPUT, JobKeywords, JobOptions, MatchOptions
 from linkmatch_ray.errors import ClusterError, InputError, Interrupted, JobError, LinkmatchError, UsageError
 from linkmatch_ray.io.inputs.names import names_in
-from linkmatch_ray.io.storage.paths import Name
+from linkmatch_ray.io.restrictions.restrictions import Restrictions, pairs_of
+from linkmatch_ray.io.storage.paths import Name, path_of
 from linkmatch_ray.runtime.cluster.jobs_api import OVERRIDE, Cluster, RemoteJob
 from linkmatch_ray.runtime.cluster.upload import entrypoint, job_id_for, on_cluster, prepare_upload, runtime_env
 from linkmatch_ray.runtime.session.address import SUMMARY_MARK, is_jobs_api, job_name
@@ -98,7 +100,7 @@ class ClusterJob:
         """
         job, name = self.cluster.look(self._job.submission_id), shown(self.id)
         if job.state == "STOPPED":
-            raise Interrupted(f"{name}: was stopped.")
+            raise Interrupted(f"{name}: was stopped. To resume it, submit the same job again.")
         if job.exit_code is None:
             kind = ClusterError if job.error_type == "RUNTIME_ENV_SETUP_FAILURE" else JobError
             said = shown(job.message.strip()) or "its driver did not start"
@@ -120,10 +122,10 @@ _ERRORS: Final[tuple[type[LinkmatchError], ...]] = (JobError, UsageError, InputE
 
 def submit_remote(
     inputs: Name | Iterable[Name],
-    restrictions: str,
+    restrictions: str | os.PathLike[str] | bytes,
     *,
-    output: str = OUTPUT,
-    key: str | Sequence[str] = (),
+    output: Name = OUTPUT,
+    key: str | Sequence[str] | None = None,
     options: MatchOptions | None = None,
     words: Sequence[str] = (),
     **more: Unpack[JobKeywords],
@@ -132,17 +134,23 @@ def submit_remote(
 
     Args:
         inputs, output: As for `submit`, but as the cluster's nodes see them: whole paths, or URLs.
-        restrictions: The list: a file on this machine, `-`, or a path or URL on the cluster. `files_from` likewise.
+        restrictions: The list: a file on this machine, `-`, the list itself as bytes, or a path or URL on the cluster.
+            Unless it is on the cluster, it is read here first. `files_from` is such a file, `-` or path too.
         key, options, more: As for `submit`. `address` is `http(s)://HEAD:8265`.
         words: Further words of the command there, such as `--dry-run`.
 
     Raises:
         InputError: No input is named, or the list is too long to be sent.
+        RestrictionsError: The list cannot be loaded.
         UsageError: A path is not whole, or an option is not valid or cannot be sent.
         ClusterError: The cluster cannot be reached, refuses access, or runs another version of Ray.
         JobError: The job is already running there.
+        TypeError: An argument is of the wrong type.
     """
     wanted = JobOptions.of(options, **more)
+    if not isinstance(restrictions, (str, bytes, os.PathLike)):
+        raise wrong_type("restrictions", restrictions, "Give the path of a list, or the list itself as bytes.")
+    output = os.fsdecode(path_of(output, "output"))
     if output == "-":
         raise UsageError(
             "-o - with a cluster: results are written there. Name a directory or URL with -o, and download them with"
@@ -153,16 +161,18 @@ def submit_remote(
     names = [on_cluster(os.fsdecode(name), "input") for name in names_in(inputs)]
     if not names and wanted.files_from is None:
         raise InputError("no input was given. Name files or directories, or --files-from.")
-    directory = on_cluster(output, "-o")
+    directory, keys = on_cluster(output, "-o"), [key] if isinstance(key, str) else key or ()
     job_id = job_id_for(wanted.job_id, directory) + ("-plan" if "--dry-run" in words else "")
     with tempfile.TemporaryDirectory(prefix="linkmatch-") as folder:
         uploads = Path(folder)
         arguments = [*names, *_as_typed(wanted), *words]
-        for each in [key] if isinstance(key, str) else key:
+        for each in keys:
             arguments += ["--key", each]
-        arguments += ["--restrictions", prepare_upload(restrictions, "--restrictions", uploads)]
+        there, content = prepare_upload(restrictions, "--restrictions", uploads)
+        arguments += ["--restrictions", there]
+        _check_list(restrictions, content, key, wanted)
         if wanted.files_from is not None:
-            arguments += ["--files-from", prepare_upload(wanted.files_from, "--files-from", uploads)]
+            arguments += ["--files-from", prepare_upload(wanted.files_from, "--files-from", uploads)[0]]
         cluster = connect(wanted.address, wanted.tls_verify)
         job = cluster.submit(
             job_id,
@@ -172,6 +182,29 @@ def submit_remote(
             env=runtime_env(uploads),
         )
     return ClusterJob(cluster, job)
+
+
+def _check_list(
+    source: str | os.PathLike[str] | bytes,
+    content: bytes | None,
+    key: str | Sequence[str] | None,
+    options: JobOptions,
+) -> None:
+    """Refuses a key or a list that the job would refuse, before it is sent; `content` is None for one on the cluster.
+
+    Raises:
+        RestrictionsError, UsageError, TypeError: As `Restrictions.load`.
+    """
+    if content is None:
+        pairs_of(key or KEY)
+        return
+    Restrictions.load(
+        content,
+        key or KEY,
+        restrictions_at=options.restrictions_at,
+        restrictions_format=options.restrictions_format,
+        name="<bytes>" if isinstance(source, bytes) else os.fspath(source),
+    )
 
 
 def _as_typed(options: JobOptions) -> Iterator[str]:

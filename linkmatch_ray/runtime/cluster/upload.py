@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -38,30 +37,39 @@ def runtime_env(uploads: Path) -> dict[str, Any]:
     return env
 
 
-def prepare_upload(name: str, option: str, uploads: Path) -> str:
-    """Prepares a file that an option names for upload; returns its name on the cluster.
+def prepare_upload(source: str | os.PathLike[str] | bytes, option: str, uploads: Path) -> tuple[str, bytes | None]:
+    """Prepares what an option gives for upload. Returns its name on the cluster, and its content if it is uploaded.
 
-    A file of this machine is uploaded. Any other name is taken for a path on the cluster.
+    Bytes, standard input (`-`) and a file of this machine are uploaded. Any other name is taken for a path on the
+    cluster.
 
     Raises:
-        InputError: It is too long.
+        InputError: It is too long, or cannot be read.
         UsageError: As `on_cluster`.
     """
+    if isinstance(source, bytes):
+        where, name, content = "the bytes", "bytes", source
+    elif source == "-":
+        where, name, content = "standard input", "stdin", sys.stdin.buffer.read(UPLOAD_BYTES_MAX + 1)
+    elif os.path.isfile(source):
+        where = shown(os.fspath(source))
+        name = os.fsencode(Path(source).name).decode("utf-8", "replace")  # as on_cluster
+        try:
+            with open(source, "rb") as file:
+                content = file.read(UPLOAD_BYTES_MAX + 1)
+        except OSError as error:
+            raise InputError(f"{where}: {error.strerror}. Name a readable file with {option}.") from None
+    else:
+        return on_cluster(os.fspath(source), option), None
+    if len(content) > UPLOAD_BYTES_MAX:
+        raise InputError(
+            f"{where}: more than {UPLOAD_BYTES_MAX:,} bytes, which is the most that is sent to a cluster. Put it where"
+            f" the nodes see it, and give its path there with {option}."
+        )
     place = uploads / option.strip("-")
-    if name == "-":
-        place.mkdir()
-        with open(place / "stdin", "wb") as file:
-            _copy_some(sys.stdin.buffer, file, option)
-        return f"{place.name}/stdin"
-    if os.path.isfile(name):
-        size = Path(name).stat().st_size
-        if size > UPLOAD_BYTES_MAX:
-            raise _too_long(f"{shown(name)}: {size:,} bytes", option)
-        place.mkdir()
-        copy = place / os.fsencode(Path(name).name).decode("utf-8", "replace")  # as on_cluster
-        shutil.copyfile(name, copy)
-        return f"{place.name}/{copy.name}"
-    return on_cluster(name, option)
+    place.mkdir()
+    (place / name).write_bytes(content)
+    return f"{place.name}/{name}", content
 
 
 def on_cluster(name: str, option: str) -> str:
@@ -110,19 +118,3 @@ def entrypoint(arguments: list[str], directory: str, job_id: str) -> str:
     """Returns the shell command of the job on the cluster."""
     where = ["--output", directory, "--address", "auto", "--job-id", job_id]
     return f"{MARK_VARIABLE}=1 " + shlex.join(["python", "-m", "linkmatch_ray", "submit", *arguments, *where])
-
-
-def _copy_some(source: Any, target: Any, option: str) -> None:
-    left = UPLOAD_BYTES_MAX
-    while data := source.read(1 << 20):
-        left -= len(data)
-        if left < 0:
-            raise _too_long("standard input: too long", option)
-        target.write(data)
-
-
-def _too_long(what: str, option: str) -> InputError:
-    return InputError(
-        f"{what}, and at most {UPLOAD_BYTES_MAX:,} bytes are sent to a cluster. Put it where the nodes see it, and give"
-        f" its path there with {option}."
-    )

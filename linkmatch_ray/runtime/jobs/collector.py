@@ -135,8 +135,8 @@ class Collector:
         held.callback(self._ledger.close)
         if ledger is not None and (ledger.ranges(), ledger.outputs()) != (self._ranges, outputs):
             raise JobError(
-                f"{self._results}: the inputs were cut in another way when the job began. Run the same command again,"
-                " or start from the beginning with --overwrite."
+                f"{shown(self._results)}: the inputs were cut in another way when the job began. Run the same command"
+                " again, or start from the beginning with --overwrite."
             )
         self._outputs: dict[str, Output] = {}
         for name in outputs:

@@ -58,8 +58,6 @@ LISTEN_SECONDS: Final = 0.25
 
 SHUT_DOWN: Final = "Ray was shut down before the job had ended. Keep it until the job's end, and submit the job again."
 
-NO_ROOM: Final = (ObjectStoreFullError, OutOfDiskError)
-
 CAUSES: Final[tuple[tuple[type[Exception], Cause], ...]] = (
     (WorkerCrashedError, Cause.DIED),
     (OutOfMemoryError, Cause.DIED),
@@ -305,9 +303,11 @@ class Driver:
 
     def _look_at_stalled(self) -> None:
         if self._abandoned:
-            ended, _ = ray.wait([*self._abandoned], num_returns=len(self._abandoned), timeout=0)
-            for stream in ended:
-                self._scheduler.released(self._abandoned.pop(stream))
+            # A stream is also ready if it has objects that were not taken, and its process may still run.
+            ends = {stream.completed(): stream for stream in self._abandoned}
+            ended, _ = ray.wait([*ends], num_returns=len(ends), timeout=0, fetch_local=False)
+            for end in ended:
+                self._scheduler.released(self._abandoned.pop(ends[end]))
         now = time.monotonic()
         is_free = self._scheduler.asks_for_cpus(now) and ray.available_resources().get("CPU", 0) >= 1
         self._do(self._scheduler.give_up_stalled(now, cpu_is_free=is_free))

@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import closing, suppress
 from dataclasses import fields
 from typing import Any, Final
@@ -20,11 +20,12 @@ from linkmatch_ray.io.results.interface import CANCEL_SECONDS
 from linkmatch_ray.io.results.matches import matches
 from linkmatch_ray.io.storage.system_errors import reported_as_job_errors
 from linkmatch_ray.runtime.cluster.nodes import faults, sample, survey
+from linkmatch_ray.runtime.jobs.actions import Cause
 from linkmatch_ray.runtime.jobs.collector_actor import CollectorHandle, actor_name, start_collector
-from linkmatch_ray.runtime.jobs.driver import NO_ROOM, Driver, brief
+from linkmatch_ray.runtime.jobs.driver import SHUT_DOWN, Driver, brief, cause_of
 from linkmatch_ray.runtime.jobs.following import Pages
 from linkmatch_ray.runtime.jobs.heartbeat import beat_seconds
-from linkmatch_ray.runtime.jobs.patience import holding, unless_stopped
+from linkmatch_ray.runtime.jobs.patience import holding, unless_cut_off, unless_stopped
 from linkmatch_ray.runtime.jobs.plan import Plan, make_plan
 from linkmatch_ray.runtime.jobs.progress import Progress
 from linkmatch_ray.runtime.jobs.request import Request
@@ -43,19 +44,18 @@ CLOSE_SECONDS_MAX: Final = 10.0
 class Job:
     """A job that was submitted. It runs in the background, in this process and on Ray.
 
+    Args:
+        owns_session: Whether to close the session at the job's end.
+
     Attributes:
         id: Its name. Its collector is the actor `linkmatch:<id>` in the namespace `linkmatch`.
         directory: The place of its results: a `Path`, or a URL as text.
     """
 
-    def __init__(
-        self,
-        request: Request,
-        options: JobOptions,
-        session: Session | Callable[[], Session],
-    ) -> None:
+    def __init__(self, request: Request, options: JobOptions, session: Session, *, owns_session: bool) -> None:
         self._max_quarantined = options.max_quarantined if options.fail_fast else None
-        self._request, self._workers, self._given = request, options.workers, session
+        self._request, self._workers = request, options.workers
+        self._session, self._owns_session = session, owns_session
         self._task_seconds = options.task_timeout
         self.id, self._results = request.job_id, request.results
         self.directory = self._results.place
@@ -171,12 +171,10 @@ class Job:
         self._stop.set()
 
     def _run(self) -> None:
-        request = self._request
-        given, session = self._given, None
+        request, session = self._request, self._session
         started, began = time.localtime(), time.monotonic()
         is_ready = False
         try:
-            session = self._session()
             ray = unless_stopped(session.ready, self._stop)
             is_ready = True
             if session.joins:
@@ -210,12 +208,15 @@ class Job:
                 task_seconds=self._task_seconds,
                 max_quarantined=self._max_quarantined,
             )
+            driver = self._driver
+
+            def drive() -> dict[str, Any]:
+                driver.run()
+                tasks = (driver.workers, len(plan))
+                return driver.finish(index, lambda counts: request.details(counts, started, began, matching, *tasks))
+
             try:
-                self._driver.run()
-                tasks = (self._driver.workers, len(plan))
-                self._summary = self._driver.finish(
-                    index, lambda counts: request.details(counts, started, began, matching, *tasks)
-                )
+                self._summary = unless_cut_off(drive, lambda: driver.is_cut_off, JobError(SHUT_DOWN))
             finally:
                 if self._collector is not None and not self._driver.is_cut_off:
                     self._collector.close(ray, CLOSE_SECONDS_MAX if self._driver.has_opened else 0)
@@ -223,20 +224,16 @@ class Job:
             self._error = error
         except Exception as error:
             found = f"the job failed: {brief(error)}. See the traceback with --verbose, and report it."
-            if isinstance(error, NO_ROOM):
+            if cause_of(error) is Cause.NO_ROOM:
                 found = f"{NO_ROOM_FOUND}. {NO_ROOM_ADVICE}"
             self._error = JobError(f"{shown(self._results)}: {found}")
             self._error.__cause__ = error
         finally:
             if not is_ready:  # before the session is closed, because its start may still take long
                 self._done.set()
-            if session is not None and session is not given:
+            if self._owns_session:
                 session.close()
             self._done.set()
-
-    def _session(self) -> Session:
-        """Returns the session that was given, or makes one."""
-        return self._given if isinstance(self._given, Session) else self._given()
 
     def _plan(self) -> Plan:
         request = self._request

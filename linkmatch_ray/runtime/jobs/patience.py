@@ -1,7 +1,7 @@
-"""Waits that end early if the job is to stop. They cover the time before a job has its collector.
+"""Waits that end early if the job is to stop, or if its Ray is gone.
 
-Ray starts, nodes are surveyed, and the plan reads the beginnings of large inputs. All of this may wait for other
-machines, so it runs on a thread that is abandoned if the job is to stop.
+Before a job has its collector, Ray starts, nodes are surveyed, and the plan reads the beginnings of large
+inputs. All of this may wait for other machines, so it runs on a thread that is abandoned if the job is to stop.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from linkmatch_ray.io.storage.side_by_side import Pool
 from linkmatch_ray.io.storage.system_errors import reported_as_job_errors
 
 R = TypeVar("R")
+
+CUT_OFF_SECONDS: Final = 5.0
+"""Time in which a call to Ray ends as a rule once Ray was shut down."""
 
 LOOK_SECONDS: Final = 0.25
 """Interval in which the job checks whether to stop."""
@@ -41,6 +44,21 @@ def unless_stopped(do: Callable[[], R], stop: Event, beside: Future[None] | None
             raise Interrupted("stopped on request.")
         if beside is not None and beside.done():
             beside.result()
+    return coming.result()
+
+
+def unless_cut_off(do: Callable[[], R], is_cut_off: Callable[[], bool], error: Exception) -> R:
+    """Runs `do`, and returns its result. It is abandoned if it does not end after Ray was shut down.
+
+    A call to Ray may never return if another thread shuts Ray down meanwhile.
+
+    Raises:
+        Exception: `do` raised it; or `error`, if `do` was abandoned.
+    """
+    coming = Pool(1).submit(do)
+    while not wait([coming], LOOK_SECONDS).done:
+        if is_cut_off() and not wait([coming], CUT_OFF_SECONDS).done:
+            raise error
     return coming.result()
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from linkmatch_ray.arguments import refuse_unless_within
@@ -60,6 +61,14 @@ class Unit(NamedTuple):
     def last(self) -> tuple[int, int]:
         """Number of its last file, and of its range in that file."""
         return self.stop - 1, self.range
+
+    def apart(self, alone: set[int]) -> Iterator[Unit]:
+        """Yields the unit, or its files in several units, so that each file of `alone` has one of its own."""
+        borders = {self.first, self.stop}
+        for file in alone.intersection(range(self.first, self.stop)):
+            borders |= {file, file + 1}
+        for first, stop in pairwise(sorted(borders)):
+            yield self._replace(first=first, stop=stop)
 
 
 class _Row(NamedTuple):

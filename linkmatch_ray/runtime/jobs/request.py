@@ -20,7 +20,7 @@ from linkmatch_ray.core.options import JobOptions
 from linkmatch_ray.core.outcome import Counts, as_text
 from linkmatch_ray.errors import InputError, JobChanged, UsageError
 from linkmatch_ray.io.diagnosis.hints import hints
-from linkmatch_ray.io.inputs.file import Listing, inputs_digest
+from linkmatch_ray.io.inputs.file import InputFile, Listing, inputs_digest
 from linkmatch_ray.io.ledger.check import damaged
 from linkmatch_ray.io.names import LEDGER
 from linkmatch_ray.io.restrictions.restrictions import Restrictions
@@ -33,13 +33,15 @@ from linkmatch_ray.words import shown
 GONE_SHOWN: Final = 5
 """Maximum number of missing files that a message names."""
 
-
 MOVED_SHOWN: Final = 5
 """Maximum number of redirected inputs that a summary names."""
 
 
 class Request:
     """A job, and how it relates to the results in its place.
+
+    Args:
+        is_dry: Nothing is written: the last step of an earlier job is not completed if it was interrupted.
 
     Attributes:
         finished: The summary, if the place holds the complete job.
@@ -57,11 +59,9 @@ class Request:
         restrictions: Restrictions,
         results: Results,
         options: JobOptions,
+        *,
+        is_dry: bool = False,
     ) -> None:
-        if options.incremental and not results.can_be_updated:
-            raise UsageError(
-                f"{shown(results)}: --incremental needs a directory. Name another URL, or give --overwrite."
-            )
         self.files, self.left_out, self.moved = listing.files, listing.left_out, listing.moved
         self.restrictions, self.options = restrictions, options.matching
         self.plan = PlanOptions(options.unit_bytes, options.part_bytes, options.one_file_per_task)
@@ -80,7 +80,7 @@ class Request:
         with reported_as_job_errors(results):
             results.refuse_foreign()
             if not options.overwrite:
-                self._compare(options.incremental, options.drop_missing)
+                self._compare(self._adopted(is_dry), options.incremental, options.drop_missing)
         self.settings |= {
             "plan": orjson.dumps(asdict(self.plan)).decode(),
             "emit": options.emit,
@@ -93,21 +93,30 @@ class Request:
         name = self.options.name.encode("utf-8", "surrogateescape")
         return {**asdict(self.options), **as_text("name", name), "keys": [str(p) for p in self.restrictions.pairs]}
 
-    def _compare(self, incremental: bool, drop_missing: bool) -> None:
-        """Resumes or reuses an earlier job, or refuses it."""
+    def _adopted(self, is_dry: bool) -> Results:
+        """Completes an incremental job whose last step was interrupted. Returns the place that has its results."""
         results = self.results
-        if results.is_to_adopt():
-            # The last step of an incremental job was interrupted.
-            release = results.lock()
+        if not results.is_to_adopt():
+            return results
+        if is_dry:
+            pending = results.pending()
+            return results if pending is None or not pending.settings() else pending
+        release = results.lock()
+        try:
             results.adopt()
+        finally:
             release()
+        return results
+
+    def _compare(self, results: Results, incremental: bool, drop_missing: bool) -> None:
+        """Resumes or reuses an earlier job, or refuses it."""
         before = results.settings()
         if not before:
             return
         differs = [name for name in ("inputs", "restrictions", "options") if before[name] != self.settings[name]]
-        reuse = self._reuse() if differs == ["inputs"] or (incremental and not differs) else None
+        reuse = _reuse(results, self.files) if differs == ["inputs"] or (incremental and not differs) else None
         if differs and not (incremental and reuse):
-            raise JobChanged(_what_differs(results, differs, before, self.settings, reuse))
+            raise JobChanged(_what_differs(self.results, differs, before, self.settings, reuse))
         self.job_id = before["job_id"]
         self.plan = _plan_of(results, before["plan"])
         if reuse is not None and (differs or reuse.faults or reuse.unproven):
@@ -118,15 +127,8 @@ class Request:
             self.resumes = before.get("fingerprint") == self.settings["fingerprint"]
             return
         self.resumes = True
-        self.finished = results.summary()
-
-    def _reuse(self) -> ReusePlan:
-        ledger = self.results.ledger()
-        assert ledger is not None  # its settings were read
-        try:
-            return plan_reuse(self.files, ledger)
-        finally:
-            ledger.close()
+        pending = self.results.pending()  # of a dry run between two renames of the exchange: the summary moves last
+        self.finished = results.summary() or (None if pending is None else pending.summary())
 
     def _refuse_gone(self, gone: list[bytes], drop_missing: bool) -> None:
         if gone and not drop_missing:
@@ -179,6 +181,15 @@ class Request:
             yield f"{shown(name)} redirects to another host, and was read from {shown(host)}."
         if len(self.moved) > MOVED_SHOWN:
             yield f"Redirected inputs that are not listed here: {len(self.moved) - MOVED_SHOWN:,}."
+
+
+def _reuse(results: Results, files: list[InputFile]) -> ReusePlan:
+    ledger = results.ledger()
+    assert ledger is not None  # its settings were read
+    try:
+        return plan_reuse(files, ledger)
+    finally:
+        ledger.close()
 
 
 def _plan_of(results: Results, text: str) -> PlanOptions:

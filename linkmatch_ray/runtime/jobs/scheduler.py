@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, Final
 
 from linkmatch_ray.core.outcome import FAULT_PART, Counts, Piece
@@ -383,11 +384,16 @@ class Scheduler:
         return [Fail(f"{found} {advice}", is_setback=True)]
 
     def _start_over(self, now: float) -> list[Action]:
-        """Retries everything that is not durable."""
+        """Retries everything that is not durable.
+
+        A file that the collector has in part is read alone, as it must have been. Packed with others it may be one
+        piece, and then its other parts would never come.
+        """
         actions = [action for unit in self._window for action in self._let_go(unit, now)]
         self._window.clear()
         self._furthest = self._durable
-        self._units = self._plan.units(self._durable[:2])
+        alone = {key.file for key in (self._durable, self._taken) if key.part}
+        self._units = chain.from_iterable(unit.apart(alone) for unit in self._plan.units(self._durable[:2]))
         return actions
 
     # Answers of the collector
@@ -399,6 +405,9 @@ class Scheduler:
         self._awaits_answer, self._answered = False, now
         if receipt.durable > self._durable:
             self._setbacks = 0
+        has_moved = (
+            is_new or self._more or receipt.more or (receipt.durable, receipt.taken) != (self._durable, self._taken)
+        )
         is_behind = receipt.durable < self._furthest  # it died between the roll-back of a file and its entry
         self._durable, self._taken, self._more = receipt.durable, receipt.taken, receipt.more
         self._furthest = max(self._furthest, receipt.durable)
@@ -407,13 +416,16 @@ class Scheduler:
             return [Fail(_too_many(self._max_quarantined))]
         if is_new and (self._resumes if is_first else is_behind):
             return self._start_over(now)
-        self._offer_again()
+        if self._offer_again() and not has_moved:
+            return self._set_back("the collector took nothing of what it was offered")
         return []
 
-    def _offer_again(self) -> None:
-        """Marks parts that were offered but not taken, so that they are offered again."""
+    def _offer_again(self) -> bool:
+        """Marks parts that were offered but not taken, so that they are offered again. Returns if there are any."""
+        offered = sum(unit.offered for unit in self._window)
         for unit in self._window:
             unit.offered = min(unit.offered, sum(part.header.last < self._taken for part in unit.parts))
+        return sum(unit.offered for unit in self._window) < offered
 
     def collector_died(self) -> list[Action]:
         """Records that the collector died. Another one is started and recovers, and gets what it does not have."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Final, TypeAlias, Unpack
 
 from linkmatch_ray.arguments import refuse_other_than, wrong_type
 from linkmatch_ray.core.options import OUTPUT, JobKeywords, JobOptions, MatchOptions
@@ -24,6 +24,7 @@ from linkmatch_ray.io.storage.paths import Name, path_of
 from linkmatch_ray.io.storage.system_errors import reported_as_job_errors
 from linkmatch_ray.runtime.session.address import is_jobs_api, job_name
 from linkmatch_ray.runtime.session.session import Session
+from linkmatch_ray.words import shown
 
 if TYPE_CHECKING:
     from linkmatch_ray.io.restrictions.restrictions import Restrictions
@@ -37,6 +38,9 @@ earlier start gains nothing: Ray's import and the list would share one interpret
 
 NAMES_LOOKED_AT: Final = 1000
 """Maximum number of named inputs whose existence is checked before a Ray starts. The others are checked later."""
+
+_SESSIONS: Final = ("address", "dashboard", "verbose")
+"""Options of the Ray that a job would start or join."""
 
 Source: TypeAlias = "Restrictions | str | os.PathLike[str] | bytes"
 
@@ -77,8 +81,11 @@ def submit(
         refuse_other_than("session", session, Session, "Give a Session, or leave it out.")
     if on_listing is not None and not callable(on_listing):
         raise wrong_type("on_listing", on_listing, "Give a function of a number, or leave it out.")
-    asked = _Asked(inputs, restrictions, output, key, JobOptions.of(options, **more))
-    wanted = asked.options
+    wanted = JobOptions.of(options, **more)
+    for name in _SESSIONS:
+        if session is not None and (asks := getattr(wanted, name)) and asks != getattr(session, name):
+            raise UsageError(f"{name}: the session has its own. Give {name} to Session, or leave it out.")
+    asked = _Asked(inputs, restrictions, output, key, wanted)
     ray = session or Session(
         wanted.address,
         wanted.workers,
@@ -100,7 +107,7 @@ def submit(
         raise
     from linkmatch_ray.runtime.jobs.job import Job  # loads Ray
 
-    return Job(request, wanted, session or (lambda: ray))
+    return Job(request, wanted, ray, owns_session=session is None)
 
 
 def dry_run(
@@ -124,7 +131,7 @@ def dry_run(
     with reported_as_job_errors(asked.results):
         asked.results.refuse_foreign()
     listing, loaded = asked.load(on_listing)
-    request = asked.request(listing, loaded) if asked.options.incremental else None
+    request = asked.request(listing, loaded, is_dry=True) if asked.options.incremental else None
     from linkmatch_ray.runtime.jobs.dry_run import DryRun
 
     return DryRun(listing, loaded, asked.options, request)
@@ -135,7 +142,7 @@ class _Asked:
 
     Raises:
         InputError, RestrictionsError: A path does not exist, or nothing is named.
-        UsageError: A URL or an address is not valid.
+        UsageError: A URL or an address is not valid, or results at `output` cannot be updated.
         TypeError: An argument is of the wrong type.
     """
 
@@ -165,6 +172,8 @@ class _Asked:
         if isinstance(restrictions, (str, os.PathLike)):
             refuse_no_input(path_of(restrictions))
         self.results = results_at(output)
+        if options.incremental and not self.results.can_be_updated:
+            raise UsageError(f"{shown(self.results)}: --incremental needs a directory. Name one with -o.")
 
     def is_complete(self) -> bool:
         """Returns whether the place holds a complete job. It may be this one, which then needs no Ray.
@@ -178,29 +187,14 @@ class _Asked:
 
     def load(self, on_listing: Callable[[int], None] | None) -> tuple[Listing, Restrictions]:
         """Loads the list, then lists the inputs."""
-        loaded = self._loaded()
-        return list_inputs(self._names, on_listing), loaded
+        from linkmatch_ray.io.restrictions.restrictions import loaded
 
-    def request(self, listing: Listing, restrictions: Restrictions) -> Request:
+        how = self.options.restrictions_at, self.options.restrictions_format
+        restrictions = loaded(self._restrictions, self._key, *how)
+        return list_inputs(self._names, on_listing), restrictions
+
+    def request(self, listing: Listing, restrictions: Restrictions, *, is_dry: bool = False) -> Request:
         """Compares the job with what the place holds."""
         from linkmatch_ray.runtime.jobs.request import Request
 
-        return Request(listing, restrictions, self.results, self.options)
-
-    def _loaded(self) -> Restrictions:
-        from linkmatch_ray.io.restrictions.restrictions import Restrictions
-
-        how: dict[str, Any] = {
-            "key": self._key,
-            "restrictions_at": self.options.restrictions_at,
-            "restrictions_format": self.options.restrictions_format,
-        }
-        given = {name: value for name, value in how.items() if value not in (None, "auto")}
-        if not isinstance(self._restrictions, Restrictions):
-            return Restrictions.load(self._restrictions, **given)
-        for name in given:
-            raise TypeError(
-                f"{name}: {self._restrictions!r} is loaded and has its own. Give {name} to Restrictions.load, or give"
-                " submit the path of the list."
-            )
-        return self._restrictions
+        return Request(listing, restrictions, self.results, self.options, is_dry=is_dry)

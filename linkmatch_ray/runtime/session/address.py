@@ -47,7 +47,8 @@ def is_jobs_api(address: str | None) -> bool:
             f"{shown(address)}: Ray Client loses a job if the connection is away for 30 seconds. Give --address"
             " http://HEAD:8265 to run the job on the cluster, or HOST:6379 to join it."
         )
-    if scheme not in (None, "http", "https") or (scheme is None and "://" in (address or "")):
+    is_joined = is_embedded(address) or address == "auto" or re.fullmatch(r"[^/]+:[0-9]+", address or "") is not None
+    if scheme not in (None, "http", "https") or (scheme is None and not is_joined):
         raise no_address(address)
     return scheme is not None
 

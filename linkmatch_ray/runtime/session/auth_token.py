@@ -99,4 +99,4 @@ def _told(path: str | Path) -> Iterator[None]:
         raise
     except OSError as error:
         found = "is a link" if os.path.islink(path) else error.strerror
-        raise ClusterError(f"{path}: {found}. It is the place of Ray's token. {REMEDY}") from None
+        raise ClusterError(f"{shown(path)}: {found}. It is the place of Ray's token. {REMEDY}") from None

@@ -17,6 +17,9 @@ from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1
 
+_CLEAR_UP: Final = 'read -r _; [ -z "$1" ] || kill -KILL $1 2>/dev/null; shift; [ $# = 0 ] || rm -rf -- "$@"'
+"""A shell's program. Its standard input is a pipe from this process, and ends when this process has exited."""
+
 
 @cache
 def die_with_parent() -> None:
@@ -25,11 +28,14 @@ def die_with_parent() -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def kill_descendants() -> None:
-    """Kills all descendants of this process. Only on Linux.
+def clear_up_after_exit(directories: list[str]) -> None:
+    """Has another process wait until this one has exited, kill its descendants, and remove directories. Only on Linux.
 
     The kernel kills raylet and control when this process ends, but not what they have started. Ray's agents check their
     parent every two seconds, and write into its directory until they have missed it five times.
+
+    This process cannot do it. A thread that starts Ray makes its directory again, and once Ray's control is killed it
+    holds the interpreter for half a minute.
     """
     children = defaultdict(list)
     with suppress(FileNotFoundError):
@@ -40,6 +46,12 @@ def kill_descendants() -> None:
     found = [os.getpid()]
     for pid in found:
         found += children[pid]
-    for pid in found[1:]:
-        with suppress(OSError):
-            os.kill(pid, signal.SIGKILL)
+    reading, _ = os.pipe()  # the other end is open until this process exits
+    pids = [str(pid) for pid in found[1:]]
+    os.posix_spawn(
+        "/bin/sh",
+        ["sh", "-c", _CLEAR_UP, "sh", " ".join(pids), *directories],
+        os.environ,
+        file_actions=[(os.POSIX_SPAWN_DUP2, reading, 0)],
+    )
+    os.close(reading)

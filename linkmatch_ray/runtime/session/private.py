@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from linkmatch_ray.errors import ClusterError
+from linkmatch_ray.words import shown
 
 FILE_MODE: Final = 0o600
 DIRECTORY_MODE: Final = 0o700
@@ -29,7 +30,7 @@ def keep_to_owner(fd: int, path: str | Path, mode: int, remedy: str) -> None:
     """
     owner = os.fstat(fd).st_uid
     if owner not in (os.geteuid(), 0):
-        raise ClusterError(f"{path}: belongs to another user ({owner}), who could run commands as you. {remedy}")
+        raise ClusterError(f"{shown(path)}: belongs to another user ({owner}), who could run commands as you. {remedy}")
     before = _mode(fd)
     if before & ~mode:
         with suppress(OSError):

@@ -15,7 +15,6 @@ from contextlib import suppress
 from typing import Final
 
 from linkmatch_ray.errors import ClusterError
-from linkmatch_ray.runtime.session.parent_death import kill_descendants
 from linkmatch_ray.runtime.session.private import DIRECTORY_MODE, keep_to_owner, log
 from linkmatch_ray.words import is_text, shown
 
@@ -66,6 +65,7 @@ class RayDirectory:
 
     Attributes:
         path: Ray's directory for temporary files.
+        to_remove: The directory to remove at the end; None if it is kept.
 
     Raises:
         ClusterError: It cannot be made.
@@ -74,16 +74,16 @@ class RayDirectory:
     def __init__(self, *, dashboard: bool = False, kept: bool = False) -> None:
         above = place(dashboard=dashboard)
         _sweep(above)
-        self._kept = kept
         try:
             os.makedirs(above, mode=DIRECTORY_MODE, exist_ok=True)
             _refuse_shared(above)
             self._directory, self._fd = _make(above, KEPT_PREFIX if kept else PREFIX)
+            self.to_remove = None if kept else self._directory
             self.path = os.path.join(self._directory, RAYS)
             os.mkdir(self.path)
         except OSError as error:
             raise ClusterError(
-                f"{above}: {error.strerror}. Ray keeps its files there. Correct that, or set RAY_TMPDIR."
+                f"{shown(above)}: {error.strerror}. Ray keeps its files there. Correct that, or set RAY_TMPDIR."
             ) from None
         keep_to_owner(self._fd, self._directory, DIRECTORY_MODE, "Name another place with RAY_TMPDIR.")
         if kept:
@@ -91,32 +91,10 @@ class RayDirectory:
 
     def remove(self) -> None:
         """Removes it with its content, when Ray has ended or is about to."""
-        if not self._kept:
-            shutil.rmtree(self._directory, ignore_errors=True)
+        if self.to_remove is not None:
+            shutil.rmtree(self.to_remove, ignore_errors=True)
         with suppress(OSError):
             os.close(self._fd)
-
-    def abandon(self) -> None:
-        """Removes it although Ray may be starting in another thread, and kills what that has started.
-
-        Meanwhile a file has its name, so that the start fails instead of making the directory again.
-        """
-        kill_descendants()
-        if self._kept:
-            return
-        aside, blocked = [], False
-        with suppress(OSError):
-            while not blocked:
-                aside.append(tempfile.mkdtemp(prefix=PREFIX, dir=os.path.dirname(self._directory)))
-                os.rename(self._directory, aside[-1])
-                with suppress(FileExistsError):  # the start was quicker
-                    open(self._directory, "xb").close()
-                    blocked = True
-        kill_descendants()
-        for path in aside:
-            shutil.rmtree(path, ignore_errors=True)
-        if blocked:
-            os.unlink(self._directory)
 
 
 def _refuse_shared(above: str) -> None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from importlib.util import find_spec
 from typing import Any, Final
 
 from linkmatch_ray.errors import ClusterError
@@ -24,6 +26,28 @@ AUTH_MODE: Final = "RAY_AUTH_MODE"
 """The variable that `ray.init` sets to `token` in this process when it starts a Ray, and does not reset."""
 
 ANSWER_SECONDS_MAX: Final = 10.0
+
+POLL_SECONDS: Final = 0.01
+
+NODE_SECONDS_MAX: Final = 90.0
+"""Time limit for the node. Ray's own is 30 s, which a busy machine may need."""
+
+_QUICK_CONNECTION: Final = {
+    "RAY_raylet_client_connect_timeout_milliseconds": "10",
+    "RAY_raylet_client_num_connect_attempts": "1000",
+}
+"""Ray's raylet connects to its object store. By default it waits a second if it comes too early."""
+
+_OF_DASHBOARD: Final = (
+    "aiohttp",
+    "aiohttp_cors",
+    "grpc",
+    "opencensus",
+    "opentelemetry",
+    "prometheus_client",
+    "pydantic",
+)
+"""What Ray's `dashboard.optional_deps` imports. It comes with `ray[default]`."""
 
 _SIGACTION_BYTES_MAX: Final = 1024
 """Upper bound: the `struct sigaction` of Linux has 152 bytes."""
@@ -65,6 +89,49 @@ def on_loopback() -> Iterator[None]:
 
     with _changed(os.environ, LOOPBACK_VARIABLE, "0"), _replaced(ray_constants, "ENABLE_RAY_CLUSTER", False):
         yield
+
+
+@contextmanager
+def quick_start(*, dashboard: bool, verbose: bool) -> Iterator[None]:
+    """Makes a Ray that is started in the meantime start only what is used, and waits in small steps.
+
+    Left out are the autoscaler's monitor, a server without a dashboard, and a reader of logs that nobody sees. The
+    monitor would also delay the end by a second. And this process does not import what the dashboard needs, which Ray
+    does only to know that it could.
+    """
+    from ray._private import node, services, utils
+
+    unused = {"start_monitor": True, "start_api_server": not dashboard, "start_log_monitor": not verbose}
+    with ExitStack() as held:
+        for name in (each for each, is_unused in unused.items() if is_unused):
+            held.enter_context(_replaced(node.Node, name, _start_nothing))
+        held.enter_context(_replaced(services, "get_node", _patient(getattr(services, "get_node", None))))
+        if all(map(find_spec, _OF_DASHBOARD)):
+            held.enter_context(_replaced(utils, "get_dashboard_dependency_error", lambda: None))
+        for name, value in _QUICK_CONNECTION.items():
+            held.enter_context(_changed(os.environ, name, value))
+        yield
+
+
+def _start_nothing(node: Any, **_: Any) -> None:
+    """Replaces methods of Ray's `Node` that start a process. One of them also sets where the dashboard is."""
+    node._webui_url = node._webui_url or ""
+
+
+def _patient(get_node: Any) -> Any:
+    """Returns Ray's `get_node` for a node that is starting. Ray's own looks once a second whether it is there."""
+    from ray._private import services, state
+
+    def wait_and_get(gcs_address: str, node_id: str) -> Any:
+        with suppress(AttributeError):  # in another version
+            known = state.GlobalState()
+            known._initialize_global_state(services._get_gcs_client_options(gcs_address))
+            deadline = time.monotonic() + NODE_SECONDS_MAX
+            while time.monotonic() < deadline and not any(each["NodeID"] == node_id for each in known.node_table()):
+                time.sleep(POLL_SECONDS)
+        return get_node(gcs_address, node_id)
+
+    return wait_and_get
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import os
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any, Final
 
 from linkmatch_ray.errors import ClusterError, LinkmatchError
@@ -27,7 +27,7 @@ from linkmatch_ray.runtime.session.address import (
 )
 from linkmatch_ray.runtime.session.auth_token import keep_token, place_of_token
 from linkmatch_ray.runtime.session.cluster_token import let_in, token_remedy
-from linkmatch_ray.runtime.session.parent_death import kill_descendants
+from linkmatch_ray.runtime.session.parent_death import clear_up_after_exit
 from linkmatch_ray.runtime.session.preflight import check_disk, check_room
 from linkmatch_ray.runtime.session.ray_directory import RayDirectory
 from linkmatch_ray.words import shown
@@ -54,6 +54,7 @@ class Session:
         name: The name of this program in Ray's dashboard, if it has no other name there.
 
     Attributes:
+        address, dashboard, verbose: As given.
         joins: Whether the session joins a cluster.
         dashboard_url: `host:port` of the dashboard when Ray is ready; None without a dashboard.
         variables: The environment variables that another program needs to join the same Ray. Empty until Ray is ready.
@@ -69,10 +70,10 @@ class Session:
         name: str = PACKAGE.name,
     ) -> None:
         is_jobs_api(address)  # refuses Ray Client
-        self._address = None if is_embedded(address) else address
-        self._workers = workers
-        self.joins = self._address is not None
-        self._dashboard, self._verbose, self._name = dashboard, verbose, name
+        self.address = None if is_embedded(address) else address
+        self.dashboard, self.verbose = dashboard, verbose
+        self._workers, self._name = workers, name
+        self.joins = self.address is not None
         self._error: Exception | None = None
         self._directory: RayDirectory | None = None
         self.dashboard_url: str | None = None
@@ -102,15 +103,14 @@ class Session:
 
     @classmethod
     def abandon_all(cls) -> None:
-        """Kills all descendants of this process, and removes the files of its Rays. For a process that ends at once."""
+        """Has all descendants of this process killed, and the files of its Rays removed, once it has exited. For a
+        process that exits at once."""
         begun = list(_begun)
         for session in begun:
             session.leave()
         if begun:
-            kill_descendants()
-        for session in begun:
-            if session._directory is not None:
-                session._directory.abandon()
+            directories = [session._directory for session in begun if session._directory is not None]
+            clear_up_after_exit([each.to_remove for each in directories if each.to_remove is not None])
 
     @property
     def token_place(self) -> str | None:
@@ -137,7 +137,7 @@ class Session:
         if isinstance(self._error, LinkmatchError):
             raise self._error
         if self._error is not None:
-            raise ClusterError(_why(self._address, self._error)) from self._error
+            raise ClusterError(_why(self.address, self._error)) from self._error
         import ray
 
         return ray
@@ -200,33 +200,35 @@ class Session:
         return True
 
     def _init_ray(self, ray: Any, held: ExitStack) -> None:
-        if self._address is not None:
-            _refuse_unreachable(self._address)
-        if not self._verbose:
+        if self.address is not None:
+            _refuse_unreachable(self.address)
+        if not self.verbose:
             logger = logging.getLogger("ray")
             held.callback(logger.setLevel, logger.level)
             logger.setLevel(logging.CRITICAL)  # after the import, which sets it too
-        options: dict[str, Any] = {"namespace": NAMESPACE, "log_to_driver": self._verbose}
-        if not self._verbose:
+        options: dict[str, Any] = {"namespace": NAMESPACE, "log_to_driver": self.verbose}
+        if not self.verbose:
             options |= {"logging_level": logging.CRITICAL, "configure_logging": False}
             held.enter_context(ray_internals.silent_raylet())
-        if self._address is None:
+        starting: AbstractContextManager[None] = nullcontext()
+        if self.address is None:
             options |= self._embedded(held)
+            starting = ray_internals.quick_start(dashboard=self.dashboard, verbose=self.verbose)
         elif not is_ray_job():  # which got the package when it was submitted
             options |= {"runtime_env": {"py_modules": [str(PACKAGE)]}}
         held.callback(ray_internals.read_auth_mode)
-        to_it = ray_internals.on_loopback() if self._address is None else let_in(self._address, _named(self._address))
+        to_it = ray_internals.on_loopback() if self.address is None else let_in(self.address, _named(self.address))
         config = ray_internals.job_config(self._name)
-        with ray_internals.in_utf8(), ray_internals.sigterm_kept(), to_it:
-            context: Any = ray.init(address=self._address or "local", job_config=config, **options)
+        with ray_internals.in_utf8(), ray_internals.sigterm_kept(), to_it, starting:
+            context: Any = ray.init(address=self.address or "local", job_config=config, **options)
         held.callback(_shut_down, ray)
-        if self._address is None and (node := context.address_info["node_ip_address"]) not in LOOPBACK:
+        if self.address is None and (node := context.address_info["node_ip_address"]) not in LOOPBACK:
             raise ClusterError(f"the embedded Ray: listens on {node}, expected loopback alone. Install Ray 2.60.")
         self.dashboard_url = context.dashboard_url or None
         self.variables = {"RAY_ADDRESS": ray.get_runtime_context().gcs_address}
         if ray_internals.sends_the_token():
             self.variables[ray_internals.AUTH_MODE] = "token"
-        if self._address is None:
+        if self.address is None:
             self.variables[ray_internals.LOOPBACK_VARIABLE] = "0"
 
     def _embedded(self, held: ExitStack) -> dict[str, Any]:
@@ -235,11 +237,11 @@ class Session:
         keep_token()
         with self._beginning:  # whoever closes the session finds its directory, or there will be none
             self._refuse_closed()
-            self._directory = directory = RayDirectory(dashboard=self._dashboard, kept=self._verbose)
+            self._directory = directory = RayDirectory(dashboard=self.dashboard, kept=self.verbose)
         held.callback(directory.remove)
         check_disk(directory.path)
         held.callback(ray_internals.restore, ray_internals.AUTH_MODE, os.environ.get(ray_internals.AUTH_MODE))
-        return {"num_cpus": self._workers, "include_dashboard": self._dashboard, "_temp_dir": directory.path}
+        return {"num_cpus": self._workers, "include_dashboard": self.dashboard, "_temp_dir": directory.path}
 
 
 class _Ours:

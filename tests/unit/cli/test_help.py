@@ -9,13 +9,15 @@ import pytest
 from linkmatch_ray.cli.help import TOPICS, about_topic, text_of
 
 LOADED = """
+import os
 import sys
 from linkmatch_ray.__main__ import main
-try:
-    main()
-except SystemExit as end:
-    print({name.partition(".")[0] for name in sys.modules} & {"ray", "numpy"}, file=sys.stderr)
-    sys.exit(end.code)
+end = os._exit
+def look_and_end(code):
+    print({name.partition(".")[0] for name in sys.modules} & {"ray", "numpy"}, file=sys.stderr, flush=True)
+    end(code)
+os._exit = look_and_end
+main()
 """
 
 

@@ -57,13 +57,15 @@ def test_the_command_has_the_options_of_python():
 def test_an_option_travels(name):
     """What a job on a cluster is started with means there what was meant here; some options are for this side."""
     value = OTHERS.get(name, True)
-    more = {"incremental": True} if name == "drop_missing" else {}
+    more = {"drop_missing": {"incremental": True}, "null": {"files_from": "f"}}.get(name, {})
     options = JobOptions(**{name: value}, **more)
     assert options != JobOptions()
     words = list(_as_typed(options))
     if name in ("address", "tls_verify", "job_id", "files_from"):
         assert words == []
         return
+    for needed in {"files_from"} & more.keys():  # sent as a file
+        words += ["--files-from", more[needed]]
     context = COMMANDS["submit"].make_context("submit", ["in", "-r", "list", *words])
     there = job_options(context.params)
     assert [getattr(there, each.name) for each in fields(there) if each.name not in ("tls_verify", "address")] == [

@@ -250,7 +250,7 @@ def targets():
     given = [b"/", b"//x", b"/x/", b"/a/../b", b"/a/./b", b"/..", b"/a//b", b"/:80", b"/@", b"/a;b=c,d&e=f!$'()*+~[]"]
     given += [b"/%41", b"/100%25.jsonl", b"/100%2525.jsonl", b"/a%23b", b"/a%2Fb", b"/a%2fb", b"/a%FFb", b"/a%3Fb"]
     given += [b"/%zz", b"/%", b"/%2", b"/a%0Ab", b"/a%00b", b"/%23b", b"/%7Ea"]
-    words = [word for word in (*BYTES, *CHARACTERS) if word not in (b"?", b"#")]
+    words = [word for word in some((*BYTES, *CHARACTERS)) if word not in (b"?", b"#")]
     given += [path for word in words for path in (b"/" + word, b"/a" + word + b"c", b"/" + word + b"/c")]
     return {path: re.sub(rb"[^!$-;=?-\[\]_a-z~]", lambda char: b"%%%02X" % ord(char[0]), path) for path in given}
 
@@ -274,7 +274,7 @@ def test_urls_are_read_as_given(tmp_path):
             assert match_bytes(content, restrictions).matched == content, path
             assert set(server.targets) == {target}, path
             assert {request.headers["host"] for request in server.requests} == {server.host}
-    assert len(paths) > 1000
+    assert len(paths) > 1000 // STRIDE
 
 
 @pytest.mark.parametrize("path", [b"/a", b"/%2525", b"/a/../b/", b"/\xff"])

@@ -10,6 +10,7 @@ import sqlite3
 import tempfile
 import time
 from contextlib import closing
+from itertools import product
 from pathlib import Path
 
 import msgspec
@@ -328,7 +329,7 @@ def test_every_value(which, request):
     assert count > 500 // STRIDE, count
 
 
-@pytest.mark.parametrize("which", ["packed", "ranges", "stopped"])
+@pytest.mark.parametrize("which", some(["packed", "ranges", "stopped"]))
 def test_every_value_of_a_piece_whose_digest_agrees(which, request):
     """What the outputs, the report and the summary say is compared nevertheless."""
     job, unnoticed, count = request.getfixturevalue(which), set(), 0
@@ -432,10 +433,10 @@ GARBAGE = {
 }
 
 
-@pytest.mark.parametrize(
-    "name", ["summary.json", "linkmatch.lock", "ledger.sqlite", "quarantine.jsonl", "restrictions.jsonl"]
-)
-@pytest.mark.parametrize("garbage", [*GARBAGE, "a directory"])
+REPLACED = ("summary.json", "linkmatch.lock", "ledger.sqlite", "quarantine.jsonl", "restrictions.jsonl")
+
+
+@pytest.mark.parametrize(("garbage", "name"), some(product((*GARBAGE, "a directory"), REPLACED)))
 def test_garbage(packed, name, garbage):
     """In place of a file: named, but of the lock, of which only the name matters; --overwrite gets rid of it."""
     packed.restore()

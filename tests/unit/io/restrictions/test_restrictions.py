@@ -116,6 +116,15 @@ def test_text_keeps_all_but_line_ends(tmp_path):
     assert {index.key(distinct) for distinct in range(len(index.hashes))} == {b'" a "', b'"\\"b\\""', b'""', b'"[1]"'}
 
 
+def test_text_has_one_key_a_line():
+    """No member that could be a part of several, and no document that could have the list inside: each was ignored,
+    and with several keys nothing could match."""
+    with pytest.raises(RestrictionsError, match=r"entry 0 \(line 1\) is a string, and the key has several parts"):
+        Restrictions.load(b"a\nb\n", ["x", "y"], restrictions_format="text")
+    with pytest.raises(UsageError, match=r"<bytes>: is a list of text, which has no restrictions_at\. Leave it out"):
+        Restrictions.load(b"a\nb\n", restrictions_at="/x", restrictions_format="text")
+
+
 def test_a_pipe_is_read_once(tmp_path, command_environment):
     """`-r -` and `-r <(…)` work, and what is wrong in them is named."""
     read, write = os.pipe()

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import stat
 import struct
+from contextlib import closing
 
 import pytest
 
@@ -380,3 +381,19 @@ def test_what_sqlite_would_remove(tmp_path, suffix):
     with pytest.raises(JobError, match=suffix):
         Ledger(tmp_path / "ledger.sqlite")
     assert beside.exists()
+
+
+def test_what_is_found_forges_no_line(tmp_path):
+    """Neither the name of a result directory nor the target of a link in it, nor a table in its ledger."""
+    odd = tmp_path / "out\nlinkmatch-ray: all is well"
+    odd.mkdir()
+    (odd / "linkmatch.lock").touch()
+    (odd / "summary.json").symlink_to("x\nlinkmatch-ray: all is well")
+    with pytest.raises(JobError, match="symbolic link to") as found:
+        results_at(odd).summary()
+    assert "\n" not in str(found.value)
+    with closing(sqlite3.connect(odd / "ledger.sqlite")) as ledger:
+        ledger.execute('CREATE TABLE "x\nlinkmatch-ray: all is well" (y)')
+    with pytest.raises(JobError, match="its tables are not those of linkmatch-ray") as found:
+        results_at(odd).settings()
+    assert "\n" not in str(found.value)

@@ -108,3 +108,14 @@ def test_a_petabyte(sparse_file):
         assert tracemalloc.get_traced_memory()[1] < MEMORY_BYTES_MAX
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("alone", "files"),
+    [(set(), [(2, 6)]), ({9}, [(2, 6)]), ({2}, [(2, 3), (3, 6)]), ({3, 4, 5}, [(2, 3), (3, 4), (4, 5), (5, 6)])],
+)
+def test_some_files_of_a_unit_are_units_of_their_own(alone, files):
+    """The others stay together, in order; a range is left as it is."""
+    assert [unit[:2] for unit in Unit(2, 6, 40).apart(alone)] == files
+    range_ = Unit(3, 4, 10, 1, 10, 20)
+    assert list(range_.apart(alone)) == [range_]

@@ -1,5 +1,7 @@
 """The scheduler's rules, one by one: what it is told, and what it has done. No Ray, no files, no clock."""
 
+import ast
+import inspect
 import subprocess
 import sys
 
@@ -116,6 +118,17 @@ def test_it_needs_no_ray():
     """Neither it nor what it imports loads Ray."""
     code = "import sys, linkmatch_ray.runtime.jobs.scheduler; sys.exit('ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_it_has_no_clock_and_opens_nothing():
+    """It imports only what has values, and calls nothing that opens: time is an argument."""
+    nodes = list(ast.walk(ast.parse(inspect.getsource(scheduler))))
+    modules = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    ours = {name for name in modules if name.startswith("linkmatch_ray.")}
+    assert not [node for node in nodes if isinstance(node, ast.Import)]
+    assert modules - ours <= {"__future__", "collections", "collections.abc", "functools", "itertools", "typing"}
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    assert not names & {"open", "open_input", "results_at", "print", "random"}
 
 
 # Admission
@@ -505,6 +518,25 @@ def test_a_part_that_was_lost_is_made_again():
     assert started(job.turn()) == [(1, 0), (2, 0)]
 
 
+def test_a_file_that_was_taken_in_part_is_read_alone():
+    """Its unit was split. Packed with others, it may be one piece, of which the collector could take no part."""
+    job = Job([Unit(0, 4, 40), Unit(4, 5, 10)], workers=9, resumes=True)
+    job.opened((1, 0, 2))
+    files = [action.unit[:2] for action in job.turn() if isinstance(action, Start)]
+    assert files == [(1, 2), (2, 4), (4, 5)]
+
+
+def test_so_is_one_that_is_not_durable():
+    """A collector that lives on goes on from what it has taken."""
+    job = Job([Unit(0, 4, 40), Unit(4, 5, 10)], workers=9)
+    job.opened()
+    job.answer((1, 0, 0), (2, 0, 1))
+    job.turn()
+    job.scheduler.part_lost("E", 0.0)
+    files = [action.unit[:2] for action in job.turn() if isinstance(action, Start)]
+    assert files == [(1, 2), (2, 3), (3, 4), (4, 5)]
+
+
 @pytest.mark.parametrize("setback", ["collector_died", "part_lost", "no room"])
 def test_setbacks_without_progress_end_the_job(setback):
     """So many are borne; one more is not. Progress in between makes up for them."""
@@ -530,3 +562,22 @@ def test_setbacks_without_progress_end_the_job(setback):
     (fail,) = set_back(1)
     assert "set back 6 times without committing anything" in fail.message
     assert fail.is_setback
+
+
+def test_a_collector_that_takes_nothing():
+    """It would be offered the same for ever. It may take nothing while it has more to do, or after it was opened."""
+    job = Job(workers=1)
+    job.opened()
+    job.done(1, 0)
+    assert offered(job.turn()) == [(0, 0, 0)]
+    for _ in range(SETBACKS_MAX + 1):
+        assert job.answer((0, 0, 0), more=True) == []
+        job.turn()
+    assert job.answer((0, 0, 0)) == []
+    for _ in range(SETBACKS_MAX):
+        assert offered(job.turn()) == [(0, 0, 0)]
+        assert job.answer((0, 0, 0)) == []
+    assert offered(job.turn()) == [(0, 0, 0)]
+    (fail,) = job.answer((0, 0, 0))
+    assert fail.message.startswith("the job was set back 6 times")
+    assert "took nothing of what it was offered" in fail.message

@@ -2,12 +2,14 @@
 
 import inspect
 import os
+import re
 from datetime import datetime
 
 import pytest
 from ray import _raylet
-from ray._private import grpc_utils, node, ray_constants, services, utils, worker
+from ray._private import grpc_utils, node, ray_constants, services, state, utils, worker
 from ray._private.authentication import authentication_utils
+from ray.dashboard import optional_deps
 from ray.dashboard.subprocesses.module import SubprocessModule
 from ray.dashboard.utils import get_all_modules
 from ray.job_config import JobConfig
@@ -33,6 +35,25 @@ def test_the_names_are_there():
     assert callable(_raylet.Config.initialize)
     assert callable(_raylet.AuthenticationTokenLoader.instance().get_raw_token)
     assert JobConfig(metadata={"job_name": "name"}).metadata == ray_internals.job_config("name").metadata
+    assert "ray._private.services.get_node(" in inspect.getsource(node.Node.__init__)
+    assert callable(services._get_gcs_client_options)
+    assert services.ray._private.utils.get_dashboard_dependency_error() is None
+    imported = re.findall(r"^(?:import|from) (\w+)", inspect.getsource(optional_deps), re.MULTILINE)
+    assert set(imported) == set(ray_internals._OF_DASHBOARD)
+    assert callable(state.GlobalState._initialize_global_state)
+
+
+@pytest.mark.parametrize("dashboard", [False, True])
+@pytest.mark.parametrize("verbose", [False, True])
+def test_only_what_is_used_is_started_meanwhile(dashboard, verbose):
+    """The methods of Ray's node that start a process each are its own again afterwards."""
+    starters = ("start_monitor", "start_api_server", "start_log_monitor")
+    before = [getattr(node.Node, name) for name in starters]
+    with ray_internals.quick_start(dashboard=dashboard, verbose=verbose):
+        meanwhile = [getattr(node.Node, name) for name in starters]
+        assert [mine is theirs for mine, theirs in zip(meanwhile, before, strict=True)] == [False, dashboard, verbose]
+    assert [getattr(node.Node, name) for name in starters] == before
+    assert "webui_url" in inspect.getsource(node.Node.start_api_server)
 
 
 def test_loopback_only_meanwhile():
