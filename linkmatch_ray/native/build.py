@@ -1,6 +1,7 @@
-"""Compiles the kernel with the system's C compiler: one shared library next to its sources.
+"""Compiles the kernel: one shared library next to its sources. `python -m linkmatch_ray.native.build` does it by hand.
 
-The sources' hash is in the library, so that one built from others is never used.
+The sources' hash is in the library, so that one built from others is never used. It imports nothing that must be
+installed, because installing the package runs it.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ import hashlib
 import os
 import platform
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -40,6 +43,12 @@ _ANY: Final[Levels] = {"portable": ()}
 LEVELS: Final = {"x86_64": _X86_LEVELS, "amd64": _X86_LEVELS, "aarch64": _ARM_LEVELS, "arm64": _ARM_LEVELS}
 """By machine: the levels and the instructions that the compiler may use for each."""
 
+_ZIG_TARGETS: Final = {
+    ("Linux", "x86_64"): "x86_64-linux-gnu.2.17",
+    ("Linux", "aarch64"): "aarch64-linux-gnu.2.17",
+}
+"""Without a target, Zig builds for the very processor that it runs on."""
+
 
 def sources_hash() -> str:
     """Hashes all C sources; the library names the same hash."""
@@ -49,9 +58,30 @@ def sources_hash() -> str:
     return hash_.hexdigest()[:32]
 
 
+def is_current(target: Path = LIBRARY) -> bool:
+    """Returns whether a library is there that was built from these sources."""
+    return target.exists() and sources_hash().encode() in target.read_bytes()
+
+
+def system_compiler() -> list[str]:
+    """Returns the command of the C compiler that `CC` names, or of `cc`; empty if it is missing."""
+    command = shlex.split(os.environ.get("CC", "")) or ["cc"]
+    return command if shutil.which(command[0]) else []
+
+
 def compiler() -> list[str]:
-    """Returns the compiler's command: `CC`, or `cc`."""
-    return shlex.split(os.environ.get("CC", "cc"))
+    """Returns the command of the system's C compiler, else of Zig's.
+
+    Raises:
+        FileNotFoundError: There is neither.
+    """
+    if command := system_compiler():
+        return command
+    if find_spec("ziglang") is None:
+        raise FileNotFoundError("No C compiler. Install gcc or clang, or `pip install ziglang`, or name one in CC.")
+    command = [sys.executable, "-m", "ziglang", "cc"]
+    target = _ZIG_TARGETS.get((platform.system(), platform.machine()))
+    return [*command, "-target", target] if target else command
 
 
 def build(target: Path = LIBRARY, *, machine: str = "", cc: Sequence[str] = (), flags: Sequence[str] = ()) -> None:
@@ -61,13 +91,14 @@ def build(target: Path = LIBRARY, *, machine: str = "", cc: Sequence[str] = (), 
         machine, cc, flags: As in `compile_objects`.
 
     Raises:
-        subprocess.CalledProcessError: the compiler refuses; its messages are on standard error.
-        FileNotFoundError: there is no compiler.
+        subprocess.CalledProcessError: The compiler refuses; its messages are on standard error.
+        FileNotFoundError: There is no compiler.
     """
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".build-") as folder:
+        cc = cc or compiler()
         objects = compile_objects(Path(folder), machine=machine, cc=cc, flags=flags)
         objects.append(str(Path(folder, "memory.o")))
-        run = [*(cc or compiler()), *FLAGS, *flags]
+        run = [*cc, *FLAGS, *flags]
         memory = ("-fno-builtin", "-fno-tree-loop-distribute-patterns", "-c", str(FOLDER / "memory.c"))
         subprocess.run([*run, *memory, "-o", objects[-1]], check=True)
         built = Path(folder, target.name)
@@ -94,5 +125,5 @@ def compile_objects(folder: Path, *, machine: str = "", cc: Sequence[str] = (), 
     return [str(folder / f"{name}.o") for name in sources]
 
 
-if __name__ == "__main__":
-    build(Path(sys.argv[1]) if len(sys.argv) > 1 else LIBRARY)
+if __name__ == "__main__" and not ("--if-changed" in sys.argv and is_current()):
+    build()

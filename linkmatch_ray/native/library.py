@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from linkmatch_ray.native.build import LIBRARY, sources_hash
+from linkmatch_ray.native.build import LIBRARY, is_current
 
 DEPTH_MAX: Final = 500
 SLOTS_MAX: Final = 64
@@ -79,15 +79,18 @@ def load(path: Path = LIBRARY) -> ctypes.CDLL:
     """Loads the library.
 
     Raises:
-        ImportError: it is missing, or was built from other sources.
+        ImportError: It is missing, was built from other sources, or is another system's.
     """
     action = "Run `python -m linkmatch_ray.native.build`."
     if not path.exists():
         raise ImportError(f"{path}: not there. {action}")
     # Looked for before it is loaded: a process that has loaded a library gets the same again for its path.
-    if sources_hash().encode() not in path.read_bytes():
+    if not is_current(path):
         raise ImportError(f"{path}: built from other sources. {action}")
-    library = ctypes.CDLL(str(path))
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError:
+        raise ImportError(f"{path}: built for another system. {action}") from None
     library.lm_sources.restype = c_char_p
     library.lm_levels.restype = c_uint32
     library.lm_begin.argtypes = (POINTER(State), c_uint64, c_uint32)
@@ -124,7 +127,7 @@ def chosen_level(of: ctypes.CDLL) -> str:
     """Chooses the level that `LINKMATCH_SIMD` names, else the best one.
 
     Raises:
-        ImportError: this processor has no such level.
+        ImportError: This processor has no such level.
     """
     has = levels(of)
     wanted = os.environ.get("LINKMATCH_SIMD") or has[-1]

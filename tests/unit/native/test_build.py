@@ -3,6 +3,7 @@
 import platform
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,27 @@ def test_it_names_its_sources(tmp_path, monkeypatch):
         native.load()
     with pytest.raises(ImportError, match="not there"):
         native.load(tmp_path / "none.so")
+
+
+def test_one_of_another_system(tmp_path):
+    """It is refused too, and nothing of the loader's own words is shown."""
+    path = tmp_path / "libkernel.so"
+    path.write_bytes(b"not a library " + sources_hash().encode())
+    with pytest.raises(ImportError, match=r"built for another system\. Run `python -m linkmatch_ray\.native\.build`"):
+        native.load(path)
+
+
+def test_the_compiler(monkeypatch):
+    """The one that is named, else the system's, else Zig's, which builds for no processor in particular."""
+    monkeypatch.setenv("CC", "sh -c")
+    assert building.compiler() == ["sh", "-c"]
+    monkeypatch.setenv("CC", "no-such-compiler")
+    monkeypatch.setattr(building, "find_spec", lambda name: None)
+    with pytest.raises(FileNotFoundError, match=r"No C compiler\. Install"):
+        building.compiler()
+    monkeypatch.setattr(building, "find_spec", lambda name: name)
+    assert building.compiler()[:4] == [sys.executable, "-m", "ziglang", "cc"]
+    assert "-target" in building.compiler() or platform.system() != "Linux"
 
 
 def test_it_needs_nothing():
