@@ -58,7 +58,8 @@ enum lm_flag {
     LM_COMMA_MAY_FOLLOW = 2,   /* a top-level value may have a comma behind it, as the last thing on a line */
     LM_RS_IS_WHITE = 4,        /* 0x1E between top-level values is white space */
     LM_DOUBT_NUMBERS = 8,
-    LM_DOUBT_CONTAINERS = 16
+    LM_DOUBT_CONTAINERS = 16,
+    LM_ONE_ARRAY = 32 /* VALUES: the reading is DONE behind the first `]` of a top-level array; `at` is there */
 };
 
 enum lm_kind { LM_KEYED = 0, LM_MISSING = 2, LM_NOT_OBJECT = 3, LM_DAMAGED = 4, LM_DOUBTED = 5 }; /* 1: core's MATCHED */
@@ -66,7 +67,7 @@ enum lm_kind { LM_KEYED = 0, LM_MISSING = 2, LM_NOT_OBJECT = 3, LM_DAMAGED = 4, 
 enum lm_status {
     LM_MORE,   /* the window is read; give what follows, from `keep` on */
     LM_FULL,   /* the output is full; take it, and call again with the same window */
-    LM_DONE,   /* the last window is read, and all is sound */
+    LM_DONE,   /* the last window, or the array of ONE_ARRAY, is read, and all is sound */
     LM_DAMAGE, /* VALUES: see `damage_at`; call lm_begin to go on */
     LM_MISUSE  /* the arguments do not fit one another; nothing was done */
 };

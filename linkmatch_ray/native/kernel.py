@@ -49,9 +49,9 @@ class Place(IntEnum):
 
 
 class Flag(IntFlag):
-    """What a reading takes, and what it doubts."""
+    """What a reading takes, what it doubts, and where it ends."""
 
-    ARRAYS_ARE_RECORDS, COMMA_MAY_FOLLOW, RS_IS_WHITE, DOUBT_NUMBERS, DOUBT_CONTAINERS = 1, 2, 4, 8, 16
+    ARRAYS_ARE_RECORDS, COMMA_MAY_FOLLOW, RS_IS_WHITE, DOUBT_NUMBERS, DOUBT_CONTAINERS, ONE_ARRAY = 1, 2, 4, 8, 16, 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +60,26 @@ class KeyIndex:
 
     Attributes:
         filter, filter_shift: One bit for each value of a hash's top bits.
-        hashes, starts, ends, blob: Of the keys.
+        directory, directory_shift: Place of the first hash that has each value of the top bits, and the end.
+        hashes: The hashes.
+        starts, ends: Where each key's canonical bytes are in `blob`.
     """
 
     filter: UInt8s
     filter_shift: int
+    directory: UInt32s
+    directory_shift: int
     hashes: UInt64s
     starts: Int64s
     ends: Int64s
     blob: UInt8s
 
-    def directory(self) -> tuple[UInt32s, int]:
-        """Finds where the hashes of each bucket begin, and how far a hash is shifted to give its bucket."""
-        bits = max(1, (len(self.hashes) // DIRECTORY_KEYS).bit_length())
-        firsts = np.arange(1 << bits, dtype=np.uint64) << np.uint64(64 - bits)
-        places = np.searchsorted(self.hashes, firsts)
-        return np.append(places, len(self.hashes)).astype(np.uint32), 64 - bits
+
+def directory_of(hashes: UInt64s) -> tuple[UInt32s, int]:
+    """Returns `directory` and `directory_shift` of a `KeyIndex`."""
+    bits = max(1, (len(hashes) // DIRECTORY_KEYS).bit_length())
+    firsts = np.arange(1 << bits, dtype=np.uint64) << np.uint64(64 - bits)
+    return np.append(np.searchsorted(hashes, firsts), len(hashes)).astype(np.uint32), 64 - bits
 
 
 class Kernel:
@@ -104,11 +108,9 @@ class Kernel:
             level=native.LEVELS.index(level or native.chosen_level(self.library)),
         )
         if index is not None:
-            self._directory, shift = index.directory()
-            columns = (index.filter, index.hashes, self._directory, index.starts, index.ends, index.blob)
-            self._packed = native.Index(
-                *(column.ctypes.data for column in columns), index.filter_shift, shift, len(index.hashes)
-            )
+            columns = (index.filter, index.hashes, index.directory, index.starts, index.ends, index.blob)
+            shifts = (index.filter_shift, index.directory_shift)
+            self._packed = native.Index(*(column.ctypes.data for column in columns), *shifts, len(index.hashes))
             self.config.index = ctypes.pointer(self._packed)
 
 

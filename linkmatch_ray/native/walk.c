@@ -209,6 +209,11 @@ element_next:
 array_end:
     state->in_array = 0;
     state->value_end = base + *p++ + 1;
+    if (config->flags & LM_ONE_ARRAY) {
+        place = LM_STOPPED;
+        status = LM_DONE;
+        goto suspend;
+    }
     goto behind;
 
     /* -- a record */
@@ -404,7 +409,7 @@ window_end:
 suspend:
     state->at = base + (p < stop ? *p : r.stage1.at);
     if (place == LM_STOPPED)
-        state->at = state->damage_at;
+        state->at = status == LM_DONE ? state->value_end : state->damage_at;
     if (r.has_star) /* rows are not written in halves */
         output->key_count = r.rows_done;
     if (r.has_star && state->is_open && place != LM_SKIP && place != LM_STOPPED) {

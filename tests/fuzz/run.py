@@ -92,6 +92,8 @@ def _borders(rng):
         tail=rng.choice((None, 1, rng.randint(1, 50))),
         compressed=rng.choice((None, 1, rng.randint(1, 50))),
         poison=rng.choice((None, *HOSTILE)),
+        records=rng.choice((None, 1, rng.randint(1, 9))),
+        scanned=rng.choice((None, None, None, rng.randint(20, 400))),
     )
 
 

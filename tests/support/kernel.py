@@ -13,7 +13,18 @@ from linkmatch_ray.core.exact import parse
 from linkmatch_ray.core.keys import NumberText, canonical
 from linkmatch_ray.native import library as native
 from linkmatch_ray.native.build import build
-from linkmatch_ray.native.kernel import LINES, Flag, Kernel, KeyIndex, Kind, Place, Reading, Status, hash_keys
+from linkmatch_ray.native.kernel import (
+    LINES,
+    Flag,
+    Kernel,
+    KeyIndex,
+    Kind,
+    Place,
+    Reading,
+    Status,
+    directory_of,
+    hash_keys,
+)
 from linkmatch_ray.native.paths import STAR, Name
 from tests.support.oracle import BOUNDS, DEPTH_MAX, depth
 
@@ -44,7 +55,8 @@ def make_index(keys):
     slots = (hashes >> np.uint64(64 - FILTER_BITS)).astype(np.int64)
     np.bitwise_or.at(filter_, slots >> 3, (1 << (slots & 7)).astype(np.uint8))
     starts = np.append(0, ends[:-1]).astype(np.int64)[: len(keys)]
-    return KeyIndex(filter_, 64 - FILTER_BITS, hashes[order], starts[order], ends[order], blob)
+    hashes = hashes[order]
+    return KeyIndex(filter_, 64 - FILTER_BITS, *directory_of(hashes), hashes, starts[order], ends[order], blob)
 
 
 class Guarded:

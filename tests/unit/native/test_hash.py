@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from linkmatch_ray.native.kernel import hash_key, hash_keys
+from linkmatch_ray.native.kernel import directory_of, hash_key, hash_keys
 from tests.support.kernel import levels, make_index, make_kernel, read
 
 levels()  # builds the library
@@ -120,7 +120,6 @@ def test_keys_of_one_hash_are_told_apart():
     for key in keys:
         index.hashes[:] = hash_key(key)
         index.filter[:] = 0xFF
-        kernel._directory[:], shift = index.directory()
-        kernel._packed.directory_shift = shift
+        index.directory[:], kernel._packed.directory_shift = directory_of(index.hashes)
         [found] = read(kernel, b'{"a":%s}' % key)[0]
         assert found.hits == {key}

@@ -355,6 +355,30 @@ def test_what_was_damage(level):
 
 
 @LEVELS
+@pytest.mark.parametrize(
+    ("place", "rest", "status", "count", "at"),
+    [
+        (Place.TOP, b" [1,2] 3", Status.DONE, 2, 6),
+        (Place.TOP, b"1 [2]", Status.DONE, 2, 5),
+        (Place.ELEMENT_FIRST, b" ] x", Status.DONE, 0, 2),
+        (Place.ELEMENT, b"[1],2]]", Status.DONE, 2, 6),
+        (Place.ELEMENT, b"[1],2", Status.DAMAGE, 1, 5),
+        (Place.ELEMENT, b"[1]}]", Status.DAMAGE, 0, 3),
+    ],
+)
+def test_one_array(level, place, rest, status, count, at):
+    """With this flag a reading ends behind the bracket that closes the array, and looks at nothing there."""
+    kernel = make_kernel(["data"], mode=VALUES, level=level, flags=Flag.ONE_ARRAY)
+    for capacity in (1, 4):
+        reading = Reading(kernel, capacity)
+        reading.begin(0, place)
+        address, found = guarded(4096).put(rest), 0
+        while (got := reading.scan(address, 0, len(rest), is_last=True)) == Status.FULL:
+            found += len(reading["starts"])
+        assert (got, found + len(reading["starts"]), reading.state.at) == (status, count, at)
+
+
+@LEVELS
 def test_misuse(level):
     """Arguments that do not fit one another change nothing."""
     kernel = make_kernel(["data"], level=level)
