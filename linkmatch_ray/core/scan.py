@@ -37,7 +37,9 @@ class Scan:
         kinds: The `Kind` of each record.
         found: The distinct key of each in the index, or `NOT_FOUND`.
         newlines: Newlines in the window, for lines; 0 for elements.
-        close: Position of the bracket that closes the array, for elements; -1 if it is not in the window.
+        rest: Where the first element begins that is not among them, for elements: damaged, or not whole.
+        close: Position of the bracket that closes the array, for elements; -1 if it was not reached.
+        is_sound: No damage was met.
     """
 
     starts: Int64s
@@ -46,7 +48,9 @@ class Scan:
     kinds: Int8s
     found: Int64s
     newlines: int = 0
+    rest: int = 0
     close: int = -1
+    is_sound: bool = True
 
 
 class Scanner:
@@ -66,28 +70,41 @@ class Scanner:
         """Scans whole lines; the last one needs no newline. Returns None if the window is too large."""
         if high > SCAN_BYTES_MAX:
             return None
-        scan, _ = self._scan(self._lines, buffer, low, high, Place.TOP)
+        scan, _ = self._scan(self._lines, buffer, low, high, Place.TOP, is_last=True)
         scan.newlines = self._lines.state.line
         return scan
 
-    def elements(self, buffer: bytearray, low: int, high: int) -> Scan | None:
-        """Scans elements of an array; returns None if they are damaged, or the window is too large."""
+    def elements(self, buffer: bytearray, low: int, high: int, *, first: bool, is_last: bool) -> Scan | None:
+        """Scans elements of an array, up to damage or the bracket that closes it. An element is whole only where a
+        comma or bracket follows it.
+
+        Args:
+            first: None was read yet, so that the array may be empty.
+            is_last: Nothing follows the window.
+
+        Returns:
+            None if the window is too large.
+        """
         if high > SCAN_BYTES_MAX:
             return None
-        scan, status = self._scan(self._values, buffer, low, high, Place.ELEMENT)
-        if status == Status.DAMAGE:
-            return None
-        scan.numbers, scan.close = None, self._values.state.at - 1
+        place = Place.ELEMENT_FIRST if first else Place.ELEMENT
+        scan, status = self._scan(self._values, buffer, low, high, place, is_last=is_last)
+        state = self._values.state
+        scan.numbers, scan.rest, scan.is_sound = None, state.keep, status != Status.DAMAGE
+        if status == Status.DONE:
+            scan.close = state.at - 1
         return scan
 
-    def _scan(self, reading: Reading, buffer: bytearray, low: int, high: int, place: Place) -> tuple[Scan, Status]:
+    def _scan(
+        self, reading: Reading, buffer: bytearray, low: int, high: int, place: Place, *, is_last: bool
+    ) -> tuple[Scan, Status]:
         data = np.frombuffer(buffer, np.uint8)
         columns: list[list[npt.NDArray[Any]]] = [[], [], [], [], []]
         reading.begin(low, place)
         status = Status.FULL
         while status == Status.FULL:
             line = reading.state.line
-            status = reading.scan(data.ctypes.data, 0, high, is_last=True)
+            status = reading.scan(data.ctypes.data, 0, high, is_last=is_last)
             assert status != Status.MISUSE
             found = np.full(reading.output.count, NOT_FOUND, np.int64)
             found[reading["hit_rows"]] = reading["hit_places"]

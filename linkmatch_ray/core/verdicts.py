@@ -56,6 +56,23 @@ class Judged:
         return not all(damage.is_local for damage in self.damages.values())
 
 
+@dataclass(slots=True)
+class Run:
+    """Elements of an array that follow one another, from the beginning of a window.
+
+    Attributes:
+        judged: The elements.
+        rest: Where the first element begins that is not among them.
+        close: Position of the bracket that closes the array, or -1 if it was not reached.
+        is_sound: What follows was read as far as it is whole. If not, it must be found by its structure.
+    """
+
+    judged: Judged
+    rest: int
+    close: int = -1
+    is_sound: bool = False
+
+
 class Finder:
     """A finder of records that gives no verdicts, for a writer that reads each record itself."""
 
@@ -64,9 +81,15 @@ class Finder:
         lines = find_lines(np.frombuffer(buffer, np.uint8), low, high)
         return unjudged(lines.starts, lines.ends, lines.numbers, lines.newlines)
 
-    def plain(self, buffer: bytearray, low: int, high: int, *, elements: bool) -> Judged | None:
-        """Returns verdicts for a window that is plainly valid throughout, or None."""
-        return None
+    def elements(self, buffer: bytearray, low: int, high: int, *, first: bool, is_last: bool) -> Run:
+        """Returns verdicts for the elements at the beginning of a window.
+
+        Args:
+            first: None was read yet, so that the array may be empty.
+            is_last: Nothing follows the window.
+        """
+        none = np.empty(0, np.int64)
+        return Run(unjudged(none, none), low)
 
     def framed(self, buffer: bytearray, starts: Int64s, ends: Int64s) -> list[Judged]:
         """Returns verdicts for elements that `find_elements` found; stops after the first damaged one."""
@@ -95,22 +118,29 @@ class Judge(Finder):
             scan = _all_doubts(lines.starts, lines.ends, lines.numbers, lines.newlines)
         return self._verdicts(buffer, scan)
 
+    def elements(self, buffer: bytearray, low: int, high: int, *, first: bool, is_last: bool) -> Run:
+        scan = self._scanner.elements(buffer, low, high, first=first, is_last=is_last)
+        if scan is None:
+            return super().elements(buffer, low, high, first=first, is_last=is_last)
+        return Run(self._verdicts(buffer, scan), scan.rest, scan.close, scan.is_sound)
+
     def plain(self, buffer: bytearray, low: int, high: int, *, elements: bool) -> Judged | None:
-        scan = self._elements(buffer, low, high) if elements else self._scanner.lines(buffer, low, high)
+        """Returns verdicts for a window without damage, or None."""
+        scan = self._closed(buffer, low, high) if elements else self._scanner.lines(buffer, low, high)
         return None if scan is None or (scan.kinds == DAMAGED).any() else self._verdicts(buffer, scan)
 
-    def _elements(self, buffer: bytearray, low: int, high: int) -> Scan | None:
+    def _closed(self, buffer: bytearray, low: int, high: int) -> Scan | None:
         """Scans whole elements; for the time of the call a bracket behind them closes the array."""
         behind, buffer[high] = buffer[high], CLOSE_BRACKET
         try:
-            scan = self._scanner.elements(buffer, low, high + 1)
+            scan = self._scanner.elements(buffer, low, high + 1, first=False, is_last=True)
         finally:
             buffer[high] = behind
         return scan if scan is not None and scan.close == high else None
 
     def framed(self, buffer: bytearray, starts: Int64s, ends: Int64s) -> list[Judged]:
         low, high = int(starts[0]), int(ends[-1])
-        scan = self._elements(buffer, low, high)
+        scan = self._closed(buffer, low, high)
         if scan is not None and len(scan.starts) == len(starts):
             return [self._verdicts(buffer, scan)]
         if len(starts) > 1 and high - low > EXACT_BYTES:
