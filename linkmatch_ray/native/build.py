@@ -99,7 +99,7 @@ def build(target: Path = LIBRARY, *, machine: str = "", cc: Sequence[str] = (), 
         objects = compile_objects(Path(folder), machine=machine, cc=cc, flags=flags)
         objects.append(str(Path(folder, "memory.o")))
         run = [*cc, *FLAGS, *flags]
-        memory = ("-fno-builtin", "-fno-tree-loop-distribute-patterns", "-c", str(FOLDER / "memory.c"))
+        memory = ("-fno-builtin", "-c", str(FOLDER / "memory.c"))
         subprocess.run([*run, *memory, "-o", objects[-1]], check=True)
         built = Path(folder, target.name)
         subprocess.run([*run, "-shared", "-nostdlib", *objects, "-o", str(built)], check=True)
