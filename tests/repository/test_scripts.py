@@ -18,6 +18,7 @@ pytestmark = pytest.mark.slow
         (["sanitize", "--cases", "100", "--first", "1"], "100 cases from seed 1, all well"),
         (["hash-quality", "--keys", "100000"], "100,000 keys: 0 collisions"),
         (["simulate", "--seeds", "3", "--first", "1"], "3 histories from seed 1"),
+        (["leftovers", "1"], "SIGKILL  1 tries"),
         (["bench-scale", "2000", "100"], "20 tasks"),
         (["bench-linear", "blank lines", "gzip members", "--bytes", "2000"], "gzip members"),
     ],
