@@ -1,7 +1,8 @@
 """The restrictions as one flat, read-only index: built once, put once, shared by every task without a copy.
 
     filter      one bit per slot, set by the top bits of each hash; answers "surely not" for most records
-    hashes      sorted 64-bit hashes (xxh3) of the distinct canonical keys
+    directory   where the hashes with given top bits begin
+    hashes      sorted 64-bit hashes of the distinct canonical keys, by the kernel's hash
     starts, ends    where each key's canonical bytes are in `blob`
     members     the restrictions of each distinct key, in order (CSR: `member_offsets`)
 
@@ -10,7 +11,6 @@ Equality is decided by the canonical bytes, never by the hash: two keys with one
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,8 +20,13 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
+from linkmatch_ray.native.kernel import KeyIndex, directory_of, hash_key, hash_keys
+
 UInt64s = npt.NDArray[np.uint64]
 Int64s = npt.NDArray[np.int64]
+
+INDEX_VERSION: Final = b"2"
+"""Changes if the same list gives an index in another order. Ledgers name keys by their places in it."""
 
 FILTER_BITS_PER_KEY: Final = 16
 """At most one filter slot in 16 is set: 6 % of the keys that are not on the list go on to the search."""
@@ -29,22 +34,9 @@ FILTER_BITS_PER_KEY: Final = 16
 FILTER_BITS_MIN: Final = 12
 NOT_FOUND: Final = -1
 
-hash_bytes = xxhash.xxh3_64_intdigest
-
-
-def hash_key(key: bytes) -> int:
-    """Returns the hash that the index is sorted by: of a string's UTF-8, or of another value's canonical text.
-
-    Strings are hashed without quotes: this saves the scan a call per key that would quote it.
-    """
-    if key[:1] == b'"':
-        bare = json.loads(key).encode("utf-8", "surrogatepass") if b"\\" in key else key[1:-1]
-        return hash_bytes(bare)
-    return hash_bytes(key)
-
 
 @dataclass(frozen=True, slots=True)
-class RestrictionIndex:
+class RestrictionIndex(KeyIndex):
     """The build side of the semi-join; the module describes the arrays.
 
     Attributes:
@@ -53,12 +45,6 @@ class RestrictionIndex:
         content_hash: Changes if any key, or their order, changes. A resumed job is compared by it.
     """
 
-    filter: npt.NDArray[np.uint8]
-    filter_shift: int
-    hashes: UInt64s
-    starts: Int64s
-    ends: Int64s
-    blob: npt.NDArray[np.uint8]
     members: Int64s
     member_offsets: Int64s
     has_numbers: bool
@@ -73,46 +59,18 @@ class RestrictionIndex:
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays: what one node holds."""
-        arrays = (self.filter, self.hashes, self.starts, self.ends, self.blob, self.members)
+        arrays = (self.filter, self.directory, self.hashes, self.starts, self.ends, self.blob, self.members)
         return sum(array.nbytes for array in arrays) + self.member_offsets.nbytes
 
-    def candidates(self, hashes: UInt64s) -> Int64s:
-        """Returns the positions in `hashes` of the keys that may be on the list, with all that are."""
-        slots = hashes >> np.uint64(self.filter_shift)
-        bits = self.filter[slots >> np.uint64(3)] >> (slots & np.uint64(7)).astype(np.uint8)
-        some = np.flatnonzero(bits & np.uint8(1))
-        if not len(some):
-            return some
-        wanted = hashes[some]
-        places = np.minimum(np.searchsorted(self.hashes, wanted), len(self.hashes) - 1)
-        known: Int64s = some[self.hashes[places] == wanted]
-        return known
-
-    def find(self, key: bytes, key_hash: int | None = None) -> int:
+    def find(self, key: bytes) -> int:
         """Returns the distinct key that has exactly these canonical bytes, or `NOT_FOUND`."""
-        wanted = np.uint64(hash_key(key) if key_hash is None else key_hash)
+        wanted = np.uint64(hash_key(key))
         place = int(np.searchsorted(self.hashes, wanted))
         while place < len(self.hashes) and self.hashes[place] == wanted:
             if self.key(place) == key:
                 return place
             place += 1
         return NOT_FOUND
-
-    def find_all(self, keys: list[bytes], hashes: UInt64s) -> Int64s:
-        """Does the same as `find` for many keys at once; `hashes` are those of `keys`."""
-        if not len(self.hashes) or not keys:
-            return np.full(len(keys), NOT_FOUND, dtype=np.int64)
-        places = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
-        blob = self.blob.data
-        known = [
-            blob[start:end] == key
-            for start, end, key in zip(self.starts[places].tolist(), self.ends[places].tolist(), keys, strict=True)
-        ]
-        found = np.where(known, places, NOT_FOUND).astype(np.int64)
-        # The first key with that hash has other bytes: rare enough (2**-64 a pair) for one at a time.
-        for other in np.flatnonzero((found == NOT_FOUND) & (self.hashes[places] == hashes)).tolist():
-            found[other] = self.find(keys[other])
-        return found
 
     def key(self, distinct: int) -> bytes:
         """Returns the canonical bytes of a distinct key."""
@@ -139,10 +97,11 @@ class IndexBuilder:
     def add(self, keys: Iterable[bytes]) -> None:
         """Appends keys that are strings, booleans or null, or whose kinds `note_kinds` has noted."""
         keys = list(keys)
-        lengths = np.fromiter(map(len, keys), np.int64, len(keys))
-        self._ends.extend(len(self._blob) + np.cumsum(lengths))
-        self._hashes.extend(np.fromiter(map(hash_key, keys), np.uint64, len(keys)))
-        self._blob += b"".join(keys)
+        ends = np.cumsum(np.fromiter(map(len, keys), np.int64, len(keys)))
+        joined = b"".join(keys)
+        self._ends.extend(len(self._blob) + ends)
+        self._hashes.extend(hash_keys(np.frombuffer(joined, np.uint8), ends))
+        self._blob += joined
 
     def note_kinds(self, *, numbers: bool = False, containers: bool = False) -> None:
         """Notes that keys with numbers, or that are arrays or objects, are among those added."""
@@ -158,7 +117,8 @@ class IndexBuilder:
         self._blob = bytearray()
         ends, hashes = self._ends.take(), self._hashes.take()
         starts = np.concatenate((np.zeros(1, np.int64), ends[:-1])) if len(ends) else ends
-        content = xxhash.xxh3_128(blob.data)
+        content = xxhash.xxh3_128(INDEX_VERSION)
+        content.update(blob.data)
         content.update(ends.tobytes())
         order = np.argsort(hashes, kind="stable")
         hashes, starts, ends = hashes[order], starts[order], ends[order]
@@ -166,9 +126,12 @@ class IndexBuilder:
         heads = np.flatnonzero(first)
         bits = max(FILTER_BITS_MIN, int(len(heads) * FILTER_BITS_PER_KEY - 1).bit_length())
         distinct = hashes[heads]
+        directory, directory_shift = directory_of(distinct)
         return RestrictionIndex(
             filter=_filter(distinct, bits),
             filter_shift=64 - bits,
+            directory=directory,
+            directory_shift=directory_shift,
             hashes=distinct,
             starts=starts[heads],
             ends=ends[heads],

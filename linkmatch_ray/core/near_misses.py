@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import stringzilla
 
 from linkmatch_ray.core.exact import parse
 from linkmatch_ray.core.index import NOT_FOUND, RestrictionIndex
@@ -79,7 +78,7 @@ def _with_run(index: RestrictionIndex, run: bytes) -> Iterator[int]:
     order = np.argsort(index.starts)
     starts, at = index.starts[order], -1
     for _ in range(LOOKED_AT_MAX):
-        at = stringzilla.find(blob, run, at + 1)
+        at = blob.find(run, at + 1)
         if at < 0:
             return
         place = int(np.searchsorted(starts, at, side="right")) - 1

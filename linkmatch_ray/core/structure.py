@@ -59,12 +59,6 @@ class Lines:
     numbers: Int64s
     newlines: int
 
-    def part(self, first: int, stop: int) -> Lines:
-        """Returns the lines from the `first` to before the `stop`th, and the blank ones behind them."""
-        base = int(self.numbers[first]) if first else 0
-        end = int(self.numbers[stop]) if stop < len(self.starts) else self.newlines
-        return Lines(self.starts[first:stop], self.ends[first:stop], self.numbers[first:stop] - base, end - base)
-
 
 @dataclass(slots=True)
 class Elements:
@@ -118,13 +112,6 @@ def set_bytes(mask: Bools, length: int) -> Int64s:
     return found
 
 
-def ascending(values: Int64s) -> Int64s:
-    """Returns the distinct values, ascending. `numpy.unique` uses a hash table, and takes ten times as long for
-    millions."""
-    values = np.sort(values)
-    return values[np.append(True, values[1:] != values[:-1])] if len(values) else values
-
-
 def find_lines(data: UInt8s, low: int, high: int) -> Lines:
     """Finds the non-blank lines of `data[low:high]`; the last one needs no newline."""
     newlines = positions(data, low, high, NEWLINE)
@@ -140,44 +127,6 @@ def find_lines(data: UInt8s, low: int, high: int) -> Lines:
     if not kept.all():
         starts, ends, numbers = starts[kept], ends[kept], numbers[kept]
     return Lines(starts, ends, numbers, count)
-
-
-def guess_elements(data: UInt8s, low: int, high: int) -> tuple[Int64s, Int64s]:
-    """Guesses the bounds of elements: all places that look like `} , {`, with any white space, part them.
-
-    The guess is exact for arrays of objects unless such a place is inside a string or a nested array. Every true
-    boundary between two objects is among these places. So if an array of n objects has n - 1 of them, they are its
-    boundaries.
-    """
-    opens = positions(data, low, high, OPEN_BRACE)
-    if not len(opens) or opens[0] != low:
-        return np.empty(0, np.int64), np.empty(0, np.int64)
-    commas = _back_over_white(data, opens[1:] - 1, low)
-    is_comma = data[commas] == COMMA
-    opens, commas = opens[1:][is_comma], commas[is_comma]
-    closes = _back_over_white(data, commas - 1, low)
-    is_close = data[closes] == CLOSE_BRACE
-    last = int(_back_over_white(data, np.array([high - 1]), low)[0])
-    starts = np.concatenate((np.array([low]), opens[is_close]))
-    ends = np.append(closes[is_close], last) + 1
-    return starts, ends
-
-
-def _back_over_white(data: UInt8s, at: Int64s, low: int) -> Int64s:
-    """Returns each position, moved back to the nearest byte that is not white space (not before `low`)."""
-    white = WHITE[data[at]]
-    if not white.any():
-        return at
-    at = at.copy()
-    moving = np.flatnonzero(white)
-    for _ in range(TRIM_STEPS_MAX):
-        if len(moving) < TRIM_SPANS_MIN:
-            break
-        at[moving] -= 1
-        moving = moving[WHITE[data[at[moving]]] & (at[moving] > low)]
-    for i in moving.tolist():
-        at[i] = max(low, back_over_white(data.data, low, int(at[i]) + 1) - 1)
-    return at
 
 
 class Structure:

@@ -1,7 +1,7 @@
 """Verdicts: whether each record of a window is on the list, and which key it has there.
 
-The fast path judges the records that the scan has no doubt of, and the exact path the others. A window that is refused
-as a whole is cut in two until the refusal concerns few records.
+The scan judges the records that it has no doubt of, and the exact path the others. Elements that are refused as a whole
+are cut in two until the refusal concerns few of them.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ from linkmatch_ray.core.damage import Damage
 from linkmatch_ray.core.exact import judge, too_long
 from linkmatch_ray.core.index import NOT_FOUND, RestrictionIndex
 from linkmatch_ray.core.keys import KeyPath, array_index
-from linkmatch_ray.core.scan import ABSENT_HASH, Scan, Scanner
-from linkmatch_ray.core.structure import Elements, Int64s, Lines, find_elements, find_lines
+from linkmatch_ray.core.scan import Scan, Scanner
+from linkmatch_ray.core.structure import CLOSE_BRACKET, Elements, Int64s, find_elements, find_lines
+from linkmatch_ray.native.kernel import Kind
 from linkmatch_ray.words import shown
 
 UNMATCHED, MATCHED, MISSING, NOT_OBJECT, DAMAGED = range(5)
+"""As `Kind` has them, except that a key which the kernel found is unmatched until it has a hit."""
 
 EXACT_BYTES: Final = 4096
-"""A refused window no longer than this is not cut further: the exact path reads each of its records."""
+"""Refused elements no longer than this in all are not cut further: the exact path reads each of them."""
 
 
 @dataclass(slots=True)
@@ -54,17 +56,40 @@ class Judged:
         return not all(damage.is_local for damage in self.damages.values())
 
 
+@dataclass(slots=True)
+class Run:
+    """Elements of an array that follow one another, from the beginning of a window.
+
+    Attributes:
+        judged: The elements.
+        rest: Where the first element begins that is not among them.
+        close: Position of the bracket that closes the array, or -1 if it was not reached.
+        is_sound: What follows was read as far as it is whole. If not, it must be found by its structure.
+    """
+
+    judged: Judged
+    rest: int
+    close: int = -1
+    is_sound: bool = False
+
+
 class Finder:
     """A finder of records that gives no verdicts, for a writer that reads each record itself."""
 
-    def lines(self, buffer: bytearray, low: int, high: int) -> list[Judged]:
+    def lines(self, buffer: bytearray, low: int, high: int) -> Judged:
         """Returns verdicts for whole lines."""
         lines = find_lines(np.frombuffer(buffer, np.uint8), low, high)
-        return [unjudged(lines.starts, lines.ends, lines.numbers, lines.newlines)]
+        return unjudged(lines.starts, lines.ends, lines.numbers, lines.newlines)
 
-    def plain(self, buffer: bytearray, low: int, high: int, *, elements: bool) -> Judged | None:
-        """Returns verdicts for a window that is plainly valid throughout, or None."""
-        return None
+    def elements(self, buffer: bytearray, low: int, high: int, *, first: bool, is_last: bool) -> Run:
+        """Returns verdicts for the elements at the beginning of a window.
+
+        Args:
+            first: None was read yet, so that the array may be empty.
+            is_last: Nothing follows the window.
+        """
+        none = np.empty(0, np.int64)
+        return Run(unjudged(none, none), low)
 
     def framed(self, buffer: bytearray, starts: Int64s, ends: Int64s) -> list[Judged]:
         """Returns verdicts for elements that `find_elements` found; stops after the first damaged one."""
@@ -86,31 +111,38 @@ class Judge(Finder):
         self._max_record_bytes = max_record_bytes
         self._scanner = Scanner(paths, index)
 
-    def lines(self, buffer: bytearray, low: int, high: int) -> list[Judged]:
-        return self._lines(buffer, find_lines(np.frombuffer(buffer, np.uint8), low, high), low, high)
-
-    def _lines(self, buffer: bytearray, lines: Lines, low: int, high: int) -> list[Judged]:
-        scan = self._scanner.scan(buffer, low, high, lines)
-        count = len(lines.starts)
-        if scan is None and count > 1 and high - low > EXACT_BYTES:
-            middle = int(np.searchsorted(lines.starts, low + (high - low) // 2).clip(1, count - 1))
-            cut = int(lines.starts[middle])
-            first = self._lines(buffer, lines.part(0, middle), low, cut)
-            return first + self._lines(buffer, lines.part(middle, count), cut, high)
+    def lines(self, buffer: bytearray, low: int, high: int) -> Judged:
+        scan = self._scanner.lines(buffer, low, high)
         if scan is None:
+            lines = find_lines(np.frombuffer(buffer, np.uint8), low, high)
             scan = _all_doubts(lines.starts, lines.ends, lines.numbers, lines.newlines)
-        return [self._verdicts(buffer, scan)]
+        return self._verdicts(buffer, scan)
+
+    def elements(self, buffer: bytearray, low: int, high: int, *, first: bool, is_last: bool) -> Run:
+        scan = self._scanner.elements(buffer, low, high, first=first, is_last=is_last)
+        if scan is None:
+            return super().elements(buffer, low, high, first=first, is_last=is_last)
+        return Run(self._verdicts(buffer, scan), scan.rest, scan.close, scan.is_sound)
 
     def plain(self, buffer: bytearray, low: int, high: int, *, elements: bool) -> Judged | None:
-        lines = None if elements else find_lines(np.frombuffer(buffer, np.uint8), low, high)
-        scan = self._scanner.scan(buffer, low, high, lines)
-        return None if scan is None else self._verdicts(buffer, scan)
+        """Returns verdicts for a window without damage, or None."""
+        scan = self._closed(buffer, low, high) if elements else self._scanner.lines(buffer, low, high)
+        return None if scan is None or (scan.kinds == DAMAGED).any() else self._verdicts(buffer, scan)
+
+    def _closed(self, buffer: bytearray, low: int, high: int) -> Scan | None:
+        """Scans whole elements; for the time of the call a bracket behind them closes the array."""
+        behind, buffer[high] = buffer[high], CLOSE_BRACKET
+        try:
+            scan = self._scanner.elements(buffer, low, high + 1, first=False, is_last=True)
+        finally:
+            buffer[high] = behind
+        return scan if scan is not None and scan.close == high else None
 
     def framed(self, buffer: bytearray, starts: Int64s, ends: Int64s) -> list[Judged]:
         low, high = int(starts[0]), int(ends[-1])
-        judged = self.plain(buffer, low, high, elements=True) if (starts < ends).all() else None
-        if judged is not None and len(judged.starts) == len(starts):
-            return [judged]
+        scan = self._closed(buffer, low, high)
+        if scan is not None and len(scan.starts) == len(starts):
+            return [self._verdicts(buffer, scan)]
         if len(starts) > 1 and high - low > EXACT_BYTES:
             middle = len(starts) // 2
             first = self.framed(buffer, starts[:middle], ends[:middle])
@@ -120,24 +152,13 @@ class Judge(Finder):
         return [self._verdicts(buffer, _all_doubts(starts, ends, None, 0), stop_at_damage=True)]
 
     def _verdicts(self, buffer: bytearray, scan: Scan, *, stop_at_damage: bool = False) -> Judged:
-        count = len(scan.starts)
-        kinds = np.zeros(count, np.int8)
-        found = np.full(count, NOT_FOUND, np.int64)
-        kinds[scan.hashes == ABSENT_HASH] = MISSING
-        places = self._index.candidates(scan.hashes)
-        if len(scan.doubts) and len(places):
-            places = np.setdiff1d(places, scan.doubts, assume_unique=True)
-        if len(places):
-            keys = self._scanner.keys(buffer, scan.starts[places], scan.ends[places])
-            found[places] = self._index.find_all(keys, scan.hashes[places])
-        judged = Judged(scan.starts, scan.ends, scan.numbers, kinds, found, newlines=scan.newlines)
-        oversize = np.flatnonzero(scan.ends - scan.starts > self._max_record_bytes)
-        doubts = np.union1d(scan.doubts, oversize) if len(oversize) else scan.doubts
-        for place in doubts.tolist():
+        judged = Judged(scan.starts, scan.ends, scan.numbers, scan.kinds, scan.found, newlines=scan.newlines)
+        is_oversize = scan.ends - scan.starts > self._max_record_bytes
+        for place in np.flatnonzero((scan.kinds >= DAMAGED) | is_oversize).tolist():
             self._judge_exactly(buffer, judged, place)
             if stop_at_damage and judged.is_damaged:
                 break
-        kinds[found >= 0] = MATCHED
+        judged.kinds[judged.found >= 0] = MATCHED
         return judged
 
     def _judge_exactly(self, buffer: bytearray, judged: Judged, place: int) -> None:
@@ -159,8 +180,8 @@ class Judge(Finder):
 
 
 def _all_doubts(starts: Int64s, ends: Int64s, numbers: Int64s | None, newlines: int) -> Scan:
-    count = len(starts)
-    return Scan(starts, ends, numbers, np.zeros(count, np.uint64), np.arange(count), newlines)
+    kinds, found = np.full(len(starts), Kind.DOUBTED, np.int8), np.full(len(starts), NOT_FOUND, np.int64)
+    return Scan(starts, ends, numbers, kinds, found, newlines)
 
 
 def whole_elements(framed: Elements, *, first: bool) -> tuple[Int64s, Int64s]:

@@ -19,7 +19,7 @@ WINDOW_BYTES_MIN: Final = 16
 """Minimum size of a window. The layout is found from the first one, which must hold a byte order mark and more."""
 
 LOW: Final = 16
-"""Where a window begins in the buffer. The byte before it and some after it belong to the scan."""
+"""Where a window begins in the buffer. As many bytes behind it belong to whoever reads it."""
 
 
 WHITE_BYTES_MAX: Final = 64 << 20

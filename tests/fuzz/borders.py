@@ -27,7 +27,9 @@ class Borders:
         window: Of the input.
         part: Input of a part, where ranges are read.
         block: Of a window, by a NumPy pass; a multiple of eight.
-        careful: A window that is not cut further where it is refused.
+        records: Given by the kernel at a time, as a number of them.
+        scanned: The last place that the kernel takes.
+        careful: Elements that are not cut further where they are refused.
         tail: Read behind a range's end.
         compressed: Given to a decoder.
         listed: Of a list.
@@ -37,6 +39,8 @@ class Borders:
     window: int | None = None
     part: int | None = None
     block: int | None = None
+    records: int | None = None
+    scanned: int | None = None
     careful: int | None = None
     tail: int | None = None
     compressed: int | None = None
@@ -52,8 +56,9 @@ class Borders:
                 if value is not None:
                     patches.enter_context(mock.patch.object(module, name, value))
 
-            for module in (structure, scan):
-                put(module, "STRIDE_BYTES", self.block)
+            put(structure, "STRIDE_BYTES", self.block)
+            put(scan, "RECORDS_MAX", self.records)
+            put(scan, "SCAN_BYTES_MAX", self.scanned)
             put(verdicts, "EXACT_BYTES", self.careful)
             put(lines, "TAIL_BYTES", self.tail)
             put(matcher, "WINDOW_BYTES_MIN", self.window)

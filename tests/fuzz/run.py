@@ -9,12 +9,16 @@ from linkmatch_ray import MatchOptions, Restrictions, match_bytes
 from linkmatch_ray.core import codecs
 from linkmatch_ray.core.layouts.table import LINES, layout_of
 from linkmatch_ray.errors import RestrictionsError, UsageError
+from linkmatch_ray.native.kernel import LINES as LINES_OF_VALUES
+from linkmatch_ray.native.kernel import VALUES, Flag
+from linkmatch_ray.native.paths import STAR
 from linkmatch_ray.runtime.jobs.plan import PlanOptions
 from tests.fuzz import bytes_
 from tests.fuzz import jobs as whole
 from tests.fuzz import straddle as straddling
 from tests.fuzz.borders import HOSTILE, Borders, matched_in_ranges
 from tests.support import oracle
+from tests.support.kernel import agree
 
 MEMORY = Path("/dev/shm")
 """Where a file system in memory is: thousands of jobs sync much."""
@@ -88,6 +92,8 @@ def _borders(rng):
         tail=rng.choice((None, 1, rng.randint(1, 50))),
         compressed=rng.choice((None, 1, rng.randint(1, 50))),
         poison=rng.choice((None, *HOSTILE)),
+        records=rng.choice((None, 1, rng.randint(1, 9))),
+        scanned=rng.choice((None, None, None, rng.randint(20, 400))),
     )
 
 
@@ -119,3 +125,17 @@ def _assert_as_the_oracle(job, got):
     assert contents.get("unmatched.jsonl", b"") == total.unmatched
     for name in ("records", "matched", "unmatched", "missing_key", "not_object", "entries"):
         assert summary["totals"][name] == total.counts[name], name
+
+
+def kernel(seed):
+    """Any bytes, read by the kernel at every level in any windows: what the exact path says of each record."""
+    rng = random.Random(f"kernel {seed}")
+    data = bytes_.drawn(rng)[:5000]
+    paths = rng.choice(
+        ([("data",)], [("a", "0")], [("f",), ("n",)], [("a", STAR)], [("a", STAR, "f"), ("a", STAR, "n")])
+    )
+    flags = Flag(rng.randrange(32)) | Flag.DOUBT_NUMBERS | Flag.DOUBT_CONTAINERS
+    cuts = [rng.randrange(len(data) + 1) for _ in range(rng.randrange(20))]
+    room = {"key_capacity": 5000} if STAR in paths[0] else {"capacity": rng.randint(1, 20)}
+    listed = frozenset([b'"a"', b"1", b"null", b'["a",1]', b"[1,1]"])
+    agree(data, paths, listed, flags, cuts, mode=rng.choice((LINES_OF_VALUES, VALUES)), **room)

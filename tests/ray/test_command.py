@@ -58,7 +58,7 @@ def test_help_and_usage_errors_load_neither_ray_nor_numpy(arguments, command_env
         "import sys; from linkmatch_ray.cli.app import app\n"
         "try: app(sys.argv[1:])\n"
         "except SystemExit: pass\n"
-        "print(sorted({'ray', 'numpy', 'fastsimdjson'} & set(sys.modules)))"
+        "print(sorted({'ray', 'numpy', 'msgspec'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code, *arguments], env=command_environment, capture_output=True)
     assert done.stdout.splitlines()[-1] == b"[]", done.stdout + done.stderr

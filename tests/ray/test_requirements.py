@@ -23,4 +23,4 @@ def test_an_interpreter_that_lacks_them():
     """It says which, and the command that installs them: exit code 5."""
     done = subprocess.run([sys.executable, "-S", "-m", "linkmatch_ray"], cwd=REPO, capture_output=True, text=True)
     assert done.returncode == 5
-    assert "lacks packages. Run: pip install 'botocore>=1.36' 'certifi>=2024.7.4' 'fastsimdjson>=0.8'" in done.stderr
+    assert "lacks packages. Run: pip install 'botocore>=1.36' 'certifi>=2024.7.4' 'google-auth>=2.40'" in done.stderr

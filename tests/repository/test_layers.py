@@ -11,6 +11,7 @@ LAYERS = (
     ("exit_codes", "words", "_version"),
     ("errors",),
     ("arguments",),
+    ("native",),
     ("core", "core.layouts"),
     ("io",),  # the names of what a result holds
     ("io.storage",),

@@ -62,9 +62,9 @@ class Lines:
             is_far_too_long = window.held > held_max(self._max_bytes) and self._is_oversize()
             cut, final = (LOW, False) if is_far_too_long else self._cut()
             if cut > LOW:
-                for judged in self._judge.lines(window.buffer, LOW, cut):
-                    mark_far_white(judged, window, self._max_bytes)
-                    writer.lines(judged)
+                judged = self._judge.lines(window.buffer, LOW, cut)
+                mark_far_white(judged, window, self._max_bytes)
+                writer.lines(judged)
                 window.drop(cut)
             elif not final and self._is_oversize() and not self._skip():
                 return

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from linkmatch_ray.core.damage import Damage
-from linkmatch_ray.core.exact import WHITE_SPACE, far_white, parse, too_long
+from linkmatch_ray.core.exact import far_white, parse, too_long
 from linkmatch_ray.core.keys import KeyPath
 from linkmatch_ray.core.layouts.detection import Beginning
 from linkmatch_ray.core.layouts.oversize import FindEnd, is_oversize, mark_far_white, skip_oversize
@@ -20,8 +20,6 @@ from linkmatch_ray.core.structure import OPEN_BRACKET, Structure, back_over_whit
 from linkmatch_ray.core.verdicts import Judged, locate, whole_elements
 from linkmatch_ray.core.window import LOW, Window, held_max
 from linkmatch_ray.core.writer import Reading, Writer
-
-_CUT_TRIES_MAX: Final = 3
 
 NO_ARRAY: Final = Damage("invalid_json", "not an array")
 WRONG_BRACKET: Final = Damage("invalid_json", "} where the array may go on with , or end with ]")
@@ -78,15 +76,27 @@ class _Array:
         """Judges the whole elements in the window; returns where they end (past the comma), or None if the file is
         finished."""
         window, buffer = self._window, self._window.buffer
-        low = skip_white(buffer, LOW, window.end)
-        for cut in self._cuts(buffer, low):
-            judged = self._judge.plain(buffer, low, cut, elements=True)
-            if judged is not None and len(judged.starts):
-                if not self._write(judged):
-                    return None
-                return None if window.ended and window.corrupt is None else cut + 1
+        low, is_last = skip_white(buffer, LOW, window.end), window.ended and window.corrupt is None
+        run = self._judge.elements(buffer, low, window.end, first=self._first, is_last=is_last)
+        is_some = len(run.judged.starts) > 0
+        if is_some and not self._write(run.judged):
+            return None
+        if run.close >= 0:
+            self._close(run.close)
+            return None
+        if run.is_sound and not window.ended:
+            return run.rest if is_some else LOW
+        return self._judge_framed(run.rest, is_first=not is_some)
+
+    def _judge_framed(self, low: int, *, is_first: bool) -> int | None:
+        """Does the same from the position `low` on, by structure: there damage begins, or the end of the file.
+
+        Args:
+            is_first: No element of the window was judged.
+        """
+        window, buffer = self._window, self._window.buffer
         framed = find_elements(window.data, low, window.end)
-        starts, ends = whole_elements(framed, first=self._first)
+        starts, ends = whole_elements(framed, first=self._first and is_first)
         mismatch = framed.close >= 0 and buffer[framed.close : framed.close + 1] != b"]"
         whole = len(starts) - mismatch  # an element is whole only where , or ] follows it
         if whole > 0:
@@ -103,37 +113,11 @@ class _Array:
         if window.ended:
             self._writer.rest(window.corrupt or TRUNCATED, framed.rest)
             return None
-        return framed.rest if len(starts) else LOW
+        return framed.rest if len(starts) or not is_first else LOW
 
     def _write(self, judged: Judged) -> bool:
         mark_far_white(judged, self._window, self._max_bytes)
         return write_elements(judged, self._writer)
-
-    def _cuts(self, buffer: bytearray, low: int) -> Iterator[int]:
-        """Yields likely ends of a run of whole elements, best first. The scan decides whether they are.
-
-        At the end of the file this is its last bracket. Before that, it is the last place where an element seems to
-        begin as the first one does.
-        """
-        window, end = self._window, self._window.end
-        if window.ended and window.corrupt is None:
-            tail = back_over_white(buffer, low, end)
-            if tail > low and buffer[tail - 1 : tail] == b"]":
-                yield tail - 1
-            return
-        colon = buffer.find(b":", low, min(low + 64, end))
-        if colon < 0:
-            return
-        opener = bytes(buffer[low:colon])
-        for _ in range(_CUT_TRIES_MAX):
-            end = buffer.rfind(opener, low + 1, end)
-            if end < 0:
-                return
-            comma = end - 1
-            while buffer[comma] in WHITE_SPACE:
-                comma -= 1
-            if comma > low and buffer[comma : comma + 1] == b",":
-                yield comma
 
     def _skip_element(self) -> bool:
         """Passes over an element that is too long to be held; returns False if the file is finished."""

@@ -236,14 +236,14 @@ class TextEntries(Entries):
 class _TextFinder(Finder):
     """A finder of lines that takes off their line ends only."""
 
-    def lines(self, buffer: bytearray, low: int, high: int) -> list[Judged]:
+    def lines(self, buffer: bytearray, low: int, high: int) -> Judged:
         data = np.frombuffer(buffer, np.uint8)
         newlines = positions(data, low, high, NEWLINE)
         starts, ends = np.append(low, newlines + 1), np.append(newlines, high)
         if starts[-1] == high:  # nothing follows the last newline
             starts, ends = starts[:-1], ends[:-1]
         ends = ends - ((data[ends - 1] == RETURN) & (ends > starts))
-        return [unjudged(starts, ends, np.arange(len(starts)), len(newlines))]
+        return unjudged(starts, ends, np.arange(len(starts)), len(newlines))
 
 
 def _walk_text(of: Reading, _: MatchOptions) -> Iterator[None]:

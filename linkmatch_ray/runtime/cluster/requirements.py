@@ -10,7 +10,6 @@ from typing import Final
 REQUIRED: Final = (
     "botocore>=1.36",
     "certifi>=2024.7.4",
-    "fastsimdjson>=0.8",
     "google-auth>=2.40",
     "isal>=1.7",
     "msgspec>=0.20",
@@ -19,7 +18,6 @@ REQUIRED: Final = (
     "ray[default]>=2.60,<2.61",
     "requests>=2.32",
     "rich>=13.9",
-    "stringzilla>=5.3",
     "typer>=0.19",
     "xxhash>=3.5",
     "zstandard>=0.23",

@@ -1,0 +1,124 @@
+"""The library is built, found, and refused where it is another's; the fuzz target runs under the sanitizers."""
+
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from linkmatch_ray.native import build as building
+from linkmatch_ray.native import library as native
+from linkmatch_ray.native.build import LIBRARY, compile_objects, sources_hash
+from tests.conftest import REPO
+from tests.support.kernel import levels
+
+levels()  # builds the library
+
+
+def test_it_names_its_sources(tmp_path, monkeypatch):
+    """One that was built from others is refused, and says what to do."""
+    assert native.load().lm_sources().decode() == sources_hash()
+    for path in building.FOLDER.glob("*.[ch]"):
+        shutil.copy(path, tmp_path)
+    monkeypatch.setattr(building, "FOLDER", tmp_path)
+    assert sources_hash() in LIBRARY.read_bytes().decode("latin-1")
+    with (tmp_path / "walk.c").open("a") as file:
+        file.write("\n")
+    with pytest.raises(ImportError, match=r"built from other sources\. Run `python -m linkmatch_ray\.native\.build`"):
+        native.load()
+    with pytest.raises(ImportError, match="not there"):
+        native.load(tmp_path / "none.so")
+
+
+def test_one_of_another_system(tmp_path):
+    """It is refused too, and nothing of the loader's own words is shown."""
+    path = tmp_path / "libkernel.so"
+    path.write_bytes(b"not a library " + sources_hash().encode())
+    with pytest.raises(ImportError, match=r"built for another system\. Run `python -m linkmatch_ray\.native\.build`"):
+        native.load(path)
+
+
+def test_the_compiler(monkeypatch):
+    """The one that is named, else the system's, else Zig's, which builds for no processor in particular."""
+    monkeypatch.setenv("CC", "sh -c")
+    assert building.compiler() == ["sh", "-c"]
+    monkeypatch.setenv("CC", "no-such-compiler")
+    monkeypatch.setattr(building, "find_spec", lambda name: None)
+    with pytest.raises(FileNotFoundError, match=r"No C compiler\. Install"):
+        building.compiler()
+    monkeypatch.setattr(building, "find_spec", lambda name: name)
+    assert building.compiler()[:4] == [sys.executable, "-m", "ziglang", "cc"]
+    assert "-target" in building.compiler() or platform.system() != "Linux"
+
+
+def test_it_needs_nothing():
+    """No libc, and nothing is exported but its interface."""
+    symbols = subprocess.run(["nm", "-D", LIBRARY], capture_output=True, text=True, check=True).stdout.split()
+    names = {symbol for symbol in symbols if len(symbol) > 1 and not symbol.startswith("0000")}
+    assert names == {f"lm_{name}" for name in ("begin", "hash", "hash_many", "levels", "scan", "sizes", "sources")}
+
+
+def test_levels(monkeypatch):
+    """The best one is taken, or the one that is asked for."""
+    library = native.library()
+    has = native.levels(library)
+    assert has[0] == "portable"
+    monkeypatch.delenv("LINKMATCH_SIMD", raising=False)
+    assert native.chosen_level(library) == has[-1]
+    for level in has:
+        monkeypatch.setenv("LINKMATCH_SIMD", level)
+        assert native.chosen_level(library) == level
+    monkeypatch.setenv("LINKMATCH_SIMD", "mmx")
+    with pytest.raises(ImportError, match=r"LINKMATCH_SIMD=mmx: not a level of this processor\. Name one of portable"):
+        native.chosen_level(library)
+
+
+SUITE = [path for path in (REPO / "tests/json_test_suite/test_parsing").iterdir() if path.stat().st_size < 10_000]
+SOURCE = REPO / "tests/fuzz/kernel/fuzz_kernel.c"
+
+
+def run_target(program, cases, emulator=()):
+    """JSONTestSuite, and inputs that the target makes; what differs or is out of bounds ends it."""
+    subprocess.run([*emulator, program, *SUITE], check=True)
+    subprocess.run([*emulator, program, "-n", str(cases), "-s", "1", *SUITE], check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.slow
+def test_the_fuzz_target_under_sanitizers(tmp_path):
+    """No byte is read or written that is not the kernel's."""
+    flags = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+    objects = compile_objects(tmp_path, flags=flags)
+    program = tmp_path / "fuzz_kernel"
+    subprocess.run(["cc", "-std=c11", "-Wall", "-Werror", *flags, SOURCE, *objects, "-o", program], check=True)
+    run_target(program, 1000)
+
+
+@pytest.mark.slow
+def test_neon(tmp_path):
+    """On another processor than its own it is tried with an emulator."""
+    cc, emulator = shutil.which("aarch64-linux-gnu-gcc"), shutil.which("qemu-aarch64-static")
+    if cc is None or emulator is None:
+        pytest.skip("there is no gcc-aarch64-linux-gnu, or no qemu-user-static")
+    objects = compile_objects(tmp_path, machine="aarch64", cc=[cc])
+    program = tmp_path / "fuzz_kernel"
+    subprocess.run([cc, "-static", "-std=c11", "-O1", SOURCE, *objects, "-o", program], check=True)
+    run_target(program, 1000, [emulator])
+
+
+@pytest.mark.slow
+def test_avx512(tmp_path):
+    """Where the processor has none, its instructions are emulated in C."""
+    if not Path("/usr/include/simde").is_dir() or platform.machine() != "x86_64":
+        pytest.skip("there is no libsimde-dev")
+    emulated = ["-std=gnu11", "-O1", "-w", f"-I{SOURCE.parent / 'emulated'}", '-DLM_SIMD="simd_avx512.h"']
+    objects = compile_objects(tmp_path)
+    level = next(path for path in objects if path.endswith("avx512.o"))
+    subprocess.run(
+        ["cc", *emulated, "-DLM_SCAN=lm_scan_avx512", "-c", building.FOLDER / "level.c", "-o", level], check=True
+    )
+    program = tmp_path / "fuzz_kernel"
+    more = f"-DMORE_LEVELS={1 << native.LEVELS.index('avx512')}"
+    subprocess.run(["cc", "-std=c11", "-O1", more, SOURCE, *objects, "-o", program], check=True)
+    run_target(program, 1000)
