@@ -12,13 +12,14 @@
 #include <stdlib.h>
 
 #include "../../../linkmatch_ray/native/api.h"
+#include "keys.h"
 #include "reference.h"
 
 #ifndef MORE_LEVELS
 #define MORE_LEVELS 0 /* of those that this processor has not, and that are compiled to do without */
 #endif
 
-enum { OPTION_BYTES = 8, KEYS = 7 };
+enum { OPTION_BYTES = 9 };
 
 static void fail(const char *what)
 {
@@ -34,68 +35,129 @@ static void check(int is_so, const char *what)
 
 /* ---- what is looked for */
 
-static const uint8_t names[] = "dataab";
+/* Paths are separated by blanks and steps by points: `*`, `[1]` (an index only), `1` (a name or an index), a name. */
+static const char *const all_paths[] = {
+    "data", "a.b", "a.[1] b", "a.*", "a.*.*.b", "", "a.1", "a a.b \xC3\xA9", "a.*.a a.*.b", "b.0.*.1 b.0.*",
+    "a.a.a.a.b.1.b.b.b"};
+enum { PATHS = sizeof all_paths / sizeof *all_paths, NODES_MAX = 12 };
 
-#define NAME(AT, SIZE, FIRST, NEXT, PARENT, SLOT, SLOTS, MORE)                                                     \
-    {.slots = SLOTS, .token = LM_BY_NAME | (MORE), .name = AT, .size = SIZE, .first = FIRST, .next = NEXT,         \
-     .parent = PARENT, .slot = SLOT}
-#define ROOT(SLOTS) {.slots = SLOTS, .first = 1, .slot = LM_NONE}
-#define STAR(FIRST, PARENT, SLOT, MORE)                                                                            \
-    {.slots = 1, .token = LM_BY_STAR | LM_ABOVE_STAR | (MORE), .first = FIRST, .parent = PARENT, .slot = SLOT}
+typedef struct {
+    lm_node nodes[NODES_MAX];
+    uint8_t names[64];
+    uint32_t node_count, slot_count, name_bytes;
+    int has_star;
+} tree;
 
-static const lm_node by_name[] = {ROOT(1), NAME(0, 4, 0, 0, 0, 0, 1, 0)};
-static const lm_node by_pointer[] = {ROOT(1), NAME(4, 1, 2, 0, 0, LM_NONE, 1, 0), NAME(5, 1, 0, 0, 1, 0, 1, 0)};
-static const lm_node composite[] = {ROOT(3), NAME(4, 1, 3, 2, 0, LM_NONE, 1, 0), NAME(5, 1, 0, 0, 0, 1, 2, 0),
-                                    {.slots = 1, .token = LM_BY_INDEX, .index = 1, .parent = 1, .slot = 0}};
-static const lm_node any_of[] = {ROOT(1), NAME(4, 1, 2, 0, 0, LM_NONE, 1, LM_ABOVE_STAR), STAR(0, 1, 0, LM_BINDS)};
-static const lm_node two_stars[] = {ROOT(1), NAME(4, 1, 2, 0, 0, LM_NONE, 1, LM_ABOVE_STAR), STAR(3, 1, LM_NONE, 0),
-                                    STAR(4, 2, LM_NONE, LM_BINDS), NAME(5, 1, 0, 0, 3, 0, 1, 0)};
+/* The child of a node for a step, which is made if it is not there. */
+static uint32_t child_for(tree *t, uint32_t parent, const char *step, size_t size)
+{
+    lm_node made = {.parent = parent, .slot = LM_NONE};
+    if (*step == '*')
+        made.token = LM_BY_STAR;
+    else if (*step == '[' || (*step >= '0' && *step <= '9'))
+        made.token = LM_BY_INDEX, made.index = (uint32_t)atoi(step + (*step == '['));
+    if (!made.token || (made.token == LM_BY_INDEX && *step != '['))
+        made.token |= LM_BY_NAME, made.name = t->name_bytes, made.size = (uint32_t)size;
+    uint32_t *link = &t->nodes[parent].first;
+    for (; *link; link = &t->nodes[*link].next) {
+        const lm_node *known = t->nodes + *link;
+        if ((known->token & 7) == made.token && known->index == made.index && known->size == made.size &&
+            !memcmp(t->names + known->name, step, made.size))
+            return *link;
+    }
+    memcpy(t->names + t->name_bytes, step, made.size);
+    t->name_bytes += made.size;
+    t->nodes[t->node_count] = made;
+    return *link = t->node_count++;
+}
 
-static const struct {
-    const lm_node *nodes;
-    uint32_t node_count, slot_count;
-} all_paths[] = {{by_name, 2, 1}, {by_pointer, 3, 1}, {composite, 4, 2}, {any_of, 3, 1}, {two_stars, 5, 1}, {by_name, 1, 0}};
-enum { PATHS = sizeof all_paths / sizeof *all_paths };
+static tree make_tree(const char *paths)
+{
+    tree t = {.node_count = 1, .nodes = {{.slot = LM_NONE}}};
+    uint32_t last_star = 0;
+    while (*paths) {
+        const uint64_t bit = (uint64_t)1 << t.slot_count;
+        uint32_t at = 0;
+        t.nodes[0].slots |= bit;
+        for (int has_more = 1; has_more; has_more = *paths == '.', paths += *paths != 0) {
+            const size_t size = strcspn(paths, ". ");
+            at = child_for(&t, at, paths, size);
+            t.nodes[at].slots |= bit;
+            last_star = *paths == '*' ? at : last_star;
+            paths += size;
+        }
+        t.nodes[at].slot = t.slot_count++;
+    }
+    t.has_star = last_star != 0;
+    t.nodes[last_star].token |= last_star ? LM_BINDS : 0;
+    for (; last_star; last_star = t.nodes[last_star].parent)
+        t.nodes[last_star].token |= LM_ABOVE_STAR;
+    return t;
+}
 
-static const char *const keys[KEYS] = {"\"a\"", "1", "true", "null", "\"\xC3\xA9\"", "[\"a\",1]", "[1,null]"};
-static uint64_t key_hashes[KEYS];
-static int64_t key_starts[KEYS], key_ends[KEYS];
-static uint8_t key_blob[64], key_filter[8];
-static uint32_t key_directory[3];
-static lm_index list;
+enum { KEYS_MAX = 32, BLOB_BYTES = 512 };
+
+typedef struct {
+    uint64_t hashes[KEYS_MAX];
+    int64_t starts[KEYS_MAX], ends[KEYS_MAX];
+    uint8_t blob[BLOB_BYTES], filter[8];
+    uint32_t directory[3];
+    lm_index index;
+} list;
+
+/* Canonical keys: those without numbers and containers, those with numbers, those with containers. */
+static const char *const keys[3][12] = {
+    {"\"a\"", "true", "null", "\"\xC3\xA9\"", "\"\\\"\"", "\"\\n\"", "[\"a\",null]", "[\"a\",\"b\"]", "[null,true]"},
+    {"1", "0", "15e-1", "-1", "1e400", "123456789012345678", "12345678901234567890", "[\"a\",1]", "[1,null]", "[1,1]"},
+    {"[]", "{}", "[[],1]", "[\"a\",{}]"}};
+static tree trees[PATHS];
+static list lists[4]; /* by what must be doubted for their sake: 1 numbers, 2 containers */
 
 /* A filter that lets everything through, so that all is looked up. */
-static void make_list(void)
+static list make_list(int with)
 {
+    list l = {.filter = {0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF}};
+    uint32_t count = 0;
     int64_t at = 0;
-    uint64_t low = 0;
-    for (int i = 0; i < KEYS; i++) {
-        uint64_t best = ~(uint64_t)0;
-        const char *key = NULL;
-        for (int j = 0; j < KEYS; j++) {
-            const uint64_t hash = lm_hash((text)keys[j], strlen(keys[j]));
-            if (hash <= best && (i == 0 || hash > low)) {
-                best = hash;
-                key = keys[j];
+    for (int kind = 0; kind < 3; kind++)
+        for (const char *const *key = keys[kind]; *key && (!kind || with >> (kind - 1) & 1); key++) {
+            const size_t size = strlen(*key);
+            const uint64_t hash = lm_hash((text)*key, size);
+            uint32_t place = count++;
+            for (; place && l.hashes[place - 1] > hash; place--) {
+                l.hashes[place] = l.hashes[place - 1];
+                l.starts[place] = l.starts[place - 1];
+                l.ends[place] = l.ends[place - 1];
             }
+            l.hashes[place] = hash;
+            l.starts[place] = at;
+            memcpy(l.blob + at, *key, size);
+            l.ends[place] = at += (int64_t)size;
+            l.directory[1] += !(hash >> 63);
         }
-        low = key_hashes[i] = best;
-        key_starts[i] = at;
-        memcpy(key_blob + at, key, strlen(key));
-        key_ends[i] = at += (int64_t)strlen(key);
-        key_directory[1] += !(best >> 63);
+    l.directory[2] = count;
+    return l;
+}
+
+static void make_all(void)
+{
+    for (int paths = 0; paths < PATHS; paths++)
+        trees[paths] = make_tree(all_paths[paths]);
+    for (int with = 0; with < 4; with++) {
+        list *l = lists + with;
+        *l = make_list(with);
+        l->index = (lm_index){.filter = l->filter, .hashes = l->hashes, .directory = l->directory, .starts = l->starts,
+                              .ends = l->ends, .blob = l->blob, .filter_shift = 58, .directory_shift = 63,
+                              .count = l->directory[2]};
     }
-    key_directory[2] = KEYS;
-    memset(key_filter, 0xFF, sizeof key_filter);
-    list = (lm_index){.filter = key_filter, .hashes = key_hashes, .directory = key_directory, .starts = key_starts,
-                      .ends = key_ends, .blob = key_blob, .filter_shift = 58, .directory_shift = 63, .count = KEYS};
 }
 
 /* ---- a reading */
 
 typedef struct {
     uint64_t start, end, line;
-    uint64_t rows, key_start; /* a digest of the rows, and where the first key begins */
+    uint64_t spans, hashes; /* digests of the rows */
+    uint32_t hits;          /* a bit for each key of the list */
     uint8_t kind;
 } record;
 
@@ -103,12 +165,13 @@ typedef struct {
     record *records;
     size_t count;
     uint32_t status, damage;
-    uint64_t damage_at, failed_at;
+    uint64_t damage_at, failed_at, at;
 } result;
 
 typedef struct {
-    uint32_t mode, flags, paths, capacity, key_capacity, windows;
-    uint64_t cuts;
+    uint32_t mode, flags, paths, capacity, key_capacity, windows, place;
+    int keeps_all; /* windows begin where the input does, as those of core/scan.py */
+    uint64_t cuts, start;
 } options;
 
 static uint64_t next_random(uint64_t *state)
@@ -127,8 +190,14 @@ static void *exactly(const void *from, size_t size)
     return copy;
 }
 
-static void collect(result *r, const lm_output *out, uint64_t base, uint64_t line, uint32_t slots, int has_star)
+static uint64_t digest(uint64_t of, uint64_t more)
 {
+    return (of ^ more) * 0x100000001B3u + 1;
+}
+
+static void collect(result *r, const lm_output *out, uint64_t base, uint64_t line, const lm_config *config, int has_star)
+{
+    const uint32_t slots = config->slot_count;
     r->records = realloc(r->records, (r->count + out->count + 1) * sizeof(record));
     record *first = r->records + r->count;
     for (uint32_t i = 0; i < out->count; i++)
@@ -137,34 +206,38 @@ static void collect(result *r, const lm_output *out, uint64_t base, uint64_t lin
     for (uint32_t row = 0; row < out->key_count; row++) {
         const uint32_t owner = has_star ? out->key_records[row] : row;
         check(owner < out->count, "a row without a record");
-        if (first[owner].kind != LM_KEYED)
+        record *of = first + owner;
+        if (of->kind != LM_KEYED)
             continue;
-        if (slots && !first[owner].rows)
-            first[owner].key_start = base + out->key_starts[row * slots];
-        uint64_t digest = first[owner].rows * 31 + out->hashes[row];
-        for (uint32_t slot = row * slots; slot < (row + 1) * slots; slot++) {
-            check(out->key_starts[slot] < out->key_ends[slot], "an empty key");
-            digest = digest * 31 + base + out->key_starts[slot];
-            digest = digest * 31 + base + out->key_ends[slot];
-        }
-        first[owner].rows = digest;
+        of->hashes = digest(of->hashes, out->hashes[row]);
+        for (uint32_t slot = row * slots; slot < (row + 1) * slots; slot++)
+            of->spans = digest(digest(of->spans, base + out->key_starts[slot]), base + out->key_ends[slot]);
     }
-    for (uint32_t hit = 0; hit < out->hit_count; hit++) {
-        const uint32_t row = out->hit_rows[hit], owner = has_star ? out->key_records[row] : row;
-        check(first[owner].kind == LM_KEYED, "a hit of a record without a key");
-        check(out->hashes[row] == key_hashes[out->hit_places[hit]], "a hit of another hash");
-        first[owner].rows = first[owner].rows * 31 + out->hit_places[hit] + 1;
+    for (uint32_t hit = 0, row = 0; hit < out->hit_count; hit++) {
+        check(hit == 0 || out->hit_rows[hit] > row, "hits out of order");
+        row = out->hit_rows[hit];
+        record *of = first + (has_star ? out->key_records[row] : row);
+        check(of->kind == LM_KEYED, "a hit of a record without a key");
+        check(out->hashes[row] == config->index->hashes[out->hit_places[hit]], "a hit of another hash");
+        of->hits |= 1u << out->hit_places[hit];
     }
     r->count += out->count;
 }
 
+/* What is looked for. */
+static lm_config config_of(const options *o, const tree *t, uint32_t level)
+{
+    return (lm_config){.nodes = t->nodes, .names = t->names, .index = &lists[o->flags >> 3 & 3].index,
+                       .node_count = t->node_count, .slot_count = t->slot_count, .mode = o->mode, .flags = o->flags,
+                       .level = level};
+}
+
 static result read_all(const options *o, uint32_t level, text data, size_t size, int in_windows)
 {
-    const uint32_t slots = all_paths[o->paths].slot_count;
-    const int has_star = o->paths == 3 || o->paths == 4;
-    const lm_config config = {.nodes = all_paths[o->paths].nodes, .names = names, .index = &list,
-                              .node_count = all_paths[o->paths].node_count, .slot_count = slots,
-                              .mode = o->mode, .flags = o->flags, .level = level};
+    const tree *t = trees + o->paths;
+    const uint32_t slots = t->slot_count;
+    const int has_star = t->has_star;
+    const lm_config config = config_of(o, t, level);
     const uint32_t capacity = in_windows ? o->capacity : (uint32_t)size + 1;
     /* with [*] the room decides which records are doubted, so it is the same */
     const uint32_t rows = has_star ? o->key_capacity : capacity;
@@ -181,26 +254,27 @@ static result read_all(const options *o, uint32_t level, text data, size_t size,
     out.hit_places = malloc(rows * 4);
     lm_state *state = malloc(sizeof *state);
     result r = {0};
-    lm_begin(state, 0, LM_TOP);
-    uint64_t random = o->cuts, stop = 0, line = 0;
+    lm_begin(state, o->start, o->place);
+    uint64_t random = o->cuts, stop = o->start, line = 0;
     int full = 0;
     do {
         if (!full) {
             const uint64_t step = next_random(&random) % (o->windows + 1);
             stop = in_windows && step < size - stop ? stop + step : size;
         }
-        const uint64_t base = state->keep;
+        const uint64_t base = o->keeps_all ? 0 : state->keep;
         uint8_t *window = exactly(data + base, stop - base);
         out.count = out.key_count = out.hit_count = 0;
         r.status = lm_scan(&config, state, window, base, stop - base, stop == size, &out);
         check(r.status != LM_MISUSE, "misuse");
         check(state->keep >= base && state->at >= state->keep && state->at <= stop, "the state is out of bounds");
-        collect(&r, &out, base, line, slots, has_star);
+        collect(&r, &out, base, line, &config, has_star);
         line = state->line;
         full = r.status == LM_FULL;
         check(!full || out.count, "full of nothing");
         free(window);
     } while (full || r.status == LM_MORE);
+    r.at = state->at;
     if (r.status == LM_DAMAGE) {
         r.damage = state->damage;
         r.damage_at = state->damage_at;
@@ -217,28 +291,82 @@ static void check_same(const result *a, const result *b, int may_doubt)
 {
     check(a->count == b->count && a->status == b->status, "other records, or another end");
     check(a->damage == b->damage && a->damage_at == b->damage_at && a->failed_at == b->failed_at, "other damage");
+    check(a->at == b->at, "the reading ended elsewhere");
     for (size_t i = 0; i < a->count; i++) {
         const record *x = a->records + i, *y = b->records + i;
         check(x->start == y->start && x->end == y->end && x->line == y->line, "another span");
         if (may_doubt && (x->kind == LM_DOUBTED || y->kind == LM_DOUBTED))
             continue;
-        check(x->kind == y->kind && x->rows == y->rows, "another kind or key");
+        check(x->kind == y->kind && x->spans == y->spans && x->hashes == y->hashes && x->hits == y->hits,
+              "another kind or key");
     }
 }
 
 /* ---- what must be found */
 
-/* Where the key must be found, for paths of names. */
+typedef struct {
+    const options *o;
+    const lm_config *config;
+    text data, end;
+    uint64_t spans;
+    uint32_t hits, rows;
+    int may_doubt, must_doubt;
+} expected;
+
+/* Adds a key: where its parts are, what of the list it equals, whether it may or must be in doubt. */
+static void take_row(void *context, const text *parts)
+{
+    expected *e = context;
+    const uint32_t slots = e->config->slot_count;
+    static uint8_t bytes[1 << 18];
+    canonical_text key = {.bytes = bytes, .is_known = 1};
+    size_t raw = 0;
+    if (slots > 1)
+        put(&key, "[", 1);
+    for (uint32_t slot = 0; slot < slots; slot++) {
+        text value = parts[slot], end = value_end(value, e->end, LM_DEPTH_MAX);
+        e->spans = digest(digest(e->spans, (uint64_t)(value - e->data)), (uint64_t)(end - e->data));
+        raw += (size_t)(end - value);
+        canonical_text part = {.bytes = bytes + key.size, .is_known = 1};
+        put_value(&part, value, end);
+        key.size += part.size;
+        const int is_looked_for = (!part.is_number || e->o->flags & LM_DOUBT_NUMBERS) &&
+                                  (!part.is_container || e->o->flags & LM_DOUBT_CONTAINERS);
+        e->may_doubt |= is_looked_for && (part.may_doubt || part.is_container);
+        e->must_doubt |= part.is_container && is_looked_for;
+        key.is_known &= part.is_known;
+        if (slots > 1)
+            put(&key, slot + 1 < slots ? "," : "]", 1);
+    }
+    e->may_doubt |= slots > 1 && raw > 4000;
+    e->rows++;
+    const lm_index *index = e->config->index;
+    for (uint32_t i = 0; i < index->count && key.is_known; i++)
+        if (index->ends[i] - index->starts[i] == (int64_t)key.size &&
+            !memcmp(index->blob + index->starts[i], key.bytes, key.size))
+            e->hits |= 1u << i;
+}
+
+/* Holds kind, places of the key and hits of an object to what it must be. */
 static void check_key(const options *o, const record *found, text data, text start, text end)
 {
-    int is_unsure = 0;
-    text key = member(start, end, o->paths ? "a" : "data", &is_unsure);
-    if (o->paths)
-        key = member(key, end, "b", &is_unsure);
-    if (is_unsure)
-        return;
-    check((found->kind == LM_MISSING) == !key, "a key was not found, or one that is none");
-    check(found->kind != LM_KEYED || data + found->key_start == key, "another key was found");
+    const tree *t = trees + o->paths;
+    const lm_config config = config_of(o, t, 0);
+    expected e = {.o = o, .config = &config, .data = data, .end = end};
+    if (!t->slot_count)
+        return check(found->kind == LM_KEYED, "no path, but something is missing");
+    if (t->has_star) {
+        e.must_doubt |= !rows_below(&config, 0, start, end, take_row, &e);
+        e.may_doubt = 1; /* there may be no room, or a name may be there twice */
+    } else {
+        row_of(&config, 0, start, end, take_row, &e);
+    }
+    if (found->kind == LM_DOUBTED)
+        return check(e.may_doubt || e.must_doubt, "a doubt without need");
+    check(!e.must_doubt, "what is not known was not doubted");
+    check((found->kind == LM_MISSING) == !e.rows, "a key was not found, or one that is none");
+    check(found->spans == e.spans, "another key was found");
+    check(found->hits == e.hits, "a wrong verdict");
 }
 
 static void check_record(const options *o, const record *found, text data, text start, text end, int is_whole)
@@ -249,7 +377,7 @@ static void check_record(const options *o, const record *found, text data, text 
         check(found->kind == LM_NOT_OBJECT, "no object was taken for one");
     else
         check(found->kind != LM_DAMAGED && found->kind != LM_NOT_OBJECT, "an object was not taken for one");
-    if (is_whole && *start == '{' && o->paths < 2 && found->kind != LM_DAMAGED)
+    if (is_whole && *start == '{' && found->kind != LM_DAMAGED)
         check_key(o, found, data, start, end);
 }
 
@@ -258,7 +386,7 @@ static void check_lines(const options *o, const result *r, text data, size_t siz
     size_t i = 0;
     uint64_t line = 0;
     const int has_rs = (o->flags & LM_RS_IS_WHITE) != 0;
-    for (text p = data, stop = data + size; p < stop; line++) {
+    for (text p = data + o->start, stop = data + size; p < stop; line++) {
         text end = memchr(p, '\n', (size_t)(stop - p));
         end = end ? end : stop;
         text start = over(p, end, has_rs ? " \t\r\x1e" : " \t\r"), last = end;
@@ -294,65 +422,67 @@ static text comma_behind(text p, text end, uint32_t flags)
 static void check_values(const options *o, const result *r, text data, size_t size)
 {
     const char *white = o->flags & LM_RS_IS_WHITE ? " \t\r\n\x1e" : " \t\r\n";
-    text end = data + size, p = data, failed = NULL;
+    text end = data + size, p = data + o->start, failed = NULL;
     size_t i = 0;
-    while (!failed && (p = over(p, end, white)) < end) {
-        text start = p;
-        int is_array = *p == '[' && !(o->flags & LM_ARRAYS_ARE_RECORDS);
-        if (is_array) {
-            p = over(p + 1, end, " \t\r\n");
-            if (p < end && *p == ']')
-                is_array = 0, p++;
-        } else {
-            p = value_end(start, end, LM_DEPTH_MAX);
-            text comma = p ? comma_behind(p, end, o->flags) : NULL;
-            if (!p || (is_one_of(*start, "-0123456789tfn") && p < end && !is_one_of(*p, white) &&
-                       !(comma && *p == ','))) {
-                failed = start;
-                break;
-            }
-            check(i < r->count && data + r->records[i].start == start && data + r->records[i].end == p,
-                  "a value was not seen");
-            check_record(o, r->records + i++, data, start, p, 1);
+    uint32_t place = o->place;
+    int is_done = 0;
+    while (!failed && !is_done) {
+        p = over(p, end, place == LM_TOP ? white : " \t\r\n");
+        if (p == end) {
+            failed = place == LM_TOP ? NULL : p;
+            break;
         }
-        while (is_array) {
-            start = p;
-            text last = value_end(start, end, LM_DEPTH_MAX);
+        text start = p;
+        if (place == LM_TOP && *p == '[' && !(o->flags & LM_ARRAYS_ARE_RECORDS)) {
+            p++;
+            place = LM_ELEMENT_FIRST;
+        } else if (*p == ']' && (place == LM_ELEMENT_FIRST || place == LM_ELEMENT_NEXT)) {
+            text comma = comma_behind(++p, end, o->flags);
+            is_done = (o->flags & LM_ONE_ARRAY) != 0;
+            p = comma && !is_done ? comma : p;
+            place = LM_TOP;
+        } else if (place == LM_ELEMENT_NEXT) {
+            failed = *p++ == ',' ? NULL : start;
+            place = LM_ELEMENT;
+        } else {
+            text last = value_end(start, end, LM_DEPTH_MAX), comma = last ? comma_behind(last, end, o->flags) : NULL;
             p = last ? over(last, end, " \t\r\n") : end;
-            if (!last || p == end || !is_one_of(*p, ",]")) {
+            int is_followed = p < end && is_one_of(*p, ",]");
+            if (place == LM_TOP && last)
+                is_followed = !is_one_of(*start, "-0123456789tfn") || last == end || is_one_of(*last, white) ||
+                              (comma && *last == ',');
+            if (!last || !is_followed) {
                 failed = start;
                 break;
             }
             check(i < r->count && data + r->records[i].start == start && data + r->records[i].end == last,
-                  "an element was not seen");
+                  "a value was not seen");
             check_record(o, r->records + i++, data, start, last, 1);
-            is_array = *p++ == ',';
-            if (is_array)
-                p = over(p, end, " \t\r\n");
-        }
-        if (!failed) {
-            text comma = comma_behind(p, end, o->flags);
-            p = comma ? comma : p;
+            if (place == LM_TOP)
+                p = comma ? comma : last;
+            else
+                place = LM_ELEMENT_NEXT;
         }
     }
     check(i == r->count, "too many values");
     check((r->status == LM_DAMAGE) == (failed != NULL), "damage was not seen, or is none");
-    if (failed)
-        check(data + r->failed_at == failed, "damage begins elsewhere");
+    check(failed ? data + r->failed_at == failed : data + r->at == (is_done ? p : end), "damage or end is elsewhere");
 }
 
 static int one_input(text bytes, size_t size)
 {
-    if (!list.count)
-        make_list();
+    static const uint32_t places[] = {LM_TOP, LM_ELEMENT_FIRST, LM_ELEMENT, LM_ELEMENT_NEXT};
+    if (!trees->node_count)
+        make_all();
     if (size < OPTION_BYTES)
         return 0;
-    const options o = {.mode = bytes[0] & 1, .flags = bytes[1] & 31, .paths = bytes[2] % PATHS,
+    const size_t left = size - OPTION_BYTES, start = bytes[8] & 1 ? bytes[8] >> 1 : 0;
+    const options o = {.mode = bytes[0] & 1, .place = bytes[0] & 1 ? places[bytes[0] >> 1 & 3] : LM_TOP,
+                       .keeps_all = bytes[0] >> 3 & 1, .start = start < left ? start : left, .flags = bytes[1] & 63, .paths = bytes[2] % PATHS,
                        .capacity = bytes[3] % 16 + 1, .key_capacity = bytes[4] % 64 + 1,
                        .windows = bytes[5] % 4 ? bytes[5] : bytes[5] * 64u + 1, .cuts = bytes[6] | (uint64_t)bytes[7] << 8};
-    const size_t left = size - OPTION_BYTES;
     text data = exactly(bytes + OPTION_BYTES, left);
-    const int has_star = o.paths == 3 || o.paths == 4;
+    const int has_star = trees[o.paths].has_star;
     result first = read_all(&o, LM_PORTABLE, data, left, 0);
     (o.mode == LM_LINES ? check_lines : check_values)(&o, &first, data, left);
     const uint32_t levels = lm_levels() | MORE_LEVELS;
@@ -489,7 +619,7 @@ static size_t make_input(uint64_t *random, uint8_t *to, size_t room, int files, 
 int main(int argc, char **argv)
 {
     int i = 1;
-    make_list();
+    make_all();
     if (i < argc && !strcmp(argv[i], "-n")) {
         static uint8_t bytes[1 << 16];
         const long count = atol(argv[i + 1]);

@@ -111,27 +111,6 @@ static text value_end(text p, text end, int levels)
     }
 }
 
-/* The value of the last member with a name in the object at p, which is whole; NULL where there is none, or no object.
- * Sets `is_unsure` where a name has escapes. */
-static text member(text p, text end, const char *name, int *is_unsure)
-{
-    static const char white[] = " \t\n\r";
-    text found = NULL;
-    if (!p || *p != '{')
-        return NULL;
-    for (p = over(p + 1, end, white); *p != '}'; p = over(p, end, white)) {
-        text start = p + 1, stop = string_end(p, end) - 1;
-        *is_unsure |= memchr(start, '\\', (size_t)(stop - start)) != NULL;
-        p = over(over(stop + 1, end, white) + 1, end, white);
-        if ((size_t)(stop - start) == strlen(name) && !memcmp(start, name, strlen(name)))
-            found = p;
-        p = over(value_end(p, end, 500), end, white);
-        if (*p == ',')
-            p = over(p + 1, end, white);
-    }
-    return found;
-}
-
 static int is_utf8(text p, text end)
 {
     while (p < end) {
