@@ -1,4 +1,4 @@
-"""The library is built, found, and refused where it is another's; the fuzz target runs under the sanitizers."""
+"""The library is built, found, and refused where it is another's; the fuzz target runs at emulated levels."""
 
 import platform
 import shutil
@@ -83,16 +83,6 @@ def run_target(program, cases, emulator=()):
     """JSONTestSuite, and inputs that the target makes; what differs or is out of bounds ends it."""
     subprocess.run([*emulator, program, *SUITE], check=True)
     subprocess.run([*emulator, program, "-n", str(cases), "-s", "1", *SUITE], check=True, stdout=subprocess.DEVNULL)
-
-
-@pytest.mark.slow
-def test_the_fuzz_target_under_sanitizers(tmp_path):
-    """No byte is read or written that is not the kernel's."""
-    flags = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-    objects = compile_objects(tmp_path, flags=flags)
-    program = tmp_path / "fuzz_kernel"
-    subprocess.run(["cc", "-std=c11", "-Wall", "-Werror", *flags, SOURCE, *objects, "-o", program], check=True)
-    run_target(program, 1000)
 
 
 @pytest.mark.slow
