@@ -6,10 +6,15 @@ import os
 import signal
 import sys
 from contextlib import contextmanager
+from functools import cache
 from unittest import mock
+
+import typer
 
 from linkmatch_ray.cli import exits
 from linkmatch_ray.cli.app import main
+
+_get_command = cache(typer.main.get_command)
 
 
 @contextmanager
@@ -37,6 +42,7 @@ def program(*arguments, stdin=b""):
         mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin))),
         mock.patch.object(sys, "stdout", out),
         mock.patch.object(sys, "stderr", error),
+        mock.patch.object(typer.main, "get_command", _get_command),  # to make it takes longer than to run it
         mock.patch.object(exits, "silence_stdout"),  # there is no descriptor behind it
     ):
         try:
