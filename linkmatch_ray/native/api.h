@@ -14,7 +14,7 @@
  *
  *   TOP        a value, or the end          ELEMENT_FIRST  a record or `]`         OBJECT_FIRST  a name or `}`
  *   BEHIND     in VALUES also one comma     ELEMENT        a record                NAME          a name
- *   LINE_END   the newline behind a value   ELEMENT_NEXT   `,` or `]`              COLON, MEMBER  `:`, a value
+ *   LINE_END   the newline behind a value   ELEMENT_NEXT   `,` or `]`              MEMBER         a value
  *   COMMA_END  the newline behind a comma   ARRAY_FIRST, ARRAY_VALUE, ARRAY_NEXT   MEMBER_NEXT   `,` or `}`
  *   SKIP       the newline behind a line that is damaged;  STOPPED  nothing, until `lm_begin`
  *
@@ -76,7 +76,7 @@ enum lm_damage { LM_NO_DAMAGE, LM_GRAMMAR, LM_TOO_DEEP, LM_TRUNCATED };
 
 enum lm_place {
     LM_TOP, LM_BEHIND, LM_LINE_END, LM_COMMA_END, LM_SKIP, LM_ELEMENT_FIRST, LM_ELEMENT, LM_ELEMENT_NEXT,
-    LM_ARRAY_FIRST, LM_ARRAY_VALUE, LM_ARRAY_NEXT, LM_OBJECT_FIRST, LM_NAME, LM_COLON, LM_MEMBER, LM_MEMBER_NEXT,
+    LM_ARRAY_FIRST, LM_ARRAY_VALUE, LM_ARRAY_NEXT, LM_OBJECT_FIRST, LM_NAME, LM_MEMBER, LM_MEMBER_NEXT,
     LM_STOPPED
 };
 

@@ -1,4 +1,13 @@
-/* Strings with escapes, which stage 1 has found to be sound. Compiled once a level, as part of level.c. */
+/* Strings, whose escapes stage 1 has found to be sound. Compiled once a level, as part of level.c. */
+
+/* Behind the quote that closes the string at `from`; 0 if it is not before `to`. */
+static uint32_t string_end(const uint8_t *bytes, uint32_t from, uint32_t to)
+{
+    uint32_t i = from + 1;
+    while (i < to && bytes[i] != '"')
+        i += bytes[i] == '\\' ? 2 : 1;
+    return i < to ? i + 1 : 0;
+}
 
 /* The code unit of four hexadecimal digits. */
 INLINE uint32_t code_unit(const uint8_t *p)

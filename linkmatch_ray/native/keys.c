@@ -124,6 +124,13 @@ static void take_key(reader *r, uint32_t child, uint32_t from, uint32_t to, int 
         end_binding(r);
 }
 
+/* Takes the string at `from`, before the place `next`, as `take_key` does. */
+NOINLINE static void take_string(reader *r, uint32_t child, uint32_t from, uint32_t next)
+{
+    const uint32_t to = closing_quote(r, next);
+    take_key(r, child, from, to + 1, 0, has_backslash(r, from, to));
+}
+
 /* The node of the member whose name is bytes(from, to), or 0. The last of several members counts, so that what the
  * ones before gave is forgotten. */
 NOINLINE static uint32_t named_child(reader *r, uint32_t parent, uint32_t depth, uint32_t from, uint32_t to)
@@ -150,13 +157,16 @@ NOINLINE static uint32_t named_child(reader *r, uint32_t parent, uint32_t depth,
     return 0;
 }
 
-/* `named_child`, or 0 at once where no name is as long. */
-INLINE uint32_t child_named(reader *r, uint32_t parent, uint32_t depth, uint32_t from, uint32_t to)
+/* `named_child` of the name at `from`, whose colon is at `colon`; 0 at once where no name is as long and begins so. */
+INLINE uint32_t child_named(reader *r, uint32_t parent, uint32_t depth, uint32_t from, uint32_t colon)
 {
+    const uint32_t to = closing_quote(r, colon);
     if (LIKELY(r->stage1.last_backslash <= from)) {
         const lm_node *const nodes = r->config->nodes;
         uint32_t child = nodes[parent].first;
-        while (child && nodes[child].size != to - from - 1)
+        const uint8_t first = r->bytes[from + 1];
+        const uint32_t size = to - from - 1;
+        while (child && (nodes[child].size != size || (size && r->config->names[nodes[child].name] != first)))
             child = nodes[child].next;
         if (LIKELY(!child))
             return 0;

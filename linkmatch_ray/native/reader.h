@@ -29,6 +29,15 @@ INLINE const lm_node *node_of(const reader *r, uint32_t node)
     return r->config->nodes + node;
 }
 
+/* The quote that closes the string before `next`, the next place: between them is only white space. */
+INLINE uint32_t closing_quote(const reader *r, uint32_t next)
+{
+    do
+        next--;
+    while (r->bytes[next] != '"');
+    return next;
+}
+
 INLINE int has_backslash(const reader *r, uint32_t from, uint32_t to)
 {
     return r->stage1.last_backslash > from && find_byte(r->bytes, from, to, '\\') < to;

@@ -1,9 +1,10 @@
 /* Stage 1: 64 bytes at a time to the places where the walk must look. Compiled once a level, as part of level.c.
  *
- * A place is a quote that is not escaped, a bracket, colon or comma outside of strings, the first byte of a number or
- * word; in LINES a newline. Whatever is wrong is a place too: a control character, an escape that does not exist. The
- * walk meets it where it expects something else (inside a string, where it expects the closing quote), so that errors
- * cost it nothing to look for. Only bytes that are not UTF-8 are said apart: they damage a record and not its grammar.
+ * A place is the quote that opens a string, a bracket, colon or comma outside of strings, the first byte of a number or
+ * word; in LINES a newline. (Not the quote that closes a string: it is found back from the next place.) Whatever is
+ * wrong is a place too: a control character, the backslash of an escape that does not exist. The walk meets it where it
+ * expects something else, so that errors cost it nothing to look for. Only bytes that are not UTF-8 are said apart: they
+ * damage a record and not its grammar.
  */
 enum { RUN_BYTES = 8192, RUN_BYTES_AFRESH = 256 };
 
@@ -73,7 +74,7 @@ INLINE uint64_t escaped_bytes(stage1 *s, uint64_t backslash)
 }
 
 /* Takes a run of blocks of bytes[s->at, end) and appends the places; returns behind the last. Writes at most
- * RUN_BYTES + BLOCK of them. */
+ * RUN_BYTES + BLOCK + 1 of them. */
 static uint32_t *stage1_run(stage1 *state, const uint8_t *bytes, uint32_t end, int is_lines, uint32_t *places)
 {
     stage1 now = *state, *s = &now; /* a copy, which no write of a place can change */
@@ -96,16 +97,20 @@ static uint32_t *stage1_run(stage1 *state, const uint8_t *bytes, uint32_t end, i
         const uint64_t quote = c.quote & ~escaped;
         const uint64_t inside = prefix_xor(quote) ^ s->in_string; /* with the opening quote, without the closing one */
         s->in_string = (uint64_t)((int64_t)inside >> 63);
-        const uint64_t scalar = ~(c.op | c.white | c.control | c.quote) | (c.quote & escaped);
+        const uint64_t scalar = ~(c.op | c.white | c.control | c.quote);
         const uint64_t begins = scalar & ~(scalar << 1 | s->after_scalar);
         s->after_scalar = scalar >> 63;
-        uint64_t found = quote | (~inside & (c.op | (c.control & ~c.white) | begins)) | (inside & c.control);
+        uint64_t found = (~inside & (c.op | (c.control & ~c.white) | begins)) | (inside & (quote | c.control));
         if (is_lines)
             found |= c.newline;
         if (UNLIKELY(c.backslash))
             s->last_backslash = s->at + BLOCK - (uint32_t)__builtin_clzll(c.backslash);
-        if (UNLIKELY(escaped & inside))
-            found |= wrong_escapes(bytes, s->at, end, escaped & inside);
+        if (UNLIKELY(escaped & inside)) {
+            const uint64_t wrong = wrong_escapes(bytes, s->at, end, escaped & inside);
+            found |= wrong >> 1;
+            if (UNLIKELY(wrong & 1)) /* its backslash is in the block before */
+                *places++ = s->at - 1;
+        }
         const uint64_t bad = utf8_errors(&s->utf8, p, c.high);
         places = flatten(places, found, s->at);
         if (UNLIKELY(bad)) {

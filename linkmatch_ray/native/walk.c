@@ -26,17 +26,18 @@
         goto wrong;       \
     } while (0)
 
-/* Reads a value in a container; `child` is its node. */
-#define VALUE(PLACE, NEXT)                                                           \
+/* Reads a value in a container, which CLOSE closes; `child` is its node. A string is whole if what may follow it does:
+ * what is wrong in it would be the next place. */
+#define VALUE(PLACE, NEXT, CLOSE)                                                    \
     WAIT(1, PLACE);                                                                  \
     switch (bytes[*p]) {                                                             \
     case '"':                                                                        \
         WAIT(2, PLACE);                                                              \
-        if (UNLIKELY(bytes[p[1]] != '"'))                                            \
+        if (UNLIKELY(bytes[p[1]] != ',' && bytes[p[1]] != CLOSE))                    \
             WRONG(p[1], LM_GRAMMAR);                                                 \
         if (UNLIKELY(child))                                                         \
-            take_key(&r, child, p[0], p[1] + 1, 0, has_backslash(&r, p[0], p[1]));   \
-        p += 2;                                                                      \
+            take_string(&r, child, p[0], p[1]);                                      \
+        p++;                                                                         \
         goto NEXT;                                                                   \
     case '{': case '[':                                                              \
         if (UNLIKELY(depth == LM_DEPTH_MAX))                                         \
@@ -119,7 +120,6 @@ uint32_t LM_SCAN(const lm_config *config, lm_state *state, const uint8_t *bytes,
     case LM_ARRAY_NEXT: goto array_next;
     case LM_OBJECT_FIRST: goto object_first;
     case LM_NAME: goto name;
-    case LM_COLON: goto colon;
     case LM_MEMBER: goto member;
     case LM_MEMBER_NEXT: goto member_next;
     default: return LM_DAMAGE;
@@ -238,11 +238,21 @@ record:
         }
         goto object_first;
     case '"':
-        WAIT(2, state->in_array ? LM_ELEMENT : LM_TOP);
-        if (bytes[p[1]] != '"')
-            WRONG(p[1], LM_GRAMMAR);
-        scalar_end = p[1] + 1;
-        p += 2;
+        if (stop - p < 2) {
+            r.next = p;
+            refill(&r, 2);
+            p = r.next;
+            stop = r.stop;
+        }
+        if (stop - p < 2 && (!r.is_last || r.stage1.in_string)) {
+            place = state->in_array ? LM_ELEMENT : LM_TOP;
+            goto window_end;
+        }
+        wrong_at = stop - p < 2 ? r.end : p[1];
+        scalar_end = string_end(bytes, *p, wrong_at);
+        if (!scalar_end)
+            WRONG(wrong_at, LM_GRAMMAR);
+        p++;
         goto record_end;
     case '-': case '0': case '1': case '2': case '3': case '4':
     case '5': case '6': case '7': case '8': case '9':
@@ -285,37 +295,27 @@ object_first:
 
 name:
     /* A member with a string is the commonest: it is read without asking before each place whether it is there. */
-    if (LIKELY(stop - p >= 6 && bytes[p[0]] == '"' && bytes[p[1]] == '"' && bytes[p[2]] == ':')) {
+    if (LIKELY(stop - p >= 4 && bytes[p[0]] == '"' && bytes[p[1]] == ':')) {
         child = depth == watched ? child_named(&r, node, depth, p[0], p[1]) : 0;
-        p += 3;
-        if (bytes[p[0]] != '"' || bytes[p[1]] != '"')
+        p += 2;
+        if (bytes[p[0]] != '"' || bytes[p[1]] != ',')
             goto member;
         if (UNLIKELY(child))
-            take_key(&r, child, p[0], p[1] + 1, 0, has_backslash(&r, p[0], p[1]));
+            take_string(&r, child, p[0], p[1]);
         p += 2;
-        if (LIKELY(bytes[*p] == ',')) {
-            p++;
-            goto name;
-        }
-        goto member_next;
+        goto name;
     }
     WAIT(1, LM_NAME);
     if (UNLIKELY(bytes[*p] != '"'))
         WRONG(*p, LM_GRAMMAR);
     WAIT(2, LM_NAME);
-    if (UNLIKELY(bytes[p[1]] != '"'))
+    if (UNLIKELY(bytes[p[1]] != ':'))
         WRONG(p[1], LM_GRAMMAR);
     child = depth == watched ? child_named(&r, node, depth, p[0], p[1]) : 0;
     p += 2;
 
-colon:
-    WAIT(1, LM_COLON);
-    if (UNLIKELY(bytes[*p] != ':'))
-        WRONG(*p, LM_GRAMMAR);
-    p++;
-
 member:
-    VALUE(LM_MEMBER, member_next);
+    VALUE(LM_MEMBER, member_next, '}');
 
 member_next:
     WAIT(1, LM_MEMBER_NEXT);
@@ -336,7 +336,7 @@ array_begin:
     child = depth == watched ? element_child(&r, node, depth) : 0;
 
 array_value:
-    VALUE(LM_ARRAY_VALUE, array_next);
+    VALUE(LM_ARRAY_VALUE, array_next, ']');
 
 array_next:
     WAIT(1, LM_ARRAY_NEXT);
