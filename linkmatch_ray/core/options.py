@@ -27,10 +27,7 @@ LIMIT_MAX: Final = 1 << 53
 """Maximum of a limit. Limits are kept as JSON, and not every reader of JSON takes larger numbers exactly."""
 
 WORKERS_MAX: Final = 10_000
-"""One driver keeps some 600 cores busy (`scripts/scale.md`)."""
-
-UNIT_BYTES: Final = 64 << 20
-"""Input of one task, in bytes, roughly. A task costs 2 ms of driver and raylet, and some 60 ms at 0.5 GB/s a core."""
+"""One driver keeps some 150 cores busy (`scripts/scale.md`)."""
 
 UNIT_BYTES_MIN: Final = 16
 """A smaller unit would be read only together with its neighbours."""
@@ -120,7 +117,8 @@ class JobOptions(MatchOptions):
             retried elsewhere; after three attempts its file is given up.
         one_file_per_task: Never pack small files together, never cut large ones.
         workers: Concurrent tasks; None for one per CPU that Ray has.
-        unit_bytes, part_bytes: Input of one task, and of one part of its result, in bytes, roughly.
+        unit_bytes, part_bytes: Input of one task, and of one part of its result, in bytes, roughly; None for units that
+            grow with the job.
         address: A Ray to join (`HOST:6379`, `auto`); None for the one of this program, or else an embedded one. For the
             Jobs API of a cluster (`http://HEAD:8265`) see `submit_remote`.
         tls_verify: Whether to check an https cluster's certificate, or a file or folder of trusted ones.
@@ -145,7 +143,7 @@ class JobOptions(MatchOptions):
     task_timeout: float = 300.0
     one_file_per_task: bool = False
     workers: int | None = None
-    unit_bytes: int = UNIT_BYTES
+    unit_bytes: int | None = None
     part_bytes: int = PART_BYTES_MAX
     address: str | None = None
     tls_verify: bool | str = True
@@ -159,7 +157,8 @@ class JobOptions(MatchOptions):
         refuse_unless_one_of("restrictions_format", self.restrictions_format, get_args(RestrictionsFormat))
         if self.workers is not None:
             refuse_unless_within("workers", self.workers, 1, WORKERS_MAX)
-        refuse_unless_within("unit_bytes", self.unit_bytes, UNIT_BYTES_MIN, LIMIT_MAX)
+        if self.unit_bytes is not None:
+            refuse_unless_within("unit_bytes", self.unit_bytes, UNIT_BYTES_MIN, LIMIT_MAX)
         refuse_unless_within("part_bytes", self.part_bytes, 1, LIMIT_MAX)
         refuse_unless_within("max_quarantined", self.max_quarantined, 0, LIMIT_MAX)
         if isinstance(self.task_timeout, bool) or not isinstance(self.task_timeout, (int, float)):
@@ -219,7 +218,7 @@ class JobKeywords(MatchKeywords, total=False):
     task_timeout: float
     one_file_per_task: bool
     workers: int | None
-    unit_bytes: int
+    unit_bytes: int | None
     part_bytes: int
     address: str | None
     tls_verify: bool | str

@@ -37,9 +37,9 @@ class DryRun:
     def __init__(
         self, listing: Listing, restrictions: Restrictions, options: JobOptions, request: Request | None
     ) -> None:
-        how = PlanOptions(options.unit_bytes, options.part_bytes, options.one_file_per_task)
-        self._plan_options, self._reuse = (request.plan, request.reuse) if request else (how, None)
         self._files, self._options = listing.files, options.matching
+        how = PlanOptions.of(options, self._files)
+        self._plan_options, self._reuse = (request.plan, request.reuse) if request else (how, None)
         self.restrictions, self.keys = restrictions, [str(path.text) for path in restrictions.paths]
         self.is_done = request is not None and request.finished is not None and self._reuse is None
         self.files_kept = 0 if self._reuse is None else self._reuse.files

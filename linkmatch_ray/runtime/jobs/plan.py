@@ -11,9 +11,19 @@ from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from linkmatch_ray.arguments import refuse_unless_within
-from linkmatch_ray.core.options import LIMIT_MAX, PART_BYTES_MAX, UNIT_BYTES, UNIT_BYTES_MIN
+from linkmatch_ray.core.options import LIMIT_MAX, PART_BYTES_MAX, UNIT_BYTES_MIN, JobOptions
 from linkmatch_ray.io.inputs.file import InputFile
 from linkmatch_ray.io.results.reuse import ReusePlan
+
+UNIT_BYTES: Final = 64 << 20
+"""Input of a task of a small job, in bytes. A task costs 5 ms of driver and raylet, and some 60 ms at 1 GB/s a core."""
+
+UNIT_BYTES_MAX: Final = 1 << 30
+"""Maximum input of a task that is not asked for: what a killed task has to do again takes a second or two."""
+
+UNITS_MIN: Final = 4096
+UNITS_A_WORKER_MIN: Final = 8
+"""Units grow only in a job that has more than this many, so that all workers end at about the same time."""
 
 UNIT_FILES_MAX: Final = 8192
 """Maximum number of files in a unit, because their rows in the ledger are committed together."""
@@ -36,6 +46,20 @@ class PlanOptions:
     def __post_init__(self) -> None:
         for name, low in (("unit_bytes", UNIT_BYTES_MIN), ("part_bytes", 1)):
             refuse_unless_within(name, getattr(self, name), low, LIMIT_MAX)
+
+    @classmethod
+    def of(cls, options: JobOptions, files: list[InputFile]) -> PlanOptions:
+        """Chooses the size of units, unless it is given.
+
+        One driver starts some 130 tasks a second, so that a large job needs large units: at `UNIT_BYTES_MAX` it feeds
+        139 GB/s of reading (`scripts/scale.md`).
+        """
+        unit_bytes = options.unit_bytes
+        if unit_bytes is None:
+            units = max(UNITS_MIN, UNITS_A_WORKER_MIN * (options.workers or 0))
+            nbytes = sum(max(file.size, 0) for file in files)
+            unit_bytes = min(max(UNIT_BYTES, nbytes // units), UNIT_BYTES_MAX)
+        return cls(unit_bytes, options.part_bytes, options.one_file_per_task)
 
     @property
     def whole_bytes(self) -> int:

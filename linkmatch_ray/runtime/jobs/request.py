@@ -64,7 +64,7 @@ class Request:
     ) -> None:
         self.files, self.left_out, self.moved = listing.files, listing.left_out, listing.moved
         self.restrictions, self.options = restrictions, options.matching
-        self.plan = PlanOptions(options.unit_bytes, options.part_bytes, options.one_file_per_task)
+        self.plan = PlanOptions.of(options, self.files)
         self.results = results
         self.overwrite = options.overwrite
         self.job_id = options.job_id or f"{time.strftime('%Y%m%d-%H%M%S')}-{token_hex(3)}"

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linkmatch_ray import MatchOptions
-from linkmatch_ray.core.options import UNIT_BYTES
+from linkmatch_ray.core.options import JobOptions
 from linkmatch_ray.io.inputs.file import InputFile
 from linkmatch_ray.io.inputs.listing import list_inputs
 from linkmatch_ray.io.inputs.sniff import cuttable
 from linkmatch_ray.io.ledger.ledger import Key
 from linkmatch_ray.io.results.reuse import NOWHERE, ReusePlan
 from linkmatch_ray.runtime.jobs import plan as plans
-from linkmatch_ray.runtime.jobs.plan import Plan, PlanOptions, Unit, make_plan
+from linkmatch_ray.runtime.jobs.plan import UNIT_BYTES, Plan, PlanOptions, Unit, make_plan
 
 PETABYTE = 1 << 50
 MEMORY_BYTES_MAX = 20 << 20
@@ -91,6 +91,25 @@ def test_it_is_the_list(job):
             for range_ in range(5):
                 assert list(plan.units((file, range_))) == [unit for unit in units if unit.last >= (file, range_)]
         assert [row["bytes"] for row in plan.describe()] == [unit.nbytes for unit in units]
+
+
+@pytest.mark.parametrize(
+    ("nbytes", "workers", "unit_bytes"),
+    [
+        (0, None, 64 << 20),
+        (256 << 30, None, 64 << 20),
+        (1 << 40, None, 256 << 20),
+        (1 << 40, 2048, 64 << 20),
+        (4 << 40, 1024, 512 << 20),
+        (PETABYTE, None, 1 << 30),
+        (PETABYTE, 10_000, 1 << 30),
+    ],
+)
+def test_units_grow_with_the_job(nbytes, workers, unit_bytes):
+    """One driver feeds many workers, and a small job has enough units for all of its workers."""
+    files = [InputFile(b"a", b"a", nbytes, 0, 0), InputFile(b"b", b"b", -1, 0, 0)]
+    assert PlanOptions.of(JobOptions(workers=workers), files).unit_bytes == unit_bytes
+    assert PlanOptions.of(JobOptions(workers=workers, unit_bytes=99), files).unit_bytes == 99
 
 
 def test_a_petabyte(sparse_file):
