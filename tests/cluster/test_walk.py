@@ -1,4 +1,4 @@
-"""A newcomer follows the README: each walk-through in its order, in one home directory, and the first of them once more."""
+"""A newcomer follows the README: each walk-through in its order, in one home directory; the first of them twice."""
 
 import shlex
 import shutil
