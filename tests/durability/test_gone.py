@@ -21,7 +21,7 @@ from linkmatch_ray.runtime.jobs.plan import PlanOptions, make_plan
 from linkmatch_ray.runtime.jobs.request import Request
 from linkmatch_ray.runtime.jobs.worker import TaskSettings, match_unit
 from tests.support.jobs import DETAILS, LIST, OUTPUTS
-from tests.support.tiers import some
+from tests.support.tiers import kinds
 
 BOTH = MatchOptions(emit="both")
 SMALL = PlanOptions(unit_bytes=300, part_bytes=100)
@@ -130,7 +130,7 @@ def assert_gone(error, place):
     assert f"Nothing in {place} can be resumed" in str(error)
 
 
-@pytest.mark.parametrize("at", some([5, 0, 1, -2, -1]))
+@pytest.mark.parametrize("at", kinds([5, 0, 1, -2, -1]))
 @pytest.mark.parametrize("deed", DEEDS, ids=lambda deed: deed.__name__)
 def test_a_directory(top, deed, at):
     """At the beginning, in between and at the end; the same job then begins anew."""
@@ -147,7 +147,7 @@ def test_a_directory(top, deed, at):
     assert content(out) == content(top / "undisturbed")
 
 
-@pytest.mark.parametrize("at", some([5, 0, -1]))
+@pytest.mark.parametrize("at", kinds([5, 0, -1]))
 def test_a_directory_that_is_moved_back(top, at):
     """The job goes on where it stopped, as the message says."""
     out = top / "out"

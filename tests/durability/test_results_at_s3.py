@@ -18,7 +18,7 @@ from tests.support.objects import CREDENTIALS, s3, unreliable
 pytestmark = pytest.mark.slow
 
 FOLDERS = ("matched", "unmatched", "quarantine")
-RECORDS = 300_000
+RECORDS = 150_000
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from linkmatch_ray.core.structure import STRIDE_BYTES
 from linkmatch_ray.core.window import WINDOW_BYTES
 from tests.fuzz import run, straddle
 from tests.fuzz.borders import HOSTILE, Borders, matched_in_ranges
-from tests.support.tiers import examples, some
+from tests.support.tiers import examples, kinds, some
 
 LAYOUTS = ("lines", "crlf", "array", "pretty")
 
@@ -64,14 +64,14 @@ def test_ranges(layout, mark):
 def test_compressed_pieces(kind):
     """Members cut anywhere, given to the decoder a few bytes at a time."""
     rng = random.Random(1)
-    for size in some((1, 2, 3, 5, 17, 64)):
+    for size in kinds((1, 2, 3, 5, 17, 64)):
         for layout in LAYOUTS:
             made = straddle.systematic(layout, nested=True, pad=size)
             data = straddle.compress(b"\xef\xbb\xbf" + made.data, kind, rng)
             straddle.assert_gives(made, data, Borders(window=16 + size, compressed=size))
 
 
-@pytest.mark.parametrize(("border", "layout"), some(product((STRIDE_BYTES, WINDOW_BYTES), LAYOUTS)))
+@pytest.mark.parametrize(("border", "layout"), kinds(product((STRIDE_BYTES, WINDOW_BYTES), LAYOUTS)))
 def test_the_real_borders(layout, border):
     """Each kind of token lies across a border of the real size, shifted through it byte by byte."""
     tokens = [

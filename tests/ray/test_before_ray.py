@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.tiers import some
+from tests.support.tiers import kinds
 
 RECORD = b'{"data":"a"}\n'
 
@@ -45,7 +45,7 @@ def run(command_environment, tmp_path):
 
 @pytest.mark.parametrize(
     ("code", "arguments"),
-    some(
+    kinds(
         [
             (3, ("b.jsonl", "-r", "list.txt")),
             (3, ("a.jsonl", "b.jsonl", "-r", "list.txt", "--overwrite")),
@@ -105,7 +105,7 @@ os._exit(0)
 """
 
 
-@pytest.mark.parametrize("seconds", some([1.0, 0.0, 0.05, 0.3, 2.0]))
+@pytest.mark.parametrize("seconds", kinds([1.0, 0.0, 0.05, 0.3, 2.0]))
 def test_a_start_is_abandoned(seconds, command_environment):
     """A program that ends at once, at any moment of a start: no file is left, and no process."""
     with tempfile.TemporaryDirectory(prefix="lm") as place:

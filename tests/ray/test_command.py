@@ -297,7 +297,7 @@ def test_dry_run_of_an_update(run, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), ("cancel", 130)])
-def test_stops_within_seconds_and_resumes(sent, code, run_process, last, command_environment, tmp_path):
+def test_stops_within_seconds_and_resumes(sent, code, run, last, command_environment, tmp_path):
     """Interrupted or cancelled while it runs: no process is left, and the same command completes with all records."""
     data = b"".join(b'{"data":%d,"text":"%s"}\n' % (n % 100, b"x" * 200) for n in range(80_000))
     for number in range(2):
@@ -316,7 +316,7 @@ def test_stops_within_seconds_and_resumes(sent, code, run_process, last, command
     children = descendants(process.pid)
     began = time.monotonic()
     if sent == "cancel":
-        assert run_process("cancel", "out").stdout.startswith("out: stopped")
+        assert run("cancel", "out").stdout.startswith("out: stopped")
     else:
         process.send_signal(sent)
         with contextlib.suppress(subprocess.TimeoutExpired):  # and once more, by someone impatient
@@ -331,7 +331,7 @@ def test_stops_within_seconds_and_resumes(sent, code, run_process, last, command
     _, left = psutil.wait_procs(children, timeout=2)
     assert not left, [children[process] for process in left]
     last.release()
-    done = run_process(*arguments, "--json")
+    done = run(*arguments, "--json")
     assert done.returncode == 0, done.stderr
     totals = json.loads(done.stdout)["totals"]
     assert totals["records"] == 2 * 80_000

@@ -1,12 +1,9 @@
 """Hostile names through every command: a terminal gets text and line breaks, and JSON has the values it had."""
 
 import base64
-import gc
-import io
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import unicodedata
@@ -15,11 +12,11 @@ from types import SimpleNamespace
 import pytest
 
 from linkmatch_ray import commands
-from linkmatch_ray.cli.app import main
 from linkmatch_ray.runtime.cluster.jobs_api import RemoteJob
 from linkmatch_ray.runtime.cluster.nodes import Node, faults
 from linkmatch_ray.words import is_text
-from tests.support.tiers import some
+from tests.support.program import program as run_program
+from tests.support.tiers import kinds
 
 FORGED = "linkmatch-ray: forged"
 
@@ -38,26 +35,24 @@ WORDS = {
     "long": b"x" * 180,
 }
 
+JOINED = {
+    "lines": WORDS["newline"] + WORDS["return"],
+    "characters": b"".join(WORDS[name] for name in ("escape", "c1", "bidi", "line separators", "tag", "delete")),
+    "byte order mark": WORDS["byte order mark"],
+    "no UTF-8": WORDS["bytes"] + WORDS["surrogate"],
+    "long": WORDS["long"],
+}
+"""The same words, several in one name, for what takes long."""
+
 UNSAFE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
-def assert_harmless(output, encoding="utf-8"):
+def assert_harmless(text):
     """Text and line breaks, and no line that a name has made."""
-    text = output.decode(encoding)
     unsafe = {char for char in text if char != "\n" and unicodedata.category(char) in UNSAFE}
     assert not unsafe, ascii(text)
     assert not any(line.startswith(FORGED) for line in text.split("\n")), text
     return text
-
-
-@pytest.fixture(autouse=True)
-def as_before():
-    """What a process sets for itself, and this one goes on without."""
-    thresholds, handler, hook = gc.get_threshold(), signal.getsignal(signal.SIGTERM), sys.excepthook
-    yield
-    gc.set_threshold(*thresholds)
-    signal.signal(signal.SIGTERM, handler)
-    sys.excepthook = hook
 
 
 @pytest.fixture
@@ -67,22 +62,14 @@ def program(monkeypatch, tmp_path):
     for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
         monkeypatch.delenv(name, raising=False)
 
-    def run(*arguments, stdin=b"", encoding="utf-8"):
-        out, error = io.BytesIO(), io.BytesIO()
-        monkeypatch.setattr(sys, "argv", ["linkmatch-ray", *map(os.fsdecode, arguments)])
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding))
-        monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(error, encoding, errors="backslashreplace"))
-        with pytest.raises(SystemExit) as ended:
-            main()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        return (ended.value.code or 0, *(assert_harmless(each.getvalue(), encoding) for each in (out, error)))
+    def run(*arguments, stdin=b""):
+        code, *said = run_program(*arguments, stdin=stdin)
+        return (code, *map(assert_harmless, said))
 
     return run
 
 
-@pytest.fixture(params=some(WORDS.values()), ids=some(WORDS))
+@pytest.fixture(params=kinds(WORDS.values()), ids=kinds(WORDS))
 def word(request):
     """A part of a name."""
     return request.param
@@ -100,6 +87,7 @@ def member_of(word):
 
 
 @pytest.mark.usefixtures("ray_session")
+@pytest.mark.parametrize("word", kinds(JOINED.values()), ids=kinds(JOINED))
 def test_a_whole_job(program, word, tmp_path):
     """Directory, file, list, member, key, value and results have the word in their names; then what is said of it."""
     name, text = os.path.join(os.fsencode(tmp_path), b"in" + word), member_of(word)
@@ -258,7 +246,7 @@ def test_nodes_of_a_cluster(word):
     name = json.loads(member_of(word))
     node = Node(name, name, 1, 0, answered=True, python=name, missing=[name], unseen=[name] * 9, disk_total=1)
     for said in (*faults([node]), *faults([Node(name, name, 1, 0)])):
-        assert_harmless(said.encode())
+        assert_harmless(said)
         assert "\n" not in said
 
 
@@ -288,4 +276,4 @@ def test_an_error_that_nobody_caught(command_environment):
     )
     done = subprocess.run([sys.executable, "-c", code], env=command_environment, capture_output=True)
     assert done.returncode == 1
-    assert "ValueError: a\\u001b\\u202e" in assert_harmless(done.stderr)
+    assert "ValueError: a\\u001b\\u202e" in assert_harmless(done.stderr.decode())

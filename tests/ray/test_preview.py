@@ -20,7 +20,7 @@ from linkmatch_ray.runtime.jobs import preview as module
 from linkmatch_ray.runtime.jobs.preview import FILES_MAX, Preview, preview
 from tests.conftest import REPO
 from tests.support.silent import LARGE, silent
-from tests.support.tiers import some
+from tests.support.tiers import kinds
 
 LIST = Restrictions.load(b'["a", {"data": 1}, "b"]')
 RECORDS = [{"data": value, "text": "x" * (n % 50)} for n, value in enumerate(["a", 1, "c", None, "b", {}] * 30)]
@@ -66,7 +66,7 @@ def test_all_of_some_files(layout, compression, tmp_path):
     assert found.shapes == {shape: 2}
 
 
-@pytest.mark.parametrize(("layout", "compression"), some(product(LAYOUTS, COMPRESS)))
+@pytest.mark.parametrize(("layout", "compression"), kinds(product(LAYOUTS, COMPRESS)))
 def test_cut_anywhere(layout, compression, small_limits, tmp_path):
     """No entry for what is cut, never more records for less, and all of them in the end."""
     whole = LAYOUTS[layout]

@@ -16,7 +16,7 @@ from tests.support.tiers import examples
 COUNTS = ("records", "matched", "unmatched", "missing_key", "not_object", "entries")
 STREAMS = ("matched.jsonl", "unmatched.jsonl", "quarantine.jsonl", "restrictions.jsonl")
 ENDINGS = {"plain": "", "gzip": ".gz", "zstd": ".zst"}
-FEW = settings(max_examples=examples(3), deadline=None, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=examples(6), deadline=None, suppress_health_check=list(HealthCheck))
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 

@@ -9,7 +9,7 @@ from itertools import product
 import pytest
 
 from linkmatch_ray import MatchOptions, Restrictions, submit
-from tests.support.tiers import some
+from tests.support.tiers import kinds
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
@@ -93,7 +93,7 @@ def test_all_agrees(run):
 OUTPUTS = ("matched.jsonl", "unmatched.jsonl", "quarantine.jsonl", "restrictions.jsonl")
 
 
-@pytest.mark.parametrize(("change", "name"), some(product((flip, lose_a_line, double_a_line), OUTPUTS)))
+@pytest.mark.parametrize(("change", "name"), kinds(product((flip, lose_a_line, double_a_line), OUTPUTS)))
 def test_damage_is_named(run, name, change):
     """A flipped byte, a lost line, a doubled line: with the file it is in."""
     code, out, _ = run("verify", edit(name, change))
@@ -104,7 +104,7 @@ def test_damage_is_named(run, name, change):
 
 @pytest.mark.parametrize(
     ("damage", "named"),
-    some(
+    kinds(
         [
             (edit("matched.jsonl", swap_lines), "matched.jsonl"),
             (edit("matched.jsonl", lambda content: content + b"{}\n"), "matched.jsonl has"),

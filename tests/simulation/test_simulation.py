@@ -9,7 +9,7 @@ from linkmatch_ray.runtime.jobs.scheduler import Scheduler
 from tests.simulation.broken import RULES, broken
 from tests.simulation.faults import NotAsItShould, Rates
 from tests.simulation.history import History, simulation
-from tests.support.tiers import examples
+from tests.support.tiers import kinds
 
 HISTORIES = 400
 NOTICED_WITHIN = 200
@@ -25,7 +25,7 @@ def simulated():
 
 def test_histories(simulated):
     """Bytes, ledger and totals; the faults are such that many jobs had to be started again."""
-    starts = [simulated.run(seed) for seed in range(examples(HISTORIES))]
+    starts = [simulated.run(seed) for seed in kinds(range(HISTORIES))]
     assert sum(count > 1 for count in starts) > len(starts) / 10
 
 

@@ -6,10 +6,15 @@ import os
 import signal
 import sys
 from contextlib import contextmanager
+from functools import cache
 from unittest import mock
+
+import typer
 
 from linkmatch_ray.cli import exits
 from linkmatch_ray.cli.app import main
+
+_get_command = cache(typer.main.get_command)
 
 
 @contextmanager
@@ -29,7 +34,8 @@ def _as_before():
 def program(*arguments, stdin=b""):
     """Runs a command; gives its exit code, standard output and standard error. What nobody caught is raised."""
     streams = [io.BytesIO(), io.BytesIO()]
-    out, error = (io.TextIOWrapper(each, "utf-8", errors="backslashreplace") for each in streams)
+    out = io.TextIOWrapper(streams[0], "utf-8")  # what it cannot write is an error, as in a terminal
+    error = io.TextIOWrapper(streams[1], "utf-8", errors="backslashreplace")
     given = ["linkmatch-ray", *map(os.fsdecode, arguments)]
     with (
         _as_before(),
@@ -37,6 +43,7 @@ def program(*arguments, stdin=b""):
         mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin))),
         mock.patch.object(sys, "stdout", out),
         mock.patch.object(sys, "stderr", error),
+        mock.patch.object(typer.main, "get_command", _get_command),  # to make it takes longer than to run it
         mock.patch.object(exits, "silence_stdout"),  # there is no descriptor behind it
     ):
         try:

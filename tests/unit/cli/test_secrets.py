@@ -10,7 +10,7 @@ from linkmatch_ray.io.storage.urls import refuse_secrets
 from linkmatch_ray.runtime.cluster.jobs_api import Cluster
 from linkmatch_ray.words import command, shown, without_secrets
 from tests.support.program import program
-from tests.support.tiers import some
+from tests.support.tiers import kinds
 
 SECRET = "hunter2"
 
@@ -102,10 +102,11 @@ def assert_nowhere(folder, *texts):
 
 @pytest.mark.parametrize("place", PLACES)
 def test_in_every_place(folder, place):
-    """Each form of a secret with some of the schemes, so that each pair of these three comes: the command ends before
+    """Each form of a secret with one of the schemes, so that each pair of these three comes: the command ends before
     anything begins."""
     number = list(PLACES).index(place)
-    for what, url in some(urls()[number % 5 :: 5]):
+    for turn, (what, form) in kinds(enumerate(FORMS.items(), number)):
+        url = f"{SCHEMES[turn % len(SCHEMES)]}://{form}"
         (folder / "names").write_bytes(url.encode() + b"\0")
         null = ("--null",) if place == "a line of --files-from" else ()
         code, out, error = program(*PLACES[place](url), *null)
@@ -119,7 +120,7 @@ def test_in_every_place(folder, place):
 def test_in_an_address(folder, place, monkeypatch):
     """Ray's own client takes a user and a password there, and sends them; nobody is told."""
     for scheme in ("http", "HTTPS"):
-        for name in some(FORMS_OF_ADDRESSES):
+        for name in kinds(FORMS_OF_ADDRESSES):
             monkeypatch.delenv("RAY_API_SERVER_ADDRESS", raising=False)  # as a command leaves it
             address = f"{scheme}://{FORMS[name].replace('host/x', '127.0.0.1:1')}"
             code, out, error = program(*ADDRESSED[place], "--address", address)

@@ -26,7 +26,7 @@ from linkmatch_ray.io.storage.errors import Changed
 from linkmatch_ray.io.storage.stores import store_at
 from linkmatch_ray.runtime.jobs.plan import PlanOptions, make_plan
 from tests.support.objects import CREDENTIALS, s3, serving, unreliable
-from tests.support.tiers import some
+from tests.support.tiers import kinds
 
 BUCKET = "lake"
 LINES = b"".join(b'{"data":"k%d","n":%d}\n' % (n % 50, n) for n in range(40_000))
@@ -147,7 +147,7 @@ def test_damaged_compression(endpoint, monkeypatch):
         assert wanted.entries
 
 
-@pytest.mark.parametrize("seed", some(range(3)))
+@pytest.mark.parametrize("seed", kinds(range(3)))
 def test_faults_on_the_line(endpoint, moto, monkeypatch, seed):
     """503, connections that break off, short and slow answers: read whole all the same."""
     monkeypatch.setattr(object_reader, "REQUEST_BYTES", 100_000)

@@ -32,7 +32,7 @@ from linkmatch_ray.io.results.status import status
 from linkmatch_ray.io.results.verification import Checked, verify
 from linkmatch_ray.runtime.jobs.plan import PlanOptions
 from tests.support.jobs import NAMES, OUTPUTS, write
-from tests.support.tiers import STRIDE, some
+from tests.support.tiers import STRIDE, kinds, some
 from tests.support.whole import submit
 
 SECONDS_MAX = 10
@@ -329,7 +329,7 @@ def test_every_value(which, request):
     assert count > 500 // STRIDE, count
 
 
-@pytest.mark.parametrize("which", some(["packed", "ranges", "stopped"]))
+@pytest.mark.parametrize("which", kinds(["packed", "ranges", "stopped"]))
 def test_every_value_of_a_piece_whose_digest_agrees(which, request):
     """What the outputs, the report and the summary say is compared nevertheless."""
     job, unnoticed, count = request.getfixturevalue(which), set(), 0
@@ -436,7 +436,7 @@ GARBAGE = {
 REPLACED = ("summary.json", "linkmatch.lock", "ledger.sqlite", "quarantine.jsonl", "restrictions.jsonl")
 
 
-@pytest.mark.parametrize(("garbage", "name"), some(product((*GARBAGE, "a directory"), REPLACED)))
+@pytest.mark.parametrize(("garbage", "name"), kinds(product((*GARBAGE, "a directory"), REPLACED)))
 def test_garbage(packed, name, garbage):
     """In place of a file: named, but of the lock, of which only the name matters; --overwrite gets rid of it."""
     packed.restore()
