@@ -15,6 +15,8 @@ NO_RECORDS = {"n_single_space.json", "n_structure_no_data.json", "n_structure_UT
 EITHER = dict(line.split("\t") for line in (SUITE / "implementation_defined.tsv").read_text().splitlines())
 """`read`, or the reason of the entry, by name."""
 
+pytestmark = pytest.mark.usefixtures("every_level")
+
 
 def files(kind):
     found = sorted(path for path in (SUITE / "test_parsing").iterdir() if path.name.startswith(kind))

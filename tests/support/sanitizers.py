@@ -16,10 +16,14 @@ CORPUS = REPO / "tests/fuzz/kernel/corpus"
 SUITE = REPO / "tests/json_test_suite/test_parsing"
 
 TESTS = (
-    *(f"tests/unit/native/test_{name}.py" for name in ("kernel", "windows", "depth", "tokens", "utf8")),
+    *(f"tests/unit/native/test_{name}.py" for name in ("kernel", "windows", "depth")),
     "tests/properties/test_kernel.py::test_json_test_suite",
+    "tests/properties/test_conformance.py",
 )
 """The kernel's own tests, and JSONTestSuite."""
+
+LONG_TESTS = (*(f"tests/unit/native/test_{name}.py" for name in ("tokens", "utf8")), "tests/properties/test_kernel.py")
+"""Those that take minutes."""
 
 
 def missing():
@@ -35,33 +39,45 @@ def missing():
     return None
 
 
-def compile_target(folder, cc=(), *, libfuzzer=False, flags=FLAGS):
-    """Compiles the fuzz target with all levels; returns the program."""
-    cc = list(cc or system_compiler())
-    objects = compile_objects(folder, cc=cc, flags=(*flags, *(["-fsanitize=fuzzer-no-link"] if libfuzzer else [])))
+def compile_kernel(folder):
+    """Compiles all levels; returns the objects for `link_target` and `link_library`."""
+    return compile_objects(folder, cc=system_compiler(), flags=FLAGS)
+
+
+def link_target(folder, objects, cc=(), flags=()):
+    """Compiles the fuzz target; returns the program."""
     program = folder / "fuzz_kernel"
-    fuzzer = ("-DLIBFUZZER", "-fsanitize=fuzzer") if libfuzzer else ()
-    warnings = ("-Wall", "-Wextra", "-Werror")
-    subprocess.run([*cc, "-std=c11", *warnings, *flags, *fuzzer, TARGET, *objects, "-o", program], check=True)
+    command = [*(cc or system_compiler()), "-std=c11", "-Wall", "-Wextra", "-Werror", *FLAGS, *flags]
+    subprocess.run([*command, TARGET, *objects, "-o", program], check=True)
     return program
 
 
-def run_tests(folder, tests=TESTS):
-    """Runs tests of the kernel with a sanitized library; what is written past an array of NumPy's is found too."""
+def libfuzzer_target(folder):
+    """Compiles the target with clang's libFuzzer; returns the program."""
+    objects = compile_objects(folder, cc=["clang"], flags=[*FLAGS, "-fsanitize=fuzzer-no-link"])
+    return link_target(folder, objects, ["clang"], ["-DLIBFUZZER", "-fsanitize=fuzzer"])
+
+
+def link_library(folder, objects):
+    """Links the library for `run_tests`; returns its path."""
     library = folder / "libkernel.so"
-    cc = system_compiler()
-    objects = compile_objects(folder, cc=cc, flags=FLAGS)
-    subprocess.run([*cc, "-shared", *FLAGS, *objects, "-o", library], check=True)
-    found = subprocess.run([*cc, "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
+    subprocess.run([*system_compiler(), "-shared", *FLAGS, *objects, "-o", library], check=True)
+    return library
+
+
+def run_tests(library, tests):
+    """Runs tests with a sanitized library, at two levels; what is written past an array of NumPy's is found too."""
+    command = [*system_compiler(), "-print-file-name=libasan.so"]
+    runtime = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     environment = {
         **{name: value for name, value in os.environ.items() if name not in ("LINKMATCH_SIMD", "LINKMATCH_TESTS")},
-        "LD_PRELOAD": found.stdout.strip(),
+        "LD_PRELOAD": runtime,
         "ASAN_OPTIONS": "detect_leaks=0",  # Python's own
         "PYTHONMALLOC": "malloc",
         "LINKMATCH_SANITIZED": str(library),
     }
-    command = [sys.executable, "-m", "pytest", "-p", "tests.support.sanitized", "-p", "no:cacheprovider", "-n", "0"]
-    done = subprocess.run(
-        [*command, "-q", *tests], cwd=REPO, env=environment, capture_output=True, text=True, check=False
-    )
+    plugins = ["-p", "tests.support.sanitized", "-p", "no:cacheprovider"]
+    options = ["-n", "0", "-q", "--capture=no"]  # what ends the process is not kept from being said
+    command = [sys.executable, "-m", "pytest", *plugins, *options, *tests]
+    done = subprocess.run(command, cwd=REPO, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

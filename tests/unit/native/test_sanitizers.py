@@ -4,28 +4,28 @@ import subprocess
 
 import pytest
 
-from tests.support.sanitizers import CORPUS, FLAGS, SUITE, TESTS, compile_target, missing, run_tests
+from tests.support.sanitizers import CORPUS, SUITE, TESTS, compile_kernel, link_library, link_target, missing, run_tests
+
+pytestmark = pytest.mark.slow
 
 if reason := missing():
     pytest.skip(reason, allow_module_level=True)
 
 
-def test_the_corpus(tmp_path):
-    """Every input is held to the plain reading at every level, whole and in windows; no byte is read that is not its."""
-    program = compile_target(tmp_path, flags=("-O0", *FLAGS[1:]))  # compiled in half the time
-    subprocess.run([program, *sorted(CORPUS.iterdir())], check=True)
+@pytest.fixture(scope="module")
+def objects(tmp_path_factory):
+    """All levels, compiled once."""
+    return compile_kernel(tmp_path_factory.mktemp("objects"))
 
 
-@pytest.mark.slow
-def test_the_fuzz_target(tmp_path):
-    """JSONTestSuite, and inputs that the target makes."""
-    program = compile_target(tmp_path)
+def test_the_fuzz_target(objects, tmp_path):
+    """Each input is held to the plain reading at every level, in any windows; no byte is read beside these."""
+    program = link_target(tmp_path, objects)
     suite = [path for path in sorted(SUITE.iterdir()) if path.stat().st_size < 10_000]
-    subprocess.run([program, *suite], check=True)
+    subprocess.run([program, *sorted(CORPUS.iterdir()), *suite], check=True)
     subprocess.run([program, "-n", "1000", "-s", "1", *suite], check=True, stdout=subprocess.DEVNULL)
 
 
-@pytest.mark.slow
-def test_the_tests_of_the_kernel(tmp_path):
+def test_the_tests_of_the_kernel(objects, tmp_path):
     """And JSONTestSuite, at the plainest level and the best; `scripts/sanitize` runs those that take longest too."""
-    run_tests(tmp_path, [test for test in TESTS if "tokens" not in test and "utf8" not in test])
+    run_tests(link_library(tmp_path, objects), TESTS)
