@@ -116,24 +116,28 @@ class End:
     record: int | None = None
 
 
-def read(kernel, data, cuts=(), *, capacity=64, key_capacity=None, stale=b"", place=Place.TOP, at=0):
-    """All records of `data`, and how the reading ended; in windows that end at `cuts` and begin where they may."""
+def read(kernel, data, cuts=(), *, capacity=64, key_capacity=None, stale=b"", place=Place.TOP, at=0, far=0):
+    """All records of `data`, and how the reading ended; in windows that end at `cuts` and begin where they may.
+
+    `data` is read as what lies behind `far` bytes and as many lines; what is found is as if it did not.
+    """
     reading = Reading(kernel, capacity, key_capacity)
     memory = guarded(max(PAGE, 1 << (len(data) + 64).bit_length()))
-    reading.begin(at, place)
+    reading.begin(far + at, place)
+    reading.state.line = far
     found = []
     line = 0
     stops = [*sorted({cut for cut in cuts if at <= cut < len(data)}), len(data)]
     for stop in stops:
         while True:
-            base, before = reading.state.keep, reading.state.at
-            assert base <= before <= stop
+            base, before = reading.state.keep - far, reading.state.at
+            assert base <= before - far <= stop
             window = data[base:stop]
             address = memory.put(window, stale=stale, at_end=bool(base % 2))
-            status = reading.scan(address, base, len(window), is_last=stop == len(data))
+            status = reading.scan(address, far + base, len(window), is_last=stop == len(data))
             assert status != Status.MISUSE
             found += gathered(kernel, reading, data, base, line)
-            line = reading.state.line
+            line = reading.state.line - far
             assert before <= reading.state.at or kernel.tree.has_star
             if status != Status.FULL:
                 break
@@ -142,7 +146,7 @@ def read(kernel, data, cuts=(), *, capacity=64, key_capacity=None, stale=b"", pl
             break
     state = reading.state
     if status == Status.DAMAGE:
-        return found, End(status, state.damage, state.damage_at, state.record if state.is_open else None)
+        return found, End(status, state.damage, state.damage_at - far, state.record - far if state.is_open else None)
     assert status == (Status.DONE if stops[-1] == len(data) else Status.MORE)
     return found, End(status)
 

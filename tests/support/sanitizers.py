@@ -16,7 +16,7 @@ CORPUS = REPO / "tests/fuzz/kernel/corpus"
 SUITE = REPO / "tests/json_test_suite/test_parsing"
 
 TESTS = (
-    *(f"tests/unit/native/test_{name}.py" for name in ("kernel", "windows", "depth")),
+    *(f"tests/unit/native/test_{name}.py" for name in ("kernel", "limits", "windows", "depth")),
     "tests/properties/test_kernel.py::test_json_test_suite",
     "tests/properties/test_conformance.py",
 )
