@@ -132,5 +132,5 @@ def _index(step: Step) -> int | None:
     if isinstance(step, int):
         return step
     if isinstance(step, str) and not isinstance(step, Name) and step.isascii() and step.isdigit():
-        return int(step) if step == "0" or (step[0] != "0" and len(step) < 10) else None
+        return int(step) if step == "0" or (step[0] != "0" and len(step) <= 10) else None
     return None

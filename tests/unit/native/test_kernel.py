@@ -237,6 +237,15 @@ def test_paths_that_cannot_be_told_apart():
             PathTree(paths)
 
 
+def test_indexes():
+    """A token that may be one is one up to 32 bits; no array has more elements."""
+    for token, index in [("0", 0), ("10", 10), ("1000000000", 10**9), ("4294967294", 2**32 - 2), (7, 7)]:
+        node = PathTree([(token,)]).nodes[1]
+        assert (node.token & ~1, node.index) == (2, index), token
+    for token in ("4294967295", "9999999999", "9" * 5000, "01", "-", "-1", "", "\u0661", 2**32 - 1):
+        assert not PathTree([(token,)]).nodes[1].token & 2, token
+
+
 @LEVELS
 def test_lines(level):
     """Blank lines, carriage returns, a last line without its end; a bad line is damaged alone."""
