@@ -16,14 +16,18 @@ CORPUS = REPO / "tests/fuzz/kernel/corpus"
 SUITE = REPO / "tests/json_test_suite/test_parsing"
 
 TESTS = (
-    *(f"tests/unit/native/test_{name}.py" for name in ("kernel", "limits", "windows", "depth")),
+    *(f"tests/unit/native/test_{name}.py" for name in ("kernel", "windows", "depth")),
+    *(f"tests/unit/native/test_limits.py::test_{name}" for name in ("the_largest_window", "long_keys")),
     "tests/properties/test_kernel.py::test_json_test_suite",
     "tests/properties/test_conformance.py",
 )
 """The kernel's own tests, and JSONTestSuite."""
 
-LONG_TESTS = (*(f"tests/unit/native/test_{name}.py" for name in ("tokens", "utf8")), "tests/properties/test_kernel.py")
-"""Those that take minutes."""
+LONG_TESTS = (
+    *(f"tests/unit/native/test_{name}.py" for name in ("limits", "tokens", "utf8")),
+    "tests/properties/test_kernel.py",
+)
+"""Those that take minutes, besides."""
 
 
 def missing():

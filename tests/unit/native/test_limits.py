@@ -90,7 +90,7 @@ def test_long_keys(level, end):
 def test_long_composite_keys(level):
     """Any of the parts may be what there is no room for; those that just fit are found."""
     paths = [("a",), ("b",), ("c",)]
-    texts = [["x" * first, "y" * second, "z"] for first in SIZES[:17] for second in (0, 1, 4080)]
+    texts = [["x" * first, "y" * second, "z"] for first in SIZES[:16] for second in (0, 4080)]
     texts += [[second, first, ""] for first, second, _ in texts]
     keys = ['["{}","{}","{}"]'.format(*text).encode() for text in texts] * 2
     plain = "\n".join('{{"c":"{2}","a":"{0}","b":"{1}"}}'.format(*text) for text in texts)
