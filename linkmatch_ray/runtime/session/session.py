@@ -138,11 +138,13 @@ class Session:
         atexit.unregister(self.close)
         while self._thread is not None and self._thread.is_alive() and not _ours.others(self):
             self._thread.join(POLL_SECONDS)
+        _ours.wait_for_end()
 
     def leave(self) -> None:
         """Closes the session without waiting. A start that has begun is undone in the background when it is over."""
         with self._beginning:
             self._closing.set()
+        _ours.leave(self)
         self._now.set()
 
     def __enter__(self) -> Session:
@@ -267,20 +269,33 @@ class _Ours:
         with self._changed:
             return self._first is session and bool(self._users - {session})
 
+    def leave(self, session: Session) -> None:
+        """Removes a user."""
+        with self._changed:
+            self._users.discard(session)
+            self._changed.notify_all()
+
+    def wait_for_end(self) -> None:
+        """Waits until this Ray has ended, unless a session uses it. The last user need not be the one that began it."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._first is None or bool(self._users))
+
     @contextmanager
     def left(self, session: Session) -> Iterator[None]:
         """Removes a user. The session that began this Ray waits for the others, and then ends it within this context,
         while no other session can begin."""
-        with self._changed:
-            self._users.discard(session)
-            self._changed.notify_all()
+        self.leave(session)
         while self._first is session:
             with self._changed:
                 self._changed.wait_for(lambda: not self._users)
             with self.starting:
                 if not self._users:
-                    self._first = None
-                    yield
+                    try:
+                        yield
+                    finally:
+                        with self._changed:
+                            self._first = None
+                            self._changed.notify_all()
                     return
         yield
 
