@@ -2,7 +2,7 @@
 
     filter      one bit per slot, set by the top bits of each hash; answers "surely not" for most records
     directory   where the hashes with given top bits begin
-    hashes      sorted 64-bit hashes of the distinct canonical keys, by the kernel's hash
+    hashes      sorted 64-bit hashes of the distinct canonical keys, by the kernel's hash; of one hash, by their bytes
     starts, ends    where each key's canonical bytes are in `blob`
     members     the restrictions of each distinct key, in order (CSR: `member_offsets`)
 
@@ -11,6 +11,7 @@ Equality is decided by the canonical bytes, never by the hash: two keys with one
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -65,12 +66,9 @@ class RestrictionIndex(KeyIndex):
     def find(self, key: bytes) -> int:
         """Returns the distinct key that has exactly these canonical bytes, or `NOT_FOUND`."""
         wanted = np.uint64(hash_key(key))
-        place = int(np.searchsorted(self.hashes, wanted))
-        while place < len(self.hashes) and self.hashes[place] == wanted:
-            if self.key(place) == key:
-                return place
-            place += 1
-        return NOT_FOUND
+        low, high = (int(np.searchsorted(self.hashes, wanted, side)) for side in ("left", "right"))
+        place = low + bisect_left(range(low, high), key, key=self.key)
+        return place if place < high and self.key(place) == key else NOT_FOUND
 
     def key(self, distinct: int) -> bytes:
         """Returns the canonical bytes of a distinct key."""

@@ -98,7 +98,8 @@ typedef struct {
     uint32_t slot;                /* part of the key that its value is, or LM_NONE */
 } lm_node;
 
-/* The list. `hashes` are sorted; those whose top bits are b are at directory[b] up to before directory[b + 1]. */
+/* The list. `hashes` are sorted, and keys of one hash by their bytes; the hashes whose top bits are b are at directory[b]
+ * up to before directory[b + 1]. */
 typedef struct {
     const uint8_t *filter; /* a bit for each value of the top bits of a hash */
     const uint64_t *hashes;

@@ -3,7 +3,8 @@
  * The construction is that of wyhash and rapidhash (both public): 16 bytes a step, folded by one multiplication to 128
  * bits whose halves are xored. It takes 2 to 4 ns a key, reads each byte of short keys once, and passes the tests of
  * its models; tests/unit/native/test_hash.py and scripts/hash-quality look at what matters here: avalanche, and
- * collisions of keys that differ systematically. A collision costs one comparison of bytes, never a wrong match.
+ * collisions of keys that differ systematically. A collision costs a comparison of bytes, never a wrong match. Keys that
+ * were made to collide (a state is multiplied by zero where the input equals it) cost a search among them.
  *
  * Changing it changes what a resumed job is compared by, and every index: raise INDEX_VERSION with it.
  */

@@ -17,28 +17,38 @@ INLINE int index_may_have(const lm_index *index, uint64_t hash)
     return index->filter[slot >> 3] >> (slot & 7) & 1;
 }
 
-/* The first place whose hash is not below this one. */
-INLINE uint32_t index_place(const lm_index *index, uint64_t hash)
+/* How the key at a place compares with another one by their bytes: below, the same or above as the result is to 0. */
+NOINLINE static int key_order(const lm_index *index, uint32_t place, const uint8_t *key, uint64_t size)
+{
+    const uint8_t *own = index->blob + index->starts[place];
+    const uint64_t own_size = (uint64_t)(index->ends[place] - index->starts[place]);
+    if (LIKELY(own_size == size && same_bytes(own, key, size)))
+        return 0;
+    uint64_t i = 0;
+    while (i < own_size && i < size && own[i] == key[i])
+        i++;
+    if (i < own_size && i < size)
+        return own[i] < key[i] ? -1 : 1;
+    return own_size < size ? -1 : 1;
+}
+
+/* The place of a key by its canonical bytes, or LM_NONE. Keys of one hash are in the order of their bytes: there may be
+ * many, since whoever wants to can make them. */
+INLINE uint32_t index_find(const lm_index *index, uint64_t hash, const uint8_t *key, uint64_t size)
 {
     const uint64_t bucket = hash >> index->directory_shift;
     uint32_t low = index->directory[bucket], high = index->directory[bucket + 1];
     while (low < high) {
         const uint32_t middle = low + (high - low) / 2;
-        if (index->hashes[middle] < hash)
+        int order = index->hashes[middle] < hash ? -1 : 1;
+        if (UNLIKELY(index->hashes[middle] == hash))
+            order = key_order(index, middle, key, size);
+        if (!order)
+            return middle;
+        if (order < 0)
             low = middle + 1;
         else
             high = middle;
-    }
-    return low;
-}
-
-/* The place of a key by its canonical bytes, or LM_NONE. */
-INLINE uint32_t index_find(const lm_index *index, uint64_t hash, const uint8_t *key, uint64_t size)
-{
-    for (uint32_t i = index_place(index, hash); i < index->count && index->hashes[i] == hash; i++) {
-        const int64_t start = index->starts[i];
-        if ((uint64_t)(index->ends[i] - start) == size && same_bytes(index->blob + start, key, size))
-            return i;
     }
     return LM_NONE;
 }

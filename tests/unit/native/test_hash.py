@@ -1,8 +1,11 @@
 """The hash of keys: the same for one and many, from everywhere; bits change as they should; and no collisions."""
 
+import itertools
+
 import numpy as np
 
-from linkmatch_ray.native.kernel import directory_of, hash_key, hash_keys
+from linkmatch_ray import Restrictions
+from linkmatch_ray.native.kernel import Kernel, directory_of, hash_key, hash_keys
 from tests.support.kernel import levels, make_index, make_kernel, read
 
 levels()  # builds the library
@@ -117,9 +120,47 @@ def test_keys_of_one_hash_are_told_apart():
     keys = [b'"a"', b'"b"', b'"c"']
     kernel = make_kernel(["a"], frozenset(keys))
     index = kernel._index
+    index.starts.sort()  # keys of one hash are in the order of their bytes
+    index.ends.sort()
     for key in keys:
         index.hashes[:] = hash_key(key)
         index.filter[:] = 0xFF
         index.directory[:], kernel._packed.directory_shift = directory_of(index.hashes)
         [found] = read(kernel, b'{"a":%s}' % key)[0]
         assert found.hits == {key}
+
+
+SECRETS = (0x2D358DCCAA6C78A5, 0x8BB84B93962EACC9)
+
+
+def folded(a, b):
+    """`folded_product` of hash.h."""
+    return (a * b ^ a * b >> 64) & (1 << 64) - 1
+
+
+def collided(count):
+    """Strings that are made to have one hash.
+
+    Their third eight bytes are multiplied by zero, because the fourth are what the state is before them. The first
+    sixteen are those for which that is text.
+    """
+    for number in itertools.count():
+        first = b'"%015d' % number
+        one, two = (int.from_bytes(first[at : at + 8], "little") for at in (0, 8))
+        state = folded(one ^ SECRETS[1], two ^ folded(SECRETS[0] ^ 48, SECRETS[1])).to_bytes(8, "little")
+        if state.isascii() and state.decode().isprintable() and not set(state) & set(b'"\\'):
+            break
+    return [first + b"%08d" % place + state + b'abcdefghijklmno"' for place in range(count)]
+
+
+def test_keys_that_were_made_to_collide():
+    """They give no wrong match, neither in the kernel nor in the exact path, and are searched as fast as others."""
+    keys = collided(20_000)
+    assert {len(key) for key in keys} == {48}
+    assert len(set(map(hash_key, keys))) == 1
+    index = Restrictions.load(b"[%s]" % b",".join([*keys[::-2], keys[1], b'"x"'])).index
+    assert [index.find(key) >= 0 for key in keys[:500]] == [place % 2 == 1 for place in range(500)]
+    for level in levels():
+        kernel = Kernel([("a",)], index, level=level)
+        found, _ = read(kernel, b"\n".join(b'{"a":%s}' % key for key in keys), capacity=20_000)
+        assert [one.hits for one in found] == [frozenset([key] if place % 2 else []) for place, key in enumerate(keys)]
