@@ -57,8 +57,9 @@ def test_it_brings_the_package_and_the_pinned_ray(config):
     mounts = {there: here for there, here in config["file_mounts"].items() if there.startswith("~/linkmatch-ray/")}
     assert all(there == f"~/linkmatch-ray/{here}" and (REPO / here).exists() for there, here in mounts.items())
     needed = {"pyproject.toml", "scripts/install", "scripts/constraints.txt", "linkmatch_ray"}
-    project = tomllib.loads((REPO / "pyproject.toml").read_text("utf-8"))["project"]
-    assert set(mounts.values()) == needed | {project["readme"], *project["license-files"]}
+    settings = tomllib.loads((REPO / "pyproject.toml").read_text("utf-8"))
+    project, hook = settings["project"], settings["tool"]["hatch"]["build"]["hooks"]["custom"]["path"]
+    assert set(mounts.values()) == needed | {hook, project["readme"], *project["license-files"]}
     assert config["setup_commands"][0] == "~/linkmatch-ray/scripts/install"
 
 
