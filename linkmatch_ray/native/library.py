@@ -135,5 +135,7 @@ def chosen_level(of: ctypes.CDLL) -> str:
     has = levels(of)
     wanted = os.environ.get("LINKMATCH_SIMD") or has[-1]
     if wanted not in has:
-        raise KernelError(f"LINKMATCH_SIMD={shown(wanted)}: not a level of this processor. Name one of {', '.join(has)}.")
+        raise KernelError(
+            f"LINKMATCH_SIMD={shown(wanted)}: not a level of this processor. Name one of {', '.join(has)}."
+        )
     return wanted

@@ -42,12 +42,13 @@ def test_one_of_another_system(tmp_path):
 
 def test_the_compiler(monkeypatch):
     """The one that is named, else the system's, else Zig's, which builds for no processor in particular."""
-    monkeypatch.setenv("CC", "sh -c")
-    assert building.compiler() == ["sh", "-c"]
-    monkeypatch.setenv("CC", "no-such-compiler")
+    monkeypatch.setenv("CC", "env cc")
+    assert building.compiler() == ["env", "cc"]
     monkeypatch.setattr(building, "find_spec", lambda name: None)
-    with pytest.raises(FileNotFoundError, match=r"No C compiler\. Install"):
-        building.compiler()
+    for unfit in ("no-such-compiler", "false"):  # as one without headers, or that does not know the instructions
+        monkeypatch.setenv("CC", unfit)
+        with pytest.raises(FileNotFoundError, match=r"there is no C compiler that is fit\. Install gcc or clang"):
+            building.compiler()
     monkeypatch.setattr(building, "find_spec", lambda name: name)
     assert building.compiler()[:4] == [sys.executable, "-m", "ziglang", "cc"]
     assert "-target" in building.compiler() or platform.system() != "Linux"
