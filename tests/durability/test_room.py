@@ -341,12 +341,12 @@ def test_spilling_and_a_small_shared_memory(corpus, large, command_environment, 
     assert (tmp_path / "out/matched.jsonl").read_bytes() == large
 
 
-def test_nowhere_to_spill_to(corpus, command_environment, disk, tmp_path):
-    """Other programs hold Ray's memory, and its disk is full: no input is blamed, and there is something to do."""
+def test_nowhere_to_spill_to(corpus, large, command_environment, disk, tmp_path):
+    """Other programs hold Ray's memory, and no part fits on its disk: no input is blamed; there is something to do."""
     disk("5m")
     environment, store = command_environment | {"RAY_TMPDIR": str(disk.path)}, 76 << 20
-    told = program(corpus, environment, "in.jsonl", tmp_path / "out", object_store_memory=store, hog=73 << 20)
-    (told,) = (line for line in told.splitlines() if line.startswith("JobError"))
-    assert "RAY_TMPDIR" in told  # tasks find no room, or collectors die of it
-    assert "entries 0" in program(corpus, command_environment, "in.jsonl", tmp_path / "out")
-    assert (tmp_path / "out/matched.jsonl").read_bytes() == corpus[1]
+    told = program(corpus, environment, "large.jsonl", tmp_path / "out", object_store_memory=store, hog=73 << 20)
+    (error,) = (line for line in told.splitlines() if line.startswith("JobError"))
+    assert "RAY_TMPDIR" in error  # tasks find no room, or collectors die of it
+    assert "entries 0" in program(corpus, command_environment, "large.jsonl", tmp_path / "out")
+    assert (tmp_path / "out/matched.jsonl").read_bytes() == large

@@ -34,7 +34,8 @@ def _as_before():
 def program(*arguments, stdin=b""):
     """Runs a command; gives its exit code, standard output and standard error. What nobody caught is raised."""
     streams = [io.BytesIO(), io.BytesIO()]
-    out, error = (io.TextIOWrapper(each, "utf-8", errors="backslashreplace") for each in streams)
+    out = io.TextIOWrapper(streams[0], "utf-8")  # what it cannot write is an error, as in a terminal
+    error = io.TextIOWrapper(streams[1], "utf-8", errors="backslashreplace")
     given = ["linkmatch-ray", *map(os.fsdecode, arguments)]
     with (
         _as_before(),

@@ -38,8 +38,8 @@ class DryRun:
         self, listing: Listing, restrictions: Restrictions, options: JobOptions, request: Request | None
     ) -> None:
         self._files, self._options = listing.files, options.matching
-        how = PlanOptions.of(options, self._files)
-        self._plan_options, self._reuse = (request.plan, request.reuse) if request else (how, None)
+        self._plan_options = request.plan if request else PlanOptions.of(options, self._files)
+        self._reuse = request.reuse if request else None
         self.restrictions, self.keys = restrictions, [str(path.text) for path in restrictions.paths]
         self.is_done = request is not None and request.finished is not None and self._reuse is None
         self.files_kept = 0 if self._reuse is None else self._reuse.files

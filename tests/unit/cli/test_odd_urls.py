@@ -116,7 +116,7 @@ def test_odd_urls(host, place, tmp_path, monkeypatch):
     number, urls = list(PLACES).index(place), list(odd_urls(host))
     assert len(urls) > 400
     chosen = [url for count, url in enumerate(urls) if count % len(PLACES) == number]
-    for url in some((*map(os.fsencode, NAMED), *chosen)):
+    for url in (*map(os.fsencode, NAMED), *some(chosen)):
         (tmp_path / "names").write_bytes(url.replace(b"\n", b"") + b"\n")
         monkeypatch.delenv("RAY_API_SERVER_ADDRESS", raising=False)  # as a command leaves it
         began = time.monotonic()
