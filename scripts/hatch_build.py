@@ -2,6 +2,7 @@
 
 import os
 import runpy
+import sys
 import sysconfig
 import tempfile
 from pathlib import Path
@@ -26,7 +27,12 @@ class CustomBuildHook(BuildHookInterface):
         """Adds the library, for an editable installation beside its sources. One serves all versions of Python."""
         if self.target_name != "wheel":
             return
-        module = self._build_module()
+        try:
+            self._add(self._build_module(), version, build_data)
+        except OSError as error:
+            sys.exit(f"{error}")  # pip shows this, without the hooks that called us
+
+    def _add(self, module, version, build_data):
         if version == "editable":
             module["build"]()
             return

@@ -121,8 +121,8 @@ def build(folder: Path = FOLDER, *, name: str = PLATFORM, cc: Sequence[str] = ()
         cc: The compiler's command; that of `compiler` if it is empty.
 
     Raises:
-        subprocess.CalledProcessError: The compiler refuses; its messages are on standard error.
         FileNotFoundError: There is no compiler.
+        ChildProcessError: The compiler refuses; its messages are on standard error.
     """
     system, _, machine = name.partition("-")
     target = library_of(name, folder)
@@ -130,14 +130,21 @@ def build(folder: Path = FOLDER, *, name: str = PLATFORM, cc: Sequence[str] = ()
         run = [*(cc or compiler()), *FLAGS]
         objects = compile_objects(Path(building), machine=machine, cc=cc)
         objects.append(str(Path(building, "memory.o")))
-        memory = ("-fno-builtin", "-c", str(FOLDER / "memory.c"))
-        subprocess.run([*run, *memory, "-o", objects[-1]], check=True)
+        _run(*run, "-fno-builtin", "-c", str(FOLDER / "memory.c"), "-o", objects[-1])
         built = Path(building, target.name)
         # macOS loads only what names its libc, though nothing of it is used; and it keeps a name, else our path here.
         apple = ("-lSystem", f"-Wl,-install_name,@rpath/{target.name}") if system == "darwin" else ()
-        subprocess.run([*run, "-shared", "-nostdlib", *objects, *apple, "-o", str(built)], check=True)
+        _run(*run, "-shared", "-nostdlib", *objects, *apple, "-o", str(built))
         os.replace(built, target)
     return target
+
+
+def _run(*command: str) -> None:
+    """Runs a compiler, the last word of whose command is what it makes."""
+    # Zig keeps what it has compiled, by default at home: a build may have no home, and nobody would clean up there.
+    environment = os.environ | {"ZIG_GLOBAL_CACHE_DIR": f"{command[-1]}.cache"}
+    if subprocess.run(command, check=False, env=environment).returncode:
+        raise ChildProcessError("the kernel: the compiler failed. See its messages, or name another one in CC.")
 
 
 def _levels(machine: str) -> Levels:
@@ -158,12 +165,12 @@ def compile_objects(folder: Path, *, machine: str = "", cc: Sequence[str] = (), 
         simd = (f'-DLM_SIMD="simd_{level}.h"', f"-DLM_SCAN=lm_scan_{level}")
         sources[level] = ("level.c", *simd, *instructions)
     for name, (source, *more) in sources.items():
-        subprocess.run([*run, *more, "-c", str(FOLDER / source), "-o", str(folder / f"{name}.o")], check=True)
+        _run(*run, *more, "-c", str(FOLDER / source), "-o", str(folder / f"{name}.o"))
     return [str(folder / f"{name}.o") for name in sources]
 
 
 if __name__ == "__main__" and not ("--if-changed" in sys.argv and is_current()):
     try:
         build()
-    except (OSError, subprocess.CalledProcessError) as error:
+    except OSError as error:
         sys.exit(f"{error}")

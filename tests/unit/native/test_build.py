@@ -54,6 +54,17 @@ def test_the_compiler(monkeypatch):
     assert "-target" in building.compiler() or platform.system() != "Linux"
 
 
+def test_a_compiler_that_fails(tmp_path, capfd):
+    """Its own messages are shown, and ours; nothing is left, and what was there before stays."""
+    before = building.library_of("linux-x86_64", tmp_path)
+    before.write_text("before")
+    with pytest.raises(ChildProcessError, match=r"^the kernel: the compiler failed\. See its messages, or name"):
+        building.build(tmp_path, name="linux-x86_64", cc=["sh", "-c", "echo a fault >&2; false"])
+    assert capfd.readouterr().err == "a fault\n"
+    assert list(tmp_path.iterdir()) == [before]
+    assert before.read_text() == "before"
+
+
 def test_it_needs_nothing():
     """No libc, and nothing is exported but its interface."""
     symbols = subprocess.run(["nm", "-D", LIBRARY], capture_output=True, text=True, check=True).stdout.split()
