@@ -41,7 +41,7 @@ class Node:
 
     Attributes:
         missing: Packages it lacks, as pip wants them.
-        kernel: Why the kernel cannot be loaded there, and what to do; empty if it can.
+        kernel: Why the kernel cannot be used there, and what to do; empty if it can.
         unseen: Paths that do not exist there.
         disk_free, disk_total: Size of the file system of Ray's temporary files, in bytes.
         object_store: Its size in bytes.
@@ -106,7 +106,7 @@ def _examine(paths: list[str | bytes]) -> dict[str, Any]:
 
 def _why_no_kernel() -> str:
     try:
-        native.library()
+        native.chosen_level(native.library())
     except KernelError as error:
         return f"{error}"
     return ""
