@@ -13,7 +13,6 @@ from linkmatch_ray.io.storage.store import store_of
 from linkmatch_ray.io.storage.stores import store_at
 from tests.ray.test_scenarios import (
     SCENARIOS,
-    SECONDS_MAX,
     SHARED,
     assert_counts,
     canonical,
@@ -28,6 +27,7 @@ from tests.support.objects import CREDENTIALS, s3
 pytestmark = pytest.mark.slow
 
 NODES = 4
+SECONDS_MAX = 300
 BUCKET = "s3://lake"
 
 
