@@ -20,11 +20,11 @@ def main() -> None:
     try:
         run()
     except SystemExit as end:
-        signals.end_if_told()
+        signals.end_if_signalled()
         signals.end_at_once(end.code)  # so that nobody waits for a Ray that is not needed
         raise
     finally:
-        signals.end_if_told()
+        signals.end_if_signalled()
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@
     │   └── RestrictionsError 3   the restrictions list cannot be read or has an invalid entry
     ├── ClusterError          5   Ray cannot be started or joined
     │   └── Unreachable       5   nothing answers now; it may later
+    ├── KernelError           5   the kernel in C cannot be used
     └── JobError              1   the job stopped; what was committed is safe
         ├── DirectoryInUse    1   another job writes into the result directory
         ├── ResultsDamaged    1   a ledger or summary cannot be relied on, nor resumed
@@ -59,6 +60,12 @@ class ClusterError(LinkmatchError):
 
 class Unreachable(ClusterError):  # noqa: N818 - the name is what happened
     """Nothing answers at the address now. It may answer later."""
+
+
+class KernelError(LinkmatchError, ImportError):
+    """The kernel is missing, was built from other sources or for another system, or lacks the level that is wanted."""
+
+    exit_code = EXIT_CLUSTER
 
 
 class JobError(LinkmatchError):

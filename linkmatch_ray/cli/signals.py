@@ -50,7 +50,7 @@ class _Ending:
     """The state of the program's end.
 
     Attributes:
-        told: The first signal that came.
+        received: The first signal that came.
         in_order: Whether the main thread is in work that must be stopped in order. Otherwise the program ends at once.
         message: The message to print.
         code: Exit code of an end without a message; None for the usual code and message of the signal.
@@ -58,7 +58,7 @@ class _Ending:
     """
 
     def __init__(self) -> None:
-        self.told: int | None = None
+        self.received: int | None = None
         self.in_order = False
         self.message = _MESSAGE
         self.code: int | None = None
@@ -110,9 +110,9 @@ def install() -> None:
 
 
 def _on_signal(number: int, _: FrameType | None) -> None:
-    if _ending.told is not None:
+    if _ending.received is not None:
         return
-    _ending.told = number
+    _ending.received = number
     if not _ending.in_order:
         _ending.end(number)
     raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
@@ -120,8 +120,8 @@ def _on_signal(number: int, _: FrameType | None) -> None:
 
 def _on_unraisable(error: sys.UnraisableHookArgs) -> None:
     """Ends the program if Python drops a signal's exception, as in a callback of the garbage collector."""
-    if _ending.told is not None and isinstance(error.exc_value, KeyboardInterrupt):
-        _ending.end(_ending.told)
+    if _ending.received is not None and isinstance(error.exc_value, KeyboardInterrupt):
+        _ending.end(_ending.received)
     sys.__unraisablehook__(error)
 
 
@@ -144,9 +144,9 @@ def in_order(message: str) -> Iterator[None]:
         _ending.message, _ending.in_order = _MESSAGE, False
 
 
-def is_told() -> bool:
+def has_come() -> bool:
     """Returns whether a signal has come."""
-    return _ending.told is not None
+    return _ending.received is not None
 
 
 def wait(code: int) -> None:
@@ -164,7 +164,7 @@ def say(message: str) -> None:
 
 def pipe_closed() -> None:
     """Ends the program as after a signal, but quietly, because nobody reads standard output any more."""
-    _ending.told = _ending.told or _CLOSED_PIPE
+    _ending.received = _ending.received or _CLOSED_PIPE
     if _ending.pipe is not None:
         os.write(_ending.pipe, bytes([_CLOSED_PIPE]))
 
@@ -174,12 +174,12 @@ def at_the_last(do: Callable[[], None]) -> None:
     _ending.last.append(do)
 
 
-def end_if_told() -> None:
+def end_if_signalled() -> None:
     """Ends the process if a signal has come, without waiting for threads or for the exit handlers of libraries."""
-    if _ending.told is None:
+    if _ending.received is None:
         return
     _flush()
-    os._exit(_ending.exit_code(_ending.told))
+    os._exit(_ending.exit_code(_ending.received))
 
 
 def end_at_once(code: str | int | None) -> None:

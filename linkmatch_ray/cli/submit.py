@@ -175,7 +175,7 @@ def _ray_command() -> str:
 def _stays(session: Session) -> bool:
     """Returns whether the dashboard stays after the job's end, for a user at a terminal."""
     ours = session.dashboard_url is not None and not session.joins
-    return ours and sys.stdin.isatty() and sys.stdout.isatty() and not signals.is_told()
+    return ours and sys.stdin.isatty() and sys.stdout.isatty() and not signals.has_come()
 
 
 def _stay(session: Session, _: object, end: BaseException | None, *__: object) -> None:

@@ -30,7 +30,6 @@ FaultReason = Literal["changed", "timed_out", "unreadable", "worker_died"]
 """Reasons in the environment. Such an entry stands for a whole file."""
 
 FAULTS: Final[tuple[str, ...]] = get_args(FaultReason)
-REASONS: Final[tuple[str, ...]] = (*get_args(DamageReason), *FAULTS)
 
 
 class Damage(Exception):  # noqa: N818 - a finding, not a failure of the program

@@ -9,7 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from linkmatch_ray.errors import KernelError
 from linkmatch_ray.native.build import LIBRARY, is_current
+from linkmatch_ray.words import shown
 
 DEPTH_MAX: Final = 500
 SLOTS_MAX: Final = 64
@@ -79,18 +81,19 @@ def load(path: Path = LIBRARY) -> ctypes.CDLL:
     """Loads the library.
 
     Raises:
-        ImportError: It is missing, was built from other sources, or is another system's.
+        KernelError: It is missing, was built from other sources, or is another system's.
     """
     action = "Run `python -m linkmatch_ray.native.build`."
     if not path.exists():
-        raise ImportError(f"{path}: not there. {action}")
+        wheel = "For a cluster of other machines, install the wheel of `scripts/build-wheel` where you submit."
+        raise KernelError(f"{shown(path)}: not there. {action} {wheel}")
     # Looked for before it is loaded: a process that has loaded a library gets the same again for its path.
     if not is_current(path):
-        raise ImportError(f"{path}: built from other sources. {action}")
+        raise KernelError(f"{shown(path)}: built from other sources. {action}")
     try:
         library = ctypes.CDLL(str(path))
     except OSError:
-        raise ImportError(f"{path}: built for another system. {action}") from None
+        raise KernelError(f"{shown(path)}: built for another system. {action}") from None
     library.lm_sources.restype = c_char_p
     library.lm_levels.restype = c_uint32
     library.lm_begin.argtypes = (POINTER(State), c_uint64, c_uint32)
@@ -107,7 +110,7 @@ def load(path: Path = LIBRARY) -> ctypes.CDLL:
     sizes = (c_uint32 * 5)()
     library.lm_sizes(sizes)
     if list(sizes) != [ctypes.sizeof(struct) for struct in (Node, Index, Config, State, Output)]:
-        raise ImportError(f"{path}: other structures than library.py declares.")
+        raise KernelError(f"{shown(path)}: other structures than library.py declares. {action}")
     return library
 
 
@@ -127,10 +130,12 @@ def chosen_level(of: ctypes.CDLL) -> str:
     """Chooses the level that `LINKMATCH_SIMD` names, else the best one.
 
     Raises:
-        ImportError: This processor has no such level.
+        KernelError: This processor has no such level.
     """
     has = levels(of)
     wanted = os.environ.get("LINKMATCH_SIMD") or has[-1]
     if wanted not in has:
-        raise ImportError(f"LINKMATCH_SIMD={wanted}: not a level of this processor. Name one of {', '.join(has)}.")
+        raise KernelError(
+            f"LINKMATCH_SIMD={shown(wanted)}: not a level of this processor. Name one of {', '.join(has)}."
+        )
     return wanted

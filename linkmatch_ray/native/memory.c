@@ -36,3 +36,13 @@ HIDDEN void *memset(void *to, int byte, size_t size)
         *t++ = (uint8_t)byte;
     return to;
 }
+
+#if defined(__APPLE__) /* there the call is another one if the byte is zero */
+#if defined(__x86_64__)
+#define bzero __bzero
+#endif
+HIDDEN void bzero(void *to, size_t size)
+{
+    memset(to, 0, size);
+}
+#endif

@@ -20,7 +20,7 @@ from .ways import run
 
 _DESCRIPTION = """\
 Compare linkmatch-ray with other ways to keep the records whose key is in a list:
-multiprocessing five ways, DuckDB two ways, ClickHouse in-process, Polars.
+multiprocessing five ways, DuckDB two ways, ClickHouse in-process, Polars, ripgrep.
 
 Each contender runs as a process of its own with two workers on a small and a large
 corpus. The slope, GB/s between the two sizes, leaves its start-up out. Match counts
@@ -38,11 +38,16 @@ corpora:
   lines     300-byte records, 1 % match 100,000 restrictions, files of 60 MB
   arrays    the same as arrays of objects
   small     arrays in files of 8 KB
+  gzip      lines in files of 60 MB, compressed by gzip -6
+  zstd      the same by zstd -3
+  millions  lines, with 10,000,000 restrictions
   troubled  lines with escaped, numeric and missing keys, the key's name nested
             elsewhere, white space, non-ASCII text
   all       lines that all match
+  none      lines of which none matches
 
 Contenders beyond linkmatch-ray and orjson need: pip install duckdb chdb polars
+and the program rg.
 """
 
 _MEMORY_SHARE = 0.7
@@ -81,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         results[name] = race(corpus, options.contenders, terms)
         print(report(results[name], markdown=options.markdown), flush=True)
     if verdicts := bars(results):
-        print(f"bars of issue 2:\n{verdicts}", flush=True)
+        print(f"bars:\n{verdicts}", flush=True)
     return int(any(_failed(row) for rows in results.values() for row in rows))
 
 

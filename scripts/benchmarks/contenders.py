@@ -21,7 +21,7 @@ class Contender:
 
     Attributes:
         variants: Options of linkmatch-ray, or ways that `bench run` knows.
-        package: What has to be installed.
+        package, program: What has to be installed.
         only: The corpora that it is for; empty for all of them.
     """
 
@@ -29,12 +29,15 @@ class Contender:
     what: str
     variants: tuple[str, ...]
     package: str = ""
+    program: str = ""
     only: tuple[str, ...] = ()
 
     def obstacle(self, linkmatch: str) -> str:
         """Return why this contender cannot run, or nothing."""
         if self.package and importlib.util.find_spec(self.package) is None:
             return f"not installed: pip install {self.package}"
+        if self.program and shutil.which(self.program) is None:
+            return f"no program {self.program}: install {self.name}"
         if self.name.startswith(OURS):
             program = shlex.split(linkmatch)[0]
             if shutil.which(program) is None:
@@ -68,6 +71,13 @@ CONTENDERS = (
         "duckdb",
     ),
     Contender("clickhouse", "chdb, JSONAsString", ("clickhouse",), "chdb"),
+    Contender(
+        "ripgrep",
+        "rg -F -f, parses nothing",
+        ("ripgrep",),
+        program="rg",
+        only=("lines", "gzip", "zstd", "all", "none"),
+    ),
     Contender("polars", "Polars, all columns", ("polars",), "polars"),
     Contender("polars-key", "Polars, keeps only keys", ("polars-key",), "polars"),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
@@ -12,9 +13,11 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import zstandard
+
 from .records import Blank, Keys, clean_pool, troubled_pool
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever the same parameters would give other bytes, so old folders lapse."""
 
 FILES_PER_DIRECTORY = 1000
@@ -25,7 +28,11 @@ SMALL_FILE_BYTES = 8_000
 DISTINCT_FILES = 5
 """Large files that really exist; the others are hard links to these."""
 
-NAMES = ("lines", "arrays", "small", "troubled", "all")
+NAMES = ("lines", "arrays", "small", "gzip", "zstd", "millions", "troubled", "all", "none")
+
+
+OF_LIST = {"all": (4_000, 1.0), "none": (100_000, 0.0), "millions": (10_000_000, 0.01)}
+"""Number of restrictions, and the share of records that match, where they are not as usual."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +57,8 @@ class Parameters:
     @property
     def suffix(self) -> str:
         """Return the ending of the corpus's file names."""
-        return ".json" if self.layout == "arrays" else ".jsonl"
+        plain = ".json" if self.layout == "arrays" else ".jsonl"
+        return plain + {"gzip": ".gz", "zstd": ".zst"}.get(self.name, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +67,7 @@ class Size:
 
     path: Path
     files: int
-    bytes: int
+    bytes: int  # before compression
     records: int
     matches: int
 
@@ -72,6 +80,7 @@ class Corpus:
     layout: str
     suffix: str
     restrictions: Path
+    patterns: Path
     small: Size
     large: Size
 
@@ -97,7 +106,7 @@ def parameters(name: str, sizes: Sizes) -> Parameters:
     small, large = sizes.small_gb * 1e9, sizes.large_gb * 1e9
     file_bytes = int(min(FILE_BYTES, small / 10))
     few, many = round(small / file_bytes), round(large / file_bytes)
-    restrictions, rate = (4_000, 1.0) if name == "all" else (100_000, 0.01)
+    restrictions, rate = OF_LIST.get(name, (100_000, 0.01))
     return Parameters(
         name,
         sizes.seed,
@@ -133,8 +142,8 @@ def reopen(root: Path) -> Corpus:
     facts = json.loads((root / "manifest.json").read_text())
     made = Parameters(**facts["parameters"])
     small, large = (Size(root / s, **facts[s]) for s in ("small", "large"))
-    path = root / "restrictions.json"
-    return Corpus(made.name, made.layout, made.suffix, path, small, large)
+    lists = root / "restrictions.json", root / "patterns.txt"
+    return Corpus(made.name, made.layout, made.suffix, *lists, small, large)
 
 
 def warm(corpus: Corpus) -> None:
@@ -157,8 +166,12 @@ def _make(root: Path, wanted: Parameters) -> dict[str, object]:
     pool = troubled_pool(wanted.seed, keys) if troubled else clean_pool(wanted.seed)
     numbers = list(range(wanted.restrictions))
     random.Random(wanted.seed).shuffle(numbers)
-    text = json.dumps([{"data": keys.value(n)} for n in numbers], ensure_ascii=False)
-    (root / "restrictions.json").write_text(text)
+    entries = (json.dumps({"data": keys.value(n)}, ensure_ascii=False) for n in numbers)
+    with (root / "restrictions.json").open("w") as listed, (root / "patterns.txt").open("w") as patterns:
+        for number, entry in enumerate(entries):
+            listed.write(("," if number else "[") + entry)
+            patterns.write(entry[1:-1].replace(": ", ":", 1) + "\n")
+        listed.write("]")
 
     counts: list[tuple[int, int, int]] = []
     unique = wanted.restrictions
@@ -167,7 +180,7 @@ def _make(root: Path, wanted: Parameters) -> dict[str, object]:
         parts, matches, unique = _records(wanted, keys, pool, rng, unique)
         path = _path(root / "real", index, wanted.suffix)
         content = b"[" + b",".join(parts) + b"]" if wanted.layout == "arrays" else b"\n".join(parts) + b"\n"
-        path.write_bytes(content)
+        path.write_bytes(_compressed(content, wanted.name))
         counts.append((len(content), len(parts), matches))
 
     facts: dict[str, object] = {"parameters": asdict(wanted)}
@@ -179,6 +192,13 @@ def _make(root: Path, wanted: Parameters) -> dict[str, object]:
         names = ("bytes", "records", "matches")
         facts[size] = {"files": files, **dict(zip(names, sums, strict=True))}
     return facts
+
+
+def _compressed(content: bytes, name: str) -> bytes:
+    """Return the content as its corpus has it, compressed as the usual tools do by default."""
+    if name == "gzip":
+        return gzip.compress(content, 6)
+    return zstandard.compress(content, 3) if name == "zstd" else content
 
 
 def _records(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import select
 import subprocess
 import time
@@ -36,6 +37,7 @@ class Outcome:
     anonymous_peak: int = 0
     peak_process: str = ""
     total_peak: int = 0
+    core_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ def measure(command: Sequence[str], scratch: Path, limits: Limits) -> Outcome:
     out, err = scratch / "stdout", scratch / "stderr"
     # What the last command wrote should not be flushed at this one's expense.
     os.sync()
+    before = _core_seconds()
     with out.open("wb") as stdout, err.open("wb") as stderr:
         start = time.perf_counter()
         process = subprocess.Popen(
@@ -76,10 +79,17 @@ def measure(command: Sequence[str], scratch: Path, limits: Limits) -> Outcome:
             # Still running: at a limit, or this program itself is being stopped.
             ended = process.poll() is not None
             outcome.left_behind = _clear(process, graceful=ended)
+    outcome.core_seconds = _core_seconds() - before
     outcome.code = process.returncode
     outcome.stdout = out.read_text(errors="replace")
     outcome.stderr = err.read_text(errors="replace")
     return outcome
+
+
+def _core_seconds() -> float:
+    """Return the processor time of all descendants that have ended and were adopted or waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _watch(

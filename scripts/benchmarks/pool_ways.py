@@ -6,6 +6,8 @@ all of them end with every matched record, as bytes, in the parent.
 
 from __future__ import annotations
 
+import gzip
+import io
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
@@ -15,11 +17,19 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import orjson
+import zstandard
 
 from .ways import Work
 
 # Forked workers inherit the keys without copying or pickling: the best case for them.
 _CONTEXT = multiprocessing.get_context("fork")
+
+
+def _open_zstd(path: Path, mode: str) -> BinaryIO:
+    return io.BufferedReader(zstandard.open(path, mode))
+
+
+_OPEN: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".zst": _open_zstd}
 
 
 class _Worker:
@@ -51,7 +61,7 @@ def _matched(path: Path) -> Iterator[bytes]:
     keys, missing, loads = _Worker.keys, object(), orjson.loads
     if _Worker.layout == "lines":
         # Line by line over an open file: no copy of the whole file in memory.
-        with path.open("rb") as lines:
+        with _OPEN.get(path.suffix, open)(path, "rb") as lines:
             for line in lines:
                 if loads(line).get("data", missing) in keys:
                     yield line

@@ -42,6 +42,8 @@ class Result:
     commands: dict[tuple[str, str], str] = field(default_factory=dict)
     small_s: list[float] = field(default_factory=list)
     large_s: list[float] = field(default_factory=list)
+    small_core_s: float = 0.0
+    large_core_s: float = 0.0
     matched: dict[tuple[str, str], int] = field(default_factory=dict)
     anonymous_peak: int = 0
     peak_process: str = ""
@@ -69,10 +71,17 @@ class Result:
         size = self.corpus.large.bytes - self.corpus.small.bytes
         return size / seconds if seconds > 0 else None
 
+    @property
+    def core_seconds(self) -> float | None:
+        """Return processor seconds a GB between the two sizes, all processes together."""
+        if not self.small_s or not self.large_s:
+            return None
+        return (self.large_core_s - self.small_core_s) / (self.corpus.large.bytes - self.corpus.small.bytes) * 1e9
 
-def duckdb_best(results: Sequence[Result]) -> Result | None:
-    """Return the fastest of DuckDB's ways, of those measured at both sizes."""
-    ways = [r for r in results if r.contender.name.startswith("duckdb")]
+
+def best_of(results: Sequence[Result], *names: str) -> Result | None:
+    """Return the fastest of the contenders whose names begin so, of those measured at both sizes."""
+    ways = [r for r in results if r.contender.name.startswith(names)]
     measured = [way for way in ways if way.slope and not way.estimated]
     return max(measured, key=lambda way: way.slope or 0.0, default=None)
 
@@ -157,7 +166,7 @@ def _run(result: Result, size_name: str, variant: str, terms: Terms) -> bool:
     print(
         f"  {outcome.seconds:.2f} s, {matched} matches, largest process "
         f"{outcome.anonymous_peak / 1e6:.0f} MB ({outcome.peak_process}), all "
-        f"{outcome.total_peak / 1e6:.0f} MB",
+        f"{outcome.total_peak / 1e6:.0f} MB, {outcome.core_seconds:.1f} core-seconds",
         file=sys.stderr,
         flush=True,
     )
@@ -167,7 +176,12 @@ def _run(result: Result, size_name: str, variant: str, terms: Terms) -> bool:
         result.notes.append(message)
     result.commands[size_name, variant] = shlex.join(words)
     result.matched[size_name, variant] = matched
-    (result.small_s if size_name == "small" else result.large_s).append(outcome.seconds)
+    if size_name == "small":
+        result.small_s.append(outcome.seconds)
+        result.small_core_s = outcome.core_seconds
+    else:
+        result.large_s.append(outcome.seconds)
+        result.large_core_s = outcome.core_seconds
     if outcome.anonymous_peak > result.anonymous_peak:
         result.anonymous_peak = outcome.anonymous_peak
         result.peak_process = outcome.peak_process

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 
 from .contenders import OURS
-from .race import Result, duckdb_best
+from .race import Result, best_of
 
 _HEADERS = (
     "contender",
@@ -15,6 +15,7 @@ _HEADERS = (
     "large s",
     "GB/s",
     f"{OURS} ÷ it",
+    "core-s a GB",
     "largest process MB",
 )
 
@@ -54,6 +55,7 @@ def _row(result: Result, ours: float | None) -> list[str]:
         f"{statistics.median(result.large_s):.2f}" if result.large_s else "-",
         f"{mark}{slope / 1e9:.3f}" if slope else "-",
         ratio,
+        f"{result.core_seconds:.2f}" if result.core_seconds else "-",
         f"{result.anonymous_peak / 1e6:.0f}" if result.small_s else "-",
     ]
 
@@ -71,7 +73,7 @@ def _remarks(results: Sequence[Result], ours: float | None) -> list[str]:
     remarks = []
     if any(result.estimated for result in results):
         remarks.append("- `~`: from the small size alone, with start-up in it.")
-    best = duckdb_best(results)
+    best = best_of(results, "duckdb")
     if best and best.slope:
         rate = f"{best.slope / 1e9:.3f} GB/s"
         ratio = f", {OURS} ÷ it {ours / best.slope:.2f}" if ours else ""

@@ -18,6 +18,7 @@ class Work:
     way: str
     source: Path
     restrictions: Path
+    patterns: Path
     out: Path
     layout: str
     suffix: str
@@ -37,7 +38,7 @@ class Work:
 def run(arguments: Sequence[str]) -> None:
     """Do one contender's work in this process and print the number of matches."""
     parser = argparse.ArgumentParser(prog="bench run")
-    parser.add_argument("way", help="pool-*, duckdb-*, clickhouse-* or polars-*")
+    parser.add_argument("way", help="pool-*, duckdb-*, clickhouse-*, polars-* or ripgrep")
     parser.add_argument("source", type=Path, help="a corpus's folder small or large")
     parser.add_argument("out", type=Path, help="folder for what is written")
     parser.add_argument("--workers", type=int, default=2)
@@ -47,6 +48,7 @@ def run(arguments: Sequence[str]) -> None:
         way=options.way,
         source=options.source,
         restrictions=corpus.restrictions,
+        patterns=corpus.patterns,
         out=options.out,
         layout=corpus.layout,
         suffix=corpus.suffix,
@@ -64,6 +66,8 @@ def run(arguments: Sequence[str]) -> None:
         from .clickhouse_ways import matches
     elif work.way.startswith("polars"):
         from .polars_ways import matches
+    elif work.way == "ripgrep":
+        from .ripgrep_ways import matches
     else:
         parser.error(f"unknown way {work.way}")
     result = matches(work)

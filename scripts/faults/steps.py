@@ -25,7 +25,7 @@ STEPS = {
     "runtime.jobs.collector:Collector._take": ("collector", 20),
     "runtime.jobs.collector:Collector._add": ("collector", 20),
     "runtime.jobs.collector:Collector._flush": ("collector", 3),
-    "runtime.jobs.collector:Collector._take_earlier": ("collector", 20),
+    "runtime.jobs.collector:Collector._take_reused": ("collector", 20),
     "runtime.jobs.collector:Collector.finish": ("collector", 1),
     "runtime.jobs.collector:Collector._write_report": ("collector", 1),
     "io.results.directory:FileOutput.write": ("collector", 40),

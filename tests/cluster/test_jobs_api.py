@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import ssl
@@ -14,6 +15,8 @@ from unittest import mock
 
 import pytest
 
+from linkmatch_ray.native.build import LIBRARY, library_of
+from linkmatch_ray.runtime.session.address import PACKAGE
 from tests.conftest import REPO
 from tests.ray.test_scenarios import sliced
 from tests.support.cluster import TOKEN, Cluster, Proxy
@@ -403,6 +406,32 @@ def test_other_versions(cluster, environment, run):
         set_version(here)
     assert done.returncode == 5
     assert f"and Python 3.9.1, but this machine has Ray 2.60.0 and Python {here}. Install" in done.stderr, done.stderr
+
+
+FROM_ANOTHER_MACHINE = """
+import pathlib, sys
+from linkmatch_ray.cli.app import main
+from linkmatch_ray.runtime.cluster import jobs_api, upload
+upload.PACKAGE = jobs_api.PACKAGE = pathlib.Path(sys.argv.pop(1))
+main()
+"""
+
+
+def test_a_package_whose_kernel_is_for_other_machines(cluster, environment, tmp_path):
+    """The nodes cannot use it: doctor and submit say so, and which wheel can be sent to all."""
+    package = tmp_path / "linkmatch_ray"
+    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    (package / "native" / LIBRARY.name).rename(library_of("darwin-arm64", package / "native"))
+    job = ["submit", SAMPLE / "links", "-r", SAMPLE / "restrictions.json", "-k", "cveID", "-o", tmp_path / "out"]
+    for command in (["doctor"], job):
+        words = [sys.executable, "-c", FROM_ANOTHER_MACHINE, package, *command, "--address", cluster.url]
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 5, done.stdout + done.stderr
+        where = "BAD  node .*" if command == ["doctor"] else "linkmatch-ray"
+        said = (
+            rf"^{where}: /.*/{LIBRARY.name}: not there\. .* install the wheel of `scripts/build-wheel` where you submit"
+        )
+        assert re.search(said, done.stdout + done.stderr, re.MULTILINE), done.stdout + done.stderr
 
 
 def test_a_node_that_does_not_see_the_inputs(cluster, run, tmp_path):

@@ -7,7 +7,7 @@ from functools import cached_property
 import orjson
 
 from linkmatch_ray import MatchOptions, Restrictions
-from linkmatch_ray.io.diagnosis.hints import hints
+from linkmatch_ray.io.diagnosis.hints import beginnings_of, hints
 from linkmatch_ray.io.inputs.file import inputs_digest, pack_files
 from linkmatch_ray.io.inputs.listing import list_inputs
 from linkmatch_ray.io.inputs.sniff import cuttable
@@ -99,7 +99,7 @@ def run(job, output, plan_options, rng):
         for body in bodies[unit]:
             collector.commit(body)
     counts = collector.flush().counts
-    said = hints(files, job.restrictions, counts.records, counts.matched, counts.missing_key)
+    said = hints(beginnings_of(files), job.restrictions, counts.records, counts.matched, counts.missing_key)
     summary = collector.finish(job.restrictions.index, DETAILS | {"hints": said})
     collector.close()
     assert list(verify(Directory(output), Checked())) == []

@@ -244,7 +244,8 @@ def test_jobs_of_a_cluster(program, word, monkeypatch):
 def test_nodes_of_a_cluster(word):
     """What they say of themselves, as `doctor` and `submit` tell it."""
     name = json.loads(member_of(word))
-    node = Node(name, name, 1, 0, answered=True, python=name, missing=[name], unseen=[name] * 9, disk_total=1)
+    known = {"python": name, "missing": [name], "kernel": name, "unseen": [name] * 9, "disk_total": 1}
+    node = Node(name, name, 1, 0, answered=True, **known)
     for said in (*faults([node]), *faults([Node(name, name, 1, 0)])):
         assert_harmless(said)
         assert "\n" not in said

@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from contextlib import suppress
+from typing import get_args
 
 import pytest
 import typer
@@ -15,7 +16,7 @@ import typer
 import linkmatch_ray
 from linkmatch_ray.cli.app import app
 from linkmatch_ray.cli.help import DOCS, TOPICS, about_topic
-from linkmatch_ray.core.damage import REASONS
+from linkmatch_ray.core.damage import FAULTS, DamageReason
 from linkmatch_ray.core.options import KEY
 from tests.conftest import REPO
 from tests.support.readme import PAGES, blocks, first_columns, rows, shown_code, without_blocks
@@ -23,6 +24,8 @@ from tests.support.readme import PAGES, blocks, first_columns, rows, shown_code,
 README_BYTES_MAX = 8_192
 SENTENCE_WORDS_MAX = 25
 SECONDS_MAX = 300
+
+REASONS = (*get_args(DamageReason), *FAULTS)
 
 COMMANDS = typer.main.get_command(app).commands
 OPTIONS = {

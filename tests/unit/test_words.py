@@ -11,7 +11,7 @@ import pytest
 from linkmatch_ray import JobOptions, MatchOptions, Restrictions, errors
 from linkmatch_ray.cli.printer import Plain
 from linkmatch_ray.io.diagnosis.explanation import explain
-from linkmatch_ray.io.diagnosis.hints import hints
+from linkmatch_ray.io.diagnosis.hints import beginnings_of, hints
 from linkmatch_ray.io.inputs.listing import list_inputs
 from linkmatch_ray.io.inputs.names import read_names
 from linkmatch_ray.io.results.places import results_at
@@ -100,7 +100,7 @@ def test_hints_and_explanations_can_be_written(name, tmp_path):
     """A member's name is shown as JSON has it, and does not fill the screen."""
     (tmp_path / "a.json").write_text(f'[{{"{name}":1}}]')
     said = [
-        *hints(list_inputs([tmp_path]).files, LIST, 1, 0, 1),
+        *hints(beginnings_of(list_inputs([tmp_path]).files), LIST, 1, 0, 1),
         explain(f'{{"{name}":1}}'.encode(), LIST).why,
     ]
     assert len(said) == 2

@@ -37,7 +37,7 @@ NEAR_MAX: Final = 20
 
 
 def hints(
-    files: Iterable[InputFile],
+    beginnings: Iterable[bytes],
     restrictions: RestrictionList,
     records: int,
     matched: int,
@@ -47,20 +47,9 @@ def hints(
     """Returns hints for the user if nothing matched or most records lack the key; otherwise none.
 
     Args:
+        beginnings: How the content of some files begins. Without a reason to hint, none is read.
         options: How the records were read.
     """
-    return hints_from(_beginnings(files), restrictions, records, matched, missing, options)
-
-
-def hints_from(
-    beginnings: Iterable[bytes],
-    restrictions: RestrictionList,
-    records: int,
-    matched: int,
-    missing: int,
-    options: MatchOptions | None = None,
-) -> list[str]:
-    """Does the same with the beginnings of some files' content. Reads none of them without a reason to hint."""
     if not records or (matched and missing * 2 <= records):
         return []
     sample = list(_sample(beginnings, options or MatchOptions()))
@@ -143,7 +132,7 @@ def _sample(beginnings: Iterable[bytes], options: MatchOptions) -> Iterator[Any]
             left -= 1
 
 
-def _beginnings(files: Iterable[InputFile]) -> Iterator[bytes]:
+def beginnings_of(files: Iterable[InputFile]) -> Iterator[bytes]:
     """Yields the first `FILE_BYTES_MAX` bytes of the content of the first files that have some."""
     for file in islice((file for file in files if file.fault is None and file.size), FILES_MAX):
         buffer = bytearray(FILE_BYTES_MAX)

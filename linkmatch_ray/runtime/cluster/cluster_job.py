@@ -5,8 +5,8 @@ The Ray job runs the command `submit`. Its last line is the summary, behind a ma
 
 from __future__ import annotations
 
+import logging
 import os
-import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
@@ -25,6 +25,8 @@ from linkmatch_ray.runtime.cluster.jobs_api import OVERRIDE, Cluster, RemoteJob
 from linkmatch_ray.runtime.cluster.upload import entrypoint, job_id_for, on_cluster, prepare_upload, runtime_env
 from linkmatch_ray.runtime.session.address import SUMMARY_MARK, is_jobs_api, job_name
 from linkmatch_ray.words import shown
+
+log = logging.getLogger("linkmatch_ray")
 
 EXIT_NO_PYTHON: Final = 127
 """Exit code of a shell for a command that does not exist."""
@@ -238,12 +240,12 @@ def connect(address: str | None, tls_verify: bool | str) -> Cluster:
     trusted = tls_verify if isinstance(tls_verify, bool) else known.get(tls_verify.lower(), tls_verify)
     cluster = Cluster(address, verify=trusted)
     if cluster.overridden:
-        print(f"{OVERRIDE}: overrides {shown(address)}, so {cluster} is used.", file=sys.stderr)
+        log.warning("%s: overrides %s, so %s is used.", OVERRIDE, shown(address), cluster)
     if cluster.token_was_readable:
-        print(
-            f"{cluster}: asked for your token and got it over http, where others can read it. Give an https address, or"
-            " set RAY_AUTH_MODE=token to hide this warning.",
-            file=sys.stderr,
+        log.warning(
+            "%s: asked for your token and got it over http, where others can read it. Give an https address, or set"
+            " RAY_AUTH_MODE=token to hide this warning.",
+            cluster,
         )
     return cluster
 

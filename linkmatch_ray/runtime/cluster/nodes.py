@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+from linkmatch_ray.errors import KernelError
+from linkmatch_ray.native import library as native
 from linkmatch_ray.runtime.cluster.requirements import how_to_install, missing
 from linkmatch_ray.words import shown
 
@@ -39,6 +41,7 @@ class Node:
 
     Attributes:
         missing: Packages it lacks, as pip wants them.
+        kernel: Why the kernel cannot be used there, and what to do; empty if it can.
         unseen: Paths that do not exist there.
         disk_free, disk_total: Size of the file system of Ray's temporary files, in bytes.
         object_store: Its size in bytes.
@@ -51,6 +54,7 @@ class Node:
     answered: bool = False
     python: str = ""
     missing: list[str] = field(default_factory=list)
+    kernel: str = ""
     unseen: list[str] = field(default_factory=list)
     disk_free: int = 0
     disk_total: int = 0
@@ -93,10 +97,19 @@ def _examine(paths: list[str | bytes]) -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "missing": missing(),
+        "kernel": _why_no_kernel(),
         "unseen": [os.fsdecode(path) for path in paths if not os.path.exists(path)],
         "disk_free": disk.free,
         "disk_total": disk.total,
     }
+
+
+def _why_no_kernel() -> str:
+    try:
+        native.chosen_level(native.library())
+    except KernelError as error:
+        return f"{error}"
+    return ""
 
 
 def faults(nodes: Sequence[Node]) -> list[str]:
@@ -110,6 +123,8 @@ def faults(nodes: Sequence[Node]) -> list[str]:
             )
         if node.missing:
             said.append(f"node {shown(node.name)}: lacks packages. Run there: {shown(how_to_install(node.missing))}")
+        if node.kernel:
+            said.append(f"node {shown(node.name)}: {shown(node.kernel)}")
         if node.unseen:
             paths = ", ".join(map(shown, node.unseen[:SHOWN]))
             more = f" and {len(node.unseen) - SHOWN} more" if len(node.unseen) > SHOWN else ""

@@ -119,7 +119,7 @@ class Collector:
             JobError: It cannot be written.
             UsageError: It holds other files.
         """
-        with self._told(), ExitStack() as held:
+        with self._as_job_errors(), ExitStack() as held:
             self._results.prepare()
             held.callback(self._results.lock())
             receipt = self._begin(overwrite, held)
@@ -218,9 +218,9 @@ class Collector:
         """
         with self._writing():
             for part in parts:
-                if self._take_earlier() or not self._take(part):
+                if self._take_reused() or not self._take(part):
                     break
-            self._take_earlier()
+            self._take_reused()
             if self._is_due():
                 self._flush()
         return self._receipt()
@@ -244,14 +244,14 @@ class Collector:
         if self._state == "failed":
             raise JobError(f"{shown(self._results)}: an earlier write failed. Run the same command again.")
         try:
-            with self._told():
+            with self._as_job_errors():
                 yield
         except BaseException:
             self._state = "failed"
             raise
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _as_job_errors(self) -> Iterator[None]:
         """Turns errors in the place into our own. If the place is gone, that is the error."""
         with reported_as_job_errors(self._results):
             try:
@@ -274,7 +274,7 @@ class Collector:
     def _named(self, ends: tuple[int, ...]) -> Ends:
         return Ends(**{name.removesuffix(".jsonl"): end for name, end in zip(self._outputs, ends, strict=True)})
 
-    def _take_earlier(self) -> bool:
+    def _take_reused(self) -> bool:
         """Takes pieces of an earlier job at the frontier, as many as are committed together; returns whether there are
         more."""
         while self._earlier is not None and (found := self._earlier.at(self._frontier.next)) is not None:

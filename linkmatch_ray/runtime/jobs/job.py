@@ -261,7 +261,8 @@ def refuse_unfit(ray: Any, files: list[InputFile]) -> None:
     """Checks that the nodes of a cluster have what a job needs.
 
     Raises:
-        ClusterError: A node lacks packages, or does not see inputs that this machine sees. The message names it.
+        ClusterError: A node lacks packages or the kernel, or does not see inputs that this machine sees. The message
+            names it.
     """
     there = [file.path for file in files if file.fault is None and b"://" not in file.path]
     if said := faults(survey(ray, [path for path in sample(there) if os.path.exists(path)])):

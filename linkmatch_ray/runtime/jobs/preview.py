@@ -28,7 +28,7 @@ from linkmatch_ray.core.pack import Pack
 from linkmatch_ray.core.parts import Part
 from linkmatch_ray.core.window import Source, fill
 from linkmatch_ray.io.diagnosis.hints import FILES_MAX as HINT_FILES_MAX
-from linkmatch_ray.io.diagnosis.hints import hints_from
+from linkmatch_ray.io.diagnosis.hints import hints
 from linkmatch_ray.io.inputs.file import InputFile
 from linkmatch_ray.io.inputs.packing import SMALL_FILE_BYTES, Packs
 from linkmatch_ray.io.restrictions.restrictions import Restrictions
@@ -145,7 +145,7 @@ def preview(files: list[InputFile], restrictions: Restrictions, options: MatchOp
         if done.done() and not done.cancelled():
             done.result()
     counts = found.counts
-    found.hints = hints_from(beginnings, restrictions, counts.records, counts.matched, counts.missing_key, options)
+    found.hints = hints(beginnings, restrictions, counts.records, counts.matched, counts.missing_key, options)
     return found
 
 

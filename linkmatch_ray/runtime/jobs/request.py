@@ -19,7 +19,7 @@ from linkmatch_ray._version import __version__
 from linkmatch_ray.core.options import JobOptions
 from linkmatch_ray.core.outcome import Counts, as_text
 from linkmatch_ray.errors import InputError, JobChanged, UsageError
-from linkmatch_ray.io.diagnosis.hints import hints
+from linkmatch_ray.io.diagnosis.hints import beginnings_of, hints
 from linkmatch_ray.io.inputs.file import InputFile, Listing, inputs_digest
 from linkmatch_ray.io.ledger.check import damaged
 from linkmatch_ray.io.names import LEDGER
@@ -170,7 +170,14 @@ class Request:
                 "python": platform.python_version(),
             },
             "hints": [
-                *hints(self.files, self.restrictions, counts.records, counts.matched, counts.missing_key, self.options),
+                *hints(
+                    beginnings_of(self.files),
+                    self.restrictions,
+                    counts.records,
+                    counts.matched,
+                    counts.missing_key,
+                    self.options,
+                ),
                 *self._where_from(),
             ],
         }

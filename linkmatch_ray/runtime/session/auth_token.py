@@ -67,7 +67,7 @@ def _keep_named(path: str) -> None:
 
 def _keep_default(path: Path) -> None:
     directory = path.parent
-    with suppress(FileExistsError), _told(directory):
+    with suppress(FileExistsError), _as_cluster_errors(directory):
         directory.mkdir(DIRECTORY_MODE)
     with _opened(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW) as parent:
         keep_to_owner(parent, directory, DIRECTORY_MODE, REMEDY)
@@ -77,13 +77,13 @@ def _keep_default(path: Path) -> None:
             keep_to_owner(file, path, FILE_MODE, REMEDY)
             if os.fstat(file).st_size:
                 return
-        with _opened(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK, parent) as file, _told(path):
+        with _opened(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK, parent) as file, _as_cluster_errors(path):
             os.write(file, secrets.token_hex(TOKEN_BYTES).encode())
 
 
 @contextmanager
 def _opened(path: str | Path, flags: int, parent: int | None = None) -> Iterator[int]:
-    with _told(path):
+    with _as_cluster_errors(path):
         fd = os.open(path if parent is None else os.path.basename(path), flags, FILE_MODE, dir_fd=parent)
     try:
         yield fd
@@ -92,7 +92,7 @@ def _opened(path: str | Path, flags: int, parent: int | None = None) -> Iterator
 
 
 @contextmanager
-def _told(path: str | Path) -> Iterator[None]:
+def _as_cluster_errors(path: str | Path) -> Iterator[None]:
     try:
         yield
     except FileExistsError:

@@ -135,6 +135,21 @@ def _patient(get_node: Any) -> Any:
 
 
 @contextmanager
+def marked(name: str, value: str) -> Iterator[None]:
+    """Gives the processes of a Ray that is started in the meantime an environment variable, which all that they start
+    inherits. Other processes that this program starts do not have it."""
+    from ray._private import services
+
+    start: Any = getattr(services, "start_ray_process", None)
+
+    def start_marked(*args: Any, env_updates: dict[str, str] | None = None, **more: Any) -> Any:
+        return start(*args, env_updates={**(env_updates or {}), name: value}, **more)
+
+    with _replaced(services, "start_ray_process", start_marked):
+        yield
+
+
+@contextmanager
 def in_utf8() -> Iterator[None]:
     """Makes what Ray records of this program, its command line and its file, encodable for any names."""
     from ray._private import utils

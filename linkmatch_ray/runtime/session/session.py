@@ -27,9 +27,9 @@ from linkmatch_ray.runtime.session.address import (
 )
 from linkmatch_ray.runtime.session.auth_token import keep_token, place_of_token
 from linkmatch_ray.runtime.session.cluster_token import let_in, token_remedy
-from linkmatch_ray.runtime.session.parent_death import clear_up_after_exit
 from linkmatch_ray.runtime.session.preflight import check_disk, check_room
 from linkmatch_ray.runtime.session.ray_directory import RayDirectory
+from linkmatch_ray.runtime.session.reaper import MARK, Reaper
 from linkmatch_ray.words import shown
 
 POLL_SECONDS: Final = 0.1
@@ -76,7 +76,6 @@ class Session:
         self._workers, self._name = workers, name
         self.joins = self.address is not None
         self._error: Exception | None = None
-        self._directory: RayDirectory | None = None
         self.dashboard_url: str | None = None
         self.variables: dict[str, str] = {}
         self._started, self._closing = threading.Event(), threading.Event()
@@ -99,14 +98,9 @@ class Session:
 
     @classmethod
     def abandon_all(cls) -> None:
-        """Has all descendants of this process killed, and the files of its Rays removed, once it has exited. For a
-        process that exits at once."""
-        begun = list(_begun)
-        for session in begun:
+        """Closes all sessions without waiting, for a process that exits at once. Their reapers do the rest."""
+        for session in list(_begun):
             session.leave()
-        if begun:
-            directories = [session._directory for session in begun if session._directory is not None]
-            clear_up_after_exit([each.to_remove for each in directories if each.to_remove is not None])
 
     @property
     def token_place(self) -> str | None:
@@ -144,11 +138,13 @@ class Session:
         atexit.unregister(self.close)
         while self._thread is not None and self._thread.is_alive() and not _ours.others(self):
             self._thread.join(POLL_SECONDS)
+        _ours.wait_for_end()
 
     def leave(self) -> None:
         """Closes the session without waiting. A start that has begun is undone in the background when it is over."""
         with self._beginning:
             self._closing.set()
+        _ours.leave(self)
         self._now.set()
 
     def __enter__(self) -> Session:
@@ -207,15 +203,17 @@ class Session:
             options |= {"logging_level": logging.CRITICAL, "configure_logging": False}
             held.enter_context(ray_internals.silent_raylet())
         starting: AbstractContextManager[None] = nullcontext()
+        marked: AbstractContextManager[None] = nullcontext()
         if self.address is None:
             options |= self._embedded(held)
             starting = ray_internals.quick_start(dashboard=self.dashboard, verbose=self.verbose)
+            marked = ray_internals.marked(MARK, options["_temp_dir"])
         elif not is_ray_job():  # which got the package when it was submitted
             options |= {"runtime_env": {"py_modules": [str(PACKAGE)]}}
         held.callback(ray_internals.read_auth_mode)
         to_it = ray_internals.on_loopback() if self.address is None else let_in(self.address, _named(self.address))
         config = ray_internals.job_config(self._name)
-        with ray_internals.in_utf8(), ray_internals.sigterm_kept(), to_it, starting:
+        with ray_internals.in_utf8(), ray_internals.sigterm_kept(), to_it, starting, marked:
             context: Any = ray.init(address=self.address or "local", job_config=config, **options)
         held.callback(_shut_down, ray)
         if self.address is None and (node := context.address_info["node_ip_address"]) not in LOOPBACK:
@@ -231,9 +229,11 @@ class Session:
         """Prepares an embedded Ray: checks for room, makes a token and a directory. Returns its options."""
         check_room(self._workers)
         keep_token()
-        with self._beginning:  # whoever closes the session finds its directory, or there will be none
+        with self._beginning:  # whoever closes the session finds its reaper, or there will be no directory
             self._refuse_closed()
-            self._directory = directory = RayDirectory(dashboard=self.dashboard, kept=self.verbose)
+            directory = RayDirectory(dashboard=self.dashboard, kept=self.verbose)
+            reaper = Reaper(directory.path, directory.to_remove)
+        held.callback(reaper.reap)
         held.callback(directory.remove)
         check_disk(directory.path)
         held.callback(ray_internals.restore, ray_internals.AUTH_MODE, os.environ.get(ray_internals.AUTH_MODE))
@@ -269,20 +269,33 @@ class _Ours:
         with self._changed:
             return self._first is session and bool(self._users - {session})
 
+    def leave(self, session: Session) -> None:
+        """Removes a user."""
+        with self._changed:
+            self._users.discard(session)
+            self._changed.notify_all()
+
+    def wait_for_end(self) -> None:
+        """Waits until this Ray has ended, unless a session uses it. The last user need not be the one that began it."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._first is None or bool(self._users))
+
     @contextmanager
     def left(self, session: Session) -> Iterator[None]:
         """Removes a user. The session that began this Ray waits for the others, and then ends it within this context,
         while no other session can begin."""
-        with self._changed:
-            self._users.discard(session)
-            self._changed.notify_all()
+        self.leave(session)
         while self._first is session:
             with self._changed:
                 self._changed.wait_for(lambda: not self._users)
             with self.starting:
                 if not self._users:
-                    self._first = None
-                    yield
+                    try:
+                        yield
+                    finally:
+                        with self._changed:
+                            self._first = None
+                            self._changed.notify_all()
                     return
         yield
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from linkmatch_ray import Restrictions
-from linkmatch_ray.io.diagnosis.hints import hints
+from linkmatch_ray.io.diagnosis.hints import beginnings_of, hints
 from linkmatch_ray.io.inputs.listing import list_inputs
 
 
@@ -30,6 +30,6 @@ def test_hints(listed, records, said, tmp_path):
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
     missing = sum("data" not in record for record in records)
     restrictions = Restrictions.load(json.dumps(listed).encode())
-    found = hints(list_inputs([path]).files, restrictions, len(records), 0, missing)
+    found = hints(beginnings_of(list_inputs([path]).files), restrictions, len(records), 0, missing)
     assert len(found) == bool(said)
     assert said in "".join(found)

@@ -41,6 +41,7 @@ def test_the_names_are_there():
     imported = re.findall(r"^(?:import|from) (\w+)", inspect.getsource(optional_deps), re.MULTILINE)
     assert set(imported) == set(ray_internals._OF_DASHBOARD)
     assert callable(state.GlobalState._initialize_global_state)
+    assert "env_updates" in inspect.signature(services.start_ray_process).parameters
 
 
 @pytest.mark.parametrize("dashboard", [False, True])
@@ -54,6 +55,20 @@ def test_only_what_is_used_is_started_meanwhile(dashboard, verbose):
         assert [mine is theirs for mine, theirs in zip(meanwhile, before, strict=True)] == [False, dashboard, verbose]
     assert [getattr(node.Node, name) for name in starters] == before
     assert "webui_url" in inspect.getsource(node.Node.start_api_server)
+
+
+def test_rays_processes_are_marked_meanwhile(monkeypatch):
+    """Each gets the variable beside its own, and this program does not have it."""
+    given = []
+    monkeypatch.setattr(services, "start_ray_process", lambda command, **more: given.append((command, more)))
+    with ray_internals.marked("MARK", "1"):
+        services.start_ray_process("gcs", env_updates={"A": "2"}, fate_share=True)
+        services.start_ray_process("raylet")
+        assert "MARK" not in os.environ
+    services.start_ray_process("unmarked")
+    both = {"A": "2", "MARK": "1"}
+    assert given[0] == ("gcs", {"env_updates": both, "fate_share": True})
+    assert given[1:] == [("raylet", {"env_updates": {"MARK": "1"}}), ("unmarked", {})]
 
 
 def test_loopback_only_meanwhile():
