@@ -112,9 +112,7 @@ def setup() -> None:
 
 def setup_at_url() -> None:
     """Have small parts written by the tasks, and small commits; then as `setup`."""
-    from linkmatch_ray.io.results.bucket import Bucket
-    from linkmatch_ray.runtime.jobs import worker
+    from tests.support import staging
 
-    worker.STAGED_BYTES_MIN = 1 << 13  # type: ignore[misc]
-    Bucket.commit_seconds = 0.2
+    staging.setup()
     setup()

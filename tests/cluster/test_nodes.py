@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from linkmatch_ray.io.results.download import download
 from linkmatch_ray.io.results.places import results_at
 from linkmatch_ray.io.results.verification import Checked, verify
 
@@ -13,26 +14,29 @@ pytestmark = pytest.mark.slow
 RECORDS = 60_000
 
 PROGRAM = """
-import json, sys, threading
+import json, sys
 import ray
 from ray.cluster_utils import Cluster
 from linkmatch_ray import MatchOptions, Restrictions, submit
 from tests.support.held import held
 
-source, output, nodes, change = sys.argv[1:5]
+source, nodes, change, *outputs = sys.argv[1:]
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
 members = [cluster.add_node(num_cpus=1, object_store_memory=100 << 20) for _ in range(int(nodes))]
-ray.init(address=cluster.address, log_to_driver=False, logging_level="critical")
-with held() as last:
-    job = submit([source, last.url], Restrictions.load(json.dumps([{"data": n} for n in range(30)]).encode()),
-                 output=output, options=MatchOptions(emit="both"), unit_bytes=100_000, part_bytes=50_000)
-    if change == "1":
-        while not job.progress().ends.get("matched"):
-            assert not job.wait(0.01), "it was over before a node could go"
-        cluster.remove_node(members[0], allow_graceful=False)
-        cluster.add_node(num_cpus=2, object_store_memory=100 << 20)
-    last.release()
-    job.result(120)
+staging = {"runtime_env": {"worker_process_setup_hook": "tests.support.staging.setup"}}
+more = staging if "://" in outputs[-1] else {}
+ray.init(address=cluster.address, log_to_driver=False, logging_level="critical", **more)
+for output in outputs:
+    with held() as last:
+        job = submit([source, last.url], Restrictions.load(json.dumps([{"data": n} for n in range(30)]).encode()),
+                     output=output, options=MatchOptions(emit="both"), unit_bytes=100_000, part_bytes=50_000)
+        if change == "1":
+            while not job.progress().ends.get("matched"):
+                assert not job.wait(0.01), "it was over before a node could go"
+            cluster.remove_node(members.pop(), allow_graceful=False)
+            members.append(cluster.add_node(num_cpus=2, object_store_memory=100 << 20))
+        last.release()
+        job.result(120)
 ray.shutdown()
 cluster.shutdown()
 """
@@ -51,17 +55,23 @@ def corpus(tmp_path_factory):
     return top, [b"\n".join([*some, b""]) for some in (matched, unmatched)]
 
 
-@pytest.mark.parametrize(("nodes", "change"), [(4, False), (1, True)])
-def test_the_same_bytes(nodes, change, corpus, tmp_path, command_environment):
-    """At 4 nodes; and where the only one is lost on the way, and another joins."""
+@pytest.mark.parametrize(
+    ("nodes", "change", "places"), [(4, False, ["{}/out"]), (1, True, ["{}/out", "file://{}/url"])]
+)
+def test_the_same_bytes(nodes, change, places, corpus, tmp_path, command_environment):
+    """At 4 nodes; and where the only one is lost on the way, and another joins: twice, the second time at a URL."""
     top, expected = corpus
+    outputs = [place.format(tmp_path) for place in places]
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, top, tmp_path / "out", str(nodes), str(int(change))],
+        [sys.executable, "-c", PROGRAM, top, str(nodes), str(int(change)), *outputs],
         env=command_environment,
         capture_output=True,
         check=False,
         timeout=240,
     )
     assert done.returncode == 0, done.stderr.decode()
-    assert [(tmp_path / "out" / name).read_bytes() for name in ("matched.jsonl", "unmatched.jsonl")] == expected
-    assert list(verify(results_at(tmp_path / "out"), Checked())) == []
+    for number, output in enumerate(outputs):
+        results = results_at(output)
+        assert list(verify(results, Checked())) == []
+        download(results, here := tmp_path / f"here-{number}")
+        assert [(here / name).read_bytes() for name in ("matched.jsonl", "unmatched.jsonl")] == expected

@@ -18,13 +18,13 @@ from linkmatch_ray.io.results.verification import Checked, verify
 from tests.conftest import REPO
 from tests.support.power import Disk, can_trace, trace
 from tests.support.power_job import COMPLETE, make_job, make_update, run
-from tests.support.tiers import some
+from tests.support.tiers import examples, some
 
 pytestmark = pytest.mark.skipif(not can_trace(), reason="needs strace (apt-get install strace), and leave to use it")
 
 SEED = int(os.environ.get("LINKMATCH_SEED", "0"))  # `scripts/fuzz` gives others
 DRAWS = 2  # disks by chance after each call, beside the systematic ones
-STATES = 100  # disks of one run that are recovered, where not all of them are
+STATES = 100  # disks of one run, of which `some` are recovered, where not all of them are
 
 OUTPUTS = ("matched.jsonl", "unmatched.jsonl", "quarantine.jsonl", "restrictions.jsonl", "summary.json")
 NOTHING = Key(0, 0, 0)
@@ -144,9 +144,9 @@ def cuts(disk, calls, promised, random, *, each=True):
     return found
 
 
-def recover(bench, some, calls):
+def recover(bench, tried, calls):
     """All of them are survived."""
-    for cut in some:
+    for cut in tried:
         try:
             bench.recover(cut)
         except Exception as error:
@@ -197,7 +197,7 @@ def test_power_cut_with_one_output(place, random):
     bench = Bench(place(), "matched")
     calls = bench.trace({})
     found = cuts(bench.disk({}), calls, NOTHING, random)
-    recover(bench, list(found.values())[-STATES:], calls)
+    recover(bench, some(list(found.values())[-STATES:]), calls)
 
 
 @pytest.mark.slow
@@ -205,7 +205,7 @@ def test_power_cut_while_an_old_job_is_overwritten(bench, random):
     """Never a summary over what is not its job."""
     calls = bench.trace(bench.complete, "overwrite")
     found = cuts(bench.disk(bench.complete), calls, NOTHING, random)
-    recover(bench, list(found.values())[:STATES], calls)
+    recover(bench, some(list(found.values())[:STATES]), calls)
 
 
 @pytest.mark.slow
@@ -215,7 +215,7 @@ def test_power_cut_while_recovering_from_one(number, bench, found, random):
     first = random.sample(list(found.values()), 3)[number]
     calls = bench.trace(first.state)
     again = list(cuts(bench.disk(first.state), calls, first.promised, random).values())
-    recover(bench, random.sample(again, min(STATES, len(again))), calls)
+    recover(bench, random.sample(again, examples(min(STATES, len(again)))), calls)
 
 
 @pytest.mark.slow
@@ -228,7 +228,7 @@ def test_power_cut_while_recovering_from_a_kill(number, bench, calls, random):
         disk.apply(call)
     calls = bench.trace(disk.state())
     again = list(cuts(disk, calls, NOTHING, random).values())
-    recover(bench, random.sample(again, min(STATES, len(again))), calls)
+    recover(bench, random.sample(again, examples(min(STATES, len(again)))), calls)
 
 
 @pytest.mark.slow
@@ -237,7 +237,7 @@ def test_power_cut_while_brought_up_to_date(place, random):
     bench = Update(place())
     calls = bench.trace(bench.before)
     found = list(cuts(bench.disk(bench.before), calls, NOTHING, random).values())
-    recover(bench, [*random.sample(found, min(STATES, len(found))), *found[-STATES:]], calls)
+    recover(bench, some([*random.sample(found, min(STATES, len(found))), *found[-STATES:]]), calls)
 
 
 @pytest.mark.slow

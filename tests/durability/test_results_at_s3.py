@@ -14,11 +14,12 @@ import pytest
 from linkmatch_ray.io.storage.store import store_of
 from linkmatch_ray.io.storage.stores import store_at
 from tests.support.objects import CREDENTIALS, s3, unreliable
+from tests.support.program import program
 
 pytestmark = pytest.mark.slow
 
 FOLDERS = ("matched", "unmatched", "quarantine")
-RECORDS = 150_000
+RECORDS = 60_000
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def ended(process, timeout=300):
 
 
 def job(corpus, output):
-    return ("submit", corpus / "in", "-r", corpus / "list.json", "--emit", "both", "-o", output)
+    return ("submit", f"{corpus}/in", "-r", f"{corpus}/list.json", "--emit", "both", "-o", str(output))
 
 
 def concatenated(url):
@@ -83,9 +84,10 @@ def concatenated(url):
     return {folder: b"".join(store.get(name) for name in names if name.startswith(f"{folder}/")) for folder in FOLDERS}
 
 
+@pytest.mark.usefixtures("ray_session")
 def test_killed_and_resumed_from_elsewhere(corpus, command, tmp_path):
     """The whole tree of processes is killed in the middle; another, from another directory, brings it to its end."""
-    code, stdout, stderr = ended(command(0, *job(corpus, tmp_path / "plain"), "--json"))
+    code, stdout, stderr = program(*job(corpus, tmp_path / "plain"), "--json")
     assert code == 4, stderr
     totals = json.loads(stdout)["totals"]
     url = "s3://lake/res"
@@ -104,20 +106,20 @@ def test_killed_and_resumed_from_elsewhere(corpus, command, tmp_path):
         assert (summary["totals"], summary["resumed"]) == (totals, True)
         for folder, content in concatenated(url).items():
             assert content == (tmp_path / "plain" / f"{folder}.jsonl").read_bytes(), folder
-        code, stdout, stderr = ended(command(line, "verify", url))
+        code, stdout, stderr = program("verify", url)
         assert (code, stderr) == (0, ""), stdout
-        code, stdout, stderr = ended(command(line, "status", url))
+        code, stdout, stderr = program("status", url)
         assert stdout.startswith("s3://lake/res: complete"), stderr
-        code, stdout, stderr = ended(command(line, *job(corpus, url), "--json"))
+        code, stdout, stderr = program(*job(corpus, url), "--json")
         assert json.loads(stdout)["totals"] == totals, stderr
-        code, _, stderr = ended(command(line, "results", url, "-o", tmp_path / "copy"))
+        code, _, stderr = program("results", url, "-o", f"{tmp_path}/copy")
         assert code == 0, stderr
         for name in ("matched.jsonl", "unmatched.jsonl", "quarantine.jsonl", "restrictions.jsonl"):
             assert (tmp_path / "copy" / name).read_bytes() == (tmp_path / "plain" / name).read_bytes()
         for name in ledger.list(""):
             assert CREDENTIALS["AWS_SECRET_ACCESS_KEY"].encode() not in ledger.get(name), name
         (corpus / "in" / "later.json").write_bytes(b"{}")
-        code, _, stderr = ended(command(line, *job(corpus, url)))
+        code, _, stderr = program(*job(corpus, url))
         (corpus / "in" / "later.json").unlink()
         assert code == 2
         advice = "Name another directory with -o, or start from the beginning with --overwrite"
@@ -133,7 +135,7 @@ def test_cancelled_by_its_url(corpus, command, last):
         store = store_of(url)
         while not store.list("ledger"):
             time.sleep(0.05)
-        code, stdout, stderr = ended(command(port, "cancel", url))
+        code, stdout, stderr = program("cancel", url)
         assert (code, stdout) == (
             0,
             f"{url}: stopped; what was committed is safe. To resume it, run the same submit command again.\n",

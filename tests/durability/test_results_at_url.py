@@ -5,7 +5,6 @@
 
 import os
 import shutil
-import tempfile
 from itertools import chain, repeat
 from pathlib import Path
 from random import Random
@@ -39,16 +38,6 @@ CORPUS = {name: 10 + number for number, name in enumerate(NAMES)}
 def top(tmp_path):
     write(tmp_path / "in", CORPUS)
     return tmp_path / "in"
-
-
-@pytest.fixture
-def tmp_path(tmp_path):
-    """In memory, where there is such a place: thousands of files are synced, and no power is cut here."""
-    if not os.access("/dev/shm", os.W_OK):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        yield Path(folder)
 
 
 @pytest.fixture(autouse=True)

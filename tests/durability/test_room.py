@@ -23,6 +23,7 @@ from linkmatch_ray.runtime.jobs.collector import Collector
 from linkmatch_ray.runtime.jobs.plan import PlanOptions, Unit
 from linkmatch_ray.runtime.jobs.worker import TaskSettings, match_unit
 from tests.support.limits import files_left, limited
+from tests.support.program import program
 from tests.unit.runtime.jobs.test_collector import SETTINGS, files, part
 
 pytestmark = pytest.mark.slow
@@ -227,6 +228,18 @@ def run(corpus, command_environment):
     return run
 
 
+@pytest.fixture
+def run_here(corpus, ray_session, monkeypatch):
+    """The same command in this process, on the Ray of all tests: it must end well."""
+    monkeypatch.chdir(corpus[0])
+
+    def run(name, output, *options):
+        code, _, told = program("submit", name, "-r", "list.json", "-o", str(output), *options)
+        assert code == 0, told
+
+    return run
+
+
 def lower_for_good(what, limit):
     resource.setrlimit(what, (limit, limit))
 
@@ -239,7 +252,7 @@ def assert_told(done, *words):
     assert len(done.stderr.splitlines()) == 2, done.stderr
 
 
-def test_the_command_on_such_a_disk(disk, run, corpus):
+def test_the_command_on_such_a_disk(disk, run, run_here, corpus):
     """Read-only, then too small: it says so, and the same command does all of it when there is room."""
     output = disk.path / "out"
     disk(ro=True)
@@ -247,8 +260,7 @@ def test_the_command_on_such_a_disk(disk, run, corpus):
     disk("300k")
     assert_told(run(output), str(output), "No space left", "Make room")
     disk()
-    done = run(output)
-    assert done.returncode == 0, done.stderr
+    run_here("in.jsonl", output)
     assert (output / "matched.jsonl").read_bytes() == corpus[1]
     with open("/dev/full", "wb") as full:
         done = run(output, stdout=full)
@@ -294,7 +306,7 @@ ray.shutdown()
 """
 
 
-def program(corpus, environment, name, output, before=(), **options):
+def submitted(corpus, environment, name, output, before=(), **options):
     """A program with a Ray as it is told; what it printed."""
     done = subprocess.run(
         [*before, sys.executable, "-c", SUBMIT, name, str(output), json.dumps(options)],
@@ -312,7 +324,7 @@ def program(corpus, environment, name, output, before=(), **options):
 def test_no_file_left_in_a_worker(corpus, command_environment, tmp_path):
     """The job fails, and no input is called unreadable."""
     hooked = {"worker_process_setup_hook": "tests.support.limits.no_files"}
-    told = program(corpus, command_environment, "in.jsonl", tmp_path / "out", runtime_env=hooked)
+    told = submitted(corpus, command_environment, "in.jsonl", tmp_path / "out", runtime_env=hooked)
     assert "JobError in.jsonl: Too many open files. Raise the limit" in told
 
 
@@ -327,26 +339,27 @@ def large(corpus):
     return expected * 36
 
 
-def test_spilling_and_a_small_shared_memory(corpus, large, command_environment, tmp_path):
+def test_spilling_and_a_small_shared_memory(corpus, large, command_environment, tmp_path_factory):
     """Where results do not fit into memory they come by way of the disk."""
-    spill = tmp_path / "spill"
+    top = tmp_path_factory.mktemp("spilling")  # on a disk: the program has another /dev/shm
+    spill = top / "spill"
     spill.mkdir()
     small = {"object_store_memory": 76 << 20, "object_spilling_directory": str(spill), "hog": 60 << 20}
     before = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o size=90m none /dev/shm && exec "$@"', "sh"]
     if subprocess.run([*before, "true"], capture_output=True, check=False).returncode:
         pytest.skip("cannot have a /dev/shm of its own (not root?)")
-    told = program(corpus, command_environment, "large.jsonl", tmp_path / "out", before, **small)
+    told = submitted(corpus, command_environment, "large.jsonl", top / "out", before, **small)
     assert "entries 0" in told
     assert "spilled 0" not in told
-    assert (tmp_path / "out/matched.jsonl").read_bytes() == large
+    assert (top / "out/matched.jsonl").read_bytes() == large
 
 
-def test_nowhere_to_spill_to(corpus, large, command_environment, disk, tmp_path):
+def test_nowhere_to_spill_to(corpus, large, command_environment, run_here, disk, tmp_path):
     """Other programs hold Ray's memory, and no part fits on its disk: no input is blamed; there is something to do."""
     disk("5m")
     environment, store = command_environment | {"RAY_TMPDIR": str(disk.path)}, 76 << 20
-    told = program(corpus, environment, "large.jsonl", tmp_path / "out", object_store_memory=store, hog=73 << 20)
+    told = submitted(corpus, environment, "large.jsonl", tmp_path / "out", object_store_memory=store, hog=73 << 20)
     (error,) = (line for line in told.splitlines() if line.startswith("JobError"))
     assert "RAY_TMPDIR" in error  # tasks find no room, or collectors die of it
-    assert "entries 0" in program(corpus, command_environment, "large.jsonl", tmp_path / "out")
+    run_here("large.jsonl", tmp_path / "out", "--emit", "both")
     assert (tmp_path / "out/matched.jsonl").read_bytes() == large

@@ -13,6 +13,7 @@ from tests.properties.test_any_bytes import mangled
 from tests.properties.test_match_bytes import load
 from tests.support import strategies
 from tests.support.kernel import agree, make_kernel, read
+from tests.support.tiers import examples
 
 DOUBTS = Flag.DOUBT_NUMBERS | Flag.DOUBT_CONTAINERS
 SEQUENCES = Flag.COMMA_MAY_FOLLOW | Flag.RS_IS_WHITE
@@ -28,7 +29,7 @@ def listed_keys(restrictions, keys):
 
 
 @given(case=strategies.cases(repeat=3), cuts=CUTS, capacity=st.integers(1, 5), mode=st.sampled_from((LINES, VALUES)))
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_records_of_any_input(case, cuts, capacity, mode):
     """Their kinds, spans, keys, and which of them are on the list."""
     listed, flags = listed_keys(case.restrictions, case.keys)
@@ -37,7 +38,7 @@ def test_records_of_any_input(case, cuts, capacity, mode):
 
 
 @given(drawn=mangled(), cuts=CUTS, mode=st.sampled_from((LINES, VALUES)), more=st.sampled_from((Flag(0), SEQUENCES)))
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_mangled_input(drawn, cuts, mode, more):
     """With a few bytes put in, taken out, overwritten or repeated."""
     case, data = drawn
@@ -46,7 +47,7 @@ def test_mangled_input(drawn, cuts, mode, more):
 
 
 @given(damaged=strategies.damaged_lines(), cuts=CUTS, capacity=st.integers(1, 5))
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 def test_damaged_lines(damaged, cuts, capacity):
     """The good ones among them are what they are alone."""
     data, restrictions = damaged
@@ -64,7 +65,7 @@ TOKENS += ["\\u0061", '"\\u0061"', "\x00", "é", '{"a":1}', '{"a":"b"}', '[{"a":
     mode=st.sampled_from((LINES, VALUES)),
     flags=st.sampled_from((Flag(0), SEQUENCES, SEQUENCES | DOUBTS, DOUBTS | Flag.ARRAYS_ARE_RECORDS)),
 )
-@settings(max_examples=600)
+@settings(max_examples=examples(600))
 def test_tokens_in_any_order(text, cuts, mode, flags):
     """Most of it is no JSON."""
     listed = frozenset([b'"b"', b"true"])
@@ -89,7 +90,7 @@ PATHS = (
 
 
 @given(records=st.lists(PARTS, max_size=4), cuts=CUTS, paths=st.sampled_from(PATHS), room=st.integers(1, 40))
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 def test_paths_of_all_kinds(records, cuts, paths, room):
     """Pointers and `[*]`, in objects with few names, many of them twice."""
     data = "\n".join(f'{{"a":{record}}}' for record in records).encode()

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from random import Random
 
 import pytest
 
@@ -71,7 +72,9 @@ CASES = {
 def test_what_is_nearly_json(kind):
     """As a line among others; some also where the key is a pointer, alone, and as an element."""
     form, draw = CASES[kind]
-    lines = [form % text for text in draw()]
+    every = [form % text for text in draw()]
+    Random(0).shuffle(every)  # a stride through products would meet some characters only
+    lines = some(every)
     wrong = [place for place, line in enumerate(lines) if not is_json(line)]
     assert 0 < len(wrong) < len(lines)
     got = match_bytes("\n".join(lines).encode(), RESTRICTIONS["data"], MatchOptions())
@@ -80,7 +83,7 @@ def test_what_is_nearly_json(kind):
     tried = some(lines)
     got = match_bytes("\n".join(tried).encode(), RESTRICTIONS["/data"], MatchOptions())
     assert [entry.index for entry in got.entries] == [n for n, line in enumerate(tried) if not is_json(line)]
-    for line in some(lines[place] for place in wrong[::10]):
+    for line in (lines[place] for place in wrong[::20]):
         got = match_bytes(line.encode(), RESTRICTIONS["data"], MatchOptions())
         assert (got.counts.records, got.counts.entries) == (0, 1), line
         array = f'[{{"data":1}},{line}]'

@@ -102,9 +102,9 @@ def test_a_damaged_line_is_an_entry(run, small):
 
 
 @pytest.mark.slow
-def test_standard_output(run_process, small):
+def test_standard_output(run, run_process, small):
     """-o - gives the records alone on standard output, the rest on standard error."""
-    done = run_process("submit", "-r", "-", "-o", "-", "--files-from", "list", stdin='["a", "c"]')
+    done = run("submit", "-r", "r.txt", "-o", "-", "--files-from", "list")
     assert done.returncode == 3
     (small / "list").write_text("d.jsonl\n")
     done = run_process("submit", "-r", "-", "-o", "-", "--files-from", "list", "--json", stdin='["a", "c"]')
@@ -113,7 +113,7 @@ def test_standard_output(run_process, small):
     assert '"reason":"truncated"' in done.stderr
     assert '"directory": "-"' in done.stderr  # the one it was in is gone
     (small / "bad.jsonl").write_text("{bad\n")  # however short the job is: it must not be complete
-    done = run_process("submit", "bad.jsonl", "-r", "r.txt", "-o", "-", "--fail-fast")
+    done = run("submit", "bad.jsonl", "-r", "r.txt", "-o", "-", "--fail-fast")
     assert done.returncode == 1
     assert "more than 0 entries, so --fail-fast stopped the job" in done.stderr
     assert "resume" not in done.stderr

@@ -25,23 +25,28 @@ ray.init(
     object_store_memory=256 << 20,
     runtime_env={"worker_process_setup_hook": "tests.support.poison.setup"},
 )
-job = submit(
-    [sys.argv[1]],
-    Restrictions.load(b'["a"]'),
-    output=sys.argv[2],
-    workers=2,
-    part_bytes=int(sys.argv[3]),
-    task_timeout=3,
-    one_file_per_task=len(sys.argv) > 4,
-)
-job.result(240)
+more = {
+    "poison": {"part_bytes": 1_000},
+    "stalls": {"part_bytes": 1 << 20},
+    "stops": {"part_bytes": 1_000, "one_file_per_task": True},
+}
+for name in more:  # one after another: the last of them keeps the CPUs
+    job = submit(
+        [f"{sys.argv[1]}/{name}/in"],
+        Restrictions.load(b'["a"]'),
+        output=f"{sys.argv[1]}/{name}/out",
+        workers=2,
+        task_timeout=3,
+        **more[name],
+    )
+    job.result(240)
 ray.shutdown()
 """
 
 
 def good_files(top):
     """Small files, and one of many parts; returns the lines that they must give."""
-    top.mkdir()
+    top.mkdir(parents=True)
     expected = []
     for number in range(20):
         lines = [GOOD % (1000 * number + place) for place in range(3 if number != 5 else 800)]
@@ -52,51 +57,53 @@ def good_files(top):
     return expected
 
 
-def run(tmp_path, environment, part_bytes, *more):
-    """The job in a program of its own; returns summary, matched output and quarantine entries."""
-    out = tmp_path / "out"
-    done = subprocess.run(
-        [sys.executable, "-c", SUBMIT, str(tmp_path / "in"), str(out), str(part_bytes), *more],
-        env=environment,
-        capture_output=True,
-        check=False,
-        timeout=300,
-    )
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory, command_environment):
+    """Three jobs on one Ray, each with other bad files; gives their place, and the lines of the good ones."""
+    top = tmp_path_factory.mktemp("poison")
+    for name in ("poison", "stalls", "stops"):
+        expected = good_files(top / name / "in")
+    (top / "poison/in/11-poison.json").write_bytes(GOOD % 0)
+    (top / "stalls/in/11-stalls.json").write_bytes(GOOD % 0)
+    (top / "stalls/in/99-once.json").write_bytes(GOOD % 1)
+    for number in range(3):
+        (top / f"stops/in/00-{number}-stops.json").write_bytes(GOOD % 0)
+    command = [sys.executable, "-c", SUBMIT, top]
+    done = subprocess.run(command, env=command_environment, capture_output=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr.decode()
-    summary = json.loads((out / "summary.json").read_bytes())
+    return top, expected
+
+
+def results(out):
+    """Summary, matched output and quarantine entries."""
     entries = [json.loads(line) for line in (out / "quarantine.jsonl").read_bytes().splitlines()]
-    return summary, (out / "matched.jsonl").read_bytes(), entries
+    return json.loads((out / "summary.json").read_bytes()), (out / "matched.jsonl").read_bytes(), entries
 
 
-def test_a_poison_file(tmp_path, command_environment):
+def test_a_poison_file(jobs):
     """Among small files, and after one of many parts in the same unit: nothing else is lost or doubled."""
-    expected = good_files(tmp_path / "in")
-    (tmp_path / "in" / "11-poison.json").write_bytes(GOOD % 0)
-    summary, matched, (entry,) = run(tmp_path, command_environment, 1_000)
+    top, expected = jobs
+    summary, matched, (entry,) = results(top / "poison/out")
     assert summary["faults"] == {"worker_died": 1}
     assert summary["totals"]["records"] == len(expected)
     assert matched == b"".join(expected)
-    assert (entry["reason"], entry["file"]) == ("worker_died", str(tmp_path / "in" / "11-poison.json"))
+    assert (entry["reason"], entry["file"]) == ("worker_died", f"{top}/poison/in/11-poison.json")
 
 
-def test_a_read_that_never_ends(tmp_path, command_environment):
+def test_a_read_that_never_ends(jobs):
     """Tried again, each time by another process; one that ends at the second try is read whole."""
-    expected = good_files(tmp_path / "in")
-    (tmp_path / "in" / "11-stalls.json").write_bytes(GOOD % 0)
-    (tmp_path / "in" / "99-once.json").write_bytes(GOOD % 1)
-    summary, matched, (entry,) = run(tmp_path, command_environment, 1 << 20)
+    top, expected = jobs
+    summary, matched, (entry,) = results(top / "stalls/out")
     assert summary["faults"] == {"timed_out": 1}
     assert matched == b"".join([*expected, GOOD % 1])
-    assert (entry["reason"], entry["file"]) == ("timed_out", str(tmp_path / "in" / "11-stalls.json"))
+    assert (entry["reason"], entry["file"]) == ("timed_out", f"{top}/stalls/in/11-stalls.json")
     assert "produced no output for 3 s" in entry["message"]
 
 
-def test_processes_that_cannot_be_ended(tmp_path, command_environment):
+def test_processes_that_cannot_be_ended(jobs):
     """More of them than there are CPUs, which they keep: the rest of the files are read all the same."""
-    expected = good_files(tmp_path / "in")
-    for number in range(3):
-        (tmp_path / "in" / f"00-{number}-stops.json").write_bytes(GOOD % 0)
-    summary, matched, entries = run(tmp_path, command_environment, 1_000, "one file a task")
+    top, expected = jobs
+    summary, matched, entries = results(top / "stops/out")
     assert summary["faults"] == {"timed_out": 3}
     assert matched == b"".join(expected)
     assert all("process " in entry["message"] for entry in entries)

@@ -4,8 +4,6 @@ three shared scenarios where they lie beside the repository."""
 import hashlib
 import json
 import os
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 
@@ -13,13 +11,13 @@ import pytest
 
 from tests.conftest import REPO
 from tests.support import oracle
+from tests.support.program import program
 
 pytestmark = pytest.mark.slow
 
 SHARED = REPO.parent / "shared" / "data"
 LISTING = SHARED / "scenarios.json"
 SAMPLE = REPO / "tests" / "sample"
-SECONDS_MAX = 300
 
 
 def scenarios():
@@ -64,22 +62,13 @@ def sliced(name):
     return dict(zip(paths, results, strict=True)), total
 
 
-def submitted(scenario, output, environment, *options):
-    """The summary that one `submit` command prints with `--json`."""
+def submitted(scenario, output, *options):
+    """The summary that one `submit` command prints with `--json`, on the Ray of all tests."""
     restrictions = scenario["root"] / scenario["restrictions"]
-    command = [sys.executable, "-m", "linkmatch_ray", "submit", str(links_of(scenario))]
-    command += ["-r", str(restrictions), "-k", scenario["key"], "-o", str(output), "--json", *options]
-    ran = subprocess.run(
-        command,
-        capture_output=True,
-        check=False,
-        env=environment,
-        cwd=output.parent,
-        timeout=SECONDS_MAX,
-        stdin=subprocess.DEVNULL,
-    )
-    assert ran.returncode == 0, ran.stderr.decode(errors="replace")
-    return json.loads(ran.stdout)
+    arguments = [links_of(scenario), "-r", restrictions, "-k", scenario["key"], "-o", output, "--json", *options]
+    code, printed, told = program("submit", *map(str, arguments))
+    assert code == 0, told
+    return json.loads(printed)
 
 
 def digest(lines):
@@ -104,10 +93,11 @@ def assert_counts(summary, expected):
 
 
 @each_scenario
-def test_plain(scenario, tmp_path, command_environment):
+@pytest.mark.usefixtures("ray_session")
+def test_plain(scenario, tmp_path):
     """Counts and digest are the expected ones; matched.jsonl is, byte for byte, what the slicer cuts out."""
     expected = expected_of(scenario)
-    summary = submitted(scenario, tmp_path / "out", command_environment)
+    summary = submitted(scenario, tmp_path / "out")
     assert_counts(summary, expected)
     matched = (tmp_path / "out" / "matched.jsonl").read_bytes()
     assert digest(canonical(matched)) == expected["matched_records_sha256"]
@@ -120,10 +110,11 @@ def test_plain(scenario, tmp_path, command_environment):
 
 
 @each_scenario
-def test_emit_both(scenario, tmp_path, command_environment):
+@pytest.mark.usefixtures("ray_session")
+def test_emit_both(scenario, tmp_path):
     """Both lists have the expected digests and are, byte for byte and in order, what the slicer cuts out."""
     expected = expected_of(scenario)
-    assert_counts(submitted(scenario, tmp_path / "out", command_environment, "--emit", "both"), expected)
+    assert_counts(submitted(scenario, tmp_path / "out", "--emit", "both"), expected)
     matched = (tmp_path / "out" / "matched.jsonl").read_bytes()
     unmatched = (tmp_path / "out" / "unmatched.jsonl").read_bytes()
     assert digest(canonical(matched)) == expected["matched_records_sha256"]
@@ -134,10 +125,11 @@ def test_emit_both(scenario, tmp_path, command_environment):
 
 
 @each_scenario
-def test_positions(scenario, tmp_path, command_environment):
+@pytest.mark.usefixtures("ray_session")
+def test_positions(scenario, tmp_path):
     """Provenance names file, index, line and offset of every match, and the expected digest comes of them."""
     expected, links = expected_of(scenario), links_of(scenario)
-    submitted(scenario, tmp_path / "out", command_environment, "--provenance")
+    submitted(scenario, tmp_path / "out", "--provenance")
     stream = (tmp_path / "out" / "matched.jsonl").read_bytes()
     lines = [json.loads(line) for line in stream.split(b"\n") if line]
     found = [(relative(line["file"], links), line) for line in lines]

@@ -9,11 +9,17 @@ import time
 
 import pytest
 
+from linkmatch_ray.cli import signals
 from tests.support.silent import LARGE, silent
 
 pytestmark = pytest.mark.slow
 
 SECONDS_MAX = 2.0
+"""Of a machine that has time for it. A busy one may take longer to start a thread, or to end a process of Ray."""
+
+BUSY_SECONDS_MAX = 10.0
+"""Without what ends it, none of these programs would ever end."""
+
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 BOTH = pytest.mark.parametrize("sent", list(CODES), ids=lambda number: number.name)
 
@@ -47,7 +53,7 @@ def assert_ends(process, sent, *, twice=False):
     if twice:
         process.send_signal(sent)
     _, said = process.communicate(timeout=30)
-    assert time.monotonic() - began < SECONDS_MAX, said
+    assert time.monotonic() - began < BUSY_SECONDS_MAX, said
     assert process.returncode == CODES[sent], said
     assert "Traceback" not in said
     return said
@@ -128,6 +134,11 @@ PROGRAM = """
     with signals.in_order("interrupted"):
         {}
 """
+
+
+def test_it_takes_no_longer_than_is_promised():
+    """What a program is given for an end in order, and for what is done last."""
+    assert signals.STOP_SECONDS + signals.LAST_SECONDS < SECONDS_MAX
 
 
 @BOTH
@@ -257,6 +268,6 @@ def test_while_a_resolver_does_not_answer(start, tmp_path):
     began = time.monotonic()
     os.kill(pid, signal.SIGINT)
     _, said = process.communicate(timeout=30)
-    assert time.monotonic() - began < SECONDS_MAX
+    assert time.monotonic() - began < BUSY_SECONDS_MAX
     assert process.returncode == CODES[signal.SIGINT], said
     assert said.startswith("linkmatch-ray: interrupted")

@@ -176,7 +176,7 @@ def test_records_inside_documents(rooms, case, unit_bytes, part_bytes):
     shutil.rmtree(directory)
 
 
-@given(damaged=st.lists(strategies.damaged_lines(), min_size=1, max_size=3), repeat=st.integers(1, 15))
+@given(damaged=st.lists(strategies.damaged_lines(), min_size=1, max_size=3), repeat=st.integers(1, 5))
 @FEW
 def test_the_same_bytes_with_bad_lines_at_any_workers_and_sizes(rooms, damaged, repeat):
     """All four streams are the same bytes whatever the workers and sizes, and hold one entry a bad line."""

@@ -9,11 +9,13 @@ from linkmatch_ray.runtime.jobs.scheduler import Scheduler
 from tests.simulation.broken import RULES, broken
 from tests.simulation.faults import NotAsItShould, Rates
 from tests.simulation.history import History, simulation
-from tests.support.tiers import kinds
+from tests.support.tiers import some
 
-HISTORIES = 400
+HISTORIES = some(range(400))
+"""Seeds; `scripts/simulate` goes through as many as one likes."""
+
 NOTICED_WITHIN = 200
-"""Histories; `scripts/simulate` goes through as many as one likes."""
+"""Histories."""
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +27,7 @@ def simulated():
 
 def test_histories(simulated):
     """Bytes, ledger and totals; the faults are such that many jobs had to be started again."""
-    starts = [simulated.run(seed) for seed in kinds(range(HISTORIES))]
+    starts = [simulated.run(seed) for seed in HISTORIES]
     assert sum(count > 1 for count in starts) > len(starts) / 10
 
 
@@ -60,6 +62,6 @@ def test_a_seed_is_a_history(simulated, monkeypatch):
 
 def test_each_fault_happens(simulated):
     """None of them is drawn by no history of this test."""
-    drawn = [vars(History(simulated, seed)._rates) for seed in range(HISTORIES)]
+    drawn = [vars(History(simulated, seed)._rates) for seed in HISTORIES]
     never = [name for name in vars(Rates.drawn(random.Random(1))) if not any(rates[name] for rates in drawn)]
     assert never == []

@@ -26,6 +26,7 @@ from linkmatch_ray.io.storage.errors import Changed
 from linkmatch_ray.io.storage.stores import store_at
 from linkmatch_ray.runtime.jobs.plan import PlanOptions, make_plan
 from tests.support.objects import CREDENTIALS, s3, serving, unreliable
+from tests.support.program import program
 from tests.support.tiers import kinds
 
 BUCKET = "lake"
@@ -48,24 +49,26 @@ OBJECTS = {
 @pytest.fixture(scope="module")
 def moto():
     """The port of an S3 endpoint that has the objects."""
-    with s3(BUCKET) as port:
+    with s3(BUCKET) as port, pytest.MonkeyPatch.context() as patched:
+        for name, value in (CREDENTIALS | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}).items():
+            patched.setenv(name, value)
+        store_at.cache_clear()
+        store = store_at(f"s3://{BUCKET}")
+        for name, content in OBJECTS.items():
+            store.put(name.encode(), content)
         yield port
+    store_at.cache_clear()
 
 
 @pytest.fixture
 def endpoint(moto, monkeypatch):
-    """Makes the store speak to a port; the objects are as at first."""
+    """Makes the store speak to a port."""
 
     def use(port):
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
         store_at.cache_clear()
 
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
     use(moto)
-    store = store_at(f"s3://{BUCKET}")
-    for name, content in OBJECTS.items():
-        store.put(name.encode(), content)
     yield use
     store_at.cache_clear()
 
@@ -167,7 +170,8 @@ def test_faults_on_the_line(endpoint, moto, monkeypatch, seed):
 
 
 @pytest.mark.slow
-def test_a_server_without_ranges(tmp_path, command_environment):
+@pytest.mark.usefixtures("ray_session")
+def test_a_server_without_ranges(tmp_path):
     """As a simple one over HTTP: read as a whole, by one task, from anywhere; again where it breaks off."""
     (tmp_path / "www").mkdir()
     (tmp_path / "www" / "a.jsonl").write_bytes(LINES * 70)
@@ -201,9 +205,7 @@ def test_a_server_without_ranges(tmp_path, command_environment):
         plan = make_plan([file], cuttable([file], MatchOptions(), 1 << 20), PlanOptions(unit_bytes=1 << 20))
         assert [unit.end for unit in plan.units()] == [None]
         (tmp_path / "list.json").write_bytes(OBJECTS["list.json"])
-        code, stdout, stderr = submit(
-            command_environment, url, "-r", tmp_path / "list.json", "--json", "-o", tmp_path / "out"
-        )
+        code, stdout, stderr = program("submit", url, "-r", f"{tmp_path}/list.json", "--json", "-o", f"{tmp_path}/out")
     assert code == 0, stderr
     assert json.loads(stdout)["totals"]["matched"] == 70 * 3 * 800
 
@@ -261,6 +263,7 @@ def test_an_object_that_is_replaced(endpoint):
         store_at(f"s3://{BUCKET}").put(b"in/a.jsonl", LINES[::-1])
         with pytest.raises(Changed):
             ObjectReader(file).read(1)
+    store_at(f"s3://{BUCKET}").put(b"in/a.jsonl", LINES)
 
 
 def test_a_list_in_a_store(endpoint):
@@ -303,36 +306,26 @@ def test_a_profile(endpoint, monkeypatch, tmp_path, moto):
     assert names("s3://lake/in/a.jsonl") == ["in/a.jsonl"]
 
 
-def submit(environment, *arguments):
-    """The command, on objects; gives its exit code, standard output and error."""
-    command = [sys.executable, "-m", "linkmatch_ray", "submit", *map(str, arguments)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
-    return done.returncode, done.stdout, done.stderr
-
-
 @pytest.mark.slow
+@pytest.mark.usefixtures("ray_session")
 def test_a_job_as_on_files(endpoint, moto, tmp_path, command_environment):
     """Through an unreliable line: the bytes that files give; again it is complete; secrets are nowhere."""
-    local = tmp_path / "in"
     for name, content in OBJECTS.items():
         (path := tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    (tmp_path / "list.json").write_bytes(OBJECTS["list.json"])
+    arguments = ["submit", "s3://lake/in", "s3://lake/many/", "-r", "s3://lake/list.json", "--emit", "both", "--json"]
+    arguments += ["-o", f"{tmp_path}/out"]
     with unreliable(moto, 5, ["503", "reset", "short"]) as port:
+        endpoint(port)
         environment = command_environment | CREDENTIALS | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
-        options = ("--emit", "both", "--json", "-o")
-        code, stdout, stderr = submit(
-            environment, "s3://lake/in", "s3://lake/many/", "-r", "s3://lake/list.json", *options, tmp_path / "out"
-        )
-        assert code == 4, stderr
-        told = json.loads(stdout)
-        code, stdout, stderr = submit(
-            environment, "s3://lake/in", "s3://lake/many/", "-r", "s3://lake/list.json", *options, tmp_path / "out"
-        )
+        command = [sys.executable, "-m", "linkmatch_ray", *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+        assert done.returncode == 4, done.stderr
+        told = json.loads(done.stdout)
+        code, stdout, _ = program(*arguments)
         assert (code, json.loads(stdout)) == (4, told)
-    code, stdout, stderr = submit(
-        command_environment, local, tmp_path / "many", "-r", tmp_path / "list.json", *options, tmp_path / "files"
-    )
+    arguments = ["submit", f"{tmp_path}/in", f"{tmp_path}/many", "-r", f"{tmp_path}/list.json", "--emit", "both"]
+    code, stdout, _ = program(*arguments, "--json", "-o", f"{tmp_path}/files")
     assert json.loads(stdout)["totals"] == told["totals"]
     for name in ("matched.jsonl", "unmatched.jsonl", "restrictions.jsonl"):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "files" / name).read_bytes()
