@@ -14,6 +14,7 @@ import warnings
 from unittest import mock
 
 import pytest
+from ray import _raylet
 
 from linkmatch_ray.native.build import LIBRARY, library_of
 from linkmatch_ray.runtime.session.address import PACKAGE
@@ -66,9 +67,12 @@ def run(environment, tmp_path, monkeypatch):
 def run_here(environment, arguments, more, stdin=""):
     """Runs the command in this process."""
     known = {name: value for name, value in environment.items() if not name.startswith("RAY_")} | more
-    with mock.patch.dict(os.environ, known, clear=True), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # those of Ray's client, which users do not see either
-        return subprocess.CompletedProcess(arguments, *program(*map(str, arguments), stdin=stdin.encode()))
+    try:
+        with mock.patch.dict(os.environ, known, clear=True), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # those of Ray's client, which users do not see either
+            return subprocess.CompletedProcess(arguments, *program(*map(str, arguments), stdin=stdin.encode()))
+    finally:  # this process may start a Ray later, which has another token
+        _raylet.AuthenticationTokenLoader.instance().reset_cache()
 
 
 @pytest.fixture(scope="module")
