@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import os
-import resource
 import select
 import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -37,7 +36,12 @@ class Outcome:
     anonymous_peak: int = 0
     peak_process: str = ""
     total_peak: int = 0
-    core_seconds: float = 0.0
+    core_seconds_of: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def core_seconds(self) -> float:
+        """Processor time of all processes, up to the last look at each."""
+        return sum(self.core_seconds_of.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,6 @@ def measure(command: Sequence[str], scratch: Path, limits: Limits) -> Outcome:
     out, err = scratch / "stdout", scratch / "stderr"
     # What the last command wrote should not be flushed at this one's expense.
     os.sync()
-    before = _core_seconds()
     with out.open("wb") as stdout, err.open("wb") as stderr:
         start = time.perf_counter()
         process = subprocess.Popen(
@@ -79,17 +82,10 @@ def measure(command: Sequence[str], scratch: Path, limits: Limits) -> Outcome:
             # Still running: at a limit, or this program itself is being stopped.
             ended = process.poll() is not None
             outcome.left_behind = _clear(process, graceful=ended)
-    outcome.core_seconds = _core_seconds() - before
     outcome.code = process.returncode
     outcome.stdout = out.read_text(errors="replace")
     outcome.stderr = err.read_text(errors="replace")
     return outcome
-
-
-def _core_seconds() -> float:
-    """Return the processor time of all descendants that have ended and were adopted or waited for."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def _watch(
@@ -98,7 +94,7 @@ def _watch(
     outcome: Outcome,
     limits: Limits,
 ) -> None:
-    """Sample memory until the command ends or passes a limit."""
+    """Sample memory and processor time until the command ends or passes a limit."""
     # A file descriptor wakes at once; Popen.wait looks every 50 ms.
     descriptor = os.pidfd_open(process.pid)
     try:
@@ -122,6 +118,8 @@ def _sample(outcome: Outcome) -> int:
         with suppress(psutil.NoSuchProcess):  # it ended between the two looks
             size = anonymous_bytes(process)
             total += size
+            used = process.cpu_times()  # the system adds up only what a parent has waited for
+            outcome.core_seconds_of[process.pid] = used.user + used.system
             if size > outcome.anonymous_peak:
                 outcome.anonymous_peak, outcome.peak_process = size, process.name()
     outcome.total_peak = max(outcome.total_peak, total)
