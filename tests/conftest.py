@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from linkmatch_ray.runtime.session.auth_token import keep_token
 from linkmatch_ray.runtime.session.ray_internals import quick_start
 from tests.support.held import held
 from tests.support.tiers import examples
@@ -37,6 +38,12 @@ def pytest_collection_modifyitems(items):
             item.add_marker("no_cover")
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def token():
+    """This user's token for Ray. Ray itself would make one that others can read, and each command would warn of it."""
+    keep_token()
 
 
 @pytest.fixture(scope="session")
