@@ -30,7 +30,7 @@ class CustomBuildHook(BuildHookInterface):
         try:
             self._add(self._build_module(), version, build_data)
         except OSError as error:
-            sys.exit(f"{error}")  # pip shows this, without the hooks that called us
+            sys.exit(str(error))  # pip shows this, without the hooks that called us
 
     def _add(self, module, version, build_data):
         if version == "editable":

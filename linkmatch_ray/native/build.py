@@ -173,4 +173,4 @@ if __name__ == "__main__" and not ("--if-changed" in sys.argv and is_current()):
     try:
         build()
     except OSError as error:
-        sys.exit(f"{error}")
+        sys.exit(str(error))

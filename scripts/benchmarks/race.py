@@ -42,8 +42,7 @@ class Result:
     commands: dict[tuple[str, str], str] = field(default_factory=dict)
     small_s: list[float] = field(default_factory=list)
     large_s: list[float] = field(default_factory=list)
-    small_core_s: float = 0.0
-    large_core_s: float = 0.0
+    core_s: dict[tuple[str, str], float] = field(default_factory=dict)
     matched: dict[tuple[str, str], int] = field(default_factory=dict)
     anonymous_peak: int = 0
     peak_process: str = ""
@@ -74,9 +73,10 @@ class Result:
     @property
     def core_seconds(self) -> float | None:
         """Return processor seconds a GB between the two sizes, all processes together."""
-        if not self.small_s or not self.large_s:
+        small, large = (self.core_s.get((size, self.variant)) for size in ("small", "large"))
+        if small is None or large is None:
             return None
-        return (self.large_core_s - self.small_core_s) / (self.corpus.large.bytes - self.corpus.small.bytes) * 1e9
+        return (large - small) / (self.corpus.large.bytes - self.corpus.small.bytes) * 1e9
 
 
 def best_of(results: Sequence[Result], *names: str) -> Result | None:
@@ -176,12 +176,8 @@ def _run(result: Result, size_name: str, variant: str, terms: Terms) -> bool:
         result.notes.append(message)
     result.commands[size_name, variant] = shlex.join(words)
     result.matched[size_name, variant] = matched
-    if size_name == "small":
-        result.small_s.append(outcome.seconds)
-        result.small_core_s = outcome.core_seconds
-    else:
-        result.large_s.append(outcome.seconds)
-        result.large_core_s = outcome.core_seconds
+    result.core_s[size_name, variant] = outcome.core_seconds
+    (result.small_s if size_name == "small" else result.large_s).append(outcome.seconds)
     if outcome.anonymous_peak > result.anonymous_peak:
         result.anonymous_peak = outcome.anonymous_peak
         result.peak_process = outcome.peak_process
