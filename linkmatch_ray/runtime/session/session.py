@@ -284,7 +284,7 @@ class _Ours:
     def left(self, session: Session) -> Iterator[None]:
         """Removes a user. The session that began this Ray waits for the others, and then ends it within this context,
         while no other session can begin."""
-        self.leave(session)
+        self.leave(session)  # again: it may have been closed before it became a user
         while self._first is session:
             with self._changed:
                 self._changed.wait_for(lambda: not self._users)
