@@ -202,7 +202,12 @@ class Plain:
         if filled:
             view[:filled], self._head = self._head[:filled], self._head[filled:]
         while filled < len(view):
-            count = self._raw.readinto(view[filled:])
+            try:
+                count = self._raw.readinto(view[filled:])
+            except Damage:  # which comes again
+                if not filled:
+                    raise
+                break
             if not count:
                 break
             filled += count

@@ -10,18 +10,26 @@ from typing import Final, Literal, get_args
 
 DamageReason = Literal[
     "corrupt_gzip",
+    "corrupt_tar",
+    "corrupt_zip",
     "corrupt_zstd",
+    "encrypted",
     "inflates_too_far",
     "invalid_json",
     "invalid_utf8",
     "no_records",
+    "not_a_file",
     "not_utf8",
+    "overlapping",
     "too_deep",
     "too_long",
     "trailing_data",
     "truncated",
     "truncated_gzip",
+    "truncated_tar",
+    "truncated_zip",
     "truncated_zstd",
+    "unsupported_member",
     "zstd_window",
 ]
 """Reasons in the bytes of an input. The same bytes give the same reasons."""

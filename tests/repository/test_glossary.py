@@ -16,6 +16,7 @@ FOREIGN = {
     ("docs/clusters.md", "block"): "Ray's: `ray start --block`",
     ("docs/inputs.md", "frame"): "zstd's",
     ("docs/limits.md", "block"): "zstd's: what it compresses, or loses, as a whole",
+    ("io/inputs/archives/methods.py", "frame"): "zstandard's: `read_across_frames`",
     ("io/ledger/journal.py", "frame"): "zstandard's: `get_frame_parameters`",
     ("io/storage/azure.py", "block"): "Azure's: a blob is made of blocks",
     ("io/storage/side_by_side.py", "frame"): "Python's: an error refers to its stack frames",

@@ -22,8 +22,9 @@ from linkmatch_ray.core.restriction_list import RestrictionList
 from linkmatch_ray.core.verdicts import Finder, Judged
 from linkmatch_ray.core.window import Buffers, Window
 from linkmatch_ray.core.writer import Reading, Writer
+from linkmatch_ray.io.inputs.archives.member import CorruptMember
 from linkmatch_ray.io.inputs.file import InputFile
-from linkmatch_ray.io.inputs.reader import open_input
+from linkmatch_ray.io.inputs.opening import open_input
 from linkmatch_ray.io.storage.errors import Changed
 from linkmatch_ray.words import shown
 
@@ -139,7 +140,7 @@ def beginnings_of(files: Iterable[InputFile]) -> Iterator[bytes]:
         try:
             with open_input(file, FILE_BYTES_MAX) as raw:
                 size = open_source(raw).readinto(memoryview(buffer))
-        except (Changed, OSError, Damage):
+        except (Changed, OSError, Damage, CorruptMember):
             continue
         yield bytes(buffer[:size])
 

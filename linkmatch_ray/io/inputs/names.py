@@ -20,6 +20,24 @@ SUFFIXES: Final = tuple(
 """Suffixes of the files of a directory that are read, in any case. A file that is named itself is read under any
 name."""
 
+ARCHIVE_SUFFIXES: Final = (
+    b".zip",
+    b".tar",
+    b".tgz",
+    *(b".tar" + compression for compression in (b".gz", b".bz2", b".xz", b".zst")),
+)
+"""Suffixes of the archives of a directory that are looked into, in any case."""
+
+
+def is_input_name(name: bytes) -> bool:
+    """Returns whether a file of a directory, or a member of an archive, is read by its name."""
+    return name.lower().endswith(SUFFIXES)
+
+
+def is_read(name: bytes) -> bool:
+    """Returns whether a file of a directory is read, or looked into, by its name."""
+    return is_input_name(name) or name.lower().endswith(ARCHIVE_SUFFIXES)
+
 
 def names_in(inputs: Name | Iterable[Name]) -> list[bytes]:
     """Returns the names of the inputs; a single one need not be in a list.

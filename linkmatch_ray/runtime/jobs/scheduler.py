@@ -15,10 +15,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any, Final
 
 from linkmatch_ray.core.outcome import FAULT_PART, Counts, Piece
+from linkmatch_ray.io.inputs.archives.member import packed_in
 from linkmatch_ray.io.inputs.file import InputFile
 from linkmatch_ray.io.inputs.reader import fault_entry
 from linkmatch_ray.io.ledger.ledger import Key
@@ -339,7 +340,7 @@ class Scheduler:
         return self._cancel(youngest, now)
 
     def _strike(self, unit: AdmittedUnit, reason: str, why: str) -> None:
-        """Splits a unit of several files, so that each is read alone. One file has `STRIKES_MAX` tries."""
+        """Splits a unit of several files, so that each is read alone in the end. One file has `STRIKES_MAX` tries."""
         unit.strikes += 1
         if unit.unit.stop - unit.unit.first > 1:
             self._split(unit)
@@ -347,22 +348,39 @@ class Scheduler:
             self._give_up(unit, reason, why)
 
     def _split(self, unit: AdmittedUnit) -> None:
-        """Makes each file of a struck unit a unit of its own, so that only the bad file gets further strikes."""
+        """Splits a struck unit, so that only the bad file gets further strikes."""
         place = self._window.index(unit)
         unit.move(Move.SPLIT)
         for offset, each in enumerate(self._left_of(unit)):
             self._window.insert(place + 1 + offset, each)
 
     def _left_of(self, unit: AdmittedUnit) -> list[AdmittedUnit]:
-        """Returns the files that have not come as a whole, each as a unit."""
+        """Returns units of the files that have not come as a whole."""
         first = unit.unit.first
         if unit.received is not None:
             first = unit.received.file + unit.whole
-        files = range(first, unit.unit.stop)
-        left = [AdmittedUnit(Unit(file, file + 1, max(self._files[file].size, 0))) for file in files]
+        borders = self._borders(first, unit.unit.stop, is_begun=unit.received is not None and not unit.whole)
+        left = [AdmittedUnit(Unit(*files, self._bytes_of(*files))) for files in pairwise(borders)]
         if left and unit.received is not None and left[0].unit.first == unit.received.file:
             left[0].received, left[0].whole = unit.received, unit.whole
         return left
+
+    def _borders(self, first: int, stop: int, *, is_begun: bool) -> list[int]:
+        """Returns where to split these files: between any two, but those of a packed tar only in the middle.
+
+        Each unit of them reads the archive from its beginning.
+
+        Args:
+            is_begun: Whether parts of the first file have come. Then it stays alone.
+        """
+        packed = [packed_in(file) for file in self._files[first:stop]]
+        apart = {first + at for at in range(1, len(packed)) if packed[at] is None or packed[at] != packed[at - 1]}
+        if is_begun:
+            apart.add(first + 1)
+        return sorted({first, stop} | (apart or {(first + stop + 1) // 2}))
+
+    def _bytes_of(self, first: int, stop: int) -> int:
+        return sum(max(file.size, 0) for file in self._files[first:stop])
 
     def _give_up(self, unit: AdmittedUnit, reason: str, why: str) -> None:
         """Replaces the results of a file by one quarantine entry. The job continues without the file."""
