@@ -105,7 +105,7 @@ def changed_entry(file: InputFile) -> Entry:
 
 
 def unreadable_entry(file: InputFile, why: str) -> Entry:
-    """Returns the entry for a file that cannot be read. The system refuses it, or its archive has nothing to be read."""
+    """Returns the entry for a file that cannot be read: the system refuses it, or its archive has no such file."""
     return fault_entry(file, file.reason or "unreadable", why)
 
 
