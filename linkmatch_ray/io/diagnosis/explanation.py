@@ -110,14 +110,15 @@ def record_at(path: str, index: int, restrictions: Restrictions, options: MatchO
         if file.fault is not None:
             raise InputError(f"{shown(path)}: {file.fault}. Name a readable file.")
         with open_input(file) as raw:
-            return _record(open_source(raw, file.size, options.max_inflation), path, index, restrictions, options)
+            source = open_source(raw, file.size, options.max_inflation, salvage=options.salvage)
+            return _record(source, path, index, restrictions, options)
     except OSError as error:
         raise InputError(f"{shown(path)}: {error.strerror or shown(error)}. Name a readable file.") from None
 
 
 def record_in(content: bytes, index: int, restrictions: Restrictions, options: MatchOptions) -> bytes:
     """Does the same for content in memory, such as standard input."""
-    source = open_source(io.BytesIO(content), len(content), options.max_inflation)
+    source = open_source(io.BytesIO(content), len(content), options.max_inflation, salvage=options.salvage)
     return _record(source, "standard input", index, restrictions, options)
 
 
@@ -126,6 +127,8 @@ def _record(source: Source, name: str, index: int, restrictions: Restrictions, o
     matcher = Matcher(restrictions.paths, restrictions.index, replace(options, emit="both", provenance=True))
     for part in matcher.stream(source, b""):
         (piece,) = part.pieces
+        if piece.fault is not None:
+            raise InputError(f"{shown(name)}: {piece.fault.message} ({piece.fault.reason}). Restore the file.")
         if count + piece.indexes > index:
             return _in_part(part.matched + part.unmatched, piece.entries, name, index)
         count += piece.indexes

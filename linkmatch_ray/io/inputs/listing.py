@@ -12,7 +12,7 @@ from typing import Final
 
 from linkmatch_ray.errors import InputError
 from linkmatch_ray.io.inputs.file import InputFile, Listing, local_file
-from linkmatch_ray.io.inputs.names import SUFFIXES, names_in, refuse_missing
+from linkmatch_ray.io.inputs.names import is_read, names_in, refuse_missing
 from linkmatch_ray.io.names import MARKER
 from linkmatch_ray.io.storage.paths import Name, path_in
 from linkmatch_ray.io.storage.urls import is_url, scheme_of
@@ -58,8 +58,8 @@ def list_inputs(inputs: Name | Iterable[Name], on_progress: Callable[[int], None
         more = f" and {len(named) - NAMES_SHOWN:,} more" if len(named) > NAMES_SHOWN else ""
         left = f" ({plural(listing.left_out, 'file')} left out by name)" if listing.left_out else ""
         raise InputError(
-            f"{found}{more}: no input file{left}. Expected .json, .jsonl or .ndjson files, each also .gz or .zst;"
-            " a file that is named itself may have any name."
+            f"{found}{more}: no input file{left}. Expected .json, .jsonl, .ndjson or .geojson files, each also"
+            " .gz, .zst, .bz2, .xz or .lz4; a file that is named itself may have any name."
         )
     return listing
 
@@ -105,7 +105,7 @@ def _walk(top: bytes, listing: Listing) -> Iterator[tuple[bytes, InputFile]]:
             elif _is_directory(entry):
                 path = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
                 pending.append((below + name, path))
-            elif name.lower().endswith(SUFFIXES):
+            elif is_read(name):
                 path = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
                 listing.count()
                 yield below + name, _examine(above + name, path)
