@@ -9,13 +9,14 @@ import numpy as np
 
 from linkmatch_ray.arguments import wrong_type
 from linkmatch_ray.core.codecs import open_source
+from linkmatch_ray.core.damage import Corrupt
 from linkmatch_ray.core.index import RestrictionIndex
 from linkmatch_ray.core.keys import KeyPath
 from linkmatch_ray.core.layouts.table import Layout
 from linkmatch_ray.core.options import PART_BYTES_MAX, MatchKeywords, MatchOptions
 from linkmatch_ray.core.outcome import Counts, Entry, Outcome
 from linkmatch_ray.core.pack import Pack, groups, match_joined
-from linkmatch_ray.core.parts import Part
+from linkmatch_ray.core.parts import Part, fault_part
 from linkmatch_ray.core.restriction_list import RestrictionList
 from linkmatch_ray.core.stream import match_stream
 from linkmatch_ray.core.verdicts import Judge
@@ -42,17 +43,23 @@ class Matcher:
         self.buffers = buffers or Buffers()
 
     def stream(self, source: Source, path: bytes, **where: Any) -> Iterator[Part]:
-        """Matches one input, or a range of one; `where` is as in `match_stream`."""
-        return match_stream(
-            source,
-            self._judge,
-            self._index,
-            self._options,
-            self.buffers,
-            path=path,
-            part_bytes=self._part_bytes,
-            **where,
-        )
+        """Matches one input, or a range of one; `where` is as in `match_stream`. If the input turns out to be corrupt,
+        the last part is the fault that stands for all of it."""
+        try:
+            yield from match_stream(
+                source,
+                self._judge,
+                self._index,
+                self._options,
+                self.buffers,
+                path=path,
+                part_bytes=self._part_bytes,
+                **where,
+            )
+        except Corrupt as corrupt:
+            found = corrupt.damage
+            entry = Entry(0, None, 0, corrupt.nbytes, found.reason, found.message)
+            yield fault_part(where.get("file", 0), 0, entry)
 
     def pack(self, buffer: bytearray, pack: Pack, paths: list[bytes]) -> Iterator[Part]:
         """Matches many small files that lie in one buffer; `paths` are theirs, in order."""
@@ -97,7 +104,7 @@ class _Memory:
 
 
 def _source(data: bytes | bytearray | memoryview, options: MatchOptions) -> Source:
-    return open_source(_Memory(data), len(data), options.max_inflation)
+    return open_source(_Memory(data), len(data), options.max_inflation, salvage=options.salvage)
 
 
 def match_bytes(
@@ -133,6 +140,8 @@ def match_bytes(
         matched += part.matched
         unmatched += part.unmatched
         for piece in part.pieces:
+            if piece.fault is not None:
+                return Outcome(b"", b"", (piece.fault,), piece.counts, {})
             counts.add(piece.counts)
             entries += piece.entries
             for distinct, times in np.frombuffer(piece.hits, "<i8").reshape(-1, 2).tolist():

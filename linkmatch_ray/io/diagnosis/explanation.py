@@ -19,7 +19,6 @@ from linkmatch_ray.core.options import MatchOptions
 from linkmatch_ray.core.outcome import Entry
 from linkmatch_ray.core.window import Source
 from linkmatch_ray.errors import InputError, UsageError
-from linkmatch_ray.io.inputs.archives.member import CorruptMember
 from linkmatch_ray.io.inputs.file import InputFile
 from linkmatch_ray.io.inputs.listing import list_inputs
 from linkmatch_ray.io.inputs.names import ARCHIVE_SUFFIXES
@@ -106,19 +105,18 @@ def record_at(path: str, index: int, restrictions: Restrictions, options: MatchO
         UsageError: It is not one file.
     """
     name = path_of(path)
-    file = _file_called(name, options.max_inflation)
+    file = _file_called(name, options)
     try:
         if file.fault is not None:
             raise InputError(f"{shown(path)}: {file.fault}. Name a readable file.")
-        with open_input(file) as raw:
-            return _record(open_source(raw, file.size, options.max_inflation), path, index, restrictions, options)
-    except CorruptMember as found:
-        raise InputError(f"{shown(path)}: {found.message}. Name a readable file.") from None
+        with open_input(file, salvage=options.salvage) as raw:
+            source = open_source(raw, file.size, options.max_inflation, salvage=options.salvage)
+            return _record(source, path, index, restrictions, options)
     except OSError as error:
         raise InputError(f"{shown(path)}: {error.strerror or shown(error)}. Name a readable file.") from None
 
 
-def _file_called(name: bytes, max_inflation: int) -> InputFile:
+def _file_called(name: bytes, options: MatchOptions) -> InputFile:
     """Returns the file of that name, or the first member `ARCHIVE!MEMBER`.
 
     Raises:
@@ -127,7 +125,7 @@ def _file_called(name: bytes, max_inflation: int) -> InputFile:
     """
     path = path_in(name) if scheme_of(name) == "file" else name
     archive = _archive_in(path)
-    files = [] if os.path.isdir(path) else list_inputs([archive or path], max_inflation=max_inflation).files
+    files = [] if os.path.isdir(path) else list_inputs([archive or path], options=options).files
     if archive is not None:
         files = [file for file in files if file.name == path][:1]
     if len(files) == 1 and not os.path.isdir(files[0].path):
@@ -147,7 +145,7 @@ def _archive_in(path: bytes) -> bytes | None:
 
 def record_in(content: bytes, index: int, restrictions: Restrictions, options: MatchOptions) -> bytes:
     """Does the same for content in memory, such as standard input."""
-    source = open_source(io.BytesIO(content), len(content), options.max_inflation)
+    source = open_source(io.BytesIO(content), len(content), options.max_inflation, salvage=options.salvage)
     return _record(source, "standard input", index, restrictions, options)
 
 
@@ -156,6 +154,8 @@ def _record(source: Source, name: str, index: int, restrictions: Restrictions, o
     matcher = Matcher(restrictions.paths, restrictions.index, replace(options, emit="both", provenance=True))
     for part in matcher.stream(source, b""):
         (piece,) = part.pieces
+        if piece.fault is not None:
+            raise InputError(f"{shown(name)}: {piece.fault.message} ({piece.fault.reason}). Restore the file.")
         if count + piece.indexes > index:
             return _in_part(part.matched + part.unmatched, piece.entries, name, index)
         count += piece.indexes

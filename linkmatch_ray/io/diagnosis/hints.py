@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from linkmatch_ray.core.codecs import Plain, open_source
-from linkmatch_ray.core.damage import Damage
+from linkmatch_ray.core.damage import Corrupt, Damage
 from linkmatch_ray.core.exact import parse
 from linkmatch_ray.core.keys import MISSING, NumberText, canonical
 from linkmatch_ray.core.layouts.table import walk
@@ -22,7 +22,6 @@ from linkmatch_ray.core.restriction_list import RestrictionList
 from linkmatch_ray.core.verdicts import Finder, Judged
 from linkmatch_ray.core.window import Buffers, Window
 from linkmatch_ray.core.writer import Reading, Writer
-from linkmatch_ray.io.inputs.archives.member import CorruptMember
 from linkmatch_ray.io.inputs.file import InputFile
 from linkmatch_ray.io.inputs.opening import open_input
 from linkmatch_ray.io.storage.errors import Changed
@@ -140,7 +139,7 @@ def beginnings_of(files: Iterable[InputFile]) -> Iterator[bytes]:
         try:
             with open_input(file, FILE_BYTES_MAX) as raw:
                 size = open_source(raw).readinto(memoryview(buffer))
-        except (Changed, OSError, Damage, CorruptMember):
+        except (Changed, OSError, Damage, Corrupt):
             continue
         yield bytes(buffer[:size])
 

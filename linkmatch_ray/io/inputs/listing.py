@@ -32,14 +32,14 @@ ARCHIVES_AT_ONCE: Final = 8
 def list_inputs(
     inputs: Name | Iterable[Name],
     on_progress: Callable[[int], None] | None = None,
-    max_inflation: int = MatchOptions().max_inflation,
+    options: MatchOptions | None = None,
 ) -> Listing:
     """Finds the files that `inputs` name (paths, directories, globs, URLs), in that order. Archives are replaced by
     their members.
 
     Args:
         on_progress: Called now and then with the number of files found.
-        max_inflation: As in `expand`.
+        options: How archives are read.
 
     Raises:
         InputError: An input names nothing, there is no file in all of them, or a store refuses access.
@@ -66,19 +66,20 @@ def list_inputs(
             new = {file.path: file for file in files if file.path not in seen}
             seen |= new.keys()
             is_glob = not is_url(name) and path not in (name, path_in(name) if scheme_of(name) == "file" else name)
-            _add(list(new.values()), listing, max_inflation, None if is_glob else path)
+            _add(list(new.values()), listing, options or MatchOptions(), None if is_glob else path)
     if not listing.files:
         found = ", ".join(map(shown, named[:NAMES_SHOWN])) or "nothing"
         more = f" and {len(named) - NAMES_SHOWN:,} more" if len(named) > NAMES_SHOWN else ""
         left = f" ({plural(listing.left_out, 'file')} left out by name)" if listing.left_out else ""
         raise InputError(
-            f"{found}{more}: no input file{left}. Expected .json, .jsonl or .ndjson files, each also .gz or .zst;"
-            " a file that is named itself may have any name."
+            f"{found}{more}: no input file{left}. Expected .json, .jsonl, .ndjson or .geojson files, each also"
+            " .gz, .zst, .bz2, .xz or .lz4, or .zip or .tar archives of them. A file that is named itself may have any"
+            " name."
         )
     return listing
 
 
-def _add(files: list[InputFile], listing: Listing, max_inflation: int, named: bytes | None) -> None:
+def _add(files: list[InputFile], listing: Listing, options: MatchOptions, named: bytes | None) -> None:
     """Adds files to the listing, in their order, and the members of archives in the place of those.
 
     Args:
@@ -88,13 +89,14 @@ def _add(files: list[InputFile], listing: Listing, max_inflation: int, named: by
     if not looked:
         listing.files += files
         return
-    expansions = side_by_side(lambda file: expand(file, max_inflation), looked, ARCHIVES_AT_ONCE)
+    expansions = side_by_side(lambda file: expand(file, options), looked, ARCHIVES_AT_ONCE)
     expanded = {file.path: expansion for file, expansion in zip(looked, expansions, strict=True)}
     for file in files:
         found, left_out = expanded.get(file.path) or Expansion([file])
         listing.files += found
         listing.left_out += left_out
-        listing.count(len(found) - 1)
+        if len(found) != 1:
+            listing.count(len(found) - 1)
 
 
 def _expand(name: bytes) -> list[bytes]:

@@ -17,9 +17,14 @@ InputStream: TypeAlias = "FileReader | ObjectReader | MemberStream"
 
 
 class Opener:
-    """An opener of the inputs of one task. The last archive stays open, because its members follow one another."""
+    """An opener of the inputs of one task. The last archive stays open, because its members follow one another.
 
-    def __init__(self) -> None:
+    Args:
+        salvage: Whether corrupt data of archives is read up to its damage.
+    """
+
+    def __init__(self, *, salvage: bool = False) -> None:
+        self._salvages = salvage
         self._archive: InputFile | None = None
         self._content: Content | None = None
 
@@ -35,15 +40,16 @@ class Opener:
         archive = archive_of(file, member)
         if archive != self._archive or self._content is None:
             self.close()
-            self._content, self._archive = Content(archive, member.kind), archive
-        kind = ZipMemberStream if member.kind == ZIP else TarMemberStream
-        return kind(self._content, member)
+            self._content, self._archive = Content(archive, member.kind, salvage=self._salvages), archive
+        if member.kind == ZIP:
+            return ZipMemberStream(self._content, member, salvage=self._salvages)
+        return TarMemberStream(self._content, member)
 
     def read_small(self, file: InputFile, view: memoryview) -> None:
         """Reads a whole file or member into `view`, which is as long.
 
         Raises:
-            Changed, OSError, Damage, CorruptMember: As the stream does.
+            Changed, OSError, Damage, Corrupt: As the stream does.
         """
         if not file.is_member:
             read_small(file, view)
@@ -62,9 +68,9 @@ class Opener:
         self._content = self._archive = None
 
 
-def open_input(file: InputFile, stop: int | None = None) -> InputStream:
+def open_input(file: InputFile, stop: int | None = None, *, salvage: bool = False) -> InputStream:
     """Opens one input, as `Opener.open` does. Nothing stays open behind the stream."""
-    stream = Opener().open(file, stop)
+    stream = Opener(salvage=salvage).open(file, stop)
     if isinstance(stream, MemberStream):
         stream.owns = True
     return stream

@@ -9,12 +9,11 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from linkmatch_ray.core.damage import Damage
+from linkmatch_ray.core.damage import Corrupt, Damage
 from linkmatch_ray.core.outcome import Entry
 from linkmatch_ray.core.pack import Pack
 from linkmatch_ray.core.structure import NEWLINE
 from linkmatch_ray.core.window import LOW
-from linkmatch_ray.io.inputs.archives.member import CorruptMember
 from linkmatch_ray.io.inputs.file import InputFile
 from linkmatch_ray.io.inputs.object_reader import SmallObjects
 from linkmatch_ray.io.inputs.opening import Opener
@@ -79,7 +78,7 @@ def _read(
                 inputs.read_small(file, view[end:after])
         except Changed:
             return count, changed_entry(file)
-        except (CorruptMember, Damage):
+        except (Corrupt, Damage):
             return count, None
         except OSError as error:
             blame_the_machine(file.name, error)

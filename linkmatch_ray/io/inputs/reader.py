@@ -107,8 +107,3 @@ def changed_entry(file: InputFile) -> Entry:
 def unreadable_entry(file: InputFile, why: str) -> Entry:
     """Returns the entry for a file that cannot be read: the system refuses it, or its archive has no such file."""
     return fault_entry(file, file.reason or "unreadable", why)
-
-
-def corrupt_entry(file: InputFile, why: str) -> Entry:
-    """Returns the entry for a member of a zip whose content is not what was put in."""
-    return fault_entry(file, "corrupt_zip", why)

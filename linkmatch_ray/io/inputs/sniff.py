@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import wait
 from typing import Final
 
-from linkmatch_ray.core.codecs import compression_of
+from linkmatch_ray.core.compressions import compression_of
 from linkmatch_ray.core.layouts.table import layout_of
 from linkmatch_ray.core.options import MatchOptions
 from linkmatch_ray.io.inputs.archives.member import member_of

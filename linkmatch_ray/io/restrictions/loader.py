@@ -14,8 +14,8 @@ from typing import Any, Final, NoReturn
 import numpy as np
 import orjson
 
-from linkmatch_ray.core.codecs import Raw, open_source
-from linkmatch_ray.core.damage import Damage
+from linkmatch_ray.core.codecs import open_source
+from linkmatch_ray.core.damage import Corrupt, Damage
 from linkmatch_ray.core.exact import DEPTH_MAX, parse
 from linkmatch_ray.core.index import IndexBuilder, RestrictionIndex
 from linkmatch_ray.core.keys import MISSING, KeyPair, NumberText, canonical, canonical_string
@@ -24,11 +24,13 @@ from linkmatch_ray.core.layouts.table import begin, walk
 from linkmatch_ray.core.layouts.values import NO_ARRAY, TRAILING, TRUNCATED, WRONG_BRACKET
 from linkmatch_ray.core.options import LIMIT_MAX, Format, MatchOptions, RestrictionsFormat
 from linkmatch_ray.core.outcome import Entry
+from linkmatch_ray.core.raw import Raw
 from linkmatch_ray.core.structure import NEWLINE, RETURN, find_elements, positions
 from linkmatch_ray.core.verdicts import Finder, Judged, unjudged
 from linkmatch_ray.core.window import LOW, Buffers, Window
 from linkmatch_ray.core.writer import Reading, Writer
 from linkmatch_ray.errors import RestrictionsError
+from linkmatch_ray.io.inputs.names import COMPRESSIONS
 from linkmatch_ray.words import shown
 
 WINDOW_BYTES: Final = 4 << 20
@@ -65,14 +67,21 @@ def load_index(
     options = MatchOptions(format=layout, records_at=at, max_record_bytes=LIMIT_MAX)
     window = Window(open_source(raw), Buffers(WINDOW_BYTES))
     entries = row.entries(window, name, pairs, options)
-    for _ in row.walk(Reading(window, entries, row.finder, LIMIT_MAX), options):
-        pass
+    try:
+        for _ in row.walk(Reading(window, entries, row.finder, LIMIT_MAX), options):
+            pass
+        if window.behind is not None:
+            raise _not_whole(name, window.behind)
+    except Corrupt as corrupt:
+        raise _not_whole(name, corrupt.damage) from None
     return entries.index_of_all()
 
 
 def format_of(path: str) -> RestrictionsFormat:
     """Finds the format of a list by its name, which may also say that it is compressed."""
-    bare = path.lower().removesuffix(".gz").removesuffix(".zst")
+    bare = path.lower()
+    for suffix in COMPRESSIONS:
+        bare = bare.removesuffix(suffix.decode())
     return next((name for name, row in LIST_FORMATS.items() if bare.endswith(row.suffix)), "auto")
 
 
@@ -105,7 +114,7 @@ class Entries(Writer):
 
     def rest(self, damage: Damage, start: int) -> NoReturn:
         if (corrupt := self._window.corrupt) is not None:  # then nothing is certain, not even what came before
-            raise RestrictionsError(f"{self._name}: {corrupt.message}. Restore the file; nothing was matched.")
+            raise _not_whole(self._name, corrupt)
         if damage.reason == "not_utf8":
             raise RestrictionsError(f"{self._name}: not UTF-8, but {damage.message}. Convert it; nothing was matched.")
         if damage is NO_ARRAY:
@@ -207,6 +216,10 @@ class Entries(Writer):
         raise RestrictionsError(
             f"{self._name}: {where} {found}. Remove or correct it, or name another key with --key; nothing was matched."
         )
+
+
+def _not_whole(name: str, damage: Damage) -> RestrictionsError:
+    return RestrictionsError(f"{name}: {damage.message}. Restore the file; nothing was matched.")
 
 
 def _has_number(value: Any) -> bool:

@@ -18,7 +18,7 @@ from typing import Any, Final, cast
 
 import numpy as np
 
-from linkmatch_ray.core.codecs import Raw, open_source
+from linkmatch_ray.core.codecs import open_source
 from linkmatch_ray.core.damage import Damage, DamageReason
 from linkmatch_ray.core.layouts.detection import text_start
 from linkmatch_ray.core.layouts.table import OBJECT, layout_of
@@ -26,6 +26,7 @@ from linkmatch_ray.core.options import MatchOptions
 from linkmatch_ray.core.outcome import Counts
 from linkmatch_ray.core.pack import Pack
 from linkmatch_ray.core.parts import Part
+from linkmatch_ray.core.raw import Raw
 from linkmatch_ray.core.window import Source, fill
 from linkmatch_ray.io.diagnosis.hints import FILES_MAX as HINT_FILES_MAX
 from linkmatch_ray.io.diagnosis.hints import hints
@@ -260,14 +261,15 @@ class _Look(Work):
 
     def _note(self, pack: Pack) -> None:
         for start, end in zip(pack.starts.tolist(), pack.ends.tolist(), strict=True):
-            source = open_source(io.BytesIO(bytes(self._buffer[start:end])))
+            source = open_source(io.BytesIO(bytes(self._buffer[start:end])), salvage=True)
             content = memoryview(bytearray(HEAD_BYTES))
             size, _ = fill(source, content)
             self._tally.note(source.compression, bytes(content[:size]), is_all=size < HEAD_BYTES)
 
     def _source(self, raw: Raw, file: InputFile, start: int) -> _Beginning:
         counted = _Counted(raw)
-        source = open_source(counted, file.size, self._settings.options.max_inflation)
+        options = self._settings.options
+        source = open_source(counted, file.size, options.max_inflation, salvage=options.salvage)
 
         def note(content: bytes, is_all: bool) -> None:
             self._tally.note(source.compression, content, is_all=is_all)

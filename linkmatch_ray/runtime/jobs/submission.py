@@ -199,7 +199,7 @@ class _Asked:
 
         how = self.options.restrictions_at, self.options.restrictions_format
         restrictions = loaded(self._restrictions, self._key, *how)
-        return list_inputs(self._names, on_listing, self.options.matching.max_inflation), restrictions
+        return list_inputs(self._names, on_listing, self.options.matching), restrictions
 
     def request(self, listing: Listing, restrictions: Restrictions, *, is_dry: bool = False) -> Request:
         """Compares the job with what the place holds."""

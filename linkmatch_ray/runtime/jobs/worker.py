@@ -12,20 +12,21 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from linkmatch_ray.core.codecs import Plain, Raw, open_source
+from linkmatch_ray.core.codecs import Plain, open_source
 from linkmatch_ray.core.index import RestrictionIndex
 from linkmatch_ray.core.keys import KeyPath
 from linkmatch_ray.core.matcher import Matcher
 from linkmatch_ray.core.options import MatchOptions
-from linkmatch_ray.core.outcome import FAULT_PART, Counts, Entry, Piece
+from linkmatch_ray.core.outcome import Piece
 from linkmatch_ray.core.pack import Pack
-from linkmatch_ray.core.parts import Part
+from linkmatch_ray.core.parts import Part, fault_part
+from linkmatch_ray.core.raw import Raw
 from linkmatch_ray.core.window import LOW, WINDOW_BYTES, WINDOW_BYTES_MIN, Buffers, Source
-from linkmatch_ray.io.inputs.archives.member import CorruptMember, packed_in
+from linkmatch_ray.io.inputs.archives.member import packed_in
 from linkmatch_ray.io.inputs.file import InputFile, unpack_files
 from linkmatch_ray.io.inputs.opening import Opener
 from linkmatch_ray.io.inputs.packing import Packs, packs
-from linkmatch_ray.io.inputs.reader import changed_entry, corrupt_entry, unreadable_entry
+from linkmatch_ray.io.inputs.reader import changed_entry, unreadable_entry
 from linkmatch_ray.io.ledger.ledger import Key
 from linkmatch_ray.io.results.segments import STAGED_BYTES_MIN, Staged, stage
 from linkmatch_ray.io.storage.errors import Changed
@@ -175,7 +176,7 @@ class Work:
     def __init__(self, index: RestrictionIndex, settings: TaskSettings) -> None:
         gc.set_threshold(GC_OBJECTS)
         self._index, self._settings = index, settings
-        self._inputs = Opener()
+        self._inputs = Opener(salvage=settings.options.salvage)
 
     def parts(self, unit: Unit, files: list[InputFile]) -> Iterator[Part]:
         """Yields the parts, in the order of the files."""
@@ -199,7 +200,7 @@ class Work:
                 number, fault = found
                 file = files[number - unit.first]
                 if fault is not None:
-                    yield _fault(number, 0, fault)
+                    yield fault_part(number, 0, fault)
                 else:
                     yield from self._one(Unit(number, number + 1, file.size), file)
 
@@ -209,7 +210,7 @@ class Work:
     def _one(self, unit: Unit, file: InputFile) -> Iterator[Part]:
         """Yields the parts of one file, or of a range of it. A fault, even a late one, stands for the whole file."""
         if file.fault is not None:
-            yield _fault(unit.first, unit.range, unreadable_entry(file, file.fault))
+            yield fault_part(unit.first, unit.range, unreadable_entry(file, file.fault))
             return
         try:
             with self._inputs.open(file, unit.end) as raw:
@@ -220,20 +221,15 @@ class Work:
                         raw.check()
                     yield part
         except Changed:
-            yield _fault(unit.first, unit.range, changed_entry(file))
-        except CorruptMember as found:
-            yield _fault(unit.first, unit.range, corrupt_entry(file, found.message))
+            yield fault_part(unit.first, unit.range, changed_entry(file))
         except OSError as error:
             blame_the_machine(file.name, error)
-            yield _fault(unit.first, unit.range, unreadable_entry(file, error.strerror or shown(error)))
+            yield fault_part(unit.first, unit.range, unreadable_entry(file, error.strerror or shown(error)))
 
     def _source(self, raw: Raw, file: InputFile, start: int) -> Source:
         """Opens the content of a file, or of a range of it, from one byte before the range."""
         if start:
             raw.seek(start - 1)
             return Plain(raw)
-        return open_source(raw, file.size, self._settings.options.max_inflation)
-
-
-def _fault(file: int, range_: int, entry: Entry) -> Part:
-    return Part([Piece(file=file, range=range_, part=FAULT_PART, fault=entry, counts=Counts(entries=1))])
+        options = self._settings.options
+        return open_source(raw, file.size, options.max_inflation, salvage=options.salvage)

@@ -40,7 +40,7 @@ class Content:
     Args:
         kind: Of the archive. What a packed tar decompresses to can be read from its beginning only, so that each step
             back begins there.
-        max_inflation: As in `open_source`.
+        max_inflation, salvage: As in `open_source`.
 
     Attributes:
         at: The byte behind the last one that was read or passed over.
@@ -48,11 +48,13 @@ class Content:
     Raises (from opening, `fill` and `check`):
         Changed: The archive is no longer the planned one.
         OSError: It cannot be read.
-        Damage: From `fill`: it cannot be decompressed further.
+        Damage, Corrupt: From `fill`: it cannot be decompressed further, or nothing of it is certain.
     """
 
-    def __init__(self, archive: InputFile, kind: str, max_inflation: int | None = None) -> None:
-        self._archive, self._max_inflation = archive, max_inflation
+    def __init__(
+        self, archive: InputFile, kind: str, max_inflation: int | None = None, *, salvage: bool = False
+    ) -> None:
+        self._archive, self._max_inflation, self._salvages = archive, max_inflation, salvage
         self._raw, self.at = open_stored(archive), 0
         self._is_packed = kind == PACKED_TAR
         self._skips = SKIP_BYTES if is_url(archive.path) else 0
@@ -61,7 +63,7 @@ class Content:
     def _opened(self) -> Plain | FileReader | ObjectReader:
         if not self._is_packed:
             return self._raw
-        return open_source(self._raw, self._archive.size, self._max_inflation)  # type: ignore[return-value]
+        return open_source(self._raw, self._archive.size, self._max_inflation, salvage=self._salvages)  # type: ignore[return-value]
 
     def fill(self, offset: int, view: memoryview) -> int:
         """Fills `view` with the bytes from `offset` on; returns how many, fewer only at the end."""

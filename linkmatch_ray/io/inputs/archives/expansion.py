@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-from linkmatch_ray.core.codecs import INFLATED_BYTES_MIN, compression_of, open_source
-from linkmatch_ray.core.damage import Damage
+from linkmatch_ray.core.codecs import INFLATED_BYTES_MIN, open_source
+from linkmatch_ray.core.compressions import compression_of
+from linkmatch_ray.core.damage import Corrupt, Damage
+from linkmatch_ray.core.options import MatchOptions
 from linkmatch_ray.core.window import fill
 from linkmatch_ray.io.inputs.archives import tar_headers, zip_directory
 from linkmatch_ray.io.inputs.archives.content import Content, open_stored
@@ -32,25 +34,25 @@ def may_be_archive(file: InputFile, *, is_named: bool) -> bool:
     return file.fault is None and file.size > 0 and (is_named or not is_input_name(file.name))
 
 
-def expand(file: InputFile, max_inflation: int) -> Expansion:
+def expand(file: InputFile, options: MatchOptions) -> Expansion:
     """Returns the members of an archive as files, in its order; or the file itself if it is none.
 
-    Args:
-        max_inflation: Maximum size of all members, as a multiple of the archive's size. 1 GiB is always allowed. What
-            is beyond it is an entry.
+    All members together may be as large as the options allow for the archive's size. What is beyond it is an entry.
     """
     try:
         kind = _kind_of(file)
         if kind is None:
             return Expansion([file])
-        content = Content(file, kind, max_inflation)
+        content = Content(file, kind, options.max_inflation, salvage=options.salvage)
         try:
-            members = list(_members_in(content, kind, file.size, max_inflation))
+            members = list(_members_in(content, kind, file.size, options.max_inflation))
             content.check()
         finally:
             content.close()
     except Changed:
         return Expansion([file])  # whose task finds out the same
+    except Corrupt as corrupt:  # a packed tar, of which nothing is certain then
+        return Expansion([file._replace(fault=corrupt.damage.message, reason=corrupt.damage.reason)])
     except OSError as error:
         return Expansion([file._replace(fault=error.strerror or shown(error))])
     return _chosen(file, members)
@@ -65,7 +67,7 @@ def _kind_of(file: InputFile) -> str | None:
             start = memoryview(bytearray(tar_headers.HEADER_BYTES))
             try:
                 count, _ = fill(open_source(raw), start)
-            except (Damage, MemoryError):
+            except (Damage, Corrupt):
                 return None
             is_tar = _begins_like_tar(bytes(start[:count]), file)
             return PACKED_TAR if is_tar else None
@@ -117,11 +119,10 @@ def _bounded(members: Iterable[Found], size: int, max_inflation: int) -> Iterato
 
 
 def _chosen(archive: InputFile, members: list[Found]) -> Expansion:
-    """Chooses the members that have an input's name; of a packed tar that is corrupt, nothing is sure."""
-    corrupt = [found for found in members if found.name is None and _is_corrupt_as_a_whole(found)]
+    """Chooses the members that have an input's name."""
     files: list[InputFile] = []
     left_out = 0
-    for found in corrupt or members:
+    for found in members:
         name = found.name
         if name is None:
             files.append(file_of(archive, found))
@@ -135,12 +136,6 @@ def _chosen(archive: InputFile, members: list[Found]) -> Expansion:
                 cut = found._replace(name=None, reason="truncated_tar", fault="a tar that ends within a member")
                 files.append(file_of(archive, cut))
     return Expansion(files, left_out)
-
-
-def _is_corrupt_as_a_whole(found: Found) -> bool:
-    return (
-        found.member.kind == PACKED_TAR and found.reason != "corrupt_tar" and str(found.reason).startswith("corrupt_")
-    )
 
 
 def _is_wanted(name: bytes) -> bool:

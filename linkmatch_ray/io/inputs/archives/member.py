@@ -14,15 +14,7 @@ PACKED_TAR: Final = "packed-tar"
 
 
 class CorruptMember(Exception):  # noqa: N818 - a finding, not a failure
-    """A member whose content is not what the archive says of it. None of its records are sure.
-
-    Attributes:
-        message: Text for people.
-    """
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
+    """A member whose content is not what the archive says of it. Its text says what was found."""
 
 
 class Member(NamedTuple):

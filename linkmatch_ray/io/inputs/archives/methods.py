@@ -52,17 +52,20 @@ class _Decoded:
     """
 
     def __init__(self, stored: Stored, decoder: Any, errors: tuple[type[Exception], ...]) -> None:
-        self._stored, self._decoder, self._errors = stored, decoder, errors
+        self._stored, self._decoder, self._errors, self._is_broken = stored, decoder, errors, False
 
     def read(self, size: int) -> bytes:
         """Returns up to `size` bytes; none at the end, also if that comes too early."""
         decoder = self._decoder
+        if self._is_broken:
+            raise CorruptMember("its compressed data is damaged")
         while not decoder.eof:
             data = self._stored.read(PIECE_BYTES) if decoder.needs_input else b""
             is_over = decoder.needs_input and not data
             try:
                 out: bytes = decoder.decompress(data, size)
             except self._errors:
+                self._is_broken = True
                 raise CorruptMember("its compressed data is damaged") from None
             if out or is_over:
                 return out

@@ -7,7 +7,7 @@ from typing import Any, Final, Self
 
 from isal import isal_zlib
 
-from linkmatch_ray.core.damage import Damage
+from linkmatch_ray.core.damage import Corrupt, Damage
 from linkmatch_ray.io.inputs.archives.content import Content
 from linkmatch_ray.io.inputs.archives.member import CorruptMember, Member
 from linkmatch_ray.io.inputs.archives.methods import METHODS, Stored
@@ -29,7 +29,6 @@ class MemberStream:
     Raises (from reading and `check`):
         Changed: The archive is no longer the planned one.
         OSError: It cannot be read.
-        CorruptMember: The member is not what the archive says of it. This may be found at its end only.
     """
 
     def __init__(self, content: Content, member: Member) -> None:
@@ -52,19 +51,11 @@ class MemberStream:
         return count
 
     def read(self, size: int = -1) -> bytes:
-        """Reads up to `size` bytes. It raises no `Damage`, so that a decoder finds by itself where its data is cut."""
+        """Reads up to `size` bytes. Where the archive ends is an end, because a decoder finds by itself that its data
+        is cut."""
         left = self._member.size - self._at
         data = bytearray(max(1, min(size, left) if size >= 0 else left))
         return bytes(data[: self._fill(memoryview(data))])
-
-    def _fill(self, view: memoryview) -> int:
-        count = min(len(view), self._member.size - self._at)
-        if count:
-            self._read(view[:count])
-            self._at += count
-        elif len(view):
-            self._end()
-        return count
 
     def seek(self, offset: int) -> None:
         """Moves to a byte."""
@@ -92,24 +83,24 @@ class MemberStream:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def _read(self, view: memoryview) -> None:
-        """Fills `view`."""
+    def _fill(self, view: memoryview) -> int:
+        """Reads up to the length of `view`."""
         raise NotImplementedError
-
-    def _end(self) -> None:
-        """Raises what is known at the end only."""
 
 
 class TarMemberStream(MemberStream):
     """A stream over a member of a tar: some bytes in a row."""
 
-    def _read(self, view: memoryview) -> None:
+    def _fill(self, view: memoryview) -> int:
+        wanted = min(len(view), self._member.size - self._at)
         try:
-            count = self._content.fill(self._member.offset + self._at, view)
-        except Damage:  # the listing has read this far
+            count = self._content.fill(self._member.offset + self._at, view[:wanted]) if wanted else 0
+        except (Damage, Corrupt):  # the listing has read this far
             raise Changed from None
-        if count < len(view):
+        if count < wanted:
             raise Changed
+        self._at += count
+        return count
 
 
 class _Span:
@@ -142,22 +133,40 @@ class _Span:
 
 
 class ZipMemberStream(MemberStream):
-    """A stream over the decompressed content of a member of a zip."""
+    """A stream over the decompressed content of a member of a zip.
 
-    def __init__(self, content: Content, member: Member) -> None:
+    Raises (from reading):
+        Corrupt: The content is not what the archive says. This may be found at its end only. To salvage it, it is a
+            `Damage` that is raised after all content.
+    """
+
+    def __init__(self, content: Content, member: Member, *, salvage: bool) -> None:
         super().__init__(content, member)
         self._source: Stored | None = None
-        self._crc = 0
+        self._crc, self._salvages = 0, salvage
 
-    def _read(self, view: memoryview) -> None:
-        source, filled = self._begun(), 0
-        while filled < len(view):
-            data = source.read(len(view) - filled)
-            if not data:
-                raise CorruptMember(f"it has {self._at + filled} bytes; the archive says {self._member.size}")
-            view[filled : filled + len(data)] = data
-            filled += len(data)
-        self._crc = isal_zlib.crc32(view, self._crc)
+    def _fill(self, view: memoryview) -> int:
+        member, filled = self._member, 0
+        wanted = min(len(view), member.size - self._at)
+        try:
+            source = self._begun()
+            while filled < wanted:
+                data = source.read(wanted - filled)
+                if not data:
+                    raise CorruptMember(f"it has {self._at + filled} bytes; the archive says {member.size}")
+                view[filled : filled + len(data)] = data
+                filled += len(data)
+            if not wanted and len(view):
+                self._end(source)
+        except CorruptMember as found:
+            damage = Damage("corrupt_zip", str(found))
+            if not self._salvages:
+                raise Corrupt(damage, member.size) from None
+            if not filled:
+                raise damage from None
+        self._crc = isal_zlib.crc32(view[:filled], self._crc)
+        self._at += filled
+        return filled
 
     def _begun(self) -> Stored:
         if self._source is None:
@@ -165,8 +174,8 @@ class ZipMemberStream(MemberStream):
             self._source = METHODS[member.method](_Span(self._content, member), member.size)
         return self._source
 
-    def _end(self) -> None:
-        if self._begun().read(1):
+    def _end(self, source: Stored) -> None:
+        if source.read(1):
             raise CorruptMember(f"it has more than the {self._member.size} bytes that the archive says")
         if self._crc != self._member.crc:
             raise CorruptMember("its checksum is wrong")

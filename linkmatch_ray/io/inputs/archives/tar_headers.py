@@ -149,7 +149,7 @@ class _Reader:
             if not size or self._content.bytes_at(at + size - 1, 1):
                 return size
         except Damage as damage:
-            if not damage.reason.startswith("truncated_"):
+            if not damage.reason.startswith(("truncated_", "corrupt_")):  # corrupt data may be salvaged
                 raise
         return max(0, self._content.at - at)
 

@@ -1,6 +1,8 @@
 """Archives as inputs: their members are files of the job, and give what they give in a directory."""
 
+import bz2
 import gzip
+import lzma
 import os
 import random
 import tarfile
@@ -50,6 +52,8 @@ ARCHIVES = {
     "gnu.tar": partial(tar_of, format=tarfile.GNU_FORMAT),
     "ustar.tar": partial(tar_of, format=tarfile.USTAR_FORMAT),
     "gz.TGZ": lambda members: gzip.compress(tar_of(members)),
+    "bz2.tar.bz2": lambda members: bz2.compress(tar_of(members)),
+    "xz.tar.xz": lambda members: lzma.compress(tar_of(members)),
     "zst.tar.zst": lambda members: zstd_data(tar_of(members)),
 }
 
@@ -233,7 +237,7 @@ def test_a_member_explained(name, tmp_path):
         record_at(f"{archive}!c.json", 0, LIST, BOTH)
 
 
-@pytest.mark.parametrize("compress", [gzip.compress, zstd_data])
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress, zstd_data])
 def test_members_that_are_compressed_by_themselves(compress, tmp_path):
     """Are decompressed by content, whatever they are called."""
     (tmp_path / "a.zip").write_bytes(zip_of([("a.json", compress(b'{"data":"a"}'))], zipfile.ZIP_STORED))

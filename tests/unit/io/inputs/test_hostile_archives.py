@@ -26,6 +26,7 @@ from tests.support.whole import submit
 
 A, B, X = b'{"data":"a"}', b'{"data":"b"}', b'{"data":"x"}'
 GIB = 1 << 30
+HOW = MatchOptions()
 
 
 def outcome(made, folder, *, name="t", **options):
@@ -212,7 +213,9 @@ def test_a_bomb(tmp_path):
         ("2.json", "inflates_too_far"),
     ]
     path = tmp_path / "t"
-    assert [file.reason for file in list_inputs([path], max_inflation=1 << 40).files] == [None] * 6
+    assert [file.reason for file in list_inputs([path], options=MatchOptions(max_inflation=1 << 40)).files] == [
+        None
+    ] * 6
 
 
 @pytest.mark.parametrize("size", [1 << 51, (1 << 63) - 1, (1 << 64) - 1])
@@ -419,6 +422,42 @@ def test_corrupt_compressed_data(tmp_path):
     assert (matched, reasons(entries)) == ([], [(None, "corrupt_gzip")])
 
 
+@pytest.mark.parametrize("large", [False, True])
+def test_salvage(large, tmp_path):
+    """Brings out what comes before the damage, and an entry for it."""
+    content = LINES if large else A + b"\n" + B + b"\n"
+    row = {"name": b"x.jsonl", "content": content, "method": 8, "data": zlib.compress(content, 9, -15)}
+    for number, wrong in enumerate([{"crc": 1}, {"data": row["data"][: len(row["data"]) // 2] + bytes(9)}]):
+        (tmp_path / f"{number}").mkdir()
+        matched, entries = outcome(raw_zip([{**row, **wrong}]), tmp_path / f"{number}", salvage=True)
+        sure = 2 * (not number) if not large else 40_000 if number else 100_000
+        assert matched[:sure] == content.split()[:sure]
+        assert reasons(entries)[-1] == ("x.jsonl", "corrupt_zip")
+    rest = random.Random(1).randbytes(100_000)
+    made = bytearray(gzip.compress(tar_of([("a.json", A), ("x.jsonl", LINES), ("x", rest)])))
+    made[-8] ^= 1
+    (tmp_path / "tar").mkdir()
+    matched, entries = outcome(bytes(made), tmp_path / "tar", salvage=True)
+    assert matched == [A, *LINES.split()]
+    assert reasons(entries) == [(None, "corrupt_gzip")]
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, zstd_data])
+def test_a_cut_member_that_is_compressed_by_itself(compress, tmp_path):
+    """Gives what its compressed data gives that is cut short."""
+    made = tar_of([("a.json", A), ("x.jsonl", compress(A + b"\n") * 2 + compress(random.Random(1).randbytes(9999)))])
+    matched, entries = outcome(made[:4000], tmp_path)
+    assert matched[:3] == [A, A, A]
+    assert entries[-1][0] == "x.jsonl"
+    assert entries[-1][1][0].startswith("truncated_")
+
+
+def test_bytes_behind_compressed_data(tmp_path):
+    """Are an entry for the archive; its members are whole."""
+    matched, entries = outcome(gzip.compress(tar_of([("a.json", A), ("b.json", B)])) + b"xyz", tmp_path)
+    assert (matched, reasons(entries)) == ([A, B], [(None, "trailing_data")])
+
+
 HEADERS = {
     "no checksum": {"checksum": b"0000000\0"},
     "a negative size": {"size_field": b"\xff" * 12},
@@ -545,7 +584,7 @@ def test_an_archive_that_cannot_be_read(tmp_path):
     (tmp_path / "a.zip").write_bytes(zip_of([("a.json", A)]))
     (file,) = list_inputs([tmp_path / "a.zip"]).files
     archive = file._replace(name=b"a", path=file.stored_at, size=os.stat(tmp_path / "a.zip").st_size)
-    assert len(expand(archive, 200).files) == 1
-    assert expand(archive._replace(mtime_ns=1), 200).files == [archive._replace(mtime_ns=1)]
+    assert len(expand(archive, HOW).files) == 1
+    assert expand(archive._replace(mtime_ns=1), HOW).files == [archive._replace(mtime_ns=1)]
     os.unlink(tmp_path / "a.zip")
-    assert expand(archive, 200).files == [archive._replace(fault="No such file or directory")]
+    assert expand(archive, HOW).files == [archive._replace(fault="No such file or directory")]

@@ -140,10 +140,11 @@ def test_damaged_compression(endpoint, monkeypatch):
         data[place : place + 500] = b"\xff" * 500  # a decoder fails there, and what it gave before is saved
         store.put(b"damaged", bytes(data))
         (file,) = list_inputs(["s3://lake/damaged"]).files
-        wanted = match_bytes(bytes(data), restrictions, MatchOptions())
+        options = MatchOptions(salvage=True)
+        wanted = match_bytes(bytes(data), restrictions, options)
         with ObjectReader(file) as reader:
-            matcher = Matcher(restrictions.paths, restrictions.index, MatchOptions())
-            parts = list(matcher.stream(open_source(reader, file.size), b""))
+            matcher = Matcher(restrictions.paths, restrictions.index, options)
+            parts = list(matcher.stream(open_source(reader, file.size, salvage=True), b""))
         assert b"".join(line for part in parts for line in part.matched) == wanted.matched
         assert [entry for part in parts for piece in part.pieces for entry in piece.entries] == list(wanted.entries)
         assert wanted.matched
