@@ -1,10 +1,11 @@
-"""The content of an input: as it is, or decompressed if it is compressed. The content decides."""
+"""The content of an input, decompressed and in UTF-8. How it is stored is found from its first bytes."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from linkmatch_ray.core.compressions import MAGIC_BYTES, compression_of
+from linkmatch_ray.core.encodings import Decoded, encoding_of
 from linkmatch_ray.core.inflating import Inflating
 from linkmatch_ray.core.raw import Raw, Readable, read_wholly
 
@@ -14,8 +15,8 @@ INFLATED_BYTES_MIN: Final = 1 << 30
 
 def open_source(
     raw: Raw, size: int = 0, max_inflation: int | None = None, *, salvage: bool = False, memory: int | None = None
-) -> Plain | Inflating:
-    """Reads the head of `raw`, which is at its start; returns a source of its content, decompressed if need be.
+) -> Plain | Decoded:
+    """Reads the head of `raw`, which is at its start; returns a source of its content.
 
     Args:
         size: Bytes in `raw`.
@@ -27,22 +28,24 @@ def open_source(
     head = read_wholly(raw, MAGIC_BYTES)
     compression = compression_of(head)
     if compression is None:
-        return Plain(raw, head)
+        plain = Plain(raw, head)
+        return plain if encoding_of(head) is None else Decoded(plain)
     limit = None if max_inflation is None else max(INFLATED_BYTES_MIN, size * max_inflation)
-    return Inflating(raw, head, compression, size=size, limit=limit, salvage=salvage, memory=memory)
+    return Decoded(Inflating(raw, head, compression, size=size, limit=limit, salvage=salvage, memory=memory))
 
 
 class Plain:
-    """Content that is not compressed.
+    """Content that is stored as it is.
 
     Args:
         head: Bytes that were read from it already.
 
     Attributes:
-        compression: None.
+        compression, encoding: None.
     """
 
     compression: Final = None
+    encoding: Final = None
 
     def __init__(self, raw: Readable, head: bytes = b"") -> None:
         self._raw, self._head = raw, head

@@ -267,7 +267,7 @@ def test_little_is_held_of_what_inflates_most(kind):
     largest = 0
     view = memoryview(bytearray(1 << 20))
     while source.readinto(view):
-        largest = max(largest, len(source._pending))
+        largest = max(largest, len(source._source._pending))
     assert largest <= most
 
 

@@ -41,10 +41,10 @@ READ = {  # content, records, matched, not_object
 DEEP = b'{"data":"a","x":' + b"[" * 5000 + b"]" * 5000 + b"}"
 
 DAMAGED = {  # content, matched, entries as (reason, index, byte_offset, bytes)
-    "UTF-16 with a mark": (GOOD.decode().encode("utf-16"), 0, [("not_utf8", 0, 0, 26)]),
+    "UTF-16 with a mark": (GOOD.decode().encode("utf-16") + b"\0", 0, [("invalid_utf8", 0, 3, 13)]),
     "UTF-16 little end first": (GOOD.decode().encode("utf-16-le"), 0, [("not_utf8", 0, 0, 24)]),
     "UTF-16 big end first": (GOOD.decode().encode("utf-16-be"), 0, [("not_utf8", 0, 0, 24)]),
-    "UTF-32": (GOOD.decode().encode("utf-32"), 0, [("not_utf8", 0, 0, 52)]),
+    "UTF-32": (GOOD.decode().encode("utf-32-be"), 0, [("not_utf8", 0, 0, 48)]),
     "NUL bytes only": (bytes(100), 0, [("not_utf8", 0, 0, 100)]),
     "NUL bytes on a line": (GOOD + b"\n\0\0\0\n" + GOOD, 2, [("invalid_json", 1, 13, 3)]),
     "Latin-1": (GOOD + b'\n{"data":"\xe9"}\n' + GOOD, 2, [("invalid_utf8", 1, 13, 12)]),

@@ -284,6 +284,7 @@ UNNOTICED_IF_SEALED = {
     "pieces.lines none": "the same as pieces.lines",
     "pieces.lines": "newlines of the input; what comes later in a file that is under way is moved by them",
     **{f"pieces.shares {name}": "from one file of a piece to another: the sum is compared" for name in INPUTS},
+    "pieces.encoding": "of the input, which is not read again",
 }
 """The same of rows whose digest was made anew: whoever does that means to deceive."""
 
