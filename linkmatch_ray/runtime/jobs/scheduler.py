@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, Final
 
+from linkmatch_ray.core.damage import NeedsMemory
 from linkmatch_ray.core.outcome import FAULT_PART, Counts, Piece
 from linkmatch_ray.io.inputs.file import InputFile
 from linkmatch_ray.io.inputs.reader import fault_entry
@@ -282,6 +283,29 @@ class Scheduler:
             self._strike(unit, "worker_died", why)
         return []
 
+    def asked_for_memory(self, task: int, needs: NeedsMemory, most: int, now: float) -> None:
+        """Records that a task ended because a file needs memory at once. That file is then read alone, by a task that
+        asks Ray for it. If no node has it, one entry stands for the file.
+
+        Args:
+            most: Bytes of memory of the largest node.
+        """
+        unit = self._tasks.pop(task, None)
+        if unit is None:
+            return
+        unit.heard = now
+        unit.move(Move.LOSE)
+        if unit.unit.stop - unit.unit.first > 1:
+            place = self._window.index(unit)
+            self._split(unit)
+            unit = next(each for each in islice(self._window, place + 1, None) if each.unit.first == needs.file)
+        if needs.nbytes > most:
+            found = f"zstd data with a window of {needs.nbytes:,} bytes; the largest node has {most:,} bytes of memory"
+            self._replace(unit, "zstd_window", found)
+            return
+        unit.unit = unit.unit._replace(memory=needs.nbytes)
+        self.progress = self.progress.needing(needs.nbytes)
+
     # Trying again
 
     def asks_for_cpus(self, now: float) -> bool:
@@ -366,8 +390,12 @@ class Scheduler:
 
     def _give_up(self, unit: AdmittedUnit, reason: str, why: str) -> None:
         """Replaces the results of a file by one quarantine entry. The job continues without the file."""
+        self._replace(unit, reason, f"given up after {STRIKES_MAX} tries: {why}")
+
+    def _replace(self, unit: AdmittedUnit, reason: str, message: str) -> None:
+        """Replaces the results of a file by one entry."""
         file, range_ = unit.unit.last
-        entry = fault_entry(self._files[file], reason, f"given up after {STRIKES_MAX} tries: {why}")
+        entry = fault_entry(self._files[file], reason, message)
         for part in unit.parts:
             self._held_bytes -= part.header.nbytes
         key = Key(file, range_, FAULT_PART)
