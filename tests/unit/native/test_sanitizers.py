@@ -8,13 +8,12 @@ from tests.support.sanitizers import CORPUS, SUITE, TESTS, compile_kernel, link_
 
 pytestmark = pytest.mark.slow
 
-if reason := missing():
-    pytest.skip(reason, allow_module_level=True)
-
 
 @pytest.fixture(scope="module")
 def objects(tmp_path_factory):
     """All levels, compiled once."""
+    if reason := missing():
+        pytest.skip(reason)
     return compile_kernel(tmp_path_factory.mktemp("objects"))
 
 
