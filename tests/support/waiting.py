@@ -10,6 +10,8 @@ START_SECONDS_MAX = 90
 def comes(condition, seconds=SECONDS_MAX):
     """Waits until it holds, and returns what it came to."""
     deadline = time.monotonic() + seconds
-    while not (came := condition()) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return came
+    while True:
+        asked = time.monotonic()
+        if (came := condition()) or asked > deadline:
+            return came
+        time.sleep(max(0.01, 3 * (time.monotonic() - asked)))  # to ask must not keep a core from what is waited for
