@@ -14,6 +14,8 @@ from tests.support.held import held
 from tests.support.tiers import examples
 
 REPO = Path(__file__).resolve().parent.parent
+NICENESS = "RAY_worker_niceness"
+os.environ[NICENESS] = "0"  # Ray's own is 15: its workers would stand still while other tests compute
 ENVIRONMENT = dict(os.environ)  # as it was before Ray set its own variables in this process
 
 settings.register_profile(
