@@ -17,6 +17,7 @@ import pytest
 from ray import _raylet
 
 from linkmatch_ray.native.build import LIBRARY, library_of
+from linkmatch_ray.runtime.cluster import jobs_api, upload
 from linkmatch_ray.runtime.session.address import PACKAGE
 from tests.conftest import REPO
 from tests.ray.test_scenarios import sliced
@@ -410,24 +411,16 @@ def test_other_versions(cluster, environment, run):
     assert f"and Python 3.9.1, but this machine has Ray 2.60.0 and Python {here}. Install" in done.stderr, done.stderr
 
 
-FROM_ANOTHER_MACHINE = """
-import pathlib, sys
-from linkmatch_ray.cli.app import main
-from linkmatch_ray.runtime.cluster import jobs_api, upload
-upload.PACKAGE = jobs_api.PACKAGE = pathlib.Path(sys.argv.pop(1))
-main()
-"""
-
-
-def test_a_package_whose_kernel_is_for_other_machines(cluster, environment, tmp_path):
+def test_a_package_whose_kernel_is_for_other_machines(cluster, run, tmp_path, monkeypatch):
     """The nodes cannot use it: doctor and submit say so, and which wheel can be sent to all."""
     package = tmp_path / "linkmatch_ray"
     shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
     (package / "native" / LIBRARY.name).rename(library_of("darwin-arm64", package / "native"))
+    for module in (jobs_api, upload):
+        monkeypatch.setattr(module, "PACKAGE", package)
     job = ["submit", SAMPLE / "links", "-r", SAMPLE / "restrictions.json", "-k", "cveID", "-o", tmp_path / "out"]
     for command in (["doctor"], job):
-        words = [sys.executable, "-c", FROM_ANOTHER_MACHINE, package, *command, "--address", cluster.url]
-        done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=120)
+        done = run(*command, address=cluster.url)
         assert done.returncode == 5, done.stdout + done.stderr
         where = "BAD  node .*" if command == ["doctor"] else "linkmatch-ray"
         said = (

@@ -35,7 +35,7 @@ class Cluster:
         self.url = f"http://127.0.0.1:{(port := free_port())}"
         self.gcs = f"127.0.0.1:{(gcs := free_port())}"
         head = [f"--port={gcs}", f"--dashboard-port={port}", f"--ray-client-server-port={free_port()}"]
-        head.append(f"--num-cpus={cpus}")
+        head += [f"--num-cpus={cpus}", "--no-monitor"]  # of an autoscaler, which there is not
         head += ["--disable-usage-stats", f"--temp-dir={self._folder}/r"]
         self._start("--head", *head, agent_port=agent_port)
         assert comes(self._is_up, START_SECONDS_MAX), self._log()
