@@ -34,9 +34,6 @@ DIRECTORY: Final = "linkmatch_directory"
 
 
 RECONNECT_SECONDS: Final = 1.0
-SILENT_SECONDS: Final = 30.0
-"""Time limit for a stream that gives nothing. A job prints more often; on a busy head Ray may forget a stream."""
-
 LOST_SECONDS: Final = 300.0
 """Time limit for a cluster that does not answer while a job is followed. It does not end the job."""
 
@@ -295,8 +292,8 @@ class Cluster:
     def follow(self, submission_id: str) -> Iterator[str]:
         """Yields everything that a driver prints, each character once, until the job has ended.
 
-        Ray may end the stream while the job runs (ray#57002), or give nothing more, and so may any proxy. The stream
-        is then opened again, and what was yielded already is skipped.
+        Ray may end the stream while the job runs (ray#57002), and so may any proxy. The stream is then opened again,
+        and what was yielded already is skipped.
 
         Raises:
             Unreachable: The cluster has not answered for `LOST_SECONDS`. The job may still be running.
@@ -325,8 +322,7 @@ class Cluster:
         texts = self._client.tail_job_logs(submission_id)
 
         async def following() -> str | None:
-            async with asyncio.timeout(SILENT_SECONDS):  # its error is an OSError
-                return await anext(texts, None)
+            return await anext(texts, None)
 
         with asyncio.Runner() as runner, suppress(aiohttp.ClientError, OSError, RuntimeError):
             while (text := runner.run(following())) is not None:
