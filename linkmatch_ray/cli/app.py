@@ -101,7 +101,7 @@ def submit(
     cluster's nodes; the package, the list and --files-from are sent along. Ctrl-C leaves the job running.
 
     The same command again resumes an interrupted job. Exit codes: 0 complete, 1 failed, 2 usage, 3 bad input,
-    4 complete with quarantine entries, 5 no cluster, 130 and 143 interrupted.
+    4 complete with quarantine entries, 5 no cluster or kernel, 130 and 143 interrupted.
     """
     with ExitStack() as at_end, reporting(verbose, resumable=output != "-" and not dry_run):
         asked = o.Asked(inputs or [], restrictions, output, key or None, o.job_options(context.params))

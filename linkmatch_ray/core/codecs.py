@@ -1,4 +1,4 @@
-"""The content of an input: as it is, or decompressed if it is compressed. The content decides."""
+"""The content of an input, decompressed and in UTF-8. How it is stored is found from its first bytes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Final
 
 from linkmatch_ray.core.compressions import MAGIC_BYTES, compression_of
 from linkmatch_ray.core.damage import Corrupt, Damage
+from linkmatch_ray.core.encodings import Decoded, encoding_of
 from linkmatch_ray.core.inflating import Inflating
 from linkmatch_ray.core.raw import Raw, Readable, read_wholly
 
@@ -15,8 +16,17 @@ INFLATED_BYTES_MIN: Final = 1 << 30
 
 def open_source(
     raw: Raw, size: int = 0, max_inflation: int | None = None, *, salvage: bool = False, memory: int | None = None
+) -> Plain | Decoded:
+    """Opens the same as `decompressed` as text: what has the mark of another encoding is decoded to UTF-8."""
+    source = decompressed(raw, size, max_inflation, salvage=salvage, memory=memory)
+    is_text = isinstance(source, Plain) and encoding_of(source.head) is None
+    return source if isinstance(source, Plain) and is_text else Decoded(source)
+
+
+def decompressed(
+    raw: Raw, size: int = 0, max_inflation: int | None = None, *, salvage: bool = False, memory: int | None = None
 ) -> Plain | Inflating:
-    """Reads the head of `raw`, which is at its start; returns a source of its content, decompressed if need be.
+    """Reads the head of `raw`, which is at its start; returns a source of its content.
 
     Args:
         size: Bytes in `raw`.
@@ -38,24 +48,23 @@ def open_source(
 
 
 class Plain:
-    """Content that is not compressed.
-
-    Args:
-        head: Bytes that were read from it already.
+    """Content that is stored as it is.
 
     Attributes:
-        compression: None.
+        head: Bytes that were read from it already, and come first.
+        compression, encoding: None.
     """
 
     compression: Final = None
+    encoding: Final = None
 
     def __init__(self, raw: Readable, head: bytes = b"") -> None:
-        self._raw, self._head = raw, head
+        self._raw, self.head = raw, head
 
     def readinto(self, view: memoryview) -> int:
-        filled = min(len(view), len(self._head))
+        filled = min(len(view), len(self.head))
         if filled:
-            view[:filled], self._head = self._head[:filled], self._head[filled:]
+            view[:filled], self.head = self.head[:filled], self.head[filled:]
         while filled < len(view):
             try:
                 count = self._raw.readinto(view[filled:])

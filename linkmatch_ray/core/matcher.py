@@ -9,7 +9,7 @@ import numpy as np
 
 from linkmatch_ray.arguments import wrong_type
 from linkmatch_ray.core.codecs import open_source
-from linkmatch_ray.core.damage import Corrupt
+from linkmatch_ray.core.damage import Corrupt, NeedsMemory
 from linkmatch_ray.core.index import RestrictionIndex
 from linkmatch_ray.core.keys import KeyPath
 from linkmatch_ray.core.layouts.table import Layout
@@ -27,7 +27,11 @@ WINDOW_BYTES_MIN: Final = 1 << 12
 
 
 class Matcher:
-    """A matcher of inputs against one index. It must not be shared between threads. Only its buffer is costly."""
+    """A matcher of inputs against one index. It must not be shared between threads. Only its buffer is costly.
+
+    Args:
+        memory: Bytes that a file of a pack may hold at once, beyond what any may; None for no limit.
+    """
 
     def __init__(
         self,
@@ -37,7 +41,9 @@ class Matcher:
         buffers: Buffers | None = None,
         *,
         part_bytes: int = PART_BYTES_MAX,
+        memory: int | None = None,
     ) -> None:
+        self._memory = memory
         self._index, self._options, self._part_bytes = index, options, part_bytes
         self._judge = Judge(paths, index, options.max_record_bytes)
         self.buffers = buffers or Buffers()
@@ -60,6 +66,8 @@ class Matcher:
             found = corrupt.damage
             entry = Entry(0, None, 0, corrupt.nbytes, found.reason, found.message)
             yield fault_part(where.get("file", 0), 0, entry)
+        except NeedsMemory as needs:
+            raise NeedsMemory(needs.nbytes, where["file"]) from None
 
     def pack(self, buffer: bytearray, pack: Pack, paths: list[bytes]) -> Iterator[Part]:
         """Matches many small files that lie in one buffer; `paths` are theirs, in order."""
@@ -79,7 +87,8 @@ class Matcher:
             return
         spans = zip(pack.starts.tolist(), pack.ends.tolist(), paths, strict=True)
         for file, (start, end, path) in enumerate(spans, pack.file):
-            yield from self.stream(_source(memoryview(buffer)[start:end], self._options), path, file=file)
+            source = _source(memoryview(buffer)[start:end], self._options, self._memory)
+            yield from self.stream(source, path, file=file)
 
 
 class _Memory:
@@ -103,8 +112,8 @@ class _Memory:
         self._at = offset
 
 
-def _source(data: bytes | bytearray | memoryview, options: MatchOptions) -> Source:
-    return open_source(_Memory(data), len(data), options.max_inflation, salvage=options.salvage)
+def _source(data: bytes | bytearray | memoryview, options: MatchOptions, memory: int | None = None) -> Source:
+    return open_source(_Memory(data), len(data), options.max_inflation, salvage=options.salvage, memory=memory)
 
 
 def match_bytes(

@@ -93,6 +93,7 @@ class PartWriter(Writer):
             unmatched_digest=self._unmatched_digest.digest() if self._unmatched else None,
             entries=tuple(self._entries),
             hits=_hit_pairs(self._found),
+            encoding=self._window.encoding,
         )
         part = Part([piece], self._matched, self._unmatched)
         self._part += 1

@@ -104,6 +104,12 @@ class Window:
         return self._buffers.buffer
 
     @property
+    def encoding(self) -> str | None:
+        """How the input is encoded, once something was read; None for UTF-8."""
+        encoding: str | None = getattr(self._source, "encoding", None)
+        return encoding
+
+    @property
     def data(self) -> UInt8s:
         """The buffer as an array."""
         return np.frombuffer(self._buffers.buffer, np.uint8)

@@ -6,6 +6,7 @@ from concurrent.futures import wait
 from typing import Final
 
 from linkmatch_ray.core.compressions import compression_of
+from linkmatch_ray.core.encodings import encoding_of
 from linkmatch_ray.core.layouts.table import layout_of
 from linkmatch_ray.core.options import MatchOptions
 from linkmatch_ray.io.inputs.archives.member import member_of
@@ -58,5 +59,6 @@ def _can_be_cut(file: InputFile, options: MatchOptions) -> bool:
                 return False
     except (OSError, Changed):
         return False
-    layout = layout_of(head, options) if compression_of(head) is None else None
+    is_plain = compression_of(head) is None and encoding_of(head) is None
+    layout = layout_of(head, options) if is_plain else None
     return layout is not None and layout.can_be_cut

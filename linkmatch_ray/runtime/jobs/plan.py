@@ -72,7 +72,7 @@ class Unit(NamedTuple):
     """The input of one task: the whole files from `first` up to but not including `stop`, or a byte range of one file.
 
     A range has the records that begin in `start..end`. The last range goes to the end of the file, and its `end` is
-    None.
+    None. `memory` is what its task asks of Ray, in bytes.
     """
 
     first: int
@@ -81,6 +81,7 @@ class Unit(NamedTuple):
     range: int = 0
     start: int = 0
     end: int | None = None
+    memory: int = 0
 
     @property
     def last(self) -> tuple[int, int]:

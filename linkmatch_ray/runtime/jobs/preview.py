@@ -266,7 +266,10 @@ class _Look(Work):
             size, _ = fill(source, content)
             self._tally.note(source.compression, bytes(content[:size]), is_all=size < HEAD_BYTES)
 
-    def _source(self, raw: Raw, file: InputFile, start: int) -> _Beginning:
+    def _memory(self, unit: Unit) -> None:
+        """Sets no limit: little is read of each file."""
+
+    def _source(self, raw: Raw, file: InputFile, unit: Unit) -> _Beginning:
         counted = _Counted(raw)
         options = self._settings.options
         source = open_source(counted, file.size, options.max_inflation, salvage=options.salvage)

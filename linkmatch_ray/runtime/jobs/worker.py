@@ -183,7 +183,9 @@ class Work:
         settings, part_bytes = self._settings, self._settings.plan.part_bytes
         window_bytes = max(WINDOW_BYTES_MIN, min(WINDOW_BYTES, part_bytes))  # a part is whole windows
         with closing(self._inputs), _buffers_of(window_bytes) as (buffers, self._buffer):
-            self._matcher = Matcher(settings.paths, self._index, settings.options, buffers, part_bytes=part_bytes)
+            self._matcher = Matcher(
+                settings.paths, self._index, settings.options, buffers, part_bytes=part_bytes, memory=self._memory(unit)
+            )
             if len(files) == 1:
                 yield from self._one(unit, files[0])
                 return
@@ -202,7 +204,7 @@ class Work:
                 if fault is not None:
                     yield fault_part(number, 0, fault)
                 else:
-                    yield from self._one(Unit(number, number + 1, file.size), file)
+                    yield from self._one(Unit(number, number + 1, file.size, memory=unit.memory), file)
 
     def _packs(self, first: int, files: list[InputFile]) -> Packs:
         return packs(first, files, self._buffer, self._inputs)
@@ -214,7 +216,7 @@ class Work:
             return
         try:
             with self._inputs.open(file, unit.end) as raw:
-                source = self._source(raw, file, unit.start)
+                source = self._source(raw, file, unit)
                 where = {"file": unit.first, "range_": unit.range, "start": unit.start, "stop": unit.end}
                 for part in self._matcher.stream(source, file.name, **where):
                     if part.pieces[-1].last:
@@ -226,10 +228,14 @@ class Work:
             blame_the_machine(file.name, error)
             yield fault_part(unit.first, unit.range, unreadable_entry(file, error.strerror or shown(error)))
 
-    def _source(self, raw: Raw, file: InputFile, start: int) -> Source:
+    def _memory(self, unit: Unit) -> int | None:
+        """Returns how many bytes a file may hold at once, beyond what any may. A file that needs more asks for it."""
+        return unit.memory
+
+    def _source(self, raw: Raw, file: InputFile, unit: Unit) -> Source:
         """Opens the content of a file, or of a range of it, from one byte before the range."""
-        if start:
-            raw.seek(start - 1)
+        if unit.start:
+            raw.seek(unit.start - 1)
             return Plain(raw)
-        options = self._settings.options
-        return open_source(raw, file.size, options.max_inflation, salvage=options.salvage)
+        how = self._settings.options
+        return open_source(raw, file.size, how.max_inflation, salvage=how.salvage, memory=self._memory(unit))

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linkmatch_ray import MatchOptions, Restrictions, match_bytes
-from linkmatch_ray.core import codecs
+from linkmatch_ray.core import codecs, inflating
 from linkmatch_ray.core.compressions import COMPRESSIONS
-from linkmatch_ray.core.damage import Behind, Corrupt, Damage
+from linkmatch_ray.core.damage import Behind, Corrupt, Damage, NeedsMemory
 from linkmatch_ray.errors import RestrictionsError
 from tests.support.compressed import KINDS, MAGICS, compressed, reading, salvageable
 from tests.support.tiers import examples
@@ -267,7 +267,7 @@ def test_little_is_held_of_what_inflates_most(kind):
     largest = 0
     view = memoryview(bytearray(1 << 20))
     while source.readinto(view):
-        largest = max(largest, len(source._pending))
+        largest = max(largest, len(source._source._pending))
     assert largest <= most
 
 
@@ -320,6 +320,39 @@ def test_every_row_is_told_by_its_first_bytes():
     heads = [(row.name, magic) for row in COMPRESSIONS for magic in row.magics if magic[1:] != b"\x2a\x4d\x18"]
     for name, magic in heads:
         assert [row.name for row in COMPRESSIONS if row.begins(magic + bytes(6))] == [name]
+
+
+def wide(text, log=31, **known):
+    """A frame with a wide window."""
+    how = zstandard.ZstdCompressionParameters.from_level(1, window_log=log)
+    compressor = zstandard.ZstdCompressor(compression_params=how).compressobj(**known)
+    return compressor.compress(text) + compressor.flush()
+
+
+def test_wide_windows_of_zstd(monkeypatch):
+    """Up to 2 GiB. More memory than any may hold must be given, once a file has so much content."""
+    for log in (27, 28, 30, 31):
+        assert ours(wide(SMALL, log)) == ours(wide(SMALL, log), memory=0) == (SMALL, "whole")
+    monkeypatch.setattr(inflating, "MEMORY_BYTES_FREE", 50_000)
+    text = random.Random(5).randbytes(200_000).hex().encode()
+    data = wide(SMALL) + wide(text)
+    for memory in (0, (1 << 31) - 1):
+        with pytest.raises(NeedsMemory) as caught:
+            ours(data, memory=memory)
+        assert caught.value.nbytes == 1 << 31
+    assert ours(data, memory=1 << 31) == ours(data, memory=None) == (SMALL + text, "whole")
+    assert ours(wide(text, size=len(text)), memory=0) == (text, "whole")  # then less is held
+
+
+def test_windows_that_nothing_can_hold():
+    """Of more than 2 GiB; what comes before comes out."""
+    data = bytearray(wide(SMALL))
+    assert data[5] == (31 - 10) << 3
+    data[5] += 1
+    got = match_bytes(compressed("zstd", SMALL) + bytes(data), RESTRICTIONS)
+    assert got.counts.records == 30
+    assert [(entry.reason, entry.byte_offset) for entry in got.entries] == [("zstd_window", len(SMALL))]
+    assert f"{(1 << 31) + (1 << 28):,} bytes" in got.entries[0].message
 
 
 def test_a_frame_with_a_dictionary_is_corrupt():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from linkmatch_ray.core.codecs import Plain, open_source
+from linkmatch_ray.core.codecs import Plain, decompressed
 from linkmatch_ray.io.inputs.archives.member import PACKED_TAR
 from linkmatch_ray.io.inputs.file import InputFile
 from linkmatch_ray.io.inputs.reader import FileReader
@@ -40,7 +40,7 @@ class Content:
     Args:
         kind: Of the archive. What a packed tar decompresses to can be read from its beginning only, so that each step
             back begins there.
-        max_inflation, salvage: As in `open_source`.
+        max_inflation, salvage: As in `decompressed`.
 
     Attributes:
         at: The byte behind the last one that was read or passed over.
@@ -63,7 +63,7 @@ class Content:
     def _opened(self) -> Plain | FileReader | ObjectReader:
         if not self._is_packed:
             return self._raw
-        return open_source(self._raw, self._archive.size, self._max_inflation, salvage=self._salvages)  # type: ignore[return-value]
+        return decompressed(self._raw, self._archive.size, self._max_inflation, salvage=self._salvages)  # type: ignore[return-value]
 
     def fill(self, offset: int, view: memoryview) -> int:
         """Fills `view` with the bytes from `offset` on; returns how many, fewer only at the end."""

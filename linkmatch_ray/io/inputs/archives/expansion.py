@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-from linkmatch_ray.core.codecs import INFLATED_BYTES_MIN, open_source
+from linkmatch_ray.core.codecs import INFLATED_BYTES_MIN, decompressed
 from linkmatch_ray.core.compressions import compression_of
 from linkmatch_ray.core.damage import Corrupt, Damage
 from linkmatch_ray.core.options import MatchOptions
@@ -66,7 +66,7 @@ def _kind_of(file: InputFile) -> str | None:
             raw.seek(0)
             start = memoryview(bytearray(tar_headers.HEADER_BYTES))
             try:
-                count, _ = fill(open_source(raw), start)
+                count, _ = fill(decompressed(raw), start)
             except (Damage, Corrupt):
                 return None
             is_tar = _begins_like_tar(bytes(start[:count]), file)
