@@ -125,7 +125,7 @@ def test_standard_output(run, run_process, small):
         ('[{"data":1},{"date":2}]', 'entry 1 has no key "data"'),
         ('{"data":1}\n{"data":\n', "entry 1 (line 2)"),
         ('[{"data":1},', "entry 1"),
-        ("[1]", "entry 0 is neither an object nor a string"),
+        ("[1, {}]", 'entry 1 has no key "data"'),
     ],
 )
 def test_a_bad_list_stops_the_job_before_it_starts(run, small, content, message):

@@ -269,7 +269,7 @@ def build(document, keys, *, text=False, restrictions_at=None):
             raise ValueError("the restrictions are not valid JSON")
         values = [parse(data[span.start : span.end]) for span in found]
     for number_, value in enumerate(values):
-        if isinstance(value, str) and len(keys) == 1:
+        if not isinstance(value, dict) and len(keys) == 1:
             key = (frozen(value),)
         else:
             key = composite(value, [other for _, other in keys]) if isinstance(value, dict) else MISSING

@@ -409,19 +409,20 @@ def elements_of(draw, own_keys, pool, *, most=10, objects=False):
 
 @st.composite
 def restriction_lists(draw, writer, keys, pool):
-    """A restrictions document that has the key in every entry; repeats are common."""
+    """A restrictions document that has the key in every entry, or is it; repeats are common."""
     chosen = draw(st.lists(st.tuples(*(st.sampled_from(pool) for _ in keys)), max_size=8))
     plain = len(keys) == 1 and draw(st.booleans())
+    layout = draw(st.sampled_from(("lines", "array", "array-spaced", "array-pretty")))
+    no_keys = (Obj, list) if layout == "lines" else Obj  # an array on a line stands for its elements
     listed = []
     for parts in chosen:
-        if plain and isinstance(parts[0], str):
+        if plain and not isinstance(parts[0], no_keys):
             listed.append(parts[0])
             continue
         entry = Obj([("label", "},{"), ("n", Num("1"))][: draw(st.integers(0, 2))])
         for (_, key), part in zip(keys, parts, strict=True):
             place(entry.members, tokens(key), part)
         listed.append(entry)
-    layout = draw(st.sampled_from(("lines", "array", "array-spaced", "array-pretty")))
     data = utf8(render(writer, listed, layout, draw(st.sampled_from(("\n", "\r\n")))))
     return compress(writer, data, draw(st.sampled_from(COMPRESSIONS)))
 

@@ -40,7 +40,16 @@ _PLAIN_BYTES_MAX: Final = 2 * DEPTH_MAX
 _PLAIN: Final = frozenset({str, int, bool, type(None)})
 """Types of keys that orjson reads and writes as `canonical` does; it reads an integer beyond 64 bits as a float."""
 
-_ONE_KEY: Final = "is a string, and the key has several parts"
+_NO_OBJECT: Final = "and the key has several parts"
+
+_NAMES: Final = {
+    bool: "a boolean",
+    NumberText: "a number",
+    list: "an array",
+    str: "a string",
+    type(None): "null",
+}
+"""What messages call an entry that is no object, by its type."""
 
 _KEYS_AT_ONCE: Final = 4096
 """Keys that go into the index at a time."""
@@ -77,7 +86,7 @@ def format_of(path: str) -> RestrictionsFormat:
 
 
 class Entries(Writer):
-    """A writer that takes the entries of a list of JSON values: objects with the key, or strings that are the key."""
+    """A writer that takes the entries of a list of JSON values: objects with the key, or other values, which are it."""
 
     def __init__(self, window: Window, name: str, pairs: tuple[KeyPair, ...], options: MatchOptions) -> None:
         super().__init__(window)
@@ -131,19 +140,16 @@ class Entries(Writer):
             if self._is_document or (self._options.format == "auto" and line is not None and not self._count):
                 self._refuse_document(self._damage_in_all() or damage)  # it counts as lines if it is nothing else
             self._fail(self._count, f"{damage.message} (byte {damage.offset} of the entry)", line)
-        if type(value) is dict:
-            self._push(self._key_of(value, line))
-        elif self._is_document:
-            self._refuse_document(Damage("invalid_json", "neither an array, nor an object, nor JSON Lines"))
-        elif type(value) is str and not self._is_composite:
-            self._push(canonical_string(value))
-        elif type(value) is str:
-            self._fail(self._count, _ONE_KEY, line)
-        else:
-            self._fail(self._count, "is neither an object nor a string", line)
+        found = self._parts_of(value, line) if type(value) is dict else [value]
+        if type(value) is not dict and self._is_composite:
+            self._fail(self._count, f"is {_NAMES[type(value)]}, {_NO_OBJECT}", line)
+        for part in found:
+            if type(part) is not str:
+                self._builder.note_kinds(numbers=_has_number(part), containers=isinstance(part, (dict, list)))
+        self._push(canonical(found if self._is_composite else found[0]))
 
     def _plain_key(self, text: bytes) -> bytes | None:
-        """Returns the key of an object, or the string that is one; None if orjson and the exact path may differ."""
+        """Returns the key of an object, or the value that is one; None if orjson and the exact path may differ."""
         if len(text) > _PLAIN_BYTES_MAX and text.count(b"[") + text.count(b"{") > DEPTH_MAX:
             return None
         try:
@@ -152,7 +158,7 @@ class Entries(Writer):
             return None
         if type(entry) is dict:
             found = [path.find(entry) for path in self._paths] if self._is_composite else self._paths[0].find(entry)
-        elif type(entry) is str and not self._is_composite and not self._is_document:
+        elif not self._is_composite:
             found = entry
         else:
             return None
@@ -164,15 +170,12 @@ class Entries(Writer):
                 self._builder.note_kinds(numbers=True)
         return orjson.dumps(found)
 
-    def _key_of(self, entry: dict[str, Any], line: int | None) -> bytes:
+    def _parts_of(self, entry: dict[str, Any], line: int | None) -> list[Any]:
         found = [path.find(entry) for path in self._paths]
         if MISSING in found:
             missing = ", ".join(f'"{shown(path.text)}"' for path in self._paths)
             self._fail(self._count, f"has no key {missing}", line)
-        for value in found:
-            if type(value) is not str:
-                self._builder.note_kinds(numbers=_has_number(value), containers=isinstance(value, (dict, list)))
-        return canonical(found if self._is_composite else found[0])
+        return found
 
     def _push(self, key: bytes) -> None:
         self._keys.append(key)
@@ -226,7 +229,7 @@ class TextEntries(Entries):
 
     def _take(self, text: bytes, line: int | None) -> None:
         if self._is_composite:
-            self._fail(self._count, _ONE_KEY, line)
+            self._fail(self._count, f"is a string, {_NO_OBJECT}", line)
         try:
             self._push(canonical_string(text.decode("utf-8")))
         except UnicodeDecodeError:

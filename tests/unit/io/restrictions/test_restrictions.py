@@ -9,14 +9,13 @@ import tracemalloc
 
 import pytest
 
-from linkmatch_ray import Restrictions
+from linkmatch_ray import Restrictions, match_bytes
 from linkmatch_ray.errors import RestrictionsError, UsageError
 from linkmatch_ray.io.restrictions.loader import Entries
 
 DAMAGED = {
     "no key": (b'[{"data":1},{"x":2}]', 'entry 1 has no key "data"'),
     "no key on a line": (b'{"data":1}\n\n{"x":2}\n', r"entry 1 \(line 3\) has no key"),
-    "neither object nor string": (b'["a",5]', "entry 1 is neither an object nor a string"),
     "bad value": (b'["a",{"data":tru}]', r"entry 1 not a JSON value \(byte 8"),
     "bad line": (b'{"data":1}\n{"data":\n{"data":2}\n', r"entry 1 \(line 2\).*ends inside a JSON value \(byte 8"),
     "NaN": (b'{"data":1}\n{"data":NaN}\n', r"entry 1 \(line 2\) NaN is not JSON"),
@@ -70,8 +69,32 @@ def test_no_list_and_no_key():
         Restrictions.load("/nowhere/list.json")
     with pytest.raises(UsageError, match="Write ~0"):
         Restrictions.load(b"[]", "/a~b")
-    with pytest.raises(RestrictionsError, match="entry 0 is a string, and the key has several parts"):
-        Restrictions.load(b'["a"]', ["x", "y"])
+
+
+@pytest.mark.parametrize("layout", ["array", "lines"])
+@pytest.mark.parametrize(
+    ("entry", "kind"),
+    [("1", "a number"), ('"a"', "a string"), ("null", "null"), ("true", "a boolean"), ("[1, {}]", "an array")],
+)
+def test_an_entry_that_is_no_object_is_a_key(entry, kind, layout):
+    """In each layout; but a key of several parts needs an object, and the message names what is there."""
+    if layout == "lines" and kind == "an array":
+        layout = "array"  # on a line of its own it is no entry
+    document = f'[{{"data":"z"}},{entry}]' if layout == "array" else f'{{"data":"z"}}\n{entry}\n'
+    restrictions = Restrictions.load(document.encode())
+    assert len(restrictions) == 2
+    outcome = match_bytes(f'{{"data":{entry}}}\n{{"data":"1"}}\n'.encode(), restrictions)
+    assert outcome.matched == f'{{"data":{entry}}}\n'.encode()
+    assert outcome.hits == {1: 1}
+    with pytest.raises(RestrictionsError, match=f"entry 1.* is {kind}, and the key has several parts"):
+        Restrictions.load(document.replace('"data":"z"', '"x":1,"y":2').encode(), ["x", "y"])
+
+
+def test_a_list_of_one_value():
+    """A document that is no object is a key as well, if it is said to be one document."""
+    for document in (b"5", b'"a"', b"[1, 2]", b"null"):
+        restrictions = Restrictions.load(document, restrictions_format="object")
+        assert [restrictions.index.key(0)] == [document.replace(b" ", b"")]
 
 
 INTEGERS = [str(n) for n in (0, 7, -70, 10**19, 2**64 - 1, 2**64, -(2**63), -(2**63) - 1)]
@@ -128,7 +151,7 @@ def test_text_has_one_key_a_line():
 def test_a_pipe_is_read_once(tmp_path, command_environment):
     """`-r -` and `-r <(…)` work, and what is wrong in them is named."""
     read, write = os.pipe()
-    os.write(write, b'["a", 5]')
+    os.write(write, b'["a", {"b": 5}]')
     os.close(write)
     command = [sys.executable, "-m", "linkmatch_ray", "explain", "-r", f"/dev/fd/{read}"]
     done = subprocess.run(
@@ -136,7 +159,7 @@ def test_a_pipe_is_read_once(tmp_path, command_environment):
     )
     os.close(read)
     assert done.returncode == 3
-    assert b"entry 1 is neither" in done.stderr
+    assert b"entry 1 has no key" in done.stderr
 
 
 @pytest.mark.parametrize("first", [b'["a"]', b'{"url":"a"}\n', b'{"url":\n"a"}', b""])
