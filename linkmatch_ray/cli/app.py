@@ -65,6 +65,7 @@ def submit(
     max_inflation: o.MaxInflation = _D.max_inflation,
     restrictions_at: o.RestrictionsAt = _D.restrictions_at,
     restrictions_format: o.RestrictionsFormat = _D.restrictions_format,
+    skip_keyless: o.SkipKeyless = _D.skip_keyless,
     key: o.Keys = None,
     output: o.Output = OUTPUT,
     emit: o.Emit = _D.emit,
@@ -135,6 +136,7 @@ def explain(
     max_record_bytes: o.MaxRecordBytes = _D.max_record_bytes,
     restrictions_at: o.RestrictionsAt = _D.restrictions_at,
     restrictions_format: o.RestrictionsFormat = _D.restrictions_format,
+    skip_keyless: o.SkipKeyless = _D.skip_keyless,
     key: o.Keys = None,
     as_json: o.Json = False,
     verbose: o.Verbose = False,
@@ -157,7 +159,11 @@ def explain(
         from linkmatch_ray.cli.output import explanation_lines
 
         loaded = linkmatch_ray.Restrictions.load(
-            restrictions, key or KEY, restrictions_at=restrictions_at, restrictions_format=restrictions_format
+            restrictions,
+            key or KEY,
+            restrictions_at=restrictions_at,
+            restrictions_format=restrictions_format,
+            skip_keyless=skip_keyless,
         )
         found = linkmatch_ray.explain(
             sys.stdin.buffer.read() if file == "-" else file,

@@ -184,6 +184,10 @@ RestrictionsFormat = Annotated[
         help="Layout of the list. With auto it is found in the content; text is one key per line.",
     ),
 ]
+SkipKeyless = Annotated[
+    bool,
+    _list("--skip-keyless", help="A list whose entries without the key are left out and counted, not refused."),
+]
 
 # Matching
 

@@ -29,7 +29,13 @@ class RestrictionList:
     def __repr__(self) -> str:
         keys = [str(pair) for pair in self.pairs]
         key = repr(keys[0] if len(keys) == 1 else keys)
-        return f"<Restrictions {shown(self.name)}: {self.index.restrictions:,} entries, key {shown(key)}>"
+        left_out = f", {self.left_out:,} without it left out" if self.left_out else ""
+        return f"<Restrictions {shown(self.name)}: {self.index.restrictions:,} entries, key {shown(key)}{left_out}>"
+
+    @property
+    def left_out(self) -> int:
+        """Number of entries without the key, which are not among those that are counted."""
+        return self.index.left_out
 
     @property
     def paths(self) -> tuple[KeyPath, ...]:

@@ -51,12 +51,15 @@ _NAMES: Final = {
 }
 """What messages call an entry that is no object, by its type."""
 
-_KEYS_AT_ONCE: Final = 4096
-"""Keys that go into the index at a time."""
-
 
 def load_index(
-    raw: Raw, name: str, pairs: tuple[KeyPair, ...], at: str | None, format: RestrictionsFormat
+    raw: Raw,
+    name: str,
+    pairs: tuple[KeyPair, ...],
+    at: str | None,
+    format: RestrictionsFormat,
+    *,
+    skip_keyless: bool = False,
 ) -> RestrictionIndex:
     """Reads a list, and builds its index.
 
@@ -64,6 +67,7 @@ def load_index(
         raw: The list, perhaps compressed.
         name: Its name in messages.
         at: JSON Pointer of its array inside the document, or None.
+        skip_keyless: Leave out entries without the key.
 
     Raises:
         RestrictionsError: Something in it is wrong; the entry, line or byte is named.
@@ -73,10 +77,10 @@ def load_index(
     layout: Format = "auto" if format == "text" else format
     options = MatchOptions(format=layout, records_at=at, max_record_bytes=LIMIT_MAX)
     window = Window(open_source(raw), Buffers(WINDOW_BYTES))
-    entries = row.entries(window, name, pairs, options)
+    entries = row.entries(window, name, pairs, options, skip_keyless=skip_keyless)
     for _ in row.walk(Reading(window, entries, row.finder, LIMIT_MAX), options):
         pass
-    return entries.index_of_all()
+    return entries.builder.build()
 
 
 def format_of(path: str) -> RestrictionsFormat:
@@ -86,20 +90,20 @@ def format_of(path: str) -> RestrictionsFormat:
 
 
 class Entries(Writer):
-    """A writer that takes the entries of a list of JSON values: objects with the key, or other values, which are it."""
+    """A writer that takes the entries of a list of JSON values: objects with the key, or other values, which are it.
 
-    def __init__(self, window: Window, name: str, pairs: tuple[KeyPair, ...], options: MatchOptions) -> None:
+    Attributes:
+        builder: The builder of the index, which has the keys so far.
+    """
+
+    def __init__(
+        self, window: Window, name: str, pairs: tuple[KeyPair, ...], options: MatchOptions, *, skip_keyless: bool
+    ) -> None:
         super().__init__(window)
-        self._name, self._options = name, options
+        self.builder = IndexBuilder()
+        self._name, self._options, self._skip_keyless = name, options, skip_keyless
         self._paths = tuple(pair.restriction for pair in pairs)
         self._is_composite = len(pairs) > 1
-        self._builder = IndexBuilder()
-        self._keys: list[bytes] = []
-
-    def index_of_all(self) -> RestrictionIndex:
-        """Builds the index of all entries."""
-        self._builder.add(self._keys)
-        return self._builder.build()
 
     def records(self, judged: Judged, line: int) -> None:
         if self._window.corrupt is not None:
@@ -132,7 +136,7 @@ class Entries(Writer):
 
     def _take(self, text: bytes, line: int | None) -> None:
         if (key := self._plain_key(text)) is not None:
-            self._push(key)
+            self.builder.push(key)
             return
         try:
             value = parse(text)
@@ -140,13 +144,18 @@ class Entries(Writer):
             if self._is_document or (self._options.format == "auto" and line is not None and not self._count):
                 self._refuse_document(self._damage_in_all() or damage)  # it counts as lines if it is nothing else
             self._fail(self._count, f"{damage.message} (byte {damage.offset} of the entry)", line)
-        found = self._parts_of(value, line) if type(value) is dict else [value]
+        found = [path.find(value) for path in self._paths] if type(value) is dict else [value]
+        if MISSING in found and self._skip_keyless:
+            self.builder.leave_out()
+            return
+        if MISSING in found:
+            self._refuse_keyless(line)
         if type(value) is not dict and self._is_composite:
             self._fail(self._count, f"is {_NAMES[type(value)]}, {_NO_OBJECT}", line)
         for part in found:
             if type(part) is not str:
-                self._builder.note_kinds(numbers=_has_number(part), containers=isinstance(part, (dict, list)))
-        self._push(canonical(found if self._is_composite else found[0]))
+                self.builder.note_kinds(numbers=_has_number(part), containers=isinstance(part, (dict, list)))
+        self.builder.push(canonical(found if self._is_composite else found[0]))
 
     def _plain_key(self, text: bytes) -> bytes | None:
         """Returns the key of an object, or the value that is one; None if orjson and the exact path may differ."""
@@ -167,25 +176,19 @@ class Entries(Writer):
             if not kinds <= _PLAIN:
                 return None
             if int in kinds:
-                self._builder.note_kinds(numbers=True)
+                self.builder.note_kinds(numbers=True)
         return orjson.dumps(found)
 
-    def _parts_of(self, entry: dict[str, Any], line: int | None) -> list[Any]:
-        found = [path.find(entry) for path in self._paths]
-        if MISSING in found:
-            missing = ", ".join(f'"{shown(path.text)}"' for path in self._paths)
-            self._fail(self._count, f"has no key {missing}", line)
-        return found
-
-    def _push(self, key: bytes) -> None:
-        self._keys.append(key)
-        if len(self._keys) >= _KEYS_AT_ONCE:
-            self._builder.add(self._keys)
-            self._keys = []
+    def _refuse_keyless(self, line: int | None) -> NoReturn:
+        missing = ", ".join(f'"{shown(path.text)}"' for path in self._paths)
+        raise RestrictionsError(
+            f"{self._name}: {_place(self._count, line)} has no key {missing}. Name another with --key, or leave such"
+            " entries out with --skip-keyless; nothing was matched."
+        )
 
     @property
     def _count(self) -> int:
-        return len(self._builder) + len(self._keys)
+        return len(self.builder)
 
     @property
     def _is_document(self) -> bool:
@@ -206,10 +209,12 @@ class Entries(Writer):
         )
 
     def _fail(self, entry: int, found: str, line: int | None = None) -> NoReturn:
-        where = f"entry {entry}" + (f" (line {line})" if line is not None else "")
-        raise RestrictionsError(
-            f"{self._name}: {where} {found}. Remove or correct it, or name another key with --key; nothing was matched."
-        )
+        where = _place(entry, line)
+        raise RestrictionsError(f"{self._name}: {where} {found}. Remove or correct it; nothing was matched.")
+
+
+def _place(entry: int, line: int | None) -> str:
+    return f"entry {entry}" + (f" (line {line})" if line is not None else "")
 
 
 def _has_number(value: Any) -> bool:
@@ -231,7 +236,7 @@ class TextEntries(Entries):
         if self._is_composite:
             self._fail(self._count, f"is a string, {_NO_OBJECT}", line)
         try:
-            self._push(canonical_string(text.decode("utf-8")))
+            self.builder.push(canonical_string(text.decode("utf-8")))
         except UnicodeDecodeError:
             self._fail(self._count, "bytes that are not UTF-8")
 

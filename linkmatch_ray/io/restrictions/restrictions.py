@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, get_args
 
-from linkmatch_ray.arguments import refuse_unless_one_of, wrong_type
+from linkmatch_ray.arguments import refuse_other_than, refuse_unless_one_of, wrong_type
 from linkmatch_ray.core.keys import KeyPair, KeyPath
 from linkmatch_ray.core.options import KEY, RestrictionsFormat
 from linkmatch_ray.core.restriction_list import RestrictionList
@@ -38,6 +38,7 @@ class Restrictions(RestrictionList):
         *,
         restrictions_at: str | None = None,
         restrictions_format: RestrictionsFormat = "auto",
+        skip_keyless: bool = False,
         name: str = "<bytes>",
     ) -> Restrictions:
         """Loads a list and builds its index.
@@ -47,6 +48,7 @@ class Restrictions(RestrictionList):
             key: `KEY` or `RECORD_KEY=RESTRICTION_KEY`; several make a composite key.
             restrictions_at: JSON Pointer of an array inside the document.
             restrictions_format: The layout; `auto` finds it from the content, `text` is a key a line.
+            skip_keyless: Leave out entries without the key, instead of refusing the list. `left_out` counts them.
             name: What messages and the summary call a list that is given as bytes. The others have their own name.
 
         Raises:
@@ -58,6 +60,7 @@ class Restrictions(RestrictionList):
         refuse_unless_one_of("restrictions_format", restrictions_format, get_args(RestrictionsFormat))
         if restrictions_at is not None:
             KeyPath.parse(restrictions_at, "restrictions_at")
+        refuse_other_than("skip_keyless", skip_keyless, bool, "Give True or False.")
         if not isinstance(source, (str, bytes, os.PathLike)):
             raise wrong_type("restrictions", source, f"Give a path or URL, or {_AS_BYTES}.")
         if not isinstance(source, bytes):
@@ -73,7 +76,7 @@ class Restrictions(RestrictionList):
             )
         try:
             with _open(source) as raw:
-                index = load_index(raw, where, pairs, restrictions_at, format_)
+                index = load_index(raw, where, pairs, restrictions_at, format_, skip_keyless=skip_keyless)
         except Changed:
             raise RestrictionsError(f"{where}: was replaced while it was read. Run the same command again.") from None
         except OSError as error:
@@ -92,6 +95,7 @@ def loaded(
     key: str | Sequence[str] | None,
     restrictions_at: str | None,
     restrictions_format: RestrictionsFormat,
+    skip_keyless: bool,
 ) -> Restrictions:
     """Returns a list that is loaded already, or loads it; `key` is None for the default.
 
@@ -103,8 +107,9 @@ def loaded(
         "key": key,
         "restrictions_at": restrictions_at,
         "restrictions_format": restrictions_format,
+        "skip_keyless": skip_keyless,
     }
-    given = {name: value for name, value in how.items() if value not in (None, "auto")}
+    given = {name: value for name, value in how.items() if value not in (None, "auto") and value is not False}
     if not isinstance(source, Restrictions):
         return Restrictions.load(source, **given)
     for name in given:

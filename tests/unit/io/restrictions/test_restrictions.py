@@ -1,17 +1,20 @@
 """A list that is not wholly right stops the job before it starts, and the message says where and what to do."""
 
 import gzip
+import json
 import os
 import random
 import subprocess
 import sys
 import tracemalloc
 
+import numpy as np
 import pytest
 
 from linkmatch_ray import Restrictions, match_bytes
 from linkmatch_ray.errors import RestrictionsError, UsageError
 from linkmatch_ray.io.restrictions.loader import Entries
+from linkmatch_ray.io.results.restriction_hits import report_lines
 
 DAMAGED = {
     "no key": (b'[{"data":1},{"x":2}]', 'entry 1 has no key "data"'),
@@ -129,6 +132,49 @@ def outcome(document, how):
     except RestrictionsError as error:
         return document, str(error)
     return document, index.content_hash, index.has_numbers, index.has_containers
+
+
+GAPS = (b'{"x":1}\n', b'{"data":1}\n', b'"a"\n', b'{"x":2}\n{"x":3}\n', b'{"data":1.0}\n', b'{"x":4}\n')
+
+
+def test_entries_without_the_key_are_left_out():
+    """Where that is asked for; all others keep their places in the list, also in provenance."""
+    document = b"".join(GAPS)
+    with pytest.raises(RestrictionsError, match=r'entry 0 \(line 1\) has no key "data"\..* with --skip-keyless;'):
+        Restrictions.load(document)
+    restrictions = Restrictions.load(document, skip_keyless=True)
+    assert (len(restrictions), restrictions.left_out) == (3, 4)
+    assert repr(restrictions) == "<Restrictions <bytes>: 3 entries, key 'data', 4 without it left out>"
+    outcome = match_bytes(b'{"data":1}\n{"data":"a"}\n{"data":2}\n', restrictions, provenance=True)
+    assert outcome.hits == {1: 1, 2: 1, 5: 1}
+    assert [json.loads(line)["restrictions"] for line in outcome.matched.splitlines()] == [[1, 5], [2]]
+    assert list(report_lines(restrictions.index, np.array([1, 0, 2]))) == [
+        b'{"index":1,"key":1,"hits":1}\n{"index":2,"key":"a","hits":0}\n{"index":5,"key":1,"hits":2}\n'
+    ]
+
+
+def test_places_are_part_of_the_list():
+    """Its hash differs if an entry has another place: a resumed job would report another. Only behind the last key
+    nothing has one."""
+    hashes = [
+        Restrictions.load(document, skip_keyless=True).index.content_hash
+        for document in (
+            b'"a"\n"b"\n', b'{}\n"a"\n"b"\n', b'"a"\n{}\n"b"\n', b'{}\n{}\n"a"\n"b"\n', b'{}\n"a"\n{}\n"b"\n',
+        )
+    ]  # fmt: skip
+    assert len(set(hashes)) == len(hashes)
+    assert Restrictions.load(b'"a"\n"b"\n').index.content_hash == hashes[0]
+    assert Restrictions.load(b'"a"\n"b"\n{}\n', skip_keyless=True).index.content_hash == hashes[0]
+    nothing = Restrictions.load(b"{}\n{}\n", skip_keyless=True)
+    assert (len(nothing), nothing.left_out) == (0, 2)
+
+
+def test_a_key_of_several_parts_is_skipped_as_one():
+    """Where any of them is missing; an entry that is no object is refused all the same."""
+    restrictions = Restrictions.load(b'[{"x":1},{"x":1,"y":2},{"y":2}]', ["x", "y"], skip_keyless=True)
+    assert (len(restrictions), restrictions.left_out) == (1, 2)
+    with pytest.raises(RestrictionsError, match="entry 1 is a number, and"):
+        Restrictions.load(b'[{"x":1},5]', ["x", "y"], skip_keyless=True)
 
 
 def test_text_keeps_all_but_line_ends(tmp_path):
