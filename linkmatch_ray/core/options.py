@@ -15,7 +15,7 @@ from linkmatch_ray.words import is_text, shown
 
 Emit = Literal["matched", "unmatched", "both"]
 Format = Literal["auto", "lines", "array", "object"]
-RestrictionsFormat = Literal["auto", "lines", "array", "object", "text"]
+RestrictionsFormat = Literal["auto", "lines", "array", "object", "text", "csv", "tsv"]
 
 KEY: Final = "data"
 """The member that is compared by default."""
@@ -103,7 +103,7 @@ class JobOptions(MatchOptions):
         files_from: A file that names more inputs, one a line; `-` for standard input.
         null: Names in `files_from` end with NUL instead.
         restrictions_at: JSON Pointer of the array in the list's document, or None.
-        restrictions_format: The layout of the list; `auto` finds it from the content, `text` is a key a line.
+        restrictions_format: The layout of the list; `auto` finds it from the name and the content.
         skip_keyless: Leave out entries of the list that have no key, and count them.
         overwrite: Remove what an earlier job left in the output.
         incremental: If the output holds a job with other inputs, bring it to what a job on these would give. Only files

@@ -113,7 +113,7 @@ def test_an_update_at_a_url(top):
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [
-        ("restrictions_format", "csv"),
+        ("restrictions_format", "xml"),
         ("restrictions_format", None),
         ("restrictions_at", 3),
         ("restrictions_at", ""),
@@ -180,7 +180,7 @@ def test_data_of_several_kinds():
         (TypeError, {"fail_fast": 1}),
         (TypeError, {"no_such_option": 1}),
         (UsageError, {"emit": "all"}),
-        (UsageError, {"restrictions_format": "csv"}),
+        (UsageError, {"restrictions_format": "xml"}),
         (UsageError, {"address": "http://head:8265"}),
         (UsageError, {"drop_missing": True}),
         (UsageError, {"job_id": ""}),

@@ -1,4 +1,4 @@
-"""Reads the entries of a list into an index, with the reader of inputs.
+"""Reads a list into an index. Lists of JSON values and of text are read with the reader of inputs.
 
 An entry takes the exact path unless orjson certainly reads its key as `canonical` does. A list is small beside the
 data, and a wrong entry in it would be wrong a million times. The first error ends the reading.
@@ -6,10 +6,12 @@ data, and a wrong entry in it would be wrong a million times. The first error en
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from itertools import repeat
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, cast
 
 import numpy as np
 import orjson
@@ -18,7 +20,7 @@ from linkmatch_ray.core.codecs import Raw, open_source
 from linkmatch_ray.core.damage import Damage
 from linkmatch_ray.core.exact import DEPTH_MAX, parse
 from linkmatch_ray.core.index import IndexBuilder, RestrictionIndex
-from linkmatch_ray.core.keys import MISSING, KeyPair, NumberText, canonical, canonical_string
+from linkmatch_ray.core.keys import MISSING, NumberText, canonical, canonical_string
 from linkmatch_ray.core.layouts.lines import walk_lines
 from linkmatch_ray.core.layouts.table import begin, walk
 from linkmatch_ray.core.layouts.values import NO_ARRAY, TRAILING, TRUNCATED, WRONG_BRACKET
@@ -29,6 +31,8 @@ from linkmatch_ray.core.verdicts import Finder, Judged, unjudged
 from linkmatch_ray.core.window import LOW, Buffers, Window
 from linkmatch_ray.core.writer import Reading, Writer
 from linkmatch_ray.errors import RestrictionsError
+from linkmatch_ray.io.restrictions.separated import read_separated
+from linkmatch_ray.io.restrictions.wanted import Wanted, place
 from linkmatch_ray.words import shown
 
 WINDOW_BYTES: Final = 4 << 20
@@ -40,6 +44,8 @@ _PLAIN_BYTES_MAX: Final = 2 * DEPTH_MAX
 _PLAIN: Final = frozenset({str, int, bool, type(None)})
 """Types of keys that orjson reads and writes as `canonical` does; it reads an integer beyond 64 bits as a float."""
 
+_COMPRESSION: Final = re.compile(r"\.(gz|zst|bz2|xz|lz4)$")
+_QUERY: Final = re.compile(r"(?s)^(https?://[^?#]*).*")
 _NO_OBJECT: Final = "and the key has several parts"
 
 _NAMES: Final = {
@@ -52,58 +58,54 @@ _NAMES: Final = {
 """What messages call an entry that is no object, by its type."""
 
 
-def load_index(
-    raw: Raw,
-    name: str,
-    pairs: tuple[KeyPair, ...],
-    at: str | None,
-    format: RestrictionsFormat,
-    *,
-    skip_keyless: bool = False,
-) -> RestrictionIndex:
-    """Reads a list, and builds its index.
-
-    Args:
-        raw: The list, perhaps compressed.
-        name: Its name in messages.
-        at: JSON Pointer of its array inside the document, or None.
-        skip_keyless: Leave out entries without the key.
+def load_index(raw: Raw, wanted: Wanted) -> RestrictionIndex:
+    """Reads a list, which may be compressed, and builds its index.
 
     Raises:
         RestrictionsError: Something in it is wrong; the entry, line or byte is named.
         OSError: It cannot be read.
     """
-    row = LIST_FORMATS.get(format, JSON)
-    layout: Format = "auto" if format == "text" else format
-    options = MatchOptions(format=layout, records_at=at, max_record_bytes=LIMIT_MAX)
+    builder = IndexBuilder()
+    row = LIST_FORMATS.get(wanted.format)
+    (_read_json if row is None else row.read)(raw, wanted, builder)
+    return builder.build()
+
+
+def format_of(name: str) -> RestrictionsFormat:
+    """Finds the format of a list by its path or URL, which may also say that it is compressed."""
+    bare = _COMPRESSION.sub("", _QUERY.sub(r"\1", name.lower()))
+    return next((format_ for format_, row in LIST_FORMATS.items() if bare.endswith(row.suffix)), "auto")
+
+
+def _read_json(raw: Raw, wanted: Wanted, builder: IndexBuilder) -> None:
+    layout = cast(Format, wanted.format)
+    options = MatchOptions(format=layout, records_at=wanted.at, max_record_bytes=LIMIT_MAX)
     window = Window(open_source(raw), Buffers(WINDOW_BYTES))
-    entries = row.entries(window, name, pairs, options, skip_keyless=skip_keyless)
-    for _ in row.walk(Reading(window, entries, row.finder, LIMIT_MAX), options):
+    entries = Entries(window, wanted, builder, options)
+    for _ in walk(Reading(window, entries, Finder(), LIMIT_MAX), options):
         pass
-    return entries.builder.build()
 
 
-def format_of(path: str) -> RestrictionsFormat:
-    """Finds the format of a list by its name, which may also say that it is compressed."""
-    bare = path.lower().removesuffix(".gz").removesuffix(".zst")
-    return next((name for name, row in LIST_FORMATS.items() if bare.endswith(row.suffix)), "auto")
+def _read_text(raw: Raw, wanted: Wanted, builder: IndexBuilder) -> None:
+    window = Window(open_source(raw), Buffers(WINDOW_BYTES))
+    entries = TextEntries(window, wanted, builder, MatchOptions(format="lines"))
+    reading = Reading(window, entries, _TextFinder(), LIMIT_MAX)
+    for _ in walk_lines(reading) if begin(reading) else ():
+        pass
 
 
 class Entries(Writer):
     """A writer that takes the entries of a list of JSON values: objects with the key, or other values, which are it.
 
-    Attributes:
-        builder: The builder of the index, which has the keys so far.
+    Args:
+        builder: Takes the keys.
     """
 
-    def __init__(
-        self, window: Window, name: str, pairs: tuple[KeyPair, ...], options: MatchOptions, *, skip_keyless: bool
-    ) -> None:
+    def __init__(self, window: Window, wanted: Wanted, builder: IndexBuilder, options: MatchOptions) -> None:
         super().__init__(window)
-        self.builder = IndexBuilder()
-        self._name, self._options, self._skip_keyless = name, options, skip_keyless
-        self._paths = tuple(pair.restriction for pair in pairs)
-        self._is_composite = len(pairs) > 1
+        self._wanted, self._builder, self._options = wanted, builder, options
+        self._name, self._paths = wanted.name, wanted.paths
+        self._is_composite = len(self._paths) > 1
 
     def records(self, judged: Judged, line: int) -> None:
         if self._window.corrupt is not None:
@@ -118,9 +120,9 @@ class Entries(Writer):
 
     def rest(self, damage: Damage, start: int) -> NoReturn:
         if (corrupt := self._window.corrupt) is not None:  # then nothing is certain, not even what came before
-            raise RestrictionsError(f"{self._name}: {corrupt.message}. Restore the file; nothing was matched.")
+            self._wanted.refuse_corrupt(corrupt)
         if damage.reason == "not_utf8":
-            raise RestrictionsError(f"{self._name}: not UTF-8, but {damage.message}. Convert it; nothing was matched.")
+            self._wanted.refuse_not_utf8(damage)
         if damage is NO_ARRAY:
             raise RestrictionsError(f"{self._name}: not a JSON array. Name its layout with --restrictions-format.")
         if damage is TRAILING:
@@ -136,7 +138,7 @@ class Entries(Writer):
 
     def _take(self, text: bytes, line: int | None) -> None:
         if (key := self._plain_key(text)) is not None:
-            self.builder.push(key)
+            self._builder.push(key)
             return
         try:
             value = parse(text)
@@ -145,8 +147,8 @@ class Entries(Writer):
                 self._refuse_document(self._damage_in_all() or damage)  # it counts as lines if it is nothing else
             self._fail(self._count, f"{damage.message} (byte {damage.offset} of the entry)", line)
         found = [path.find(value) for path in self._paths] if type(value) is dict else [value]
-        if MISSING in found and self._skip_keyless:
-            self.builder.leave_out()
+        if MISSING in found and self._wanted.skip_keyless:
+            self._builder.leave_out()
             return
         if MISSING in found:
             self._refuse_keyless(line)
@@ -154,8 +156,8 @@ class Entries(Writer):
             self._fail(self._count, f"is {_NAMES[type(value)]}, {_NO_OBJECT}", line)
         for part in found:
             if type(part) is not str:
-                self.builder.note_kinds(numbers=_has_number(part), containers=isinstance(part, (dict, list)))
-        self.builder.push(canonical(found if self._is_composite else found[0]))
+                self._builder.note_kinds(numbers=_has_number(part), containers=isinstance(part, (dict, list)))
+        self._builder.push(canonical(found if self._is_composite else found[0]))
 
     def _plain_key(self, text: bytes) -> bytes | None:
         """Returns the key of an object, or the value that is one; None if orjson and the exact path may differ."""
@@ -176,19 +178,19 @@ class Entries(Writer):
             if not kinds <= _PLAIN:
                 return None
             if int in kinds:
-                self.builder.note_kinds(numbers=True)
+                self._builder.note_kinds(numbers=True)
         return orjson.dumps(found)
 
     def _refuse_keyless(self, line: int | None) -> NoReturn:
         missing = ", ".join(f'"{shown(path.text)}"' for path in self._paths)
-        raise RestrictionsError(
-            f"{self._name}: {_place(self._count, line)} has no key {missing}. Name another with --key, or leave such"
-            " entries out with --skip-keyless; nothing was matched."
+        self._wanted.refuse(
+            f"{place(self._count, line)} has no key {missing}",
+            "Name another with --key, or leave such entries out with --skip-keyless",
         )
 
     @property
     def _count(self) -> int:
-        return len(self.builder)
+        return len(self._builder)
 
     @property
     def _is_document(self) -> bool:
@@ -209,12 +211,7 @@ class Entries(Writer):
         )
 
     def _fail(self, entry: int, found: str, line: int | None = None) -> NoReturn:
-        where = _place(entry, line)
-        raise RestrictionsError(f"{self._name}: {where} {found}. Remove or correct it; nothing was matched.")
-
-
-def _place(entry: int, line: int | None) -> str:
-    return f"entry {entry}" + (f" (line {line})" if line is not None else "")
+        self._wanted.refuse(f"{place(entry, line)} {found}", "Remove or correct it")
 
 
 def _has_number(value: Any) -> bool:
@@ -236,7 +233,7 @@ class TextEntries(Entries):
         if self._is_composite:
             self._fail(self._count, f"is a string, {_NO_OBJECT}", line)
         try:
-            self.builder.push(canonical_string(text.decode("utf-8")))
+            self._builder.push(canonical_string(text.decode("utf-8")))
         except UnicodeDecodeError:
             self._fail(self._count, "bytes that are not UTF-8")
 
@@ -254,32 +251,22 @@ class _TextFinder(Finder):
         return unjudged(starts, ends, np.arange(len(starts)), len(newlines))
 
 
-def _walk_text(of: Reading, _: MatchOptions) -> Iterator[None]:
-    if begin(of):
-        yield from walk_lines(of)
-
-
 @dataclass(frozen=True, slots=True)
 class ListFormat:
     """A row of the table of list formats.
 
     Attributes:
         suffix: End of the names of such lists, without that of the compression.
-        entries: Takes the entries.
-        finder: Finds them.
-        walk: Reads a list from its first byte.
+        read: Reads a list, which may be compressed, and gives its keys to the builder.
     """
 
     suffix: str
-    entries: type[Entries]
-    finder: Finder
-    walk: Callable[[Reading, MatchOptions], Iterator[None]]
+    read: Callable[[Raw, Wanted, IndexBuilder], None]
 
-
-JSON: Final = ListFormat("", Entries, Finder(), walk)
-"""Any layout that inputs have."""
 
 LIST_FORMATS: Final[dict[RestrictionsFormat, ListFormat]] = {
-    "text": ListFormat(".txt", TextEntries, _TextFinder(), _walk_text)
+    "text": ListFormat(".txt", _read_text),
+    "csv": ListFormat(".csv", partial(read_separated, separator=",")),
+    "tsv": ListFormat(".tsv", partial(read_separated, separator="\t")),
 }
 """The formats that only lists have, by name."""

@@ -17,6 +17,7 @@ from linkmatch_ray.core.restriction_list import RestrictionList
 from linkmatch_ray.errors import RestrictionsError, UsageError
 from linkmatch_ray.io.inputs.names import refuse_no_input
 from linkmatch_ray.io.restrictions.loader import LIST_FORMATS, format_of, load_index
+from linkmatch_ray.io.restrictions.wanted import Wanted
 from linkmatch_ray.io.storage.errors import Changed
 from linkmatch_ray.io.storage.paths import path_in, path_of
 from linkmatch_ray.io.storage.urls import is_url, scheme_of
@@ -44,7 +45,8 @@ class Restrictions(RestrictionList):
         """Loads a list and builds its index.
 
         Args:
-            source: A path or URL, `-` for standard input, or the list itself as bytes. gzip and zstd are decompressed.
+            source: A path or URL, `-` for standard input, or the list itself as bytes. What is compressed is
+                decompressed.
             key: `KEY` or `RECORD_KEY=RESTRICTION_KEY`; several make a composite key.
             restrictions_at: JSON Pointer of an array inside the document.
             restrictions_format: The layout; `auto` finds it from the content, `text` is a key a line.
@@ -76,7 +78,7 @@ class Restrictions(RestrictionList):
             )
         try:
             with _open(source) as raw:
-                index = load_index(raw, where, pairs, restrictions_at, format_, skip_keyless=skip_keyless)
+                index = load_index(raw, Wanted(where, pairs, restrictions_at, format_, skip_keyless))
         except Changed:
             raise RestrictionsError(f"{where}: was replaced while it was read. Run the same command again.") from None
         except OSError as error:

@@ -1,0 +1,56 @@
+"""The columns of a list that is a table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Final
+
+from linkmatch_ray.core.keys import KeyPath
+from linkmatch_ray.io.restrictions.wanted import Wanted
+from linkmatch_ray.words import shown
+
+SHOWN_MAX: Final = 20
+"""Maximum number of columns that a message names."""
+
+NAME_MAX: Final = 200
+"""Maximum length of a name in a message, in characters."""
+
+
+def key_columns(names: Sequence[str], wanted: Wanted) -> list[int]:
+    """Returns the columns that are compared, by their numbers. A key is the name of one, or a JSON Pointer to it.
+
+    Raises:
+        RestrictionsError: A key names no column, or one that is there twice.
+    """
+    found = []
+    for pair in wanted.pairs:
+        name = _name_of(pair.restriction, names)
+        if name is None:
+            listed = ", ".join(quoted(each) for each in names[:SHOWN_MAX]) + (" …" if len(names) > SHOWN_MAX else "")
+            like = get_close_matches(pair.restriction.tokens[-1], names, 1, 0.0)
+            example = f", for example --key {shown(f'{pair.record.text}={like[0]}', NAME_MAX)}" if like else ""
+            wanted.refuse(
+                f"has no column {quoted(pair.restriction.text)}. Its columns are: {listed or 'none'}",
+                f"Name one with --key{example}",
+            )
+        found.append(names.index(name))
+    return found
+
+
+def refuse_twice(names: Sequence[str], where: str, wanted: Wanted) -> None:
+    """Refuses a table in which two columns have one name."""
+    name, count = Counter(names).most_common(1)[0]
+    if count > 1:
+        wanted.refuse(f"{where}names the column {quoted(name)} twice", "Rename one of them")
+
+
+def _name_of(path: KeyPath, names: Sequence[str]) -> str | None:
+    named = (path.text, *(path.tokens if len(path.tokens) == 1 else ()))
+    return next((name for name in named if name in names), None)
+
+
+def quoted(name: str) -> str:
+    """Returns the name of a column for a message."""
+    return f'"{shown(name, NAME_MAX)}"'
