@@ -181,8 +181,8 @@ RestrictionsFormat = Annotated[
     RestrictionsFormatChoice,
     _list(
         "--restrictions-format",
-        help="Layout of the list. With auto it is found in the name (.txt .csv .tsv) and the content; text is one key"
-        " per line.",
+        help="Layout of the list. With auto it is found in the name (.txt .csv .tsv .parquet) and the content; text is"
+        " one key per line.",
     ),
 ]
 SkipKeyless = Annotated[

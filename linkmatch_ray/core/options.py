@@ -15,7 +15,7 @@ from linkmatch_ray.words import is_text, shown
 
 Emit = Literal["matched", "unmatched", "both"]
 Format = Literal["auto", "lines", "array", "object"]
-RestrictionsFormat = Literal["auto", "lines", "array", "object", "text", "csv", "tsv"]
+RestrictionsFormat = Literal["auto", "lines", "array", "object", "text", "csv", "tsv", "parquet"]
 
 KEY: Final = "data"
 """The member that is compared by default."""

@@ -41,9 +41,9 @@ def key_columns(names: Sequence[str], wanted: Wanted) -> list[int]:
 
 def refuse_twice(names: Sequence[str], where: str, wanted: Wanted) -> None:
     """Refuses a table in which two columns have one name."""
-    name, count = Counter(names).most_common(1)[0]
-    if count > 1:
-        wanted.refuse(f"{where}names the column {quoted(name)} twice", "Rename one of them")
+    for name, count in Counter(names).most_common(1):
+        if count > 1:
+            wanted.refuse(f"{where}names the column {quoted(name)} twice", "Rename one of them")
 
 
 def _name_of(path: KeyPath, names: Sequence[str]) -> str | None:

@@ -31,6 +31,7 @@ from linkmatch_ray.core.verdicts import Finder, Judged, unjudged
 from linkmatch_ray.core.window import LOW, Buffers, Window
 from linkmatch_ray.core.writer import Reading, Writer
 from linkmatch_ray.errors import RestrictionsError
+from linkmatch_ray.io.restrictions.parquet import read_parquet
 from linkmatch_ray.io.restrictions.separated import read_separated
 from linkmatch_ray.io.restrictions.wanted import Wanted, place
 from linkmatch_ray.words import shown
@@ -268,5 +269,6 @@ LIST_FORMATS: Final[dict[RestrictionsFormat, ListFormat]] = {
     "text": ListFormat(".txt", _read_text),
     "csv": ListFormat(".csv", partial(read_separated, separator=",")),
     "tsv": ListFormat(".tsv", partial(read_separated, separator="\t")),
+    "parquet": ListFormat(".parquet", read_parquet),
 }
 """The formats that only lists have, by name."""

@@ -77,7 +77,7 @@ class Restrictions(RestrictionList):
                 " --restrictions-format."
             )
         try:
-            with _open(source) as raw:
+            with _open(source, ahead=format_ != "parquet") as raw:
                 index = load_index(raw, Wanted(where, pairs, restrictions_at, format_, skip_keyless))
         except Changed:
             raise RestrictionsError(f"{where}: was replaced while it was read. Run the same command again.") from None
@@ -137,7 +137,8 @@ def pairs_of(key: str | Sequence[str]) -> tuple[KeyPair, ...]:
     return pairs
 
 
-def _open(source: str | os.PathLike[str] | bytes) -> io.BytesIO | io.BufferedReader:
+def _open(source: str | os.PathLike[str] | bytes, *, ahead: bool) -> io.BytesIO | io.BufferedReader:
+    """Opens a list; with `ahead` a URL is requested ahead, because it is read from its first byte to its last."""
     if isinstance(source, bytes):
         return io.BytesIO(source)
     name = path_of(source)
@@ -146,7 +147,7 @@ def _open(source: str | os.PathLike[str] | bytes) -> io.BytesIO | io.BufferedRea
         from linkmatch_ray.io.inputs.object_listing import examine
         from linkmatch_ray.io.inputs.object_reader import ObjectReader
 
-        return io.BufferedReader(ObjectReader(examine(name)))
+        return io.BufferedReader(ObjectReader(examine(name), None if ahead else 0))
     name = path_in(name) if scheme_of(name) == "file" else name
     file = os.fdopen(os.dup(sys.stdin.fileno()), "rb") if name == b"-" else open(name, "rb")  # noqa: SIM115
     if file.seekable():
