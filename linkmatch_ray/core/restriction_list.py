@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from linkmatch_ray.core.index import RestrictionIndex
 from linkmatch_ray.core.keys import KeyPair, KeyPath
+from linkmatch_ray.core.options import RestrictionsFormat
 from linkmatch_ray.words import shown
 
 
@@ -17,11 +18,13 @@ class RestrictionList:
         index: The list as an index.
         pairs: Which members are compared.
         name: Where it was loaded from, for messages.
+        format: How it is laid out, for messages.
     """
 
     index: RestrictionIndex
     pairs: tuple[KeyPair, ...]
     name: str
+    format: RestrictionsFormat = "auto"
 
     def __len__(self) -> int:
         return self.index.restrictions

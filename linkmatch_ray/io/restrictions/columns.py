@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Final
 
 from linkmatch_ray.core.keys import KeyPath
-from linkmatch_ray.io.restrictions.wanted import Wanted
-from linkmatch_ray.words import shown
+from linkmatch_ray.core.wrong_keys import closest, quoted
+from linkmatch_ray.io.restrictions.wanted import Wanted, name_one
 
 SHOWN_MAX: Final = 20
 """Maximum number of columns that a message names."""
-
-NAME_MAX: Final = 200
-"""Maximum length of a name in a message, in characters."""
 
 
 def key_columns(names: Sequence[str], wanted: Wanted) -> list[int]:
@@ -29,11 +25,9 @@ def key_columns(names: Sequence[str], wanted: Wanted) -> list[int]:
         name = _name_of(pair.restriction, names)
         if name is None:
             listed = ", ".join(quoted(each) for each in names[:SHOWN_MAX]) + (" …" if len(names) > SHOWN_MAX else "")
-            like = get_close_matches(pair.restriction.tokens[-1], names, 1, 0.0)
-            example = f", for example --key {shown(f'{pair.record.text}={like[0]}', NAME_MAX)}" if like else ""
             wanted.refuse(
                 f"has no column {quoted(pair.restriction.text)}. Its columns are: {listed or 'none'}",
-                f"Name one with --key{example}",
+                name_one(pair, closest(pair.restriction.tokens[-1], names)),
             )
         found.append(names.index(name))
     return found
@@ -49,8 +43,3 @@ def refuse_twice(names: Sequence[str], where: str, wanted: Wanted) -> None:
 def _name_of(path: KeyPath, names: Sequence[str]) -> str | None:
     named = (path.text, *(path.tokens if len(path.tokens) == 1 else ()))
     return next((name for name in named if name in names), None)
-
-
-def quoted(name: str) -> str:
-    """Returns the name of a column for a message."""
-    return f'"{shown(name, NAME_MAX)}"'

@@ -31,10 +31,10 @@ from linkmatch_ray.core.verdicts import Finder, Judged, unjudged
 from linkmatch_ray.core.window import LOW, Buffers, Window
 from linkmatch_ray.core.writer import Reading, Writer
 from linkmatch_ray.errors import RestrictionsError
+from linkmatch_ray.io.restrictions.advice import Remembered, looks_like, refuse_keyless
 from linkmatch_ray.io.restrictions.parquet import read_parquet
 from linkmatch_ray.io.restrictions.separated import read_separated
 from linkmatch_ray.io.restrictions.wanted import Wanted, place
-from linkmatch_ray.words import shown
 
 WINDOW_BYTES: Final = 4 << 20
 """Bytes of a list that are held at a time."""
@@ -81,15 +81,23 @@ def format_of(name: str) -> RestrictionsFormat:
 def _read_json(raw: Raw, wanted: Wanted, builder: IndexBuilder) -> None:
     layout = cast(Format, wanted.format)
     options = MatchOptions(format=layout, records_at=wanted.at, max_record_bytes=LIMIT_MAX)
-    window = Window(open_source(raw), Buffers(WINDOW_BYTES))
-    entries = Entries(window, wanted, builder, options)
-    for _ in walk(Reading(window, entries, Finder(), LIMIT_MAX), options):
-        pass
+    source = Remembered(open_source(raw))
+    window = Window(source, Buffers(WINDOW_BYTES))
+    entries = Entries(window, source, wanted, builder, options)
+    try:
+        for _ in walk(Reading(window, entries, Finder(), LIMIT_MAX), options):
+            pass
+    except RestrictionsError as error:
+        other = looks_like(source.head)
+        if window.corrupt is not None or other is None or (other == "text" and len(wanted.pairs) > 1):
+            raise
+        raise RestrictionsError(f"{error} If it is {other}, add --restrictions-format {other}.") from None
 
 
 def _read_text(raw: Raw, wanted: Wanted, builder: IndexBuilder) -> None:
-    window = Window(open_source(raw), Buffers(WINDOW_BYTES))
-    entries = TextEntries(window, wanted, builder, MatchOptions(format="lines"))
+    source = Remembered(open_source(raw))
+    window = Window(source, Buffers(WINDOW_BYTES))
+    entries = TextEntries(window, source, wanted, builder, MatchOptions(format="lines"))
     reading = Reading(window, entries, _TextFinder(), LIMIT_MAX)
     for _ in walk_lines(reading) if begin(reading) else ():
         pass
@@ -99,12 +107,15 @@ class Entries(Writer):
     """A writer that takes the entries of a list of JSON values: objects with the key, or other values, which are it.
 
     Args:
+        source: What the window reads.
         builder: Takes the keys.
     """
 
-    def __init__(self, window: Window, wanted: Wanted, builder: IndexBuilder, options: MatchOptions) -> None:
+    def __init__(
+        self, window: Window, source: Remembered, wanted: Wanted, builder: IndexBuilder, options: MatchOptions
+    ) -> None:
         super().__init__(window)
-        self._wanted, self._builder, self._options = wanted, builder, options
+        self._source, self._wanted, self._builder, self._options = source, wanted, builder, options
         self._name, self._paths = wanted.name, wanted.paths
         self._is_composite = len(self._paths) > 1
 
@@ -152,7 +163,7 @@ class Entries(Writer):
             self._builder.leave_out()
             return
         if MISSING in found:
-            self._refuse_keyless(line)
+            refuse_keyless(value, self._count, line, self._source.head, self._wanted)
         if type(value) is not dict and self._is_composite:
             self._fail(self._count, f"is {_NAMES[type(value)]}, {_NO_OBJECT}", line)
         for part in found:
@@ -181,13 +192,6 @@ class Entries(Writer):
             if int in kinds:
                 self._builder.note_kinds(numbers=True)
         return orjson.dumps(found)
-
-    def _refuse_keyless(self, line: int | None) -> NoReturn:
-        missing = ", ".join(f'"{shown(path.text)}"' for path in self._paths)
-        self._wanted.refuse(
-            f"{place(self._count, line)} has no key {missing}",
-            "Name another with --key, or leave such entries out with --skip-keyless",
-        )
 
     @property
     def _count(self) -> int:

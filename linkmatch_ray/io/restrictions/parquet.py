@@ -12,7 +12,8 @@ import orjson
 from linkmatch_ray.core.codecs import Plain, Raw, open_source
 from linkmatch_ray.core.index import IndexBuilder
 from linkmatch_ray.core.window import fill
-from linkmatch_ray.io.restrictions.columns import key_columns, quoted, refuse_twice
+from linkmatch_ray.core.wrong_keys import quoted
+from linkmatch_ray.io.restrictions.columns import key_columns, refuse_twice
 from linkmatch_ray.io.restrictions.wanted import Wanted, place
 from linkmatch_ray.words import shown
 

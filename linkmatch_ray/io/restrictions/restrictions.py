@@ -89,7 +89,7 @@ class Restrictions(RestrictionList):
             raise RestrictionsError(
                 f"{where}: {error.strerror or shown(error)}. Name a readable restrictions file with -r."
             ) from None
-        return cls(index, pairs, name)
+        return cls(index, pairs, name, format_)
 
 
 def loaded(

@@ -22,7 +22,8 @@ from linkmatch_ray.core.damage import Damage
 from linkmatch_ray.core.index import IndexBuilder
 from linkmatch_ray.core.layouts.detection import HEAD_BYTES, text_start
 from linkmatch_ray.core.window import Source, fill
-from linkmatch_ray.io.restrictions.columns import key_columns, quoted, refuse_twice
+from linkmatch_ray.core.wrong_keys import quoted
+from linkmatch_ray.io.restrictions.columns import key_columns, refuse_twice
 from linkmatch_ray.io.restrictions.wanted import Wanted, place
 from linkmatch_ray.words import plural
 

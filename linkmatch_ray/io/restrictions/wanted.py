@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import NoReturn
 
 from linkmatch_ray.core.damage import Damage
 from linkmatch_ray.core.keys import KeyPair, KeyPath
 from linkmatch_ray.core.options import RestrictionsFormat
+from linkmatch_ray.core.wrong_keys import NAME_MAX
 from linkmatch_ray.errors import RestrictionsError
+from linkmatch_ray.words import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,13 @@ class Wanted:
     def refuse_not_utf8(self, damage: Damage) -> NoReturn:
         """Refuses a list in an unknown encoding."""
         self.refuse(f"not UTF-8, but {damage.message}", "Convert it")
+
+
+def name_one(pair: KeyPair, name: str | None) -> str:
+    """Returns the action that names another key of the list, for example `name`."""
+    if name is None:
+        return "Name one with --key"
+    return f"Name one with --key, for example --key {shown(shlex.quote(f'{pair.record.text}={name}'), NAME_MAX)}"
 
 
 def place(entry: int, line: int | None = None) -> str:
