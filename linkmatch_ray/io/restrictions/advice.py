@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final, NoReturn
 
+from linkmatch_ray.core.codecs import Raw, open_source
 from linkmatch_ray.core.exact import WHITE_SPACE
 from linkmatch_ray.core.keys import MISSING
 from linkmatch_ray.core.layouts.detection import BOM
 from linkmatch_ray.core.options import RestrictionsFormat
-from linkmatch_ray.core.window import Source
+from linkmatch_ray.core.window import fill
 from linkmatch_ray.core.wrong_keys import closest, option_at, place_inside, quoted, respelt
 from linkmatch_ray.io.restrictions.parquet import MAGIC
 from linkmatch_ray.io.restrictions.wanted import Wanted, name_one, place
@@ -20,18 +21,12 @@ HEAD_BYTES: Final = 4096
 """Bytes of a list from which its format is guessed."""
 
 
-class Remembered:
-    """A source whose first bytes, behind a byte order mark and white space, are remembered as `head`."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self.head = b""
-
-    def readinto(self, view: memoryview) -> int:
-        count = self._source.readinto(view)
-        if len(self.head) < HEAD_BYTES:
-            self.head = (self.head + bytes(view[: min(count, HEAD_BYTES)])).removeprefix(BOM).lstrip(WHITE_SPACE)
-        return count
+def head_of(raw: Raw) -> bytes:
+    """Reads how a list begins, behind a byte order mark and white space, once more."""
+    raw.seek(0)
+    buffer = memoryview(bytearray(HEAD_BYTES))
+    count, _ = fill(open_source(raw), buffer)
+    return bytes(buffer[:count]).removeprefix(BOM).lstrip(WHITE_SPACE)
 
 
 def refuse_keyless(entry: dict[str, Any], number: int, line: int | None, head: bytes, wanted: Wanted) -> NoReturn:
@@ -70,9 +65,9 @@ def looks_like(head: bytes) -> RestrictionsFormat | None:
     first = head.partition(b"\n")[0]
     if not first or first.startswith((b"[", b"{")):
         return None
-    try:
-        first.decode("utf-8")
-    except UnicodeDecodeError:
+    text = first.decode("utf-8", "replace")
+    text = text.rstrip("\ufffd") if first == head else text  # its last character may be cut
+    if "\ufffd" in text or "\0" in text:
         return None
     if b"\t" in first or b"," in first:
         return "tsv" if b"\t" in first else "csv"

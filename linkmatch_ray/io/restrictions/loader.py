@@ -31,7 +31,7 @@ from linkmatch_ray.core.verdicts import Finder, Judged, unjudged
 from linkmatch_ray.core.window import LOW, Buffers, Window
 from linkmatch_ray.core.writer import Reading, Writer
 from linkmatch_ray.errors import RestrictionsError
-from linkmatch_ray.io.restrictions.advice import Remembered, looks_like, refuse_keyless
+from linkmatch_ray.io.restrictions.advice import head_of, looks_like, refuse_keyless
 from linkmatch_ray.io.restrictions.parquet import read_parquet
 from linkmatch_ray.io.restrictions.separated import read_separated
 from linkmatch_ray.io.restrictions.wanted import Wanted, place
@@ -81,23 +81,21 @@ def format_of(name: str) -> RestrictionsFormat:
 def _read_json(raw: Raw, wanted: Wanted, builder: IndexBuilder) -> None:
     layout = cast(Format, wanted.format)
     options = MatchOptions(format=layout, records_at=wanted.at, max_record_bytes=LIMIT_MAX)
-    source = Remembered(open_source(raw))
-    window = Window(source, Buffers(WINDOW_BYTES))
-    entries = Entries(window, source, wanted, builder, options)
+    window = Window(open_source(raw), Buffers(WINDOW_BYTES))
+    entries = Entries(window, raw, wanted, builder, options)
     try:
         for _ in walk(Reading(window, entries, Finder(), LIMIT_MAX), options):
             pass
     except RestrictionsError as error:
-        other = looks_like(source.head)
-        if window.corrupt is not None or other is None or (other == "text" and len(wanted.pairs) > 1):
+        other = None if window.corrupt is not None else looks_like(head_of(raw))
+        if other is None or (other == "text" and len(wanted.pairs) > 1):
             raise
         raise RestrictionsError(f"{error} If it is {other}, add --restrictions-format {other}.") from None
 
 
 def _read_text(raw: Raw, wanted: Wanted, builder: IndexBuilder) -> None:
-    source = Remembered(open_source(raw))
-    window = Window(source, Buffers(WINDOW_BYTES))
-    entries = TextEntries(window, source, wanted, builder, MatchOptions(format="lines"))
+    window = Window(open_source(raw), Buffers(WINDOW_BYTES))
+    entries = TextEntries(window, raw, wanted, builder, MatchOptions(format="lines"))
     reading = Reading(window, entries, _TextFinder(), LIMIT_MAX)
     for _ in walk_lines(reading) if begin(reading) else ():
         pass
@@ -107,15 +105,13 @@ class Entries(Writer):
     """A writer that takes the entries of a list of JSON values: objects with the key, or other values, which are it.
 
     Args:
-        source: What the window reads.
+        raw: What the window reads.
         builder: Takes the keys.
     """
 
-    def __init__(
-        self, window: Window, source: Remembered, wanted: Wanted, builder: IndexBuilder, options: MatchOptions
-    ) -> None:
+    def __init__(self, window: Window, raw: Raw, wanted: Wanted, builder: IndexBuilder, options: MatchOptions) -> None:
         super().__init__(window)
-        self._source, self._wanted, self._builder, self._options = source, wanted, builder, options
+        self._raw, self._wanted, self._builder, self._options = raw, wanted, builder, options
         self._name, self._paths = wanted.name, wanted.paths
         self._is_composite = len(self._paths) > 1
 
@@ -163,7 +159,7 @@ class Entries(Writer):
             self._builder.leave_out()
             return
         if MISSING in found:
-            refuse_keyless(value, self._count, line, self._source.head, self._wanted)
+            refuse_keyless(value, self._count, line, head_of(self._raw), self._wanted)
         if type(value) is not dict and self._is_composite:
             self._fail(self._count, f"is {_NAMES[type(value)]}, {_NO_OBJECT}", line)
         for part in found:

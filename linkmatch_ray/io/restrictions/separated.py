@@ -155,9 +155,9 @@ class _Text:
             data, ended = left + buffer[:count], count < len(buffer)
             if at_start:
                 data, at_start = data[self._text_start(data) :], False
-            end = len(data) if ended else max(data.rfind(b"\n"), data.rfind(b"\r", 0, len(data) - 1)) + 1
+            end = len(data) if ended else _last_line_end(data, len(data) - 1)
             left = data[end:]
-            yield self._decoded(data[:end])
+            yield from self._decoded(data[:end])
 
     def _text_start(self, data: bytes) -> int:
         try:
@@ -165,14 +165,22 @@ class _Text:
         except Damage as damage:
             self._wanted.refuse_not_utf8(damage)
 
-    def _decoded(self, data: bytes) -> str:
+    def _decoded(self, data: bytes) -> Iterator[str]:
+        """Yields the text of some lines; of those before bytes that are not UTF-8, which may be wrong themselves."""
         try:
             text = data.decode("utf-8")
         except UnicodeDecodeError as error:
-            line = self._lines + _line_ends(data[: error.start].decode("utf-8")) + 1
+            before = data[: _last_line_end(data, error.start)].decode("utf-8")
+            yield before
+            line = self._lines + _line_ends(before) + 1
             self._wanted.refuse(f"line {line} has bytes that are not UTF-8", "Correct it")
         self._lines += _line_ends(text)
-        return text
+        yield text
+
+
+def _last_line_end(data: bytes, stop: int) -> int:
+    """Returns where the last line ends at or before the byte `stop`, which shows whether a CR is half of a CRLF."""
+    return max(data.rfind(b"\n", 0, stop + 1), data.rfind(b"\r", 0, stop)) + 1
 
 
 def _line_ends(text: str) -> int:
