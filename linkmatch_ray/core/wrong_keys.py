@@ -11,6 +11,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any, Final
 
 from linkmatch_ray.core.exact import DEPTH_MAX
@@ -22,6 +23,9 @@ STEPS_MAX: Final = 6
 
 VALUES_MAX: Final = 20_000
 """Maximum number of values that are looked at."""
+
+NAMES_MAX: Final = 1000
+"""Maximum number of names that are compared."""
 
 NAME_MAX: Final = 200
 """Maximum length of a name in a message, in characters."""
@@ -50,8 +54,8 @@ def respelt(path: KeyPath, values: Sequence[dict[str, Any]]) -> str | None:
 
 
 def closest(name: str, names: Iterable[str]) -> str | None:
-    """Returns the name that is most like another one."""
-    return next(iter(get_close_matches(name, list(names), 1, 0.0)), None)
+    """Returns the name that is most like another one, of the first `NAMES_MAX`."""
+    return next(iter(get_close_matches(name, list(islice(names, NAMES_MAX)), 1, 0.0)), None)
 
 
 def place_inside(values: Iterable[Any], paths: tuple[KeyPath, ...]) -> Steps | None:
