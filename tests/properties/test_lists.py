@@ -2,7 +2,10 @@
 
 import csv
 import io
+import json
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -68,6 +71,25 @@ def test_tables(table, nbytes, bom, data):
     assert (len(found), len(found) + found.left_out) == (sum(map(len, expected.values())), len(rows) - 1)
     if len(keys) == 1:
         assert places(found) == expected
+
+
+KINDS = (
+    st.text(st.characters(exclude_categories=["Cs"])),
+    st.integers(-(2**63), 2**63 - 1),
+    st.integers(0, 2**64 - 1),
+    st.booleans(),
+)
+
+
+@given(values=st.one_of([st.lists(kind | st.none(), min_size=1) for kind in KINDS]), rows=st.integers(1, 5))
+@settings(max_examples=examples(100))
+def test_parquet(values, rows):
+    """The same list as one of JSON, in row groups of any length."""
+    file = io.BytesIO()
+    pq.write_table(pa.table({"n": range(len(values)), "data": pa.array(values)}), file, row_group_size=rows)
+    wanted = Restrictions.load(json.dumps(values).encode())
+    found = Restrictions.load(file.getvalue(), restrictions_format="parquet")
+    assert (found.index.content_hash, places(found)) == (wanted.index.content_hash, places(wanted))
 
 
 @given(document=st.text(st.sampled_from('a,"\r\n\té'), max_size=12), separator=st.sampled_from(",\t"))
