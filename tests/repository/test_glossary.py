@@ -20,6 +20,7 @@ FOREIGN = {
     ("docs/limits.md", "block"): "zstd's: what it compresses, or loses, as a whole",
     ("io/inputs/archives/methods.py", "frame"): "zstandard's: `read_across_frames`",
     ("io/ledger/journal.py", "frame"): "zstandard's: `get_frame_parameters`",
+    ("io/restrictions/parquet.py", "batch"): "pyarrow's: `iter_batches`",
     ("io/storage/azure.py", "block"): "Azure's: a blob is made of blocks",
     ("io/storage/side_by_side.py", "frame"): "Python's: an error refers to its stack frames",
     ("io/storage/transport.py", "chunk"): "HTTP's: a body may come in chunks (RFC 9112)",

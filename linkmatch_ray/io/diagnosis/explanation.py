@@ -18,6 +18,7 @@ from linkmatch_ray.core.near_misses import near_misses
 from linkmatch_ray.core.options import MatchOptions
 from linkmatch_ray.core.outcome import Entry
 from linkmatch_ray.core.window import Source
+from linkmatch_ray.core.wrong_keys import respelt
 from linkmatch_ray.errors import InputError, UsageError
 from linkmatch_ray.io.inputs.file import InputFile
 from linkmatch_ray.io.inputs.listing import list_inputs
@@ -73,9 +74,12 @@ def explain(record: bytes, restrictions: Restrictions) -> Explanation:
         return Explanation("unmatched", None, "it is not an object, so it has no key (counted as not_object)")
     key = record_key(value, restrictions.paths)
     if key is None:
-        absent = [f'"{shown(path.text)}"' for path in restrictions.paths if path.find(value) is MISSING]
+        absent = [path for path in restrictions.paths if path.find(value) is MISSING]
+        lacking = " and no ".join(f'"{shown(path.text)}"' for path in absent)
         names = ", ".join(shown(canonical(name), NAME_MAX) for name in list(value)[:MEMBERS_MAX]) or "none"
-        why = f"it has no key {' and no '.join(absent)} (counted as missing_key); its members are: {names}"
+        why = f"it has no key {lacking} (counted as missing_key); its members are: {names}"
+        for pointer in filter(None, (respelt(path, [value]) for path in absent)):
+            why += f"; it has {shown(pointer, NAME_MAX)}"
         return Explanation("unmatched", None, why)
     text = key.decode()
     distinct = index.find(key)

@@ -198,7 +198,7 @@ class _Asked:
         """Loads the list, then lists the inputs."""
         from linkmatch_ray.io.restrictions.restrictions import loaded
 
-        how = self.options.restrictions_at, self.options.restrictions_format
+        how = self.options.restrictions_at, self.options.restrictions_format, self.options.skip_keyless
         restrictions = loaded(self._restrictions, self._key, *how)
         return list_inputs(self._names, on_listing, self.options.matching), restrictions
 

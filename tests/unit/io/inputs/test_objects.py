@@ -11,6 +11,8 @@ from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from linkmatch_ray import MatchOptions, Restrictions, match_bytes
@@ -295,6 +297,26 @@ def test_a_list_in_a_store(endpoint):
     assert Restrictions.load("s3://lake/list.json").index.restrictions == 3
     with pytest.raises(RestrictionsError, match=r"s3://lake/none.json: no such object"):
         Restrictions.load("s3://lake/none.json")
+
+
+def test_lists_in_other_formats_in_a_store(endpoint, monkeypatch):
+    """As its name says. Of a Parquet file only the footer and the columns that are compared are requested."""
+    store = store_at(f"s3://{BUCKET}")
+    store.put(b"list.csv", b"data,n\r\na,1\r\n")
+    assert Restrictions.load("s3://lake/list.csv").index.key(0) == b'"a"'
+    count = 20_000
+    columns = {"data": pa.array(map(str, range(count))), "large": pa.array([bytes(500)] * count, pa.binary())}
+    file = io.BytesIO()
+    pq.write_table(pa.table(columns), file, row_group_size=5_000, use_dictionary=False, compression="none")
+    store.put(b"list.parquet", file.getvalue())
+    asked = []
+    monkeypatch.setattr(object_reader, "REQUEST_BYTES", 1 << 16)
+    real = object_reader._ask
+    monkeypatch.setattr(object_reader, "_ask", lambda *how: asked.append(how[1:]) or real(*how))
+    index = Restrictions.load("s3://lake/list.parquet").index
+    assert index.restrictions == count
+    assert index.restrictions_of(index.find(b'"19999"')).tolist() == [19_999]
+    assert sum(end - start for start, end in asked) < file.tell() // 5
 
 
 def test_writing(endpoint, monkeypatch):
