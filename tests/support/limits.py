@@ -31,12 +31,12 @@ def files_left(count):
 
 def no_files():
     """For `worker_process_setup_hook`: who opens an input has no file left."""
-    from linkmatch_ray.runtime.jobs import worker
+    from linkmatch_ray.io.inputs.opening import Opener
 
-    open_input = worker.open_input
+    rich_open = Opener.open
 
-    def poor_open(file, stop):
+    def poor_open(self, file, stop=None):
         with files_left(0):
-            return open_input(file, stop)
+            return rich_open(self, file, stop)
 
-    worker.open_input = poor_open
+    Opener.open = poor_open

@@ -8,10 +8,9 @@ from pathlib import Path
 
 def setup():
     """For `worker_process_setup_hook`: there is no such switch in the product."""
-    from linkmatch_ray.io.inputs import packing
-    from linkmatch_ray.runtime.jobs import worker
+    from linkmatch_ray.io.inputs.opening import Opener
 
-    open_input, read_small = worker.open_input, packing.read_small
+    open_input, read_small = Opener.open, Opener.read_small
 
     def suffer(file):
         path = Path(os.fsdecode(file.path))
@@ -25,12 +24,12 @@ def setup():
             been.touch()
             time.sleep(3600)
 
-    def poisoned_open(file, stop):
+    def poisoned_open(self, file, stop=None):
         suffer(file)
-        return open_input(file, stop)
+        return open_input(self, file, stop)
 
-    def poisoned_read_small(file, view):
+    def poisoned_read_small(self, file, view):
         suffer(file)
-        read_small(file, view)
+        read_small(self, file, view)
 
-    worker.open_input, packing.read_small = poisoned_open, poisoned_read_small
+    Opener.open, Opener.read_small = poisoned_open, poisoned_read_small
