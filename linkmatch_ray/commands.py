@@ -41,6 +41,7 @@ def explain(
     key: str | Sequence[str] | None = None,
     restrictions_at: str | None = None,
     restrictions_format: RestrictionsFormat = "auto",
+    skip_keyless: bool = False,
     options: MatchOptions | None = None,
     **more: Unpack[MatchKeywords],
 ) -> Explanation:
@@ -48,8 +49,8 @@ def explain(
 
     Args:
         record: The path or URL of the file with the record, or the record itself as bytes.
-        restrictions: The loaded list, or the source of one. `key` and the two options after it say how to load it, and
-            a loaded list has its own.
+        restrictions: The loaded list, or the source of one. `key` and the three options after it say how to load it.
+            A loaded list has its own.
         index: Number of the record in the file, from 0, as a job counts.
         options, more: The options of matching, as `MatchOptions` or by name.
 
@@ -62,7 +63,7 @@ def explain(
     from linkmatch_ray.io.diagnosis import explanation as io
     from linkmatch_ray.io.restrictions.restrictions import loaded
 
-    restrictions = loaded(restrictions, key, restrictions_at, restrictions_format)
+    restrictions = loaded(restrictions, key, restrictions_at, restrictions_format, skip_keyless)
     how = MatchOptions.of(options, **more)
     if isinstance(record, bytes):
         text = io.record_in(record, index, restrictions, how)

@@ -66,6 +66,7 @@ def submit(
     salvage: o.Salvage = _D.salvage,
     restrictions_at: o.RestrictionsAt = _D.restrictions_at,
     restrictions_format: o.RestrictionsFormat = _D.restrictions_format,
+    skip_keyless: o.SkipKeyless = _D.skip_keyless,
     key: o.Keys = None,
     output: o.Output = OUTPUT,
     emit: o.Emit = _D.emit,
@@ -137,6 +138,7 @@ def explain(
     salvage: o.Salvage = _D.salvage,
     restrictions_at: o.RestrictionsAt = _D.restrictions_at,
     restrictions_format: o.RestrictionsFormat = _D.restrictions_format,
+    skip_keyless: o.SkipKeyless = _D.skip_keyless,
     key: o.Keys = None,
     as_json: o.Json = False,
     verbose: o.Verbose = False,
@@ -159,7 +161,11 @@ def explain(
         from linkmatch_ray.cli.output import explanation_lines
 
         loaded = linkmatch_ray.Restrictions.load(
-            restrictions, key or KEY, restrictions_at=restrictions_at, restrictions_format=restrictions_format
+            restrictions,
+            key or KEY,
+            restrictions_at=restrictions_at,
+            restrictions_format=restrictions_format,
+            skip_keyless=skip_keyless,
         )
         found = linkmatch_ray.explain(
             sys.stdin.buffer.read() if file == "-" else file,

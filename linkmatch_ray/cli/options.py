@@ -188,8 +188,13 @@ RestrictionsFormat = Annotated[
     RestrictionsFormatChoice,
     _list(
         "--restrictions-format",
-        help="Layout of the list. With auto it is found in the content; text is one key per line.",
+        help="Layout of the list. With auto it is found in the name (.txt .csv .tsv .parquet) and the content; text is"
+        " one key per line.",
     ),
+]
+SkipKeyless = Annotated[
+    bool,
+    _list("--skip-keyless", help="A list whose entries without the key are left out and counted, not refused."),
 ]
 
 # Matching

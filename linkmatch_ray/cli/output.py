@@ -39,6 +39,8 @@ def summary_lines(summary: dict[str, Any], *, resumable: bool = True) -> Iterato
     read += f" after {start:.1f} s of starting Ray" if start >= RATE_SECONDS_MIN else ""
     left = summary["left_out_by_name"]
     yield read + (f"; {plural(left, 'file')} left out by name" if left else "")
+    if left := summary.get("restrictions_left_out", 0):
+        yield left_out_line(left)
     if totals["missing_key"]:
         keys = ", ".join(key.partition("=")[0] for key in summary["keys"])
         yield f"{plural(totals['missing_key'], 'record')} without the key {shown(keys)}"
@@ -51,6 +53,11 @@ def summary_lines(summary: dict[str, Any], *, resumable: bool = True) -> Iterato
     yield from (shown(hint, len(hint)) for hint in summary.get("hints", ()))
     if resumable:
         yield f"Results: {shown(bytes_of(summary, 'directory'))}/"
+
+
+def left_out_line(entries: int) -> str:
+    """Describes the entries of a list that were left out."""
+    return f"{plural(entries, 'entry')} of the list without the key left out"
 
 
 def preview_lines(preview: Preview, files: int, nbytes: int, keys: list[str], cores: int | None) -> Iterator[str]:

@@ -17,7 +17,7 @@ from linkmatch_ray.cli import signals
 from linkmatch_ray.cli.exits import silence_stdout, temporary_directory
 from linkmatch_ray.cli.formatting import plural
 from linkmatch_ray.cli.options import Asked
-from linkmatch_ray.cli.output import plan_lines, preview_lines, unit_line
+from linkmatch_ray.cli.output import left_out_line, plan_lines, preview_lines, unit_line
 from linkmatch_ray.cli.output import summary_lines as lines_of
 from linkmatch_ray.cli.printer import Printer, json_text
 from linkmatch_ray.cli.progress import listing_display, memory_line, progress_display
@@ -44,6 +44,8 @@ def print_plan(out: Printer, asked: Asked) -> None:
             on_listing=on_progress,
         )
     print(f"{plural(len(plan.restrictions), 'restriction')} in {shown(plan.restrictions.name)}", file=sys.stderr)
+    if plan.restrictions.left_out:
+        print(left_out_line(plan.restrictions.left_out), file=sys.stderr)
     if plan.is_done:
         out.row({"nothing_to_do": True}, "nothing to do: the results are up to date")
         return

@@ -4,7 +4,7 @@
     directory   where the hashes with given top bits begin
     hashes      sorted 64-bit hashes of the distinct canonical keys, by the kernel's hash; of one hash, by their bytes
     starts, ends    where each key's canonical bytes are in `blob`
-    members     the restrictions of each distinct key, in order (CSR: `member_offsets`)
+    members     the restrictions of each distinct key, in order (CSR: `member_offsets`), by their places in the list
 
 Equality is decided by the canonical bytes, never by the hash: two keys with one hash are two entries.
 """
@@ -33,6 +33,10 @@ FILTER_BITS_PER_KEY: Final = 16
 """At most one filter slot in 16 is set: 6 % of the keys that are not on the list go on to the search."""
 
 FILTER_BITS_MIN: Final = 12
+
+KEYS_AT_ONCE: Final = 4096
+"""Keys that go into the index at a time."""
+
 NOT_FOUND: Final = -1
 
 
@@ -43,7 +47,8 @@ class RestrictionIndex(KeyIndex):
     Attributes:
         has_numbers: Some key is or contains a number, so that a record's float needs the exact path.
         has_containers: Some key is an array or object. A composite key is not.
-        content_hash: Changes if any key, or their order, changes. A resumed job is compared by it.
+        content_hash: Changes if any key, or its place in the list, changes. A resumed job is compared by it.
+        left_out: Number of entries of the list that have no key and are not in the index.
     """
 
     members: Int64s
@@ -51,6 +56,7 @@ class RestrictionIndex(KeyIndex):
     has_numbers: bool
     has_containers: bool
     content_hash: str
+    left_out: int
 
     @property
     def restrictions(self) -> int:
@@ -86,15 +92,40 @@ class IndexBuilder:
         self._blob = bytearray()
         self._ends = _Growing(np.int64)
         self._hashes = _Growing(np.uint64)
+        self._pending: list[bytes] = []
+        self._gaps, self._left_out = _Growing(np.int64), _Growing(np.int64)  # keys before each, and entries in it
+        self._entries = 0
         self._has_numbers = False
         self._has_containers = False
 
     def __len__(self) -> int:
-        return self._ends.size
+        return self._entries
+
+    def push(self, key: bytes) -> None:
+        """Appends a key, as `add` does."""
+        self._entries += 1
+        self._pending.append(key)
+        if len(self._pending) == KEYS_AT_ONCE:
+            self._flush()
+
+    def leave_out(self, count: int = 1) -> None:
+        """Passes over entries that have no key. The entries behind them keep their places in the list."""
+        self._entries += count
+        self._gaps.extend(np.array([self._ends.size + len(self._pending)]))
+        self._left_out.extend(np.array([count]))
 
     def add(self, keys: Iterable[bytes]) -> None:
         """Appends keys that are strings, booleans or null, or whose kinds `note_kinds` has noted."""
+        self._flush()
         keys = list(keys)
+        self._entries += len(keys)
+        self._append(keys)
+
+    def _flush(self) -> None:
+        keys, self._pending = self._pending, []
+        self._append(keys)
+
+    def _append(self, keys: list[bytes]) -> None:
         ends = np.cumsum(np.fromiter(map(len, keys), np.int64, len(keys)))
         joined = b"".join(keys)
         self._ends.extend(len(self._blob) + ends)
@@ -111,6 +142,7 @@ class IndexBuilder:
 
         Meanwhile it takes about 60 bytes a restriction beside the keys' own bytes.
         """
+        self._flush()
         blob = np.frombuffer(bytes(self._blob), np.uint8)
         self._blob = bytearray()
         ends, hashes = self._ends.take(), self._hashes.take()
@@ -118,6 +150,9 @@ class IndexBuilder:
         content = xxhash.xxh3_128(INDEX_VERSION)
         content.update(blob.data)
         content.update(ends.tobytes())
+        gaps, moved = self._gaps_among(len(ends))
+        content.update(gaps.tobytes())
+        content.update(moved[1:].tobytes())
         order = np.argsort(hashes, kind="stable")
         hashes, starts, ends = hashes[order], starts[order], ends[order]
         first = _first_of_equal(hashes, starts, ends, blob, order)
@@ -134,12 +169,20 @@ class IndexBuilder:
             starts=starts[heads],
             ends=ends[heads],
             blob=blob,
-            members=order.astype(np.int64),
+            members=order + moved[np.searchsorted(gaps, order, side="right")] if len(gaps) else order,
             member_offsets=np.append(heads, len(order)).astype(np.int64),
             has_numbers=self._has_numbers,
             has_containers=self._has_containers,
             content_hash=content.hexdigest(),
+            left_out=self._entries - len(ends),
         )
+
+    def _gaps_among(self, keys: int) -> tuple[Int64s, Int64s]:
+        """Returns the keys before which entries were left out, and how many in all: before any, the first, the second
+        and so on."""
+        gaps, left_out = self._gaps.take(), np.cumsum(self._left_out.take())
+        counts = np.append(gaps[1:] > gaps[:-1], True)[: len(gaps)] & (gaps < keys)  # the last of several at one place
+        return gaps[counts], np.append(0, left_out[counts])
 
 
 def _first_of_equal(

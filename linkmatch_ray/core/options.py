@@ -15,7 +15,7 @@ from linkmatch_ray.words import is_text, shown
 
 Emit = Literal["matched", "unmatched", "both"]
 Format = Literal["auto", "lines", "array", "object"]
-RestrictionsFormat = Literal["auto", "lines", "array", "object", "text"]
+RestrictionsFormat = Literal["auto", "lines", "array", "object", "text", "csv", "tsv", "parquet"]
 
 KEY: Final = "data"
 """The member that is compared by default."""
@@ -106,7 +106,8 @@ class JobOptions(MatchOptions):
         files_from: A file that names more inputs, one a line; `-` for standard input.
         null: Names in `files_from` end with NUL instead.
         restrictions_at: JSON Pointer of the array in the list's document, or None.
-        restrictions_format: The layout of the list; `auto` finds it from the content, `text` is a key a line.
+        restrictions_format: The layout of the list; `auto` finds it from the name and the content.
+        skip_keyless: Leave out entries of the list that have no key, and count them.
         overwrite: Remove what an earlier job left in the output.
         incremental: If the output holds a job with other inputs, bring it to what a job on these would give. Only files
             that are new or changed, or could not be read, are matched. What the earlier job wrote stays until this is
@@ -137,6 +138,7 @@ class JobOptions(MatchOptions):
     null: bool = False
     restrictions_at: str | None = None
     restrictions_format: RestrictionsFormat = "auto"
+    skip_keyless: bool = False
     overwrite: bool = False
     incremental: bool = False
     drop_missing: bool = False
@@ -213,6 +215,7 @@ class JobKeywords(MatchKeywords, total=False):
     null: bool
     restrictions_at: str | None
     restrictions_format: RestrictionsFormat
+    skip_keyless: bool
     overwrite: bool
     incremental: bool
     drop_missing: bool

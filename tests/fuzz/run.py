@@ -68,7 +68,8 @@ def lists(seed):
     how = {
         "key": rng.choice(("data", "/data", "f")),
         "restrictions_at": rng.choice((None, None, None, "/n", "/a/0")),
-        "restrictions_format": rng.choice(("auto", "auto", "auto", "lines", "array", "object", "text")),
+        "restrictions_format": rng.choice(("auto", "auto", "auto", "lines", "array", "object", "text", "csv", "tsv")),
+        "skip_keyless": rng.random() < 0.3,
     }
     wanted = _loaded(data, how)
     for _ in range(3):

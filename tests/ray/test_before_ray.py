@@ -31,6 +31,7 @@ def run(command_environment, tmp_path):
     (tmp_path / "site/sitecustomize.py").write_text(WATCHED)
     (tmp_path / "a.jsonl").write_bytes(RECORD)
     (tmp_path / "list.txt").write_text("a\n")
+    (tmp_path / "list.csv").write_text("id,doi\n1,a\n,\n")
     environment = dict(command_environment)
     environment["PYTHONPATH"] = f"{tmp_path / 'site'}:{environment['PYTHONPATH']}"
 
@@ -53,6 +54,9 @@ def run(command_environment, tmp_path):
             (3, ("no*.jsonl", "-r", "list.txt")),
             (3, ("a.jsonl", "-r", "lisst.txt")),
             (3, ("a.jsonl", "-r", "a.jsonl", "-k", "dat")),
+            (3, ("a.jsonl", "-r", "list.csv")),
+            (3, ("a.jsonl", "-r", "list.csv", "-k", "data=doi")),
+            (3, ("a.jsonl", "-r", "list.csv", "--restrictions-format", "parquet")),
             (3, ("-r", "list.txt")),
             (3, ("--files-from", "nothing", "-r", "list.txt")),
             (2, ("a.jsonl", "-r", "list.txt", "-k", "/~")),
@@ -65,6 +69,8 @@ def run(command_environment, tmp_path):
             (2, ("a.jsonl", "-r", "list.txt", "-o", "-", "--emit", "both")),
             (2, ("a.jsonl", "-r", "list.txt", "-o", "-", "--emit", "both", "--dry-run")),
             (2, ("a.jsonl", "-r", "list.txt", "--restrictions-at", "/x")),
+            (2, ("a.jsonl", "-r", "list.csv", "--restrictions-at", "/x")),
+            (2, ("a.jsonl", "-r", "list.csv", "--restrictions-format", "xml")),
             (2, ("a.jsonl", "-r", "list.txt", "--address", "ray://head")),
             (2, ("a.jsonl", "-r", "list.txt", "--address", "head")),
             (2, ("/a", "-r", "list.txt", "-o", "/o", "-k", "/~", "--address", "http://127.0.0.1:1")),

@@ -125,7 +125,7 @@ def test_standard_output(run, run_process, small):
         ('[{"data":1},{"date":2}]', 'entry 1 has no key "data"'),
         ('{"data":1}\n{"data":\n', "entry 1 (line 2)"),
         ('[{"data":1},', "entry 1"),
-        ("[1]", "entry 0 is neither an object nor a string"),
+        ("[1, {}]", 'entry 1 has no key "data"'),
     ],
 )
 def test_a_bad_list_stops_the_job_before_it_starts(run, small, content, message):
@@ -135,6 +135,26 @@ def test_a_bad_list_stops_the_job_before_it_starts(run, small, content, message)
     assert done.returncode == 3
     assert message in done.stderr
     assert not (small / "out/matched.jsonl").exists()
+
+
+def test_a_table_with_empty_cells(run, small):
+    """They are left out and counted; the same command again prints it once more, and without the option it stops."""
+    (small / "t.csv").write_bytes(b'\xef\xbb\xbfid,"the key"\r\n1,a\r\n2,\r\n3,z\r\n')
+    command = ("submit", "d.jsonl", "-r", "t.csv", "-k", "data=the key", "-o", "out")
+    for _ in range(2):
+        done = run(*command, "--skip-keyless")
+        assert done.returncode == 4, done.stderr  # a line of the input is damaged
+        assert "by 1 of 2 restrictions" in done.stdout
+        assert "1 entry of the list without the key left out" in done.stdout
+    rows = [json.loads(line) for line in (small / "out/restrictions.jsonl").read_text().splitlines()]
+    assert [(row["index"], row["key"], row["hits"] > 0) for row in rows] == [(0, "a", True), (2, "z", False)]
+    done = run("verify", "out")
+    assert done.returncode == 0, done.stdout
+    done = run(*command)
+    assert done.returncode == 3
+    assert 't.csv: entry 1 (line 3) has an empty cell in column "the key". Fill it in, or leave such' in done.stderr
+    done = run(*command, "--skip-keyless", "--dry-run")
+    assert "2 restrictions in t.csv\n1 entry of the list without the key left out\n" in done.stderr
 
 
 def test_a_wrong_key_is_hinted_at(run, small):

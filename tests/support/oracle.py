@@ -6,6 +6,7 @@ value means is then parsed from its slice as UTF-8. Numbers never become floats 
 as (sign, digits, exponent), taken from their text, so `1e999999999` costs nothing.
 """
 
+import csv
 import gzip
 import io
 import json
@@ -256,11 +257,17 @@ class Result:
     hits: Counter = field(default_factory=Counter)
 
 
-def build(document, keys, *, text=False, restrictions_at=None):
+def build(document, keys, *, text=False, restrictions_at=None, separator=None, skip_keyless=False):
     """Key -> the indexes of the restrictions that have it; ValueError where the list is not valid."""
     data = decompress(document)
     index = {}
-    if text:
+    if separator is not None:
+        lines = io.StringIO(data.removeprefix(b"\xef\xbb\xbf").decode("utf-8"), newline="")
+        header, *rows = [row for row in csv.reader(lines, delimiter=separator, strict=True) if row] or [[]]
+        if len({*header}) < len(header) or any(len(row) != len(header) for row in rows):
+            raise ValueError("a column is there twice, or a row is ragged")
+        values = [{name: cell for name, cell in zip(header, row, strict=True) if cell} for row in rows]
+    elif text:
         body = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
         values = [line.removesuffix("\r") for line in body.removesuffix("\n").split("\n")] if body else []
     else:
@@ -269,10 +276,12 @@ def build(document, keys, *, text=False, restrictions_at=None):
             raise ValueError("the restrictions are not valid JSON")
         values = [parse(data[span.start : span.end]) for span in found]
     for number_, value in enumerate(values):
-        if isinstance(value, str) and len(keys) == 1:
+        if not isinstance(value, dict) and len(keys) == 1:
             key = (frozen(value),)
         else:
             key = composite(value, [other for _, other in keys]) if isinstance(value, dict) else MISSING
+        if key is MISSING and skip_keyless:
+            continue
         if key is MISSING:
             raise ValueError(f"entry {number_} has no key")
         index.setdefault(key, []).append(number_)

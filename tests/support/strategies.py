@@ -422,21 +422,81 @@ def elements_of(draw, own_keys, pool, *, most=10, objects=False):
 
 @st.composite
 def restriction_lists(draw, writer, keys, pool):
-    """A restrictions document that has the key in every entry; repeats are common."""
+    """A restrictions document that has the key in every entry, or is it; repeats are common."""
     chosen = draw(st.lists(st.tuples(*(st.sampled_from(pool) for _ in keys)), max_size=8))
     plain = len(keys) == 1 and draw(st.booleans())
+    layout = draw(st.sampled_from(("lines", "array", "array-spaced", "array-pretty")))
+    no_keys = (Obj, list) if layout == "lines" else Obj  # an array on a line stands for its elements
     listed = []
     for parts in chosen:
-        if plain and isinstance(parts[0], str):
+        if plain and not isinstance(parts[0], no_keys):
             listed.append(parts[0])
             continue
         entry = Obj([("label", "},{"), ("n", Num("1"))][: draw(st.integers(0, 2))])
         for (_, key), part in zip(keys, parts, strict=True):
             place(entry.members, tokens(key), part)
         listed.append(entry)
-    layout = draw(st.sampled_from(("lines", "array", "array-spaced", "array-pretty")))
     data = utf8(render(writer, listed, layout, draw(st.sampled_from(("\n", "\r\n")))))
     return compress(writer, data, draw(st.sampled_from(COMPRESSIONS)))
+
+
+@st.composite
+def keyless_lists(draw, writer, keys, pool):
+    """A restrictions document some of whose entries lack the key, or are no objects."""
+    listed = draw(elements_of([other for _, other in keys], pool, objects=len(keys) > 1))
+    layout = draw(st.sampled_from(("lines", "array", "array-spaced", "array-pretty")))
+    if layout == "lines":
+        listed = [entry for entry in listed if not isinstance(entry, list)]
+    return utf8(render(writer, listed, layout, draw(st.sampled_from(("\n", "\r\n")))))
+
+
+CELLS = (
+    "",
+    "a",
+    " a ",
+    "1",
+    "é",
+    "😀",
+    'q"',
+    '"',
+    ",",
+    "\t",
+    ";",
+    "\n",
+    "a\r\nb",
+    "\r",
+    "\u0000",
+    "\u2028",
+    "\x0b",
+    "[1]",
+)
+
+
+@st.composite
+def tables(draw):
+    """A table as text, its separator and its rows with the header: spelled as RFC 4180 has it, and with more ways to
+    end a line; blank lines are between some rows."""
+    width = draw(st.integers(1, 4))
+    header = ["data", *draw(st.permutations([" data", "Data", "é", 'x"y', "a,b", "c\td", "e\nf"]))][:width]
+    cells = st.sampled_from(CELLS) | st.text(st.characters(exclude_categories=["Cs"]), max_size=3)
+    rows = [draw(st.permutations(header)), *draw(st.lists(st.lists(cells, min_size=width, max_size=width), max_size=6))]
+    separator, end = draw(st.sampled_from(",\t")), draw(st.sampled_from(("\n", "\r\n", "\r")))
+    text = ""
+    for row in rows:
+        text += draw(st.sampled_from(("", "", end)))
+        spelt = [cell if plain(cell, separator) and draw(st.booleans()) else quoted(cell) for cell in row]
+        text += separator.join(['""'] if spelt == [""] else spelt) + end
+    text = text if draw(st.booleans()) else text.removesuffix(end)
+    return text, separator, rows
+
+
+def plain(cell, separator):
+    """Whether a cell can do without quotes; within, but not at its start, it may have one."""
+    return not {separator, "\r", "\n"} & {*cell} and not cell.startswith('"')
+
+
+def quoted(cell):
+    return '"' + cell.replace('"', '""') + '"'
 
 
 @st.composite

@@ -88,7 +88,7 @@ def test_a_key_for_loaded_restrictions():
         submit("w", loaded, key="url")
     with pytest.raises(TypeError, match=r"^restrictions_at: <Restrictions .* is loaded and has its own\. Give"):
         submit("w", loaded, restrictions_at="/a")
-    for how in ({"key": "url"}, {"restrictions_at": "/a"}, {"restrictions_format": "text"}):
+    for how in ({"key": "url"}, {"restrictions_at": "/a"}, {"skip_keyless": True}, {"restrictions_format": "text"}):
         with pytest.raises(TypeError, match=rf"^{next(iter(how))}: <Restrictions .* is loaded and has its own\. Give"):
             explain(b'{"url":"a"}', loaded, **how)
 
@@ -112,7 +112,13 @@ def test_an_update_at_a_url(top):
 
 @pytest.mark.parametrize(
     ("name", "wrong"),
-    [("restrictions_format", "csv"), ("restrictions_format", None), ("restrictions_at", 3), ("restrictions_at", "")],
+    [
+        ("restrictions_format", "xml"),
+        ("restrictions_format", None),
+        ("restrictions_at", 3),
+        ("restrictions_at", ""),
+        ("skip_keyless", 1),
+    ],
 )
 def test_options_of_a_list(name, wrong):
     """A format that is not known was found from the content without a word."""
@@ -174,7 +180,7 @@ def test_data_of_several_kinds():
         (TypeError, {"fail_fast": 1}),
         (TypeError, {"no_such_option": 1}),
         (UsageError, {"emit": "all"}),
-        (UsageError, {"restrictions_format": "csv"}),
+        (UsageError, {"restrictions_format": "xml"}),
         (UsageError, {"address": "http://head:8265"}),
         (UsageError, {"drop_missing": True}),
         (UsageError, {"job_id": ""}),

@@ -149,6 +149,10 @@ def test_what_travels_to_a_cluster(tmp_path):
     sent, _ = prepare_upload(path, "--restrictions", tmp_path / "uploads")
     assert sent == "restrictions/a\ufffd.txt"
     assert (tmp_path / "uploads" / sent).read_text() == "x"
+    for name in ("kev.csv.gz", "kev.parquet"):  # whose format is found from the name there
+        (tmp_path / name).write_bytes(b"x")
+        (tmp_path / name.partition(".")[2]).mkdir()
+        assert prepare_upload(tmp_path / name, "-r", tmp_path / name.partition(".")[2])[0] == f"r/{name}"
     with pytest.raises(errors.UsageError, match=r"xff.txt: not UTF-8 \(-o\)"):
         on_cluster(path, "-o")
 

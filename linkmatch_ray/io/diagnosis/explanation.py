@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
@@ -17,12 +18,15 @@ from linkmatch_ray.core.near_misses import near_misses
 from linkmatch_ray.core.options import MatchOptions
 from linkmatch_ray.core.outcome import Entry
 from linkmatch_ray.core.window import Source
+from linkmatch_ray.core.wrong_keys import respelt
 from linkmatch_ray.errors import InputError, UsageError
+from linkmatch_ray.io.inputs.file import InputFile
 from linkmatch_ray.io.inputs.listing import list_inputs
-from linkmatch_ray.io.inputs.reader import open_input
+from linkmatch_ray.io.inputs.names import ARCHIVE_SUFFIXES
+from linkmatch_ray.io.inputs.opening import open_input
 from linkmatch_ray.io.restrictions.restrictions import Restrictions
 from linkmatch_ray.io.storage.paths import path_in, path_of
-from linkmatch_ray.io.storage.urls import scheme_of
+from linkmatch_ray.io.storage.urls import is_url, scheme_of
 from linkmatch_ray.words import plural, shown
 
 RESTRICTIONS_MAX: Final = 10
@@ -70,9 +74,12 @@ def explain(record: bytes, restrictions: Restrictions) -> Explanation:
         return Explanation("unmatched", None, "it is not an object, so it has no key (counted as not_object)")
     key = record_key(value, restrictions.paths)
     if key is None:
-        absent = [f'"{shown(path.text)}"' for path in restrictions.paths if path.find(value) is MISSING]
+        absent = [path for path in restrictions.paths if path.find(value) is MISSING]
+        lacking = " and no ".join(f'"{shown(path.text)}"' for path in absent)
         names = ", ".join(shown(canonical(name), NAME_MAX) for name in list(value)[:MEMBERS_MAX]) or "none"
-        why = f"it has no key {' and no '.join(absent)} (counted as missing_key); its members are: {names}"
+        why = f"it has no key {lacking} (counted as missing_key); its members are: {names}"
+        for pointer in filter(None, (respelt(path, [value]) for path in absent)):
+            why += f"; it has {shown(pointer, NAME_MAX)}"
         return Explanation("unmatched", None, why)
     text = key.decode()
     distinct = index.find(key)
@@ -102,18 +109,42 @@ def record_at(path: str, index: int, restrictions: Restrictions, options: MatchO
         UsageError: It is not one file.
     """
     name = path_of(path)
-    files = [] if os.path.isdir(path_in(name) if scheme_of(name) == "file" else name) else list_inputs([name]).files
-    if len(files) != 1 or os.path.isdir(files[0].path):
-        raise UsageError(f"{shown(path)}: not one file. Name one.")
-    (file,) = files
+    file = _file_called(name, options)
     try:
         if file.fault is not None:
             raise InputError(f"{shown(path)}: {file.fault}. Name a readable file.")
-        with open_input(file) as raw:
+        with open_input(file, salvage=options.salvage) as raw:
             source = open_source(raw, file.size, options.max_inflation, salvage=options.salvage)
             return _record(source, path, index, restrictions, options)
     except OSError as error:
         raise InputError(f"{shown(path)}: {error.strerror or shown(error)}. Name a readable file.") from None
+
+
+def _file_called(name: bytes, options: MatchOptions) -> InputFile:
+    """Returns the file of that name, or the first member `ARCHIVE!MEMBER`.
+
+    Raises:
+        InputError: Nothing has that name.
+        UsageError: It is not one file.
+    """
+    path = path_in(name) if scheme_of(name) == "file" else name
+    archive = _archive_in(path)
+    files = [] if os.path.isdir(path) else list_inputs([archive or path], options=options).files
+    if archive is not None:
+        files = [file for file in files if file.name == path][:1]
+    if len(files) == 1 and not os.path.isdir(files[0].path):
+        return files[0]
+    example = f" of its members, such as {shown(files[0].name)}" if files and files[0].is_member else ""
+    raise UsageError(f"{shown(name)}: not one file. Name one{example}.")
+
+
+def _archive_in(path: bytes) -> bytes | None:
+    """Returns the archive of a path that names a member of one; None for any other path."""
+    if is_url(path):
+        found = re.match(rb"(?si)(.*?(?:%s))!" % b"|".join(map(re.escape, ARCHIVE_SUFFIXES)), path)
+        return found[1] if found else None
+    borders = () if os.path.lexists(path) else (found.start() for found in re.finditer(b"!", path))
+    return next((path[:border] for border in borders if os.path.isfile(path[:border])), None)
 
 
 def record_in(content: bytes, index: int, restrictions: Restrictions, options: MatchOptions) -> bytes:

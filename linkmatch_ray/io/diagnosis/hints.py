@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import Any, Final
 
@@ -12,8 +14,9 @@ import numpy as np
 
 from linkmatch_ray.core.codecs import Plain, open_source
 from linkmatch_ray.core.damage import Corrupt, Damage
-from linkmatch_ray.core.exact import parse
-from linkmatch_ray.core.keys import MISSING, NumberText, canonical
+from linkmatch_ray.core.exact import WHITE_SPACE, parse
+from linkmatch_ray.core.keys import MISSING, KeyPath, NumberText, canonical
+from linkmatch_ray.core.layouts.detection import BOM
 from linkmatch_ray.core.layouts.table import walk
 from linkmatch_ray.core.near_misses import near_misses
 from linkmatch_ray.core.options import MatchOptions
@@ -22,8 +25,9 @@ from linkmatch_ray.core.restriction_list import RestrictionList
 from linkmatch_ray.core.verdicts import Finder, Judged
 from linkmatch_ray.core.window import Buffers, Window
 from linkmatch_ray.core.writer import Reading, Writer
+from linkmatch_ray.core.wrong_keys import closed, option_at, place_inside, respelt
 from linkmatch_ray.io.inputs.file import InputFile
-from linkmatch_ray.io.inputs.reader import open_input
+from linkmatch_ray.io.inputs.opening import open_input
 from linkmatch_ray.io.storage.errors import Changed
 from linkmatch_ray.words import shown
 
@@ -50,13 +54,14 @@ def hints(
         beginnings: How the content of some files begins. Without a reason to hint, none is read.
         options: How the records were read.
     """
-    if not records or (matched and missing * 2 <= records):
+    if records and matched and missing * 2 <= records:
         return []
-    sample = list(_sample(beginnings, options or MatchOptions()))
+    found = list(_list_hints(restrictions))
+    options, beginnings = options or MatchOptions(), list(beginnings)
+    sample = list(_sample(beginnings, options)) if records else []
     objects = [record for record in sample if isinstance(record, dict)]
     if not objects:
-        return []
-    found: list[str] = []
+        return found + (list(_document_hints(beginnings, restrictions, options)) if missing * 2 >= records else [])
     lacking = [
         path
         for path in restrictions.paths
@@ -68,11 +73,57 @@ def hints(
         paths = ", ".join(f'"{shown(path.text)}"' for path in lacking or restrictions.paths)
         found.append(
             f"Hint: most records have no key {paths}. Of the first {len(objects)}, members are: {members}."
-            " Name another with --key."
+            f" {_advice(objects, lacking, restrictions, beginnings, options)}."
         )
     if not matched:
         found += _type_hints(objects, restrictions)
     return found
+
+
+def _advice(
+    objects: list[dict[str, Any]],
+    lacking: list[KeyPath],
+    restrictions: RestrictionList,
+    beginnings: list[bytes],
+    options: MatchOptions,
+) -> str:
+    """Returns what to do if most records lack the key, or some paths of it."""
+    if (steps := place_inside(objects, restrictions.paths)) is not None:
+        in_array = options.format not in ("lines", "object") and all(map(_begins_array, beginnings))
+        return (
+            f"Objects inside have it: add {option_at('--records-at', steps, at=options.records_at, in_array=in_array)}"
+        )
+    for pair in restrictions.pairs:
+        if pair.record in lacking and (pointer := respelt(pair.record, objects)) is not None:
+            key = pointer if restrictions.format == "text" else f"{pointer}={pair.restriction.text}"
+            return f"Name another with --key, for example --key {shown(shlex.quote(key), WORD_MAX)}"
+    return "Name another with --key"
+
+
+def _begins_array(beginning: bytes) -> bool:
+    return beginning.removeprefix(BOM).lstrip(WHITE_SPACE).startswith(b"[")
+
+
+def _document_hints(beginnings: list[bytes], restrictions: RestrictionList, options: MatchOptions) -> Iterator[str]:
+    """Yields a hint if inputs are documents longer than what is looked at, and objects inside have the key."""
+    if options.records_at is not None:
+        return
+    documents = []
+    for beginning in beginnings:
+        with suppress(Damage):
+            documents.append(parse(closed(beginning.removeprefix(BOM))))
+    documents = [document for document in documents if isinstance(document, dict)]
+    if (steps := place_inside(documents, restrictions.paths)) is not None:
+        yield (
+            "Hint: the inputs are documents, and objects inside have the key. To match these, add"
+            f" {option_at('--records-at', steps)}."
+        )
+
+
+def _list_hints(restrictions: RestrictionList) -> Iterator[str]:
+    if restrictions.left_out and not len(restrictions):
+        keys = ", ".join(f'"{shown(pair.restriction.text)}"' for pair in restrictions.pairs)
+        yield f"Hint: no entry of the list has the key {keys}, so all were left out. Name another with --key."
 
 
 def _type_hints(objects: list[dict[str, Any]], restrictions: RestrictionList) -> Iterator[str]:
@@ -87,7 +138,7 @@ def _type_hints(objects: list[dict[str, Any]], restrictions: RestrictionList) ->
     if read and not read.keys() & listed.keys():
         yield (
             f"Hint: the records' keys are {_listing(read)}, the restrictions' are {_listing(listed)};"
-            " values of different types are never equal."
+            f" values of different types are never equal.{_type_advice(read, listed, restrictions)}"
         )
         return
     for value in values[:NEAR_MAX]:
@@ -98,6 +149,19 @@ def _type_hints(objects: list[dict[str, Any]], restrictions: RestrictionList) ->
                 f" {' and '.join(miss.differences)}. See linkmatch-ray explain."
             )
             return
+
+
+def _type_advice(read: Counter[str], listed: Counter[str], restrictions: RestrictionList) -> str:
+    """Returns what to do if the records' keys are numbers and the list's are strings, or the other way round."""
+    if "numbers" in read and [*listed] == ["strings"]:
+        if restrictions.format == "text":
+            return " If the list has a number on each line, add --restrictions-format lines."
+        if restrictions.format in ("csv", "tsv"):
+            return " Cells are strings: for numbers, make it a list of JSON, with one on each line."
+        return " List them as numbers."
+    if "strings" in read and [*listed] == ["numbers"]:
+        return " List them as strings; with --restrictions-format text each line is one."
+    return ""
 
 
 def _name(member: str) -> str:

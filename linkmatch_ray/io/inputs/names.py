@@ -24,14 +24,30 @@ _SUFFIXES: Final = tuple(
     for compression in (b"", *COMPRESSIONS)
 )
 
+ARCHIVE_SUFFIXES: Final = (
+    b".zip",
+    b".tar",
+    b".tgz",
+    *(b".tar" + compression for compression in (b".gz", b".bz2", b".xz", b".zst")),
+)
+"""Suffixes of the archives of a directory that are looked into, in any case."""
 
-def is_read(name: bytes) -> bool:
-    """Returns whether a file of a directory is read, by its name. One that is named itself is read under any name."""
+
+def is_input_name(name: bytes) -> bool:
+    """Returns whether a file of a directory, or a member of an archive, is read by its name.
+
+    A file that is named itself is read under any name.
+    """
     lower = name.lower()
     if lower.endswith(_SUFFIXES):
         return True
     bare, suffix = os.path.splitext(os.path.basename(lower))
     return suffix in _DUMPS and b"." not in bare  # dumps are called RC_2019-04.zst
+
+
+def is_read(name: bytes) -> bool:
+    """Returns whether a file of a directory is read, or looked into as an archive, by its name."""
+    return is_input_name(name) or name.lower().endswith(ARCHIVE_SUFFIXES)
 
 
 def names_in(inputs: Name | Iterable[Name]) -> list[bytes]:

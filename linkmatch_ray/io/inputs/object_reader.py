@@ -138,6 +138,7 @@ class ObjectReader(io.RawIOBase):
         """Moves to a byte, and drops what was requested."""
         if whence == os.SEEK_CUR and not offset:  # as `tell` calls it
             return self._read
+        offset += {os.SEEK_SET: 0, os.SEEK_CUR: self._read, os.SEEK_END: self._file.size}[whence]
         while self._coming:
             self._coming.pop().cancel()
         self._current, self._whole = memoryview(b""), None

@@ -1,4 +1,4 @@
-"""Reads the entries of a list into an index, with the reader of inputs.
+"""Reads a list into an index. Lists of JSON values and of text are read with the reader of inputs.
 
 An entry takes the exact path unless orjson certainly reads its key as `canonical` does. A list is small beside the
 data, and a wrong entry in it would be wrong a million times. The first error ends the reading.
@@ -6,10 +6,12 @@ data, and a wrong entry in it would be wrong a million times. The first error en
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from itertools import repeat
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, cast
 
 import numpy as np
 import orjson
@@ -18,7 +20,7 @@ from linkmatch_ray.core.codecs import open_source
 from linkmatch_ray.core.damage import Corrupt, Damage
 from linkmatch_ray.core.exact import DEPTH_MAX, parse
 from linkmatch_ray.core.index import IndexBuilder, RestrictionIndex
-from linkmatch_ray.core.keys import MISSING, KeyPair, NumberText, canonical, canonical_string
+from linkmatch_ray.core.keys import MISSING, NumberText, canonical, canonical_string
 from linkmatch_ray.core.layouts.lines import walk_lines
 from linkmatch_ray.core.layouts.table import begin, walk
 from linkmatch_ray.core.layouts.values import NO_ARRAY, TRAILING, TRUNCATED, WRONG_BRACKET
@@ -30,8 +32,10 @@ from linkmatch_ray.core.verdicts import Finder, Judged, unjudged
 from linkmatch_ray.core.window import LOW, Buffers, Window
 from linkmatch_ray.core.writer import Reading, Writer
 from linkmatch_ray.errors import RestrictionsError
-from linkmatch_ray.io.inputs.names import COMPRESSIONS
-from linkmatch_ray.words import shown
+from linkmatch_ray.io.restrictions.advice import head_of, looks_like, refuse_keyless
+from linkmatch_ray.io.restrictions.parquet import read_parquet
+from linkmatch_ray.io.restrictions.separated import read_separated
+from linkmatch_ray.io.restrictions.wanted import Wanted, place
 
 WINDOW_BYTES: Final = 4 << 20
 """Bytes of a list that are held at a time."""
@@ -42,64 +46,82 @@ _PLAIN_BYTES_MAX: Final = 2 * DEPTH_MAX
 _PLAIN: Final = frozenset({str, int, bool, type(None)})
 """Types of keys that orjson reads and writes as `canonical` does; it reads an integer beyond 64 bits as a float."""
 
-_ONE_KEY: Final = "is a string, and the key has several parts"
+_COMPRESSION: Final = re.compile(r"\.(gz|zst|bz2|xz|lz4)$")
+_QUERY: Final = re.compile(r"(?s)^(https?://[^?#]*).*")
+_NO_OBJECT: Final = "and the key has several parts"
 
-_KEYS_AT_ONCE: Final = 4096
-"""Keys that go into the index at a time."""
+_NAMES: Final = {
+    bool: "a boolean",
+    NumberText: "a number",
+    list: "an array",
+    str: "a string",
+    type(None): "null",
+}
+"""What messages call an entry that is no object, by its type."""
 
 
-def load_index(
-    raw: Raw, name: str, pairs: tuple[KeyPair, ...], at: str | None, format: RestrictionsFormat
-) -> RestrictionIndex:
-    """Reads a list, and builds its index.
-
-    Args:
-        raw: The list, perhaps compressed.
-        name: Its name in messages.
-        at: JSON Pointer of its array inside the document, or None.
+def load_index(raw: Raw, wanted: Wanted) -> RestrictionIndex:
+    """Reads a list, which may be compressed, and builds its index.
 
     Raises:
         RestrictionsError: Something in it is wrong; the entry, line or byte is named.
         OSError: It cannot be read.
     """
-    row = LIST_FORMATS.get(format, JSON)
-    layout: Format = "auto" if format == "text" else format
-    options = MatchOptions(format=layout, records_at=at, max_record_bytes=LIMIT_MAX)
-    window = Window(open_source(raw), Buffers(WINDOW_BYTES))
-    entries = row.entries(window, name, pairs, options)
+    builder = IndexBuilder()
+    row = LIST_FORMATS.get(wanted.format)
     try:
-        for _ in row.walk(Reading(window, entries, row.finder, LIMIT_MAX), options):
+        (_read_json if row is None else row.read)(raw, wanted, builder)
+    except Corrupt as corrupt:
+        wanted.refuse_corrupt(corrupt.damage)
+    return builder.build()
+
+
+def format_of(name: str) -> RestrictionsFormat:
+    """Finds the format of a list by its path or URL, which may also say that it is compressed."""
+    bare = _COMPRESSION.sub("", _QUERY.sub(r"\1", name.lower()))
+    return next((format_ for format_, row in LIST_FORMATS.items() if bare.endswith(row.suffix)), "auto")
+
+
+def _read_json(raw: Raw, wanted: Wanted, builder: IndexBuilder) -> None:
+    layout = cast(Format, wanted.format)
+    options = MatchOptions(format=layout, records_at=wanted.at, max_record_bytes=LIMIT_MAX)
+    window = Window(open_source(raw), Buffers(WINDOW_BYTES))
+    entries = Entries(window, raw, wanted, builder, options)
+    try:
+        for _ in walk(Reading(window, entries, Finder(), LIMIT_MAX), options):
             pass
         if window.behind is not None:
-            raise _not_whole(name, window.behind)
-    except Corrupt as corrupt:
-        raise _not_whole(name, corrupt.damage) from None
-    return entries.index_of_all()
+            wanted.refuse_corrupt(window.behind)
+    except RestrictionsError as error:
+        other = None if window.corrupt is not None else looks_like(head_of(raw))
+        if other is None or (other == "text" and len(wanted.pairs) > 1):
+            raise
+        raise RestrictionsError(f"{error} If it is {other}, add --restrictions-format {other}.") from None
 
 
-def format_of(path: str) -> RestrictionsFormat:
-    """Finds the format of a list by its name, which may also say that it is compressed."""
-    bare = path.lower()
-    for suffix in COMPRESSIONS:
-        bare = bare.removesuffix(suffix.decode())
-    return next((name for name, row in LIST_FORMATS.items() if bare.endswith(row.suffix)), "auto")
+def _read_text(raw: Raw, wanted: Wanted, builder: IndexBuilder) -> None:
+    window = Window(open_source(raw), Buffers(WINDOW_BYTES))
+    entries = TextEntries(window, raw, wanted, builder, MatchOptions(format="lines"))
+    reading = Reading(window, entries, _TextFinder(), LIMIT_MAX)
+    for _ in walk_lines(reading) if begin(reading) else ():
+        pass
+    if window.behind is not None:
+        wanted.refuse_corrupt(window.behind)
 
 
 class Entries(Writer):
-    """A writer that takes the entries of a list of JSON values: objects with the key, or strings that are the key."""
+    """A writer that takes the entries of a list of JSON values: objects with the key, or other values, which are it.
 
-    def __init__(self, window: Window, name: str, pairs: tuple[KeyPair, ...], options: MatchOptions) -> None:
+    Args:
+        raw: What the window reads.
+        builder: Takes the keys.
+    """
+
+    def __init__(self, window: Window, raw: Raw, wanted: Wanted, builder: IndexBuilder, options: MatchOptions) -> None:
         super().__init__(window)
-        self._name, self._options = name, options
-        self._paths = tuple(pair.restriction for pair in pairs)
-        self._is_composite = len(pairs) > 1
-        self._builder = IndexBuilder()
-        self._keys: list[bytes] = []
-
-    def index_of_all(self) -> RestrictionIndex:
-        """Builds the index of all entries."""
-        self._builder.add(self._keys)
-        return self._builder.build()
+        self._raw, self._wanted, self._builder, self._options = raw, wanted, builder, options
+        self._name, self._paths = wanted.name, wanted.paths
+        self._is_composite = len(self._paths) > 1
 
     def records(self, judged: Judged, line: int) -> None:
         if self._window.corrupt is not None:
@@ -114,9 +136,9 @@ class Entries(Writer):
 
     def rest(self, damage: Damage, start: int) -> NoReturn:
         if (corrupt := self._window.corrupt) is not None:  # then nothing is certain, not even what came before
-            raise _not_whole(self._name, corrupt)
+            self._wanted.refuse_corrupt(corrupt)
         if damage.reason == "not_utf8":
-            raise RestrictionsError(f"{self._name}: not UTF-8, but {damage.message}. Convert it; nothing was matched.")
+            self._wanted.refuse_not_utf8(damage)
         if damage is NO_ARRAY:
             raise RestrictionsError(f"{self._name}: not a JSON array. Name its layout with --restrictions-format.")
         if damage is TRAILING:
@@ -132,7 +154,7 @@ class Entries(Writer):
 
     def _take(self, text: bytes, line: int | None) -> None:
         if (key := self._plain_key(text)) is not None:
-            self._push(key)
+            self._builder.push(key)
             return
         try:
             value = parse(text)
@@ -140,19 +162,21 @@ class Entries(Writer):
             if self._is_document or (self._options.format == "auto" and line is not None and not self._count):
                 self._refuse_document(self._damage_in_all() or damage)  # it counts as lines if it is nothing else
             self._fail(self._count, f"{damage.message} (byte {damage.offset} of the entry)", line)
-        if type(value) is dict:
-            self._push(self._key_of(value, line))
-        elif self._is_document:
-            self._refuse_document(Damage("invalid_json", "neither an array, nor an object, nor JSON Lines"))
-        elif type(value) is str and not self._is_composite:
-            self._push(canonical_string(value))
-        elif type(value) is str:
-            self._fail(self._count, _ONE_KEY, line)
-        else:
-            self._fail(self._count, "is neither an object nor a string", line)
+        found = [path.find(value) for path in self._paths] if type(value) is dict else [value]
+        if MISSING in found and self._wanted.skip_keyless:
+            self._builder.leave_out()
+            return
+        if MISSING in found:
+            refuse_keyless(value, self._count, line, head_of(self._raw), self._wanted)
+        if type(value) is not dict and self._is_composite:
+            self._fail(self._count, f"is {_NAMES[type(value)]}, {_NO_OBJECT}", line)
+        for part in found:
+            if type(part) is not str:
+                self._builder.note_kinds(numbers=_has_number(part), containers=isinstance(part, (dict, list)))
+        self._builder.push(canonical(found if self._is_composite else found[0]))
 
     def _plain_key(self, text: bytes) -> bytes | None:
-        """Returns the key of an object, or the string that is one; None if orjson and the exact path may differ."""
+        """Returns the key of an object, or the value that is one; None if orjson and the exact path may differ."""
         if len(text) > _PLAIN_BYTES_MAX and text.count(b"[") + text.count(b"{") > DEPTH_MAX:
             return None
         try:
@@ -161,7 +185,7 @@ class Entries(Writer):
             return None
         if type(entry) is dict:
             found = [path.find(entry) for path in self._paths] if self._is_composite else self._paths[0].find(entry)
-        elif type(entry) is str and not self._is_composite and not self._is_document:
+        elif not self._is_composite:
             found = entry
         else:
             return None
@@ -173,25 +197,9 @@ class Entries(Writer):
                 self._builder.note_kinds(numbers=True)
         return orjson.dumps(found)
 
-    def _key_of(self, entry: dict[str, Any], line: int | None) -> bytes:
-        found = [path.find(entry) for path in self._paths]
-        if MISSING in found:
-            missing = ", ".join(f'"{shown(path.text)}"' for path in self._paths)
-            self._fail(self._count, f"has no key {missing}", line)
-        for value in found:
-            if type(value) is not str:
-                self._builder.note_kinds(numbers=_has_number(value), containers=isinstance(value, (dict, list)))
-        return canonical(found if self._is_composite else found[0])
-
-    def _push(self, key: bytes) -> None:
-        self._keys.append(key)
-        if len(self._keys) >= _KEYS_AT_ONCE:
-            self._builder.add(self._keys)
-            self._keys = []
-
     @property
     def _count(self) -> int:
-        return len(self._builder) + len(self._keys)
+        return len(self._builder)
 
     @property
     def _is_document(self) -> bool:
@@ -212,14 +220,7 @@ class Entries(Writer):
         )
 
     def _fail(self, entry: int, found: str, line: int | None = None) -> NoReturn:
-        where = f"entry {entry}" + (f" (line {line})" if line is not None else "")
-        raise RestrictionsError(
-            f"{self._name}: {where} {found}. Remove or correct it, or name another key with --key; nothing was matched."
-        )
-
-
-def _not_whole(name: str, damage: Damage) -> RestrictionsError:
-    return RestrictionsError(f"{name}: {damage.message}. Restore the file; nothing was matched.")
+        self._wanted.refuse(f"{place(entry, line)} {found}", "Remove or correct it")
 
 
 def _has_number(value: Any) -> bool:
@@ -239,9 +240,9 @@ class TextEntries(Entries):
 
     def _take(self, text: bytes, line: int | None) -> None:
         if self._is_composite:
-            self._fail(self._count, _ONE_KEY, line)
+            self._fail(self._count, f"is a string, {_NO_OBJECT}", line)
         try:
-            self._push(canonical_string(text.decode("utf-8")))
+            self._builder.push(canonical_string(text.decode("utf-8")))
         except UnicodeDecodeError:
             self._fail(self._count, "bytes that are not UTF-8")
 
@@ -259,32 +260,23 @@ class _TextFinder(Finder):
         return unjudged(starts, ends, np.arange(len(starts)), len(newlines))
 
 
-def _walk_text(of: Reading, _: MatchOptions) -> Iterator[None]:
-    if begin(of):
-        yield from walk_lines(of)
-
-
 @dataclass(frozen=True, slots=True)
 class ListFormat:
     """A row of the table of list formats.
 
     Attributes:
         suffix: End of the names of such lists, without that of the compression.
-        entries: Takes the entries.
-        finder: Finds them.
-        walk: Reads a list from its first byte.
+        read: Reads a list, which may be compressed, and gives its keys to the builder.
     """
 
     suffix: str
-    entries: type[Entries]
-    finder: Finder
-    walk: Callable[[Reading, MatchOptions], Iterator[None]]
+    read: Callable[[Raw, Wanted, IndexBuilder], None]
 
-
-JSON: Final = ListFormat("", Entries, Finder(), walk)
-"""Any layout that inputs have."""
 
 LIST_FORMATS: Final[dict[RestrictionsFormat, ListFormat]] = {
-    "text": ListFormat(".txt", TextEntries, _TextFinder(), _walk_text)
+    "text": ListFormat(".txt", _read_text),
+    "csv": ListFormat(".csv", partial(read_separated, separator=",")),
+    "tsv": ListFormat(".tsv", partial(read_separated, separator="\t")),
+    "parquet": ListFormat(".parquet", read_parquet),
 }
 """The formats that only lists have, by name."""

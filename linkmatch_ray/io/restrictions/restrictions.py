@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, get_args
 
-from linkmatch_ray.arguments import refuse_unless_one_of, wrong_type
+from linkmatch_ray.arguments import refuse_other_than, refuse_unless_one_of, wrong_type
 from linkmatch_ray.core.keys import KeyPair, KeyPath
 from linkmatch_ray.core.options import KEY, RestrictionsFormat
 from linkmatch_ray.core.restriction_list import RestrictionList
 from linkmatch_ray.errors import RestrictionsError, UsageError
 from linkmatch_ray.io.inputs.names import refuse_no_input
 from linkmatch_ray.io.restrictions.loader import LIST_FORMATS, format_of, load_index
+from linkmatch_ray.io.restrictions.wanted import Wanted
 from linkmatch_ray.io.storage.errors import Changed
 from linkmatch_ray.io.storage.paths import path_in, path_of
 from linkmatch_ray.io.storage.urls import is_url, scheme_of
@@ -38,15 +39,18 @@ class Restrictions(RestrictionList):
         *,
         restrictions_at: str | None = None,
         restrictions_format: RestrictionsFormat = "auto",
+        skip_keyless: bool = False,
         name: str = "<bytes>",
     ) -> Restrictions:
         """Loads a list and builds its index.
 
         Args:
-            source: A path or URL, `-` for standard input, or the list itself as bytes. gzip and zstd are decompressed.
+            source: A path or URL, `-` for standard input, or the list itself as bytes. What is compressed is
+                decompressed.
             key: `KEY` or `RECORD_KEY=RESTRICTION_KEY`; several make a composite key.
             restrictions_at: JSON Pointer of an array inside the document.
             restrictions_format: The layout; `auto` finds it from the content, `text` is a key a line.
+            skip_keyless: Leave out entries without the key, instead of refusing the list. `left_out` counts them.
             name: What messages and the summary call a list that is given as bytes. The others have their own name.
 
         Raises:
@@ -58,6 +62,7 @@ class Restrictions(RestrictionList):
         refuse_unless_one_of("restrictions_format", restrictions_format, get_args(RestrictionsFormat))
         if restrictions_at is not None:
             KeyPath.parse(restrictions_at, "restrictions_at")
+        refuse_other_than("skip_keyless", skip_keyless, bool, "Give True or False.")
         if not isinstance(source, (str, bytes, os.PathLike)):
             raise wrong_type("restrictions", source, f"Give a path or URL, or {_AS_BYTES}.")
         if not isinstance(source, bytes):
@@ -72,8 +77,8 @@ class Restrictions(RestrictionList):
                 " --restrictions-format."
             )
         try:
-            with _open(source) as raw:
-                index = load_index(raw, where, pairs, restrictions_at, format_)
+            with _open(source, ahead=format_ != "parquet") as raw:
+                index = load_index(raw, Wanted(where, pairs, restrictions_at, format_, skip_keyless))
         except Changed:
             raise RestrictionsError(f"{where}: was replaced while it was read. Run the same command again.") from None
         except OSError as error:
@@ -84,7 +89,7 @@ class Restrictions(RestrictionList):
             raise RestrictionsError(
                 f"{where}: {error.strerror or shown(error)}. Name a readable restrictions file with -r."
             ) from None
-        return cls(index, pairs, name)
+        return cls(index, pairs, name, format_)
 
 
 def loaded(
@@ -92,6 +97,7 @@ def loaded(
     key: str | Sequence[str] | None,
     restrictions_at: str | None,
     restrictions_format: RestrictionsFormat,
+    skip_keyless: bool,
 ) -> Restrictions:
     """Returns a list that is loaded already, or loads it; `key` is None for the default.
 
@@ -103,8 +109,9 @@ def loaded(
         "key": key,
         "restrictions_at": restrictions_at,
         "restrictions_format": restrictions_format,
+        "skip_keyless": skip_keyless,
     }
-    given = {name: value for name, value in how.items() if value not in (None, "auto")}
+    given = {name: value for name, value in how.items() if value not in (None, "auto") and value is not False}
     if not isinstance(source, Restrictions):
         return Restrictions.load(source, **given)
     for name in given:
@@ -130,7 +137,8 @@ def pairs_of(key: str | Sequence[str]) -> tuple[KeyPair, ...]:
     return pairs
 
 
-def _open(source: str | os.PathLike[str] | bytes) -> io.BytesIO | io.BufferedReader:
+def _open(source: str | os.PathLike[str] | bytes, *, ahead: bool) -> io.BytesIO | io.BufferedReader:
+    """Opens a list; with `ahead` a URL is requested ahead, because it is read from its first byte to its last."""
     if isinstance(source, bytes):
         return io.BytesIO(source)
     name = path_of(source)
@@ -139,7 +147,7 @@ def _open(source: str | os.PathLike[str] | bytes) -> io.BytesIO | io.BufferedRea
         from linkmatch_ray.io.inputs.object_listing import examine
         from linkmatch_ray.io.inputs.object_reader import ObjectReader
 
-        return io.BufferedReader(ObjectReader(examine(name)))
+        return io.BufferedReader(ObjectReader(examine(name), None if ahead else 0))
     name = path_in(name) if scheme_of(name) == "file" else name
     file = os.fdopen(os.dup(sys.stdin.fileno()), "rb") if name == b"-" else open(name, "rb")  # noqa: SIM115
     if file.seekable():

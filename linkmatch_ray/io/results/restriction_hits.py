@@ -18,21 +18,24 @@ _ROWS: Final = 1 << 16
 
 
 def count_hits(index: RestrictionIndex, ledger: Ledger) -> Int64s:
-    """Returns how many records equal each restriction, of shape (restrictions,); from the hit pairs of all pieces."""
+    """Returns how many records equal each restriction, of shape (restrictions,), in the order of the list; from the hit
+    pairs of all pieces."""
     times = np.zeros(len(index.hashes), np.int64)
     for pairs in ledger.hits(len(times)):
         np.add.at(times, pairs[:, 0], pairs[:, 1])  # a key occurs once for each file of a piece
-    return times[_distinct(index)]
+    return times[_in_order(index)[1]]
 
 
 def report_lines(index: RestrictionIndex, hits: Int64s) -> Iterator[bytes]:
     """Yields the lines of `restrictions.jsonl`, some thousands at a time."""
-    blob, distinct = index.blob.data, _distinct(index)
+    blob = index.blob.data
+    places, distinct = _in_order(index)
     for low in range(0, len(distinct), _ROWS):
-        some = distinct[low : low + _ROWS]
-        columns = (index.starts[some].tolist(), index.ends[some].tolist(), hits[low : low + _ROWS].tolist())
-        rows = zip(range(low, low + len(some)), *columns, strict=True)
-        yield b"".join([b'{"index":%d,"key":%s,"hits":%d}\n' % (i, blob[start:end], n) for i, start, end, n in rows])
+        rows = slice(low, low + _ROWS)
+        some = distinct[rows]
+        columns = (places[rows], index.starts[some], index.ends[some], hits[rows])
+        lines = zip(*(column.tolist() for column in columns), strict=True)
+        yield b"".join([b'{"index":%d,"key":%s,"hits":%d}\n' % (i, blob[start:end], n) for i, start, end, n in lines])
 
 
 def count_reasons(quarantine: BinaryIO) -> dict[str, int]:
@@ -50,8 +53,11 @@ def count_reasons(quarantine: BinaryIO) -> dict[str, int]:
     return dict(sorted(reasons.items()))
 
 
-def _distinct(index: RestrictionIndex) -> Int64s:
-    """Returns the distinct key of each restriction."""
-    distinct = np.empty(index.restrictions, np.int64)
-    distinct[index.members] = np.repeat(np.arange(len(index.hashes)), np.diff(index.member_offsets))
-    return distinct
+def _in_order(index: RestrictionIndex) -> tuple[Int64s, Int64s]:
+    """Returns the places of the restrictions in the list, ascending, and the distinct key of each."""
+    if index.left_out:
+        order = np.argsort(index.members)
+    else:  # they are the numbers from 0 on
+        order = np.empty_like(index.members)
+        order[index.members] = np.arange(len(order))
+    return index.members[order], np.repeat(np.arange(len(index.hashes)), np.diff(index.member_offsets))[order]

@@ -46,6 +46,7 @@ class _Summary(msgspec.Struct):
     totals: _Totals
     faults: dict[str, _Count]
     reasons: dict[str, _Count]
+    restrictions_left_out: _Count = 0  # not in the summaries of earlier versions
 
 
 def placed_at(place: object, summary: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ is taken from the ledger: the input's bytes and lines, and the number of records
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -32,7 +33,7 @@ from linkmatch_ray.io.results.restriction_hits import count_hits, report_lines
 from linkmatch_ray.io.storage.system_errors import reported_as_job_errors
 from linkmatch_ray.words import plural, shown
 
-_KEYS_AT_ONCE: Final = 1 << 16
+_REPORT_LINE: Final = re.compile(rb'\{"index":(0|[1-9][0-9]{0,17}),"key":(.*),"hits":', re.DOTALL)
 _READ_BYTES: Final = 8 << 20
 
 LOOKS: Final = 3
@@ -268,17 +269,15 @@ class _Verifier:
 
     def _index(self) -> RestrictionIndex:
         """Builds the index from the keys in the report."""
-        builder, keys = IndexBuilder(), []
+        builder = IndexBuilder()
         with self._results.open(RESTRICTIONS) as file:
-            for number, line in enumerate(file):
-                head = b'{"index":%d,"key":' % number
-                if not line.startswith(head):
-                    raise ValueError(number)
-                keys.append(line[len(head) : line.rindex(b',"hits":')])
-                if len(keys) == _KEYS_AT_ONCE:
-                    builder.add(keys)
-                    keys = []
-        builder.add(keys)
+            for line in file:
+                found = _REPORT_LINE.match(line)
+                if found is None or (number := int(found[1])) < len(builder):
+                    raise ValueError(line)
+                if number > len(builder):
+                    builder.leave_out(number - len(builder))
+                builder.push(found[2])
         return builder.build()
 
     def _check_summary(self, summary: dict[str, Any]) -> Iterator[str]:

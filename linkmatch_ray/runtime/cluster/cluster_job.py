@@ -206,6 +206,7 @@ def _check_list(
         key or KEY,
         restrictions_at=options.restrictions_at,
         restrictions_format=options.restrictions_format,
+        skip_keyless=options.skip_keyless,
         name="<bytes>" if isinstance(source, bytes) else os.fspath(source),
     )
 

@@ -30,6 +30,7 @@ from linkmatch_ray.core.raw import Raw
 from linkmatch_ray.core.window import Source, fill
 from linkmatch_ray.io.diagnosis.hints import FILES_MAX as HINT_FILES_MAX
 from linkmatch_ray.io.diagnosis.hints import hints
+from linkmatch_ray.io.inputs.archives.member import is_near
 from linkmatch_ray.io.inputs.file import InputFile
 from linkmatch_ray.io.inputs.packing import SMALL_FILE_BYTES, Packs
 from linkmatch_ray.io.restrictions.restrictions import Restrictions
@@ -153,7 +154,7 @@ def preview(files: list[InputFile], restrictions: Restrictions, options: MatchOp
 def _sample(files: list[InputFile]) -> list[InputFile]:
     """Returns inputs from everywhere in the job, spread by number and by bytes. They are shuffled, because the time
     limit may cut the list."""
-    readable = [file for file in files if file.fault is None and file.size > 0]
+    readable = [file for file in files if file.fault is None and file.size > 0 and is_near(file, FILE_BYTES_MAX)]
     if not readable:
         return []
     ends = np.cumsum([file.size for file in readable])

@@ -154,6 +154,7 @@ class Request:
             "job_id": self.job_id,
             **as_text("directory", os.fsencode(str(self.results))),
             **as_text("restrictions", os.fsencode(self.restrictions.name)),
+            "restrictions_left_out": self.restrictions.left_out,
             "keys": [str(pair) for pair in self.restrictions.pairs],
             "options": {name: value for name, value in asdict(self.options).items() if name != "name"},
             "left_out_by_name": self.left_out,

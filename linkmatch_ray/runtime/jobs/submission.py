@@ -198,9 +198,9 @@ class _Asked:
         """Loads the list, then lists the inputs."""
         from linkmatch_ray.io.restrictions.restrictions import loaded
 
-        how = self.options.restrictions_at, self.options.restrictions_format
+        how = self.options.restrictions_at, self.options.restrictions_format, self.options.skip_keyless
         restrictions = loaded(self._restrictions, self._key, *how)
-        return list_inputs(self._names, on_listing), restrictions
+        return list_inputs(self._names, on_listing, self.options.matching), restrictions
 
     def request(self, listing: Listing, restrictions: Restrictions, *, is_dry: bool = False) -> Request:
         """Compares the job with what the place holds."""

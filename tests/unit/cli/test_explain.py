@@ -40,6 +40,18 @@ def test_each_record_of_a_file(explain, index, expected):
         assert text in out
 
 
+def test_a_key_with_dots(explain):
+    """The JSON Pointer that it stands for is named, and tables take options of their own."""
+    code, out, _ = explain("-k", "user.id=data", record=b'{"user":{"id":7}}')
+    assert code == 0
+    assert 'it has no key "user.id" (counted as missing_key); its members are: "user"; it has /user/id\n' in out
+    with open("table.csv", "w") as file:
+        file.write("n,data\n1,\n2,7\n")
+    code, out, _ = explain("-r", "table.csv", "--skip-keyless", record=b'{"data":"7"}')
+    assert code == 0
+    assert "entry 1 of the list" in out
+
+
 def test_a_damaged_one_and_none(explain):
     """What is in quarantine is said to be, and an index that is not there too."""
     code, out, error = explain("records.json", "5")

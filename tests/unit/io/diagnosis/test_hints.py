@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from linkmatch_ray import Restrictions
-from linkmatch_ray.io.diagnosis.hints import beginnings_of, hints
+from linkmatch_ray import MatchOptions, Restrictions
+from linkmatch_ray.io.diagnosis.hints import FILE_BYTES_MAX, beginnings_of, hints
 from linkmatch_ray.io.inputs.listing import list_inputs
 
 
@@ -26,10 +26,103 @@ from linkmatch_ray.io.inputs.listing import list_inputs
 )
 def test_hints(listed, records, said, tmp_path):
     """A wrong key, another type, another spelling; nothing where there is nothing to say."""
-    path = tmp_path / "records.jsonl"
-    path.write_text("".join(json.dumps(record) + "\n" for record in records))
     missing = sum("data" not in record for record in records)
-    restrictions = Restrictions.load(json.dumps(listed).encode())
-    found = hints(beginnings_of(list_inputs([path]).files), restrictions, len(records), 0, missing)
+    found = hints_for(lines(records), json.dumps(listed).encode(), tmp_path, len(records), missing)
     assert len(found) == bool(said)
     assert said in "".join(found)
+
+
+def lines(records):
+    return "".join(json.dumps(record) + "\n" for record in records)
+
+
+def hints_for(content, listed, top, records, missing=None, options=None, **how):
+    """What is said of a file with this content, of whose records none matched."""
+    path = top / "records.json"
+    path.write_text(content)
+    missing = records if missing is None else missing
+    restrictions = Restrictions.load(listed, **how)
+    return hints(beginnings_of(list_inputs([path]).files), restrictions, records, 0, missing, options)
+
+
+HAVE = 'Hint: most records have no key "{}". Of the first {}, members are: {}. {}.'
+PAGE = {"page": 1, "items": [{"data": "a"}, {"data": "b"}]}
+WRONG_KEYS = {
+    "dots": (
+        lines([{"user": {"id": 1}}] * 2), "user.id", {},
+        HAVE.format("user.id", 2, "user (2)", "Name another with --key, for example --key /user/id=user.id"),
+    ),
+    "dots, and a list of text": (
+        lines([{"user": {"id": 1}}] * 2), "user.id", {"restrictions_format": "text"},
+        HAVE.format("user.id", 2, "user (2)", "Name another with --key, for example --key /user/id"),
+    ),
+    "objects in a member": (
+        lines([PAGE]), "data", {},
+        HAVE.format("data", 1, "page (1), items (1)", "Objects inside have it: add --records-at /items"),
+    ),
+    "in a member of elements": (
+        json.dumps([PAGE, PAGE]), "data", {},
+        HAVE.format("data", 2, "page (2), items (2)", "Objects inside have it: add --records-at '$[*].items[*]'"),
+    ),
+    "one level deeper": (
+        json.dumps({"pages": [PAGE, PAGE]}), "data", {},
+        HAVE.format("data", 1, "pages (1)", "Objects inside have it: add --records-at '$.pages[*].items[*]'"),
+    ),
+    "neither": (lines([{"x": 1}]), "user.id", {}, HAVE.format("user.id", 1, "x (1)", "Name another with --key")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "key", "how", "said"), WRONG_KEYS.values(), ids=WRONG_KEYS)
+def test_a_wrong_key(content, key, how, said, tmp_path):
+    """Members are listed, and what may be meant is named with its option."""
+    records = len(json.loads(content)) if content.startswith("[") else content.count("\n") or 1
+    assert hints_for(content, b'"z"\n', tmp_path, records, key=key, **how) == [said]
+
+
+def test_inside_records_at(tmp_path):
+    """The place is named from the beginning of the document."""
+    content = json.dumps({"pages": [PAGE, PAGE]})
+    (said,) = hints_for(content, b'"z"\n', tmp_path, 2, options=MatchOptions(records_at="/pages"))
+    assert said.endswith("Objects inside have it: add --records-at '$.pages[*].items[*]'.")
+
+
+@pytest.mark.parametrize("records", [0, 1])
+def test_a_document_longer_than_what_is_looked_at(records, tmp_path):
+    """Whether it came out as a record or is an entry for its length: its beginning shows objects that have the key."""
+    content = json.dumps({"type": "FeatureCollection", "features": [{"data": "a", "n": n} for n in range(20_000)]})
+    assert len(content) > FILE_BYTES_MAX
+    said = (
+        "Hint: the inputs are documents, and objects inside have the key. To match these, add --records-at /features."
+    )
+    assert hints_for(content, b'"z"\n', tmp_path, records) == [said]
+    assert hints_for(content, b'"z"\n', tmp_path, records, key="other=data") == []
+    if records:
+        assert hints_for(content, b'"z"\n', tmp_path, records, missing=0) == []
+
+
+TYPES = "Hint: the records' keys are {}, the restrictions' are {}; values of different types are never equal."
+
+
+@pytest.mark.parametrize(
+    ("record", "listed", "format", "kinds", "action"),
+    [
+        (12, b"12\n13\n", "text", "numbers, strings",
+         " If the list has a number on each line, add --restrictions-format lines."),
+        (12, b"data,n\n12,1\n", "csv", "numbers, strings",
+         " Cells are strings: for numbers, make it a list of JSON, with one on each line."),
+        (12, b'["12"]', "auto", "numbers, strings", " List them as numbers."),
+        ("12", b"12\n13\n", "auto", "strings, numbers",
+         " List them as strings; with --restrictions-format text each line is one."),
+        ("12", b"true", "auto", "strings, booleans", ""),
+    ],
+)  # fmt: skip
+def test_another_type(record, listed, format, kinds, action, tmp_path):
+    """With what to do about it, as the list was read."""
+    found = hints_for(lines([{"data": record}]), listed, tmp_path, 1, missing=0, restrictions_format=format)
+    assert found == [TYPES.format(*kinds.split(", ")) + action]
+
+
+def test_a_list_of_which_all_was_left_out(tmp_path):
+    """It matches nothing, and its key is wrong."""
+    found = hints_for(lines([{"data": "a"}]), b'[{"x":1},{"x":2}]', tmp_path, 1, missing=0, skip_keyless=True)
+    assert found == ['Hint: no entry of the list has the key "data", so all were left out. Name another with --key.']

@@ -7,9 +7,12 @@ import os
 import random
 import subprocess
 import sys
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from linkmatch_ray import MatchOptions, Restrictions, match_bytes
@@ -19,12 +22,14 @@ from linkmatch_ray.errors import InputError, RestrictionsError, UsageError
 from linkmatch_ray.io.inputs import object_reader
 from linkmatch_ray.io.inputs.listing import list_inputs
 from linkmatch_ray.io.inputs.object_reader import ObjectReader, SmallObjects
+from linkmatch_ray.io.inputs.opening import Opener
 from linkmatch_ray.io.inputs.sniff import cuttable
 from linkmatch_ray.io.storage import object_store
 from linkmatch_ray.io.storage import s3 as s3_dialect
 from linkmatch_ray.io.storage.errors import Changed
 from linkmatch_ray.io.storage.stores import store_at
 from linkmatch_ray.runtime.jobs.plan import PlanOptions, make_plan
+from tests.support.archives import tar_of, zip_of
 from tests.support.objects import CREDENTIALS, s3, serving, unreliable
 from tests.support.program import program
 from tests.support.tiers import kinds
@@ -75,6 +80,26 @@ def endpoint(moto, monkeypatch):
 
 def names(*inputs):
     return [os.fsdecode(file.name).removeprefix(f"s3://{BUCKET}/") for file in list_inputs(inputs).files]
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tgz", "any"])
+@pytest.mark.parametrize("faults", ["", "503 break short"])
+def test_archives(name, faults, endpoint, moto):
+    """Their members are read in place by ranges, also over a line that breaks off."""
+    members = [(f"{n}.jsonl", b'{"data":"k%d"}\n' % n * (1 + n % 3 * 5000)) for n in range(40)]
+    made = {"a.tar": tar_of(members), "a.tgz": gzip.compress(tar_of(members))}.get(name) or zip_of(members)
+    store_at(f"s3://{BUCKET}").put(name.encode(), made)
+    with unreliable(moto, 3, faults.split()) if faults else nullcontext(moto) as port:
+        endpoint(port)
+        files = list_inputs([f"s3://{BUCKET}/{name}"]).files
+        assert [file.name for file in files] == [f"s3://{BUCKET}/{name}!{member}".encode() for member, _ in members]
+        opener = Opener()
+        for file, (_, content) in zip(files, members, strict=True):
+            view = memoryview(bytearray(file.size))
+            opener.read_small(file, view)
+            assert view == content
+        opener.close()
+    store_at(f"s3://{BUCKET}").delete(name.encode())
 
 
 def test_listing(endpoint):
@@ -272,6 +297,26 @@ def test_a_list_in_a_store(endpoint):
     assert Restrictions.load("s3://lake/list.json").index.restrictions == 3
     with pytest.raises(RestrictionsError, match=r"s3://lake/none.json: no such object"):
         Restrictions.load("s3://lake/none.json")
+
+
+def test_lists_in_other_formats_in_a_store(endpoint, monkeypatch):
+    """As its name says. Of a Parquet file only the footer and the columns that are compared are requested."""
+    store = store_at(f"s3://{BUCKET}")
+    store.put(b"list.csv", b"data,n\r\na,1\r\n")
+    assert Restrictions.load("s3://lake/list.csv").index.key(0) == b'"a"'
+    count = 20_000
+    columns = {"data": pa.array(map(str, range(count))), "large": pa.array([bytes(500)] * count, pa.binary())}
+    file = io.BytesIO()
+    pq.write_table(pa.table(columns), file, row_group_size=5_000, use_dictionary=False, compression="none")
+    store.put(b"list.parquet", file.getvalue())
+    asked = []
+    monkeypatch.setattr(object_reader, "REQUEST_BYTES", 1 << 16)
+    real = object_reader._ask
+    monkeypatch.setattr(object_reader, "_ask", lambda *how: asked.append(how[1:]) or real(*how))
+    index = Restrictions.load("s3://lake/list.parquet").index
+    assert index.restrictions == count
+    assert index.restrictions_of(index.find(b'"19999"')).tolist() == [19_999]
+    assert sum(end - start for start, end in asked) < file.tell() // 5
 
 
 def test_writing(endpoint, monkeypatch):

@@ -381,6 +381,7 @@ NOT_COMPARED = {
         "directory",
         "hints",
         "left_out_by_name",
+        "restrictions_left_out",
         "resumed",
         "files_taken_over",
         "units",

@@ -1,22 +1,24 @@
 """A list that is not wholly right stops the job before it starts, and the message says where and what to do."""
 
 import gzip
+import json
 import os
 import random
 import subprocess
 import sys
 import tracemalloc
 
+import numpy as np
 import pytest
 
-from linkmatch_ray import Restrictions
+from linkmatch_ray import Restrictions, match_bytes
 from linkmatch_ray.errors import RestrictionsError, UsageError
 from linkmatch_ray.io.restrictions.loader import Entries
+from linkmatch_ray.io.results.restriction_hits import report_lines
 
 DAMAGED = {
     "no key": (b'[{"data":1},{"x":2}]', 'entry 1 has no key "data"'),
     "no key on a line": (b'{"data":1}\n\n{"x":2}\n', r"entry 1 \(line 3\) has no key"),
-    "neither object nor string": (b'["a",5]', "entry 1 is neither an object nor a string"),
     "bad value": (b'["a",{"data":tru}]', r"entry 1 not a JSON value \(byte 8"),
     "bad line": (b'{"data":1}\n{"data":\n{"data":2}\n', r"entry 1 \(line 2\).*ends inside a JSON value \(byte 8"),
     "NaN": (b'{"data":1}\n{"data":NaN}\n', r"entry 1 \(line 2\) NaN is not JSON"),
@@ -70,8 +72,32 @@ def test_no_list_and_no_key():
         Restrictions.load("/nowhere/list.json")
     with pytest.raises(UsageError, match="Write ~0"):
         Restrictions.load(b"[]", "/a~b")
-    with pytest.raises(RestrictionsError, match="entry 0 is a string, and the key has several parts"):
-        Restrictions.load(b'["a"]', ["x", "y"])
+
+
+@pytest.mark.parametrize("layout", ["array", "lines"])
+@pytest.mark.parametrize(
+    ("entry", "kind"),
+    [("1", "a number"), ('"a"', "a string"), ("null", "null"), ("true", "a boolean"), ("[1, {}]", "an array")],
+)
+def test_an_entry_that_is_no_object_is_a_key(entry, kind, layout):
+    """In each layout; but a key of several parts needs an object, and the message names what is there."""
+    if layout == "lines" and kind == "an array":
+        layout = "array"  # on a line of its own it is no entry
+    document = f'[{{"data":"z"}},{entry}]' if layout == "array" else f'{{"data":"z"}}\n{entry}\n'
+    restrictions = Restrictions.load(document.encode())
+    assert len(restrictions) == 2
+    outcome = match_bytes(f'{{"data":{entry}}}\n{{"data":"1"}}\n'.encode(), restrictions)
+    assert outcome.matched == f'{{"data":{entry}}}\n'.encode()
+    assert outcome.hits == {1: 1}
+    with pytest.raises(RestrictionsError, match=f"entry 1.* is {kind}, and the key has several parts"):
+        Restrictions.load(document.replace('"data":"z"', '"x":1,"y":2').encode(), ["x", "y"])
+
+
+def test_a_list_of_one_value():
+    """A document that is no object is a key as well, if it is said to be one document."""
+    for document in (b"5", b'"a"', b"[1, 2]", b"null"):
+        restrictions = Restrictions.load(document, restrictions_format="object")
+        assert [restrictions.index.key(0)] == [document.replace(b" ", b"")]
 
 
 INTEGERS = [str(n) for n in (0, 7, -70, 10**19, 2**64 - 1, 2**64, -(2**63), -(2**63) - 1)]
@@ -108,6 +134,49 @@ def outcome(document, how):
     return document, index.content_hash, index.has_numbers, index.has_containers
 
 
+GAPS = (b'{"x":1}\n', b'{"data":1}\n', b'"a"\n', b'{"x":2}\n{"x":3}\n', b'{"data":1.0}\n', b'{"x":4}\n')
+
+
+def test_entries_without_the_key_are_left_out():
+    """Where that is asked for; all others keep their places in the list, also in provenance."""
+    document = b"".join(GAPS)
+    with pytest.raises(RestrictionsError, match=r'entry 0 \(line 1\) has no key "data"\..* with --skip-keyless;'):
+        Restrictions.load(document)
+    restrictions = Restrictions.load(document, skip_keyless=True)
+    assert (len(restrictions), restrictions.left_out) == (3, 4)
+    assert repr(restrictions) == "<Restrictions <bytes>: 3 entries, key 'data', 4 without it left out>"
+    outcome = match_bytes(b'{"data":1}\n{"data":"a"}\n{"data":2}\n', restrictions, provenance=True)
+    assert outcome.hits == {1: 1, 2: 1, 5: 1}
+    assert [json.loads(line)["restrictions"] for line in outcome.matched.splitlines()] == [[1, 5], [2]]
+    assert list(report_lines(restrictions.index, np.array([1, 0, 2]))) == [
+        b'{"index":1,"key":1,"hits":1}\n{"index":2,"key":"a","hits":0}\n{"index":5,"key":1,"hits":2}\n'
+    ]
+
+
+def test_places_are_part_of_the_list():
+    """Its hash differs if an entry has another place: a resumed job would report another. Only behind the last key
+    nothing has one."""
+    hashes = [
+        Restrictions.load(document, skip_keyless=True).index.content_hash
+        for document in (
+            b'"a"\n"b"\n', b'{}\n"a"\n"b"\n', b'"a"\n{}\n"b"\n', b'{}\n{}\n"a"\n"b"\n', b'{}\n"a"\n{}\n"b"\n',
+        )
+    ]  # fmt: skip
+    assert len(set(hashes)) == len(hashes)
+    assert Restrictions.load(b'"a"\n"b"\n').index.content_hash == hashes[0]
+    assert Restrictions.load(b'"a"\n"b"\n{}\n', skip_keyless=True).index.content_hash == hashes[0]
+    nothing = Restrictions.load(b"{}\n{}\n", skip_keyless=True)
+    assert (len(nothing), nothing.left_out) == (0, 2)
+
+
+def test_a_key_of_several_parts_is_skipped_as_one():
+    """Where any of them is missing; an entry that is no object is refused all the same."""
+    restrictions = Restrictions.load(b'[{"x":1},{"x":1,"y":2},{"y":2}]', ["x", "y"], skip_keyless=True)
+    assert (len(restrictions), restrictions.left_out) == (1, 2)
+    with pytest.raises(RestrictionsError, match="entry 1 is a number, and"):
+        Restrictions.load(b'[{"x":1},5]', ["x", "y"], skip_keyless=True)
+
+
 def test_text_keeps_all_but_line_ends(tmp_path):
     """Spaces, empty lines and quotes are part of a key."""
     path = tmp_path / "list.txt"
@@ -128,7 +197,7 @@ def test_text_has_one_key_a_line():
 def test_a_pipe_is_read_once(tmp_path, command_environment):
     """`-r -` and `-r <(…)` work, and what is wrong in them is named."""
     read, write = os.pipe()
-    os.write(write, b'["a", 5]')
+    os.write(write, b'["a", {"b": 5}]')
     os.close(write)
     command = [sys.executable, "-m", "linkmatch_ray", "explain", "-r", f"/dev/fd/{read}"]
     done = subprocess.run(
@@ -136,7 +205,7 @@ def test_a_pipe_is_read_once(tmp_path, command_environment):
     )
     os.close(read)
     assert done.returncode == 3
-    assert b"entry 1 is neither" in done.stderr
+    assert b"entry 1 has no key" in done.stderr
 
 
 @pytest.mark.parametrize("first", [b'["a"]', b'{"url":"a"}\n', b'{"url":\n"a"}', b""])

@@ -9,7 +9,8 @@ import pytest
 
 from linkmatch_ray.core.damage import NeedsMemory
 from linkmatch_ray.core.outcome import FAULT_PART, Counts
-from linkmatch_ray.io.inputs.file import InputFile
+from linkmatch_ray.io.inputs.archives.member import PACKED_TAR
+from linkmatch_ray.io.inputs.file import MEMBER, InputFile
 from linkmatch_ray.io.ledger.ledger import Key
 from linkmatch_ray.runtime.jobs import scheduler
 from linkmatch_ray.runtime.jobs.actions import Cancel, Cause, Fail, Flush, Offer, Open, Start
@@ -395,6 +396,24 @@ def test_the_files_of_a_struck_unit_are_done_alone():
     job.give(3, 1, 0, 1)
     job.answer((0, 0, 0), (1, 0, 1))
     assert offered(job.turn()) == [(1, 0, 1)]
+
+
+def test_the_members_of_a_packed_tar_are_halved():
+    """Each unit of them reads the archive from its beginning. A file of which a part has come stays alone."""
+    job = Job([Unit(0, 9, 90)], workers=9)
+    place = MEMBER + PACKED_TAR.encode() + b" 0" + MEMBER
+    job.scheduler._files[:8] = [file._replace(path=place + b"/a.tgz") for file in job.scheduler._files[:8]]
+    job.opened()
+    job.scheduler.failed(1, Cause.DIED, "", 0.0)
+    found = [action for action in job.turn() if isinstance(action, Start)]
+    assert [start.unit[:3] for start in found] == [(0, 8, 80), (8, 9, 10)]
+    job.give(found[0].task, 0, 0, 0)
+    job.give(found[0].task, 1, 0, 0, whole=False)
+    job.scheduler.failed(found[0].task, Cause.DIED, "", 0.0)
+    found = [action for action in job.turn() if isinstance(action, Start)]
+    assert [start.unit[:2] for start in found] == [(1, 2), (2, 8)]
+    job.scheduler.failed(found[1].task, Cause.DIED, "", 0.0)
+    assert [start.unit[:2] for start in job.turn() if isinstance(start, Start)] == [(2, 5), (5, 8)]
 
 
 def test_ranges_of_a_file_that_was_given_up_are_let_go():

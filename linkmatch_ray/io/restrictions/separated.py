@@ -1,0 +1,202 @@
+"""Lists that are CSV (RFC 4180) or TSV, with a header line, as the standard `csv` module reads them strictly.
+
+A row longer or shorter than the header is refused, because its key may be another cell. So is a quote that is not
+closed or not doubled: what it would make of the cells is a guess. Blank lines are no rows.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
+from operator import itemgetter
+from threading import Lock
+from typing import Any, Final, NoReturn
+
+import orjson
+
+from linkmatch_ray.core.codecs import open_source
+from linkmatch_ray.core.damage import Damage
+from linkmatch_ray.core.index import IndexBuilder
+from linkmatch_ray.core.layouts.detection import HEAD_BYTES, text_start
+from linkmatch_ray.core.raw import Raw
+from linkmatch_ray.core.window import Source, fill
+from linkmatch_ray.core.wrong_keys import quoted
+from linkmatch_ray.io.restrictions.columns import key_columns, refuse_twice
+from linkmatch_ray.io.restrictions.wanted import Wanted, place
+from linkmatch_ray.words import plural
+
+READ_BYTES: Final = 1 << 20
+"""Bytes of a list that are read and decoded at a time."""
+
+CELL_CHARACTERS_MAX: Final = 1 << 24
+"""Maximum length of a cell. A quote that is not closed makes a cell of all that follows, which must not fill memory."""
+
+_FORMATS: Final = {",": "csv", "\t": "tsv"}
+
+
+def read_separated(raw: Raw, wanted: Wanted, builder: IndexBuilder, *, separator: str) -> None:
+    """Reads a list of cells that are strings, and gives the keys to the builder.
+
+    Raises:
+        RestrictionsError: A line, cell or column is wrong; it is named.
+    """
+    text = _Text(open_source(raw), wanted)
+    with _long_cells():
+        reader = csv.reader(text.lines(), delimiter=separator, strict=True)
+        _Rows(reader, wanted, builder).read(separator)
+
+
+class _Rows:
+    """The rows of a list.
+
+    Attributes:
+        line: The last line of the last row that was sound.
+    """
+
+    def __init__(self, reader: Any, wanted: Wanted, builder: IndexBuilder) -> None:
+        self._reader, self._wanted, self._builder = reader, wanted, builder
+        self.line = 0
+
+    def read(self, separator: str) -> None:
+        """Reads the header, and all rows."""
+        try:
+            header = next(filter(None, self._reader), None)
+            if header is not None:
+                self._read_below(header, separator)
+        except csv.Error as error:
+            self._refuse(error)
+
+    def _read_below(self, header: list[str], separator: str) -> None:
+        wanted, builder, reader = self._wanted, self._builder, self._reader
+        refuse_twice(header, f"line {reader.line_num} ", wanted)
+        _refuse_other_separator(header, separator, wanted)
+        columns = key_columns(header, wanted)
+        key_of, width, dumps = itemgetter(*columns), len(header), orjson.dumps
+        is_one = len(columns) == 1
+        self.line = reader.line_num
+        for row in reader:
+            if len(row) == width:
+                key = key_of(row)
+                if key if is_one else all(key):
+                    builder.push(dumps(key))
+                elif wanted.skip_keyless:
+                    builder.leave_out()
+                else:
+                    self._refuse_keyless([header[column] for column in columns if not row[column]])
+            elif row:
+                self._refuse_ragged(len(row), width)
+            self.line = reader.line_num
+
+    def _refuse_keyless(self, empty: list[str]) -> NoReturn:
+        where = place(len(self._builder), self.line + 1)
+        columns = " and ".join(map(quoted, empty))
+        self._wanted.refuse(
+            f"{where} has an empty cell in column {columns}",
+            "Fill it in, or leave such entries out with --skip-keyless",
+        )
+
+    def _refuse_ragged(self, cells: int, width: int) -> NoReturn:
+        self._wanted.refuse(
+            f"line {self.line + 1} has {plural(cells, 'cell')}, and the header has {width:,}",
+            "Correct it; a cell with a separator in it must be quoted",
+        )
+
+    def _refuse(self, error: csv.Error) -> NoReturn:
+        problem = "has a quote that is not closed, or that is not doubled in a quoted cell"
+        if "limit" in str(error):  # csv has no other sign of it
+            problem = f"has a cell of more than {CELL_CHARACTERS_MAX:,} characters. Perhaps a quote is not closed"
+        self._wanted.refuse(f"the row that begins on line {self.line + 1} {problem}", "Correct it")
+
+
+def _refuse_other_separator(header: list[str], separator: str, wanted: Wanted) -> None:
+    """Refuses a table that seems to have another separator; a key would be a whole line."""
+    if len(header) > 1 or any(pair.restriction.text == header[0] for pair in wanted.pairs):
+        return
+    if header[0].lstrip().startswith(("{", "[")):
+        action = "It looks like JSON. Name its layout with --restrictions-format"
+    elif other := next((each for each in _FORMATS if each != separator and each in header[0]), None):
+        action = f"Name its format with --restrictions-format {_FORMATS[other]}"
+    elif ";" in header[0]:
+        action = "Separate its columns by commas instead of semicolons"
+    else:
+        return
+    wanted.refuse(f"has only the column {quoted(header[0])}", action)
+
+
+class _Text:
+    """The text of a list, decoded as it is read.
+
+    Args:
+        source: Its bytes, decompressed.
+    """
+
+    def __init__(self, source: Source, wanted: Wanted) -> None:
+        self._source, self._wanted = source, wanted
+        self._lines = 0  # lines that were given so far
+
+    def lines(self) -> Iterator[str]:
+        """Returns the lines, each with its end: LF, CRLF, or CR alone.
+
+        Raises:
+            RestrictionsError: The list cannot be decompressed, or is not UTF-8; the line is named.
+        """
+        return chain.from_iterable(io.StringIO(text, newline="") for text in self._texts())
+
+    def _texts(self) -> Iterator[str]:
+        """Yields some lines at a time."""
+        left, at_start, ended = b"", True, False
+        while not ended:
+            buffer = bytearray(max(READ_BYTES, len(left)))  # a long line is copied few times
+            count, damage = fill(self._source, memoryview(buffer))
+            if damage is not None:
+                self._wanted.refuse_corrupt(damage)
+            data, ended = left + buffer[:count], count < len(buffer)
+            if at_start:
+                data, at_start = data[self._text_start(data) :], False
+            end = len(data) if ended else _last_line_end(data, len(data) - 1)
+            left = data[end:]
+            yield from self._decoded(data[:end])
+
+    def _text_start(self, data: bytes) -> int:
+        try:
+            return text_start(data[:HEAD_BYTES])
+        except Damage as damage:
+            self._wanted.refuse_not_utf8(damage)
+
+    def _decoded(self, data: bytes) -> Iterator[str]:
+        """Yields the text of some lines; of those before bytes that are not UTF-8, which may be wrong themselves."""
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            before = data[: _last_line_end(data, error.start)].decode("utf-8")
+            yield before
+            line = self._lines + _line_ends(before) + 1
+            self._wanted.refuse(f"line {line} has bytes that are not UTF-8", "Correct it")
+        self._lines += _line_ends(text)
+        yield text
+
+
+def _last_line_end(data: bytes, stop: int) -> int:
+    """Returns where the last line ends at or before the byte `stop`, which shows whether a CR is half of a CRLF."""
+    return max(data.rfind(b"\n", 0, stop + 1), data.rfind(b"\r", 0, stop)) + 1
+
+
+def _line_ends(text: str) -> int:
+    return text.count("\n") + text.count("\r") - text.count("\r\n")
+
+
+_limit: Final = Lock()
+
+
+@contextmanager
+def _long_cells() -> Iterator[None]:
+    """Lets cells be as long as `CELL_CHARACTERS_MAX`. The limit of the `csv` module is that of the whole process."""
+    with _limit:
+        before = csv.field_size_limit(CELL_CHARACTERS_MAX)
+        try:
+            yield
+        finally:
+            csv.field_size_limit(before)
