@@ -4,6 +4,7 @@ import json
 import sqlite3
 
 import pytest
+import zstandard
 
 from linkmatch_ray import JobOptions, Restrictions, submit, verify
 from linkmatch_ray.errors import JobChanged
@@ -62,6 +63,23 @@ def test_the_ledger_names_encodings(tmp_path):
     assert lines(tmp_path / "out" / "matched.jsonl") == [text.splitlines()[0].encode()] * 3
     assert ledger(tmp_path / "out", "encoding") == ["utf-8", "utf-16-le", "utf-32-le", "utf-8"]
     assert not verify(tmp_path / "out").differences
+
+
+@pytest.mark.slow
+def test_a_wide_window(tmp_path):
+    """A file that holds more of it than any may is read by a task of its own, which asks Ray for the memory."""
+    how = zstandard.ZstdCompressionParameters.from_level(1, window_log=31)
+    compressor = zstandard.ZstdCompressor(compression_params=how).compressobj()
+    with (tmp_path / "1.zst").open("wb") as file:
+        for number in range(20_000):
+            file.write(compressor.compress(b'{"data":"a","n":%d,"x":"%s"}\n' % (number, b"y" * 10_000)))
+        file.write(compressor.flush())
+    for name in ("0.json", "2.json"):
+        (tmp_path / name).write_bytes(b'{"data":"a"}')
+    job = submit(tmp_path, LIST, output=tmp_path / "out")
+    totals = job.result(300)["totals"]
+    assert (totals["matched"], totals["entries"]) == (20_002, 0)
+    assert job.progress().needs_memory == 1 << 31
 
 
 @pytest.mark.parametrize("name", ["bz2", "xz", "gzip-flipped", "zst-window-31", "utf16", "list-utf16"])
