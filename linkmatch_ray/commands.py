@@ -19,7 +19,7 @@ from linkmatch_ray.io.results.places import results_at
 from linkmatch_ray.io.storage.paths import Name, path_of
 from linkmatch_ray.io.storage.system_errors import reported_as_job_errors
 from linkmatch_ray.io.storage.urls import scheme_of, without_query
-from linkmatch_ray.runtime.session.address import is_jobs_api
+from linkmatch_ray.runtime.session.address import certificates, is_jobs_api
 from linkmatch_ray.words import shown
 
 if TYPE_CHECKING:
@@ -128,6 +128,7 @@ def status(
         ClusterError: The cluster cannot be reached.
         JobError: The results cannot be read.
     """
+    certificates(address, tls_verify)
     if (job := _job_in(target, address)) is None:
         from linkmatch_ray.io.results.status import status as status_of
 
@@ -156,6 +157,7 @@ def cancel(target: Name, *, address: str | None = None, tls_verify: bool | str =
         ClusterError: The cluster cannot be reached.
         JobError: It is still running after half a minute.
     """
+    certificates(address, tls_verify)
     if (job := _job_in(target, address)) is None:
         place = results_at(target)
         with reported_as_job_errors(place):
@@ -193,6 +195,7 @@ def results(job: str, output: Name, *, address: str | None = None, tls_verify: b
         UsageError: `output` is not empty, or is a URL.
         JobError: What arrived does not agree with the ledger.
     """
+    certificates(address, tls_verify)
     there = job
     if "://" not in there:
         cluster = _connect(address, tls_verify)
@@ -293,6 +296,7 @@ def doctor(
     Raises:
         ClusterError: The cluster cannot be reached, or no Ray can be started.
     """
+    certificates(address, tls_verify)
     paths = names_in(inputs)
     for path in paths:
         refuse_no_input(path)

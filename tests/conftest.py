@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from itertools import chain, zip_longest
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from tests.support.held import held
 from tests.support.tiers import examples
 
 REPO = Path(__file__).resolve().parent.parent
+NICENESS = "RAY_worker_niceness"
+os.environ[NICENESS] = "0"  # Ray's own is 15: its workers would stand still while other tests compute
 ENVIRONMENT = dict(os.environ)  # as it was before Ray set its own variables in this process
 
 settings.register_profile(
@@ -32,12 +35,16 @@ UNMEASURED = {"properties", "simulation", "durability"}
 
 
 def pytest_collection_modifyitems(items):
-    """Slow files begin first, so that no worker waits for another at the end; lines are counted where it is cheap."""
+    """Slow files begin first, so that no worker waits for another at the end, in turn with others: those that wait for
+    Ray run beside those that compute. Lines are counted where it is cheap."""
     for item in items:
         if item.path.relative_to(REPO / "tests").parts[0] in UNMEASURED:
             item.add_marker("no_cover")
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    others = [path for path in dict.fromkeys(item.path for item in items) if path not in slow]
+    in_turn = chain.from_iterable(zip_longest(sorted(slow), others))
+    place = {path: number for number, path in enumerate(in_turn)}
+    items.sort(key=lambda item: place[item.path])
 
 
 @pytest.fixture(scope="session", autouse=True)

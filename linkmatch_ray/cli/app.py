@@ -63,6 +63,7 @@ def submit(
     records_at: o.RecordsAt = _D.records_at,
     max_record_bytes: o.MaxRecordBytes = _D.max_record_bytes,
     max_inflation: o.MaxInflation = _D.max_inflation,
+    salvage: o.Salvage = _D.salvage,
     restrictions_at: o.RestrictionsAt = _D.restrictions_at,
     restrictions_format: o.RestrictionsFormat = _D.restrictions_format,
     skip_keyless: o.SkipKeyless = _D.skip_keyless,
@@ -101,7 +102,7 @@ def submit(
     cluster's nodes; the package, the list and --files-from are sent along. Ctrl-C leaves the job running.
 
     The same command again resumes an interrupted job. Exit codes: 0 complete, 1 failed, 2 usage, 3 bad input,
-    4 complete with quarantine entries, 5 no cluster, 130 and 143 interrupted.
+    4 complete with quarantine entries, 5 no cluster or kernel, 130 and 143 interrupted.
     """
     with ExitStack() as at_end, reporting(verbose, resumable=output != "-" and not dry_run):
         asked = o.Asked(inputs or [], restrictions, output, key or None, o.job_options(context.params))
@@ -134,6 +135,7 @@ def explain(
     format: o.Format = _D.format,
     records_at: o.RecordsAt = _D.records_at,
     max_record_bytes: o.MaxRecordBytes = _D.max_record_bytes,
+    salvage: o.Salvage = _D.salvage,
     restrictions_at: o.RestrictionsAt = _D.restrictions_at,
     restrictions_format: o.RestrictionsFormat = _D.restrictions_format,
     skip_keyless: o.SkipKeyless = _D.skip_keyless,

@@ -156,6 +156,13 @@ MaxInflation = Annotated[
     ),
 ]
 
+Salvage = Annotated[
+    bool,
+    _input(
+        "--salvage", help="Records of corrupt compressed data up to its damage. Without it none of its file comes out."
+    ),
+]
+
 # List
 
 RestrictionsFile = Annotated[

@@ -100,7 +100,14 @@ def progress_line(progress: JobProgress) -> str:
     ]
     if counts.entries:
         parts.append(f"{plural(counts.entries, 'entry')} in quarantine")
+    if progress.needs_memory:
+        parts.append(memory_line(progress.needs_memory))
     return " · ".join(parts)
+
+
+def memory_line(nbytes: int) -> str:
+    """Returns that files are read only as there is memory for them."""
+    return f"zstd data that needs {size(nbytes)} at once is read as memory allows"
 
 
 @contextmanager

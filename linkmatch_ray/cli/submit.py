@@ -20,7 +20,7 @@ from linkmatch_ray.cli.options import Asked
 from linkmatch_ray.cli.output import left_out_line, plan_lines, preview_lines, unit_line
 from linkmatch_ray.cli.output import summary_lines as lines_of
 from linkmatch_ray.cli.printer import Printer, json_text
-from linkmatch_ray.cli.progress import listing_display, progress_display
+from linkmatch_ray.cli.progress import listing_display, memory_line, progress_display
 from linkmatch_ray.exit_codes import EXIT_FAILED, EXIT_OK, EXIT_QUARANTINED
 from linkmatch_ray.runtime.session.address import SUMMARY_MARK, is_ray_job, job_name, marks_its_summary
 from linkmatch_ray.words import command, shown
@@ -153,6 +153,8 @@ class _Run:
         summary = job.result()
         if copier is not None:
             copier.copy(job.progress().settled)
+        if show and job.progress().needs_memory:
+            print(memory_line(job.progress().needs_memory), file=sys.stderr)
         return summary
 
 

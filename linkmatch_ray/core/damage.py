@@ -9,19 +9,33 @@ from __future__ import annotations
 from typing import Final, Literal, get_args
 
 DamageReason = Literal[
+    "corrupt_bz2",
     "corrupt_gzip",
+    "corrupt_lz4",
+    "corrupt_tar",
+    "corrupt_xz",
+    "corrupt_zip",
     "corrupt_zstd",
+    "encrypted",
     "inflates_too_far",
     "invalid_json",
     "invalid_utf8",
     "no_records",
+    "not_a_file",
     "not_utf8",
+    "overlapping",
     "too_deep",
     "too_long",
     "trailing_data",
     "truncated",
+    "truncated_bz2",
     "truncated_gzip",
+    "truncated_lz4",
+    "truncated_tar",
+    "truncated_xz",
+    "truncated_zip",
     "truncated_zstd",
+    "unsupported_member",
     "zstd_window",
 ]
 """Reasons in the bytes of an input. The same bytes give the same reasons."""
@@ -45,3 +59,34 @@ class Damage(Exception):  # noqa: N818 - a finding, not a failure of the program
     def __init__(self, reason: DamageReason, message: str, offset: int = 0, *, is_local: bool = False) -> None:
         super().__init__(reason, message, offset)
         self.reason, self.message, self.offset, self.is_local = reason, message, offset, is_local
+
+
+class Behind(Damage):
+    """Other bytes behind the sound end of compressed data. The data is whole."""
+
+
+class Corrupt(Exception):  # noqa: N818 - a finding too, but not of one place in the input
+    """Compressed data of which nothing is certain, because a checksum or a code is wrong. None of its records may come
+    out.
+
+    Attributes:
+        damage: What was found.
+        nbytes: Bytes of the data, as stored.
+    """
+
+    def __init__(self, damage: Damage, nbytes: int) -> None:
+        super().__init__(damage, nbytes)
+        self.damage, self.nbytes = damage, nbytes
+
+
+class NeedsMemory(Exception):  # noqa: N818 - a request, not a failure of the program
+    """A request for memory that the reading of an input was not given.
+
+    Attributes:
+        nbytes: Bytes that it needs at once.
+        file: Number of the file in the plan.
+    """
+
+    def __init__(self, nbytes: int, file: int = 0) -> None:
+        super().__init__(nbytes, file)
+        self.nbytes, self.file = nbytes, file

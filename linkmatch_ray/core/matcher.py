@@ -9,13 +9,14 @@ import numpy as np
 
 from linkmatch_ray.arguments import wrong_type
 from linkmatch_ray.core.codecs import open_source
+from linkmatch_ray.core.damage import Corrupt, NeedsMemory
 from linkmatch_ray.core.index import RestrictionIndex
 from linkmatch_ray.core.keys import KeyPath
 from linkmatch_ray.core.layouts.table import Layout
 from linkmatch_ray.core.options import PART_BYTES_MAX, MatchKeywords, MatchOptions
 from linkmatch_ray.core.outcome import Counts, Entry, Outcome
 from linkmatch_ray.core.pack import Pack, groups, match_joined
-from linkmatch_ray.core.parts import Part
+from linkmatch_ray.core.parts import Part, fault_part
 from linkmatch_ray.core.restriction_list import RestrictionList
 from linkmatch_ray.core.stream import match_stream
 from linkmatch_ray.core.verdicts import Judge
@@ -26,7 +27,11 @@ WINDOW_BYTES_MIN: Final = 1 << 12
 
 
 class Matcher:
-    """A matcher of inputs against one index. It must not be shared between threads. Only its buffer is costly."""
+    """A matcher of inputs against one index. It must not be shared between threads. Only its buffer is costly.
+
+    Args:
+        memory: Bytes that a file of a pack may hold at once, beyond what any may; None for no limit.
+    """
 
     def __init__(
         self,
@@ -36,23 +41,33 @@ class Matcher:
         buffers: Buffers | None = None,
         *,
         part_bytes: int = PART_BYTES_MAX,
+        memory: int | None = None,
     ) -> None:
+        self._memory = memory
         self._index, self._options, self._part_bytes = index, options, part_bytes
         self._judge = Judge(paths, index, options.max_record_bytes)
         self.buffers = buffers or Buffers()
 
     def stream(self, source: Source, path: bytes, **where: Any) -> Iterator[Part]:
-        """Matches one input, or a range of one; `where` is as in `match_stream`."""
-        return match_stream(
-            source,
-            self._judge,
-            self._index,
-            self._options,
-            self.buffers,
-            path=path,
-            part_bytes=self._part_bytes,
-            **where,
-        )
+        """Matches one input, or a range of one; `where` is as in `match_stream`. If the input turns out to be corrupt,
+        the last part is the fault that stands for all of it."""
+        try:
+            yield from match_stream(
+                source,
+                self._judge,
+                self._index,
+                self._options,
+                self.buffers,
+                path=path,
+                part_bytes=self._part_bytes,
+                **where,
+            )
+        except Corrupt as corrupt:
+            found = corrupt.damage
+            entry = Entry(0, None, 0, corrupt.nbytes, found.reason, found.message)
+            yield fault_part(where.get("file", 0), 0, entry)
+        except NeedsMemory as needs:
+            raise NeedsMemory(needs.nbytes, where["file"]) from None
 
     def pack(self, buffer: bytearray, pack: Pack, paths: list[bytes]) -> Iterator[Part]:
         """Matches many small files that lie in one buffer; `paths` are theirs, in order."""
@@ -72,7 +87,8 @@ class Matcher:
             return
         spans = zip(pack.starts.tolist(), pack.ends.tolist(), paths, strict=True)
         for file, (start, end, path) in enumerate(spans, pack.file):
-            yield from self.stream(_source(memoryview(buffer)[start:end], self._options), path, file=file)
+            source = _source(memoryview(buffer)[start:end], self._options, self._memory)
+            yield from self.stream(source, path, file=file)
 
 
 class _Memory:
@@ -96,8 +112,8 @@ class _Memory:
         self._at = offset
 
 
-def _source(data: bytes | bytearray | memoryview, options: MatchOptions) -> Source:
-    return open_source(_Memory(data), len(data), options.max_inflation)
+def _source(data: bytes | bytearray | memoryview, options: MatchOptions, memory: int | None = None) -> Source:
+    return open_source(_Memory(data), len(data), options.max_inflation, salvage=options.salvage, memory=memory)
 
 
 def match_bytes(
@@ -133,6 +149,8 @@ def match_bytes(
         matched += part.matched
         unmatched += part.unmatched
         for piece in part.pieces:
+            if piece.fault is not None:
+                return Outcome(b"", b"", (piece.fault,), piece.counts, {})
             counts.add(piece.counts)
             entries += piece.entries
             for distinct, times in np.frombuffer(piece.hits, "<i8").reshape(-1, 2).tolist():

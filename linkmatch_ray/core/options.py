@@ -51,6 +51,7 @@ class MatchOptions:
         max_record_bytes: Maximum size of a record, in bytes. A longer one is a quarantine entry.
         max_inflation: Maximum size after decompression, as a multiple of the input's size. 1 GiB is always allowed.
             JSON is seldom compressed to less than a fiftieth; gzip can do a thousandth, and zstd far less.
+        salvage: Read corrupt compressed data up to its damage, though nothing of it is certain.
         name: The name of `match_bytes`'s input in provenance lines; files have their own.
 
     Raises:
@@ -64,6 +65,7 @@ class MatchOptions:
     format: Format = "auto"
     max_record_bytes: int = 64 << 20
     max_inflation: int = 200
+    salvage: bool = False
     name: str = "<bytes>"
 
     def __post_init__(self) -> None:
@@ -73,7 +75,8 @@ class MatchOptions:
             refuse_unless_within(name, getattr(self, name), 1, LIMIT_MAX)
         for name, known in (("emit", Emit), ("format", Format)):
             refuse_unless_one_of(name, getattr(self, name), get_args(known))
-        refuse_other_than("provenance", self.provenance, bool, "Give True or False.")
+        for name in ("provenance", "salvage"):
+            refuse_other_than(name, getattr(self, name), bool, "Give True or False.")
         refuse_other_than("name", self.name, str, "Give a str.")
         try:
             self.name.encode("utf-8", "surrogateescape")
@@ -201,6 +204,7 @@ class MatchKeywords(TypedDict, total=False):
     format: Format
     max_record_bytes: int
     max_inflation: int
+    salvage: bool
     name: str
 
 

@@ -146,6 +146,7 @@ class Piece:
         matched_digest, unmatched_digest: xxh3 of these bytes; made here, while they are still in a cache.
         hits: Pairs (distinct key, times) as little-endian int64; file by file if there are several.
         files: Number of whole files that this is the share of.
+        encoding: The encoding of the file; None for UTF-8.
         shares: If `files` is more than one, int64 of shape (files, columns of `SHARE_COLUMNS`).
     """
 
@@ -166,6 +167,7 @@ class Piece:
     hits: bytes = b""
     files: int = 1
     shares: npt.NDArray[np.int64] | None = None
+    encoding: str | None = None
 
     def of_files(self, start: int, stop: int) -> tuple[Piece, int, int]:
         """Returns the share of some of several files, without digests, and where it begins in the two outputs."""

@@ -11,7 +11,7 @@ import xxhash
 from linkmatch_ray.core.emit import provenance_prefix, verbatim, with_provenance
 from linkmatch_ray.core.index import RestrictionIndex
 from linkmatch_ray.core.options import MatchOptions
-from linkmatch_ray.core.outcome import Counts, Entry, Piece
+from linkmatch_ray.core.outcome import FAULT_PART, Counts, Entry, Piece
 from linkmatch_ray.core.structure import Int64s
 from linkmatch_ray.core.verdicts import DAMAGED, MATCHED, MISSING, NOT_OBJECT, Judged
 from linkmatch_ray.core.window import LOW, Window
@@ -29,6 +29,11 @@ class Part:
     pieces: list[Piece] = field(default_factory=list)
     matched: list[bytes] = field(default_factory=list)
     unmatched: list[bytes] = field(default_factory=list)
+
+
+def fault_part(file: int, range_: int, entry: Entry) -> Part:
+    """Returns the one entry that stands for a whole file, as a part. What came of the file before is rolled back."""
+    return Part([Piece(file=file, range=range_, part=FAULT_PART, fault=entry, counts=Counts(entries=1))])
 
 
 class PartWriter(Writer):
@@ -88,6 +93,7 @@ class PartWriter(Writer):
             unmatched_digest=self._unmatched_digest.digest() if self._unmatched else None,
             entries=tuple(self._entries),
             hits=_hit_pairs(self._found),
+            encoding=self._window.encoding,
         )
         part = Part([piece], self._matched, self._unmatched)
         self._part += 1

@@ -10,7 +10,7 @@ from linkmatch_ray.core.layouts.table import walk
 from linkmatch_ray.core.options import PART_BYTES_MAX, MatchOptions
 from linkmatch_ray.core.parts import PART_ENTRIES_MAX, Part, PartWriter
 from linkmatch_ray.core.verdicts import Judge
-from linkmatch_ray.core.window import Buffers, Source, Window
+from linkmatch_ray.core.window import LOW, Buffers, Source, Window
 from linkmatch_ray.core.writer import Reading
 
 
@@ -41,7 +41,10 @@ def match_stream(
             if writer.input_bytes >= part_bytes or writer.entries >= PART_ENTRIES_MAX:
                 yield writer.take(last=False)
         if stop is None:
-            window.drop(window.end)
+            writer.pass_over(window.end)
+        if window.behind is not None:
+            writer.entry(window.behind, LOW, LOW, index=writer.index, line=writer.line)
+            writer.index += 1
         yield writer.take(last=True)
     finally:
         buffers.shrink()

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from linkmatch_ray.core.exact import WHITE_SPACE
 
 UInt8s = npt.NDArray[np.uint8]
+UInt32s = npt.NDArray[np.uint32]
 Int64s = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 

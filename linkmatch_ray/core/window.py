@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from linkmatch_ray.core.damage import Damage
+from linkmatch_ray.core.damage import Behind, Damage
 from linkmatch_ray.core.structure import UInt8s, back_over_white
 
 WINDOW_BYTES: Final = 8 << 20
@@ -33,7 +33,8 @@ class Source(Protocol):
         """Fills `view`, or as much of it as there is; returns how much, 0 at the end.
 
         Raises:
-            Damage: The rest cannot be decompressed. What could be was returned before.
+            Damage: The rest cannot be decompressed, or is something else (`Behind`). What could be was returned before.
+            Corrupt: Nothing that was returned is certain.
         """
 
 
@@ -86,6 +87,7 @@ class Window:
         ended: Nothing follows what is held.
         line_offset: Where in the input the line begins that `buffer[LOW]` is in.
         corrupt: Why the input ended early, if it cannot be decompressed further.
+        behind: What else there is behind the end of an input that is whole.
     """
 
     def __init__(self, source: Source, buffers: Buffers, offset: int = 0) -> None:
@@ -94,11 +96,18 @@ class Window:
         self.held = 0
         self.ended = False
         self.corrupt: Damage | None = None
+        self.behind: Behind | None = None
 
     @property
     def buffer(self) -> bytearray:
         """The buffer. After `fill` it may be another one, because it had to grow."""
         return self._buffers.buffer
+
+    @property
+    def encoding(self) -> str | None:
+        """How the input is encoded, once something was read; None for UTF-8."""
+        encoding: str | None = getattr(self._source, "encoding", None)
+        return encoding
 
     @property
     def data(self) -> UInt8s:
@@ -123,9 +132,13 @@ class Window:
             buffers.grow(self.held)
             room = len(buffers.buffer) - LOW - self.end
         size = room if want is None else min(room, want)
-        count, self.corrupt = fill(self._source, memoryview(buffers.buffer)[self.end : self.end + size])
+        count, damage = fill(self._source, memoryview(buffers.buffer)[self.end : self.end + size])
         self.held += count
-        self.ended = count < size or self.corrupt is not None
+        self.ended = count < size or damage is not None
+        if isinstance(damage, Behind):
+            self.behind = damage
+        else:
+            self.corrupt = damage
 
     def fill_up_to(self, limit: int) -> bool:
         """Reads the rest of the input if it has at most `limit` bytes without the white space at its end; returns

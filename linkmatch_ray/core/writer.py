@@ -90,18 +90,17 @@ class Writer(ABC):
     def rest(self, damage: Damage, start: int) -> None:
         """Reads the file to its end, and adds one entry for everything from `start` in the window on."""
         window = self._window
-        text, offset, index = window.text(start, ENTRY_TEXT_BYTES_MAX), self._offset_of(start), self.index
-        self.count_lines(start)
-        line = self.line
+        self.pass_over(start)
+        text, offset, line, index = window.text(LOW, ENTRY_TEXT_BYTES_MAX), window.offset, self.line, self.index
         while not window.ended:
-            window.drop(window.end)
+            self.pass_over(window.end)
             window.fill()
             # The shown text must not depend on where the window ended.
             text += window.text(LOW, ENTRY_TEXT_BYTES_MAX - len(text))
         size = window.offset + window.held - offset
         self.add(Entry(index, line, offset, size, damage.reason, damage.message, text))
         self.index += 1
-        window.drop(window.end)
+        self.pass_over(window.end)
 
     def _line_at(self, place: int) -> int:
         """Returns the physical line of a place in the window, at or after that of the last call, so that no byte is

@@ -129,7 +129,7 @@ def _sample(outcome: Outcome) -> int:
 def anonymous_bytes(process: psutil.Process) -> int:
     """Returns the anonymous memory of a process, from counters: adding up smaps would stop a large one to walk it."""
     memory = process.memory_info()
-    return memory.rss - memory.shared
+    return int(memory.rss - memory.shared)
 
 
 def _clear(process: subprocess.Popen[bytes], *, graceful: bool) -> int:

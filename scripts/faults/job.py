@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from typing import Any
 
 import ray
 
@@ -16,8 +17,8 @@ from linkmatch_ray.errors import Interrupted
 def main() -> int:
     """Run it; the exit codes are those of the command line."""
     inputs, list_, output, nodes = sys.argv[1:5]
-    quiet = {"log_to_driver": False, "logging_level": "critical"}
-    hook = {}
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "critical"}
+    hook: dict[str, Any] = {}
     if steps.VARIABLE in os.environ or "://" in output:
         setup = steps.setup_at_url if "://" in output else steps.setup
         setup()

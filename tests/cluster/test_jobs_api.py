@@ -17,18 +17,19 @@ import pytest
 from ray import _raylet
 
 from linkmatch_ray.native.build import LIBRARY, library_of
+from linkmatch_ray.runtime.cluster import jobs_api, upload
 from linkmatch_ray.runtime.session.address import PACKAGE
 from tests.conftest import REPO
 from tests.ray.test_scenarios import sliced
 from tests.support.cluster import TOKEN, Cluster, Proxy
 from tests.support.program import program
 from tests.support.readme import block
+from tests.support.waiting import comes
 
 pytestmark = pytest.mark.slow
 
 SAMPLE = REPO / "tests/sample/cve"
 WAIT_SECONDS_MAX = 60
-POLL_SECONDS = 0.2
 FILES = 4
 
 
@@ -182,11 +183,12 @@ def test_watched_cancelled_resumed_fetched(cluster, run, large, last, environmen
     twice = run(*command, address=cluster.url, stdin='[{"data":5}]')
     assert twice.returncode == 1
     assert "watched: is already running on" in twice.stderr
-    deadline = time.monotonic() + WAIT_SECONDS_MAX
-    while "matched" not in (status := run("status", "watched", address=cluster.url).stdout):
-        assert time.monotonic() < deadline, status
-        time.sleep(POLL_SECONDS)
-    assert status.startswith("watched: running, attempt 1")
+
+    def status():
+        return run("status", "watched", address=cluster.url).stdout
+
+    assert comes(lambda: "matched" in status(), WAIT_SECONDS_MAX), status()
+    assert status().startswith("watched: running, attempt 1")
     (tmp_path / "watch.py").write_text(block("python watch.py"))
     known = environment | {"RAY_ADDRESS": cluster.gcs}  # as the README says
     beside = subprocess.run(
@@ -255,11 +257,8 @@ def test_a_job_that_a_process_drives(cluster, environment, run, large, last, tmp
     with subprocess.Popen(
         [sys.executable, "-m", "linkmatch_ray", *command], env=environment, cwd=tmp_path, stderr=subprocess.PIPE
     ) as process:
-        deadline = time.monotonic() + WAIT_SECONDS_MAX
-        while "driven" not in (jobs := run("jobs", address=cluster.url).stdout):
-            assert time.monotonic() < deadline
-            time.sleep(POLL_SECONDS)
-        assert re.search(r"^driven +running +driven by a process that joined the cluster$", jobs, re.MULTILINE)
+        line = re.compile(r"^driven +running +driven by a process that joined the cluster$", re.MULTILINE)
+        assert comes(lambda: line.search(run("jobs", address=cluster.url).stdout), WAIT_SECONDS_MAX)
         asked = run("status", "driven", address=cluster.url)
         assert asked.returncode == 3
         assert "cannot be reached over HTTP" in asked.stderr
@@ -412,24 +411,16 @@ def test_other_versions(cluster, environment, run):
     assert f"and Python 3.9.1, but this machine has Ray 2.60.0 and Python {here}. Install" in done.stderr, done.stderr
 
 
-FROM_ANOTHER_MACHINE = """
-import pathlib, sys
-from linkmatch_ray.cli.app import main
-from linkmatch_ray.runtime.cluster import jobs_api, upload
-upload.PACKAGE = jobs_api.PACKAGE = pathlib.Path(sys.argv.pop(1))
-main()
-"""
-
-
-def test_a_package_whose_kernel_is_for_other_machines(cluster, environment, tmp_path):
+def test_a_package_whose_kernel_is_for_other_machines(cluster, run, tmp_path, monkeypatch):
     """The nodes cannot use it: doctor and submit say so, and which wheel can be sent to all."""
     package = tmp_path / "linkmatch_ray"
     shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
     (package / "native" / LIBRARY.name).rename(library_of("darwin-arm64", package / "native"))
+    for module in (jobs_api, upload):
+        monkeypatch.setattr(module, "PACKAGE", package)
     job = ["submit", SAMPLE / "links", "-r", SAMPLE / "restrictions.json", "-k", "cveID", "-o", tmp_path / "out"]
     for command in (["doctor"], job):
-        words = [sys.executable, "-c", FROM_ANOTHER_MACHINE, package, *command, "--address", cluster.url]
-        done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=120)
+        done = run(*command, address=cluster.url)
         assert done.returncode == 5, done.stdout + done.stderr
         where = "BAD  node .*" if command == ["doctor"] else "linkmatch-ray"
         said = (
@@ -449,9 +440,12 @@ def test_a_node_that_does_not_see_the_inputs(cluster, run, tmp_path):
     if subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode:
         pytest.skip("needs unshare, to give a node file systems of its own")
     cluster.add_node(without=tmp_path / "links")
-    deadline = time.monotonic() + WAIT_SECONDS_MAX
-    while (ill := run("doctor", tmp_path / "links/d.jsonl", address=cluster.gcs)).returncode == 0:
-        assert time.monotonic() < deadline
+
+    def ill():
+        done = run("doctor", tmp_path / "links/d.jsonl", address=cluster.gcs)
+        return done if done.returncode else None
+
+    ill = comes(ill, WAIT_SECONDS_MAX)
     assert ill.returncode == 5
     (named,) = re.findall(r"^BAD  node (.*): does not see .*/links/d.jsonl. All nodes must", ill.stdout, re.MULTILINE)
     done = run("submit", tmp_path / "links", "-r", "r.txt", "-o", tmp_path / "out", address=cluster.url)

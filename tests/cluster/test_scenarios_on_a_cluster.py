@@ -5,7 +5,6 @@ import json
 import logging
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -24,6 +23,7 @@ from tests.ray.test_scenarios import (
 )
 from tests.support.cluster import TOKEN, Cluster
 from tests.support.objects import CREDENTIALS, s3
+from tests.support.waiting import comes
 
 pytestmark = pytest.mark.slow
 
@@ -73,9 +73,7 @@ def test_from_s3_to_s3(scenario, cluster, environment, tmp_path):
         command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     if name == "trending":
-        deadline = time.monotonic() + SECONDS_MAX
-        while not store.list("out/matched") and time.monotonic() < deadline:
-            time.sleep(0.05)
+        assert comes(lambda: store.list("out/matched"), SECONDS_MAX)
         cluster.kill_node(1)
         assert "out/summary.json" not in store.list("out"), "it was over before the node was killed"
     stdout, stderr = running.communicate(timeout=SECONDS_MAX)

@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from dataclasses import asdict
 
 import pytest
@@ -22,10 +21,10 @@ from linkmatch_ray.runtime.jobs.request import Request
 from linkmatch_ray.runtime.jobs.worker import TaskSettings, match_unit
 from tests.support.jobs import DETAILS, LIST, OUTPUTS
 from tests.support.tiers import kinds
+from tests.support.waiting import START_SECONDS_MAX, comes
 
 BOTH = MatchOptions(emit="both")
 SMALL = PlanOptions(unit_bytes=300, part_bytes=100)
-STARTED_SECONDS_MAX = 90
 
 
 def how(incremental):
@@ -222,12 +221,10 @@ def test_the_command(tmp_path, command_environment):
         [sys.executable, "-m", "linkmatch_ray", *arguments], cwd=tmp_path, env=command_environment,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    deadline = time.monotonic() + STARTED_SECONDS_MAX
     started = tmp_path / "out/matched.jsonl"
-    while not (started.exists() and started.stat().st_size) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    assert comes(lambda: started.exists() and started.stat().st_size, START_SECONDS_MAX)
     delete_and_make(tmp_path / "out")
-    stdout, stderr = process.communicate(timeout=STARTED_SECONDS_MAX)
+    stdout, stderr = process.communicate(timeout=START_SECONDS_MAX)
     assert (process.returncode, stdout) == (1, ""), stderr
     assert f"Nothing in {tmp_path}/out can be resumed" in stderr
     assert "resume:" not in stderr

@@ -7,7 +7,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -15,6 +14,7 @@ from linkmatch_ray.io.storage.store import store_of
 from linkmatch_ray.io.storage.stores import store_at
 from tests.support.objects import CREDENTIALS, s3, unreliable
 from tests.support.program import program
+from tests.support.waiting import START_SECONDS_MAX, comes
 
 pytestmark = pytest.mark.slow
 
@@ -94,9 +94,7 @@ def test_killed_and_resumed_from_elsewhere(corpus, command, tmp_path):
     with s3("lake") as port, unreliable(port, 7, ["503", "reset", "short", "lost"], rate=0.1) as line:
         first = command(line, *job(corpus, url), "--quiet")
         ledger = store_of(url)
-        deadline = time.monotonic() + 90
-        while "ledger/0000000001" not in ledger.list("ledger") and time.monotonic() < deadline:
-            time.sleep(0.05)
+        assert comes(lambda: "ledger/0000000001" in ledger.list("ledger"), START_SECONDS_MAX)
         os.kill(first.pid, signal.SIGKILL)  # Ray and all workers end with it
         first.communicate()
         second = command(line, *job(corpus, url), "--json")
@@ -133,8 +131,7 @@ def test_cancelled_by_its_url(corpus, command, last):
     with s3("lake") as port:
         running = command(port, *submit)
         store = store_of(url)
-        while not store.list("ledger"):
-            time.sleep(0.05)
+        assert comes(lambda: store.list("ledger"), START_SECONDS_MAX)
         code, stdout, stderr = program("cancel", url)
         assert (code, stdout) == (
             0,

@@ -288,10 +288,14 @@ import json, os, sys, time
 import ray
 from linkmatch_ray import MatchOptions, Restrictions, submit
 from linkmatch_ray.errors import JobError
+from linkmatch_ray.runtime.session.ray_internals import quick_start
 
 inputs, output, options = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 spill, hog = options.get("object_spilling_directory"), options.pop("hog", 0)
-ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error", **options)
+with quick_start(dashboard=False, verbose=False):
+    ray.init(
+        address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error", **options
+    )
 hogged = ray.put(bytes(hog))
 job = submit([inputs], Restrictions.load("list.json"), output=output, options=MatchOptions(emit="both"), workers=2)
 spilled = 0

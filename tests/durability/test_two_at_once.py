@@ -104,7 +104,8 @@ CLUSTER = """
 import subprocess, sys
 from ray.cluster_utils import Cluster
 
-cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "object_store_memory": 256 << 20})
+head = {"num_cpus": 2, "object_store_memory": 256 << 20, "include_dashboard": False}
+cluster = Cluster(initialize_head=True, head_node_args=head)
 jobs = [subprocess.Popen([*each.split("\\t"), "--address", cluster.address]) for each in sys.argv[1:]]
 print("codes", *(job.wait() for job in jobs))
 cluster.shutdown()

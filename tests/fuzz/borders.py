@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from unittest import mock
 
-from linkmatch_ray.core import codecs, matcher, scan, structure, verdicts
+from linkmatch_ray.core import compressions, inflating, matcher, scan, structure, verdicts
 from linkmatch_ray.core.codecs import Plain
 from linkmatch_ray.core.layouts import lines
 from linkmatch_ray.core.matcher import Matcher
@@ -66,7 +66,9 @@ class Borders:
             put(loader, "WINDOW_BYTES", self.listed)
             put(text, "READ_BYTES", self.listed)
             if self.compressed is not None:
-                put(codecs, "CODECS", tuple(replace(row, input_bytes=self.compressed) for row in codecs.CODECS))
+                rows = tuple(replace(row, input_bytes=self.compressed) for row in compressions.COMPRESSIONS)
+                put(compressions, "COMPRESSIONS", rows)
+                put(inflating, "COMPRESSIONS", rows)
             if self.poison is not None:
                 put(Window, "fill", _poisoned(Window.fill, self.poison))
                 put(Window, "drop", _poisoned(Window.drop, self.poison))

@@ -1,10 +1,11 @@
 """Any bytes: files of every kind, cut, glued, mangled, compressed and cut again."""
 
 import gzip
-
-import zstandard
+from functools import partial
 
 from tests.fuzz import straddle
+from tests.support.compressed import KINDS
+from tests.support.compressed import compressed as compressed_by
 
 SNIPPETS = (
     *(bytes([byte]) for byte in b'{}[],:"\\/ \n\r\t0123456789-+.eEtfnNuIaxX\0\x1f\x7f\x80\xbf\xc3\xe9\xff'),
@@ -53,11 +54,13 @@ def mangled(rng, data):
 
 def compressed(rng, data):
     """In members, with padding between some, perhaps cut short, damaged, or followed by something else."""
-    kind = rng.choice(("gzip", "zstd"))
-    one = (lambda piece: gzip.compress(piece, rng.choice((0, 1, 9)), mtime=0)) if kind == "gzip" else zstandard.compress
+    kind = rng.choice(KINDS)
+    one = partial(compressed_by, kind)
+    if kind == "gzip":
+        one = partial(gzip.compress, compresslevel=rng.choice((0, 1, 9)), mtime=0)
     cuts = sorted(rng.choices(range(len(data) + 1), k=rng.randint(0, 3)))
     pieces = [one(data[a:b]) for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True)]
-    if kind == "zstd" and rng.random() < 0.3:
+    if kind in ("zstd", "lz4") and rng.random() < 0.3:
         skipped = rng.randint(0, 20)
         pieces.insert(rng.randint(0, len(pieces)), b"\x52\x2a\x4d\x18" + skipped.to_bytes(4, "little") + b"k" * skipped)
     whole = b"".join(pieces) + rng.choice((b"", b"", b"\0" * 30, b"junk"))

@@ -3,12 +3,10 @@
 What an input gives is known from how it was made, so long ones need no oracle.
 """
 
-import gzip
 from dataclasses import dataclass, field
 
-import zstandard
-
 from linkmatch_ray import MatchOptions, Restrictions, match_bytes
+from tests.support.compressed import compressed
 
 LIST = Restrictions.load(b'["x", "d\\u00e4ta", {"data": 12}, "a\\"b\\\\"]')
 OPTIONS = MatchOptions(emit="both")
@@ -124,8 +122,7 @@ def compress(data, kind, rng):
     """In members cut anywhere, or as one."""
     cuts = sorted(rng.choices(range(len(data) + 1), k=rng.randint(0, 3)))
     pieces = [data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True)]
-    one = gzip.compress if kind == "gzip" else zstandard.compress
-    return b"".join(map(one, pieces))
+    return compressed(kind, *pieces)
 
 
 def assert_gives(made, data, borders, options=OPTIONS):

@@ -7,6 +7,7 @@ from linkmatch_ray import MatchOptions
 from linkmatch_ray.core import matcher
 from tests.properties.test_match_bytes import assert_agrees, load
 from tests.support import oracle, strategies
+from tests.support.kernel import at_each_level
 from tests.support.tiers import examples
 
 SNIPPETS = (
@@ -56,6 +57,7 @@ def mangled(draw):
 
 @given(drawn=mangled())
 @settings(max_examples=examples(1500), deadline=None)
+@at_each_level
 def test_mangled_input_gives_what_the_oracle_reads(drawn):
     """The same records, the same bytes, as many entries."""
     case, data = drawn
@@ -70,6 +72,7 @@ def test_mangled_input_gives_what_the_oracle_reads(drawn):
 
 @given(data=st.binary(max_size=200), window=st.integers(16, 64))
 @settings(max_examples=examples(500), deadline=None)
+@at_each_level
 def test_any_bytes_are_taken(data, window):
     """Records are counted, and everything else is an entry with a reason; from any windows the same."""
     restrictions = load(b'["a"]', (("data", "data"),))

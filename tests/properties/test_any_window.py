@@ -13,6 +13,7 @@ from linkmatch_ray.core.outcome import SHARE_COLUMNS, Counts
 from linkmatch_ray.core.pack import Pack
 from tests.properties.test_match_bytes import assert_agrees, load
 from tests.support import oracle, strategies
+from tests.support.kernel import at_each_level
 from tests.support.tiers import examples
 
 windows = st.integers(4, 40) | st.integers(4, 2_000)  # the layout is sniffed from four bytes
@@ -26,6 +27,7 @@ def scan(data, restrictions, options, window):
 
 @given(case=strategies.cases(repeat=5), window=windows, provenance=st.booleans())
 @settings(max_examples=examples(150))
+@at_each_level
 def test_any_window_gives_the_same_as_the_oracle(case, window, provenance):
     """Windows of any size cut every layout at every place, and nothing shows of it."""
     restrictions, data = load(case.restrictions, case.keys), case.files[0].data
@@ -38,6 +40,7 @@ def test_any_window_gives_the_same_as_the_oracle(case, window, provenance):
 @given(damaged=strategies.damaged_lines(), window=windows)
 @example(damaged=(b'\x00\n{"data":\n{"data":\n', b""), window=4)
 @settings(max_examples=examples(100))
+@at_each_level
 def test_any_window_finds_the_same_bad_lines(damaged, window):
     """Entries are the same, word for word, as when the whole input is scanned at once."""
     data, listed = damaged
@@ -54,6 +57,7 @@ def test_any_window_finds_the_same_bad_lines(damaged, window):
     window=windows,
 )
 @settings(max_examples=examples(100))
+@at_each_level
 def test_any_window_finds_the_same_damage_in_an_array(case, share, window):
     """An array cut short at any place gives the same records and the same entry from windows of any size."""
     plain = case.files[0].plain
@@ -66,6 +70,7 @@ def test_any_window_finds_the_same_damage_in_an_array(case, share, window):
 
 
 @given(case=strategies.nested_cases(), window=windows)
+@at_each_level
 def test_any_window_gives_the_same_nested_records(case, window):
     """`records_at` too."""
     restrictions = load(case.restrictions, case.keys)
@@ -91,6 +96,7 @@ def small_files(draw):
 
 @given(drawn=small_files())
 @settings(max_examples=examples(300))
+@at_each_level
 def test_files_joined_in_one_buffer_give_what_each_gives_alone(drawn):
     """Joining small files for one scan shows nowhere: outputs, counts and entries are each file's own."""
     case, files = drawn

@@ -13,10 +13,10 @@ import pytest
 from tests.conftest import REPO
 from tests.support.processes import descendants
 from tests.support.program import program
+from tests.support.waiting import START_SECONDS_MAX, comes
 
 SAMPLE = REPO / "tests/sample"
 STOP_SECONDS_MAX = 10.0  # 3 on a machine that does nothing else
-STARTED_SECONDS_MAX = 90
 
 
 @pytest.fixture
@@ -329,10 +329,8 @@ def test_stops_within_seconds_and_resumes(sent, code, run, last, command_environ
     process = subprocess.Popen(
         command, cwd=tmp_path, env=command_environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    deadline = time.monotonic() + STARTED_SECONDS_MAX
     started = tmp_path / "out/unmatched.jsonl"
-    while not (started.exists() and started.stat().st_size) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    assert comes(lambda: started.exists() and started.stat().st_size, START_SECONDS_MAX)
     children = descendants(process.pid)
     began = time.monotonic()
     if sent == "cancel":

@@ -14,7 +14,7 @@ import pytest
 
 from linkmatch_ray.runtime.session.ray_directory import LONGEST_SOCKET_OF_DASHBOARD, SOCKET_BYTES_MAX
 from linkmatch_ray.runtime.session.ray_internals import LOOPBACK_VARIABLE
-from tests.conftest import REPO
+from tests.conftest import NICENESS, REPO
 from tests.support.processes import descendants
 
 pytestmark = pytest.mark.slow
@@ -64,7 +64,7 @@ class Held:
         (self.top / "in.jsonl").write_bytes(b'{"data":"a"}\n{"data":"b"}\n' * 100)
         self.home = self.top / "home"
         self.home.mkdir(0o755)
-        known = {key: value for key, value in environment.items() if not key.startswith("RAY_")}
+        known = {key: value for key, value in environment.items() if not key.startswith("RAY_") or key == NICENESS}
         self.environment = known | {"HOME": str(self.home), "RAY_TMPDIR": str(self.top)}
         self.before = list(before)
         self.arguments = arguments

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import time
 
 import psutil
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from linkmatch_ray import MatchOptions, Restrictions, submit
 from linkmatch_ray.errors import Interrupted
 from tests.support.processes import titled
+from tests.support.waiting import comes
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
@@ -39,21 +39,20 @@ def begin(corpus, output, last, *before):
 
 def when_under_way(job):
     """Wait until something is durable."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not job.progress().ends.get("matched") and time.monotonic() < deadline:
-        job.wait(0.005)
-    assert job.progress().ends.get("matched"), "nothing was ever committed"
+    assert comes(lambda: job.progress().ends.get("matched"), DEADLINE_SECONDS), "nothing was ever committed"
 
 
 def kill(title):
     """SIGKILL one of the processes of that title, now or as soon as there is one."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while time.monotonic() < deadline:
+
+    def killed():
         for process in titled(title):
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-                return
-    raise AssertionError(f"no process {title}")
+                return True
+        return False
+
+    assert comes(killed, DEADLINE_SECONDS), f"no process {title}"
 
 
 def assert_expected(job, corpus, output, last):

@@ -15,16 +15,18 @@ SUBMIT = """
 import sys
 import ray
 from linkmatch_ray import Restrictions, submit
+from linkmatch_ray.runtime.session.ray_internals import quick_start
 
-ray.init(
-    address="local",
-    num_cpus=2,
-    include_dashboard=False,
-    log_to_driver=False,
-    logging_level="error",
-    object_store_memory=256 << 20,
-    runtime_env={"worker_process_setup_hook": "tests.support.poison.setup"},
-)
+with quick_start(dashboard=False, verbose=False):
+    ray.init(
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="error",
+        object_store_memory=256 << 20,
+        runtime_env={"worker_process_setup_hook": "tests.support.poison.setup"},
+    )
 more = {
     "poison": {"part_bytes": 1_000},
     "stalls": {"part_bytes": 1 << 20},

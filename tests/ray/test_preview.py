@@ -113,7 +113,7 @@ def test_what_cannot_be_read(tmp_path):
     """A file that has changed, one that is gone; and what is none was seen before."""
     for name in ("a.json", "b.json", "c.json"):
         (tmp_path / name).write_bytes(b'{"data":"a"}')
-    (tmp_path / "d.json").write_bytes('{"data":"ä"}'.encode("utf-16"))
+    (tmp_path / "d.json").write_bytes('{"data":"ä"}'.encode("utf-16-le"))
     (tmp_path / "e.json").write_bytes(b" \n")
     files = list_inputs(tmp_path).files
     (tmp_path / "a.json").write_bytes(b'{"data":"b"}  ')

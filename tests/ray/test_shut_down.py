@@ -9,9 +9,11 @@ PROGRAM = """
 import sys, ray
 from linkmatch_ray import Restrictions, submit
 from linkmatch_ray.errors import JobError
+from linkmatch_ray.runtime.session.ray_internals import quick_start
 from tests.support.held import held
 
-ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="critical")
+with quick_start(dashboard=False, verbose=False):
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="critical")
 with held() as last:
     job = submit([sys.argv[1], last.url], Restrictions.load(b'["a"]'), output=sys.argv[2], one_file_per_task=True)
     while not job.progress().ends.get("matched"):

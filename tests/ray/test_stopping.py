@@ -14,6 +14,7 @@ from linkmatch_ray.runtime.jobs.progress import Progress
 from linkmatch_ray.runtime.session.session import Session
 from tests.support.jobs import LIST
 from tests.support.silent import LARGE, silent
+from tests.support.waiting import comes
 
 SECONDS_MAX = 2.0
 
@@ -25,14 +26,6 @@ def assert_stops(job, stop):
     with pytest.raises(Interrupted):
         job.result(10)
     assert time.monotonic() - began < SECONDS_MAX
-
-
-def wait_for(what):
-    """Until it is so."""
-    deadline = time.monotonic() + 10
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @pytest.mark.slow
@@ -77,7 +70,7 @@ def test_by_its_place_while_the_plan_is_made(scheme, tmp_path, monkeypatch):
     with silent(LARGE) as (port, asked):
         job = submit([f"http://127.0.0.1:{port}/a.jsonl"], LIST, output=output)
         assert asked.wait(10)
-        wait_for(lambda: results_at(output).holder())
+        assert comes(lambda: results_at(output).holder())
         assert_stops(job, results_at(output).cancel)
     assert results_at(output).holder() is None
     assert not results_at(output).is_asked_to_stop()
@@ -91,7 +84,7 @@ def test_while_the_collector_opens(tmp_path):
     release = Directory(tmp_path / "out").lock()
     try:
         job = submit([tmp_path / "a.json"], LIST, output=tmp_path / "out")
-        wait_for(lambda: job._collector)
+        assert comes(lambda: job._collector)
         assert_stops(job, job.cancel)
     finally:
         release()

@@ -12,10 +12,13 @@ SYNONYMS = ("chunk", "batch", "shard", "block", "frame", "tile")
 
 FOREIGN = {
     ("cli/signals.py", "frame"): "Python's: a signal handler is given a stack frame",
-    ("core/codecs.py", "frame"): "zstd's: a file is made of frames (RFC 8878)",
+    ("core/compressions.py", "frame"): "zstd's and lz4's: a file is made of frames (RFC 8878)",
     ("docs/clusters.md", "block"): "Ray's: `ray start --block`",
+    ("core/inflating.py", "frame"): "zstd's, as in `core.compressions`",
     ("docs/inputs.md", "frame"): "zstd's",
+    ("docs/quarantine.md", "frame"): "zstd's",
     ("docs/limits.md", "block"): "zstd's: what it compresses, or loses, as a whole",
+    ("io/inputs/archives/methods.py", "frame"): "zstandard's: `read_across_frames`",
     ("io/ledger/journal.py", "frame"): "zstandard's: `get_frame_parameters`",
     ("io/restrictions/parquet.py", "batch"): "pyarrow's: `iter_batches`",
     ("io/storage/azure.py", "block"): "Azure's: a blob is made of blocks",

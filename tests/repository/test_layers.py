@@ -15,7 +15,7 @@ LAYERS = (
     ("core", "core.layouts"),
     ("io",),  # the names of what a result holds
     ("io.storage",),
-    ("io.inputs",),
+    ("io.inputs", "io.inputs.archives"),
     ("io.restrictions",),
     ("io.ledger",),
     ("io.results",),

@@ -1,4 +1,4 @@
-"""The scripts that search and measure run, at toy size."""
+"""The scripts that search and measure run, at toy size; `scripts/sanitize` in test_sanitizers."""
 
 import subprocess
 import sys
@@ -15,7 +15,6 @@ pytestmark = pytest.mark.slow
     [
         (["fuzz", "straddle", "windows", "jobs", "--first", "1", "--cases", "3"], "jobs: 3 cases from seed 1"),
         (["fuzz", "kernel", "--first", "1", "--cases", "3"], "kernel: 3 cases from seed 1"),
-        (["sanitize", "--cases", "100", "--first", "1"], "100 cases from seed 1, all well"),
         (["hash-quality", "--keys", "100000"], "100,000 keys: 0 collisions"),
         (["simulate", "--seeds", "3", "--first", "1"], "3 histories from seed 1"),
         (["leftovers", "1"], "SIGKILL  1 tries"),

@@ -7,16 +7,15 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 from tests.support.ports import free_port
 from tests.support.processes import descendants, kill
+from tests.support.waiting import START_SECONDS_MAX, comes
 
 TOKEN = "a-token-of-the-tests-0123456789abcdef"
-START_SECONDS_MAX = 60
 
 
 class Cluster:
@@ -36,12 +35,10 @@ class Cluster:
         self.url = f"http://127.0.0.1:{(port := free_port())}"
         self.gcs = f"127.0.0.1:{(gcs := free_port())}"
         head = [f"--port={gcs}", f"--dashboard-port={port}", f"--ray-client-server-port={free_port()}"]
-        head.append(f"--num-cpus={cpus}")
+        head += [f"--num-cpus={cpus}", "--no-monitor"]  # of an autoscaler, which there is not
         head += ["--disable-usage-stats", f"--temp-dir={self._folder}/r"]
         self._start("--head", *head, agent_port=agent_port)
-        deadline = time.monotonic() + START_SECONDS_MAX
-        while not self._is_up() and time.monotonic() < deadline:
-            time.sleep(0.1)
+        assert comes(self._is_up, START_SECONDS_MAX), self._log()
 
     def add_node(self, *, without=None):
         """Add a node, one that finds a folder empty where it is named; returns once it has joined.
@@ -52,13 +49,13 @@ class Cluster:
         hidden = f'mount -t tmpfs none {without} && exec "$@"'
         before = [] if without is None else ["unshare", "-rm", "sh", "-c", hidden, "sh"]
         self._start(f"--address={self.gcs}", "--num-cpus=2", before=before)
-        deadline = time.monotonic() + START_SECONDS_MAX
-        while self._count_started() == started:
-            assert time.monotonic() < deadline, Path(self._folder, "log").read_text()
-            time.sleep(0.1)
+        assert comes(lambda: self._count_started() > started, START_SECONDS_MAX), self._log()
 
     def _count_started(self):
-        return Path(self._folder, "log").read_text().count("Ray runtime started")
+        return self._log().count("Ray runtime started")
+
+    def _log(self):
+        return Path(self._folder, "log").read_text()
 
     def kill_node(self, number):
         """End a node as a power cut would: its raylet and all its processes at once."""
@@ -84,7 +81,7 @@ class Cluster:
 
     def _is_up(self):
         if self._processes[0].poll() is not None:
-            raise RuntimeError(Path(self._folder, "log").read_text())
+            raise RuntimeError(self._log())
         try:
             urllib.request.urlopen(f"{self.url}/api/version")
         except urllib.error.HTTPError as refused:

@@ -12,8 +12,9 @@ import pytest
 import ray
 
 from linkmatch_ray.errors import ClusterError
-from linkmatch_ray.runtime.cluster.jobs_api import OVERRIDE, Cluster
+from linkmatch_ray.runtime.cluster.jobs_api import Cluster
 from linkmatch_ray.runtime.session import cluster_token, ray_internals
+from linkmatch_ray.runtime.session.address import OVERRIDE
 
 TOKEN = "a-token-of-this-user-0123456789abcdef"
 VARIABLES = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_JOB_HEADERS", OVERRIDE)

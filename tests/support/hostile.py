@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from linkmatch_ray.errors import LinkmatchError
 from linkmatch_ray.io.inputs.listing import list_inputs
-from linkmatch_ray.io.inputs.reader import open_input
+from linkmatch_ray.io.inputs.opening import open_input
 from linkmatch_ray.io.storage.errors import Changed
 
 SILENCE = 0.3

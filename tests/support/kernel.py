@@ -3,8 +3,10 @@ in any windows, and what it must give."""
 
 import ctypes
 import mmap
+import os
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, wraps
+from unittest.mock import patch
 
 import numpy as np
 
@@ -27,6 +29,7 @@ from linkmatch_ray.native.kernel import (
 )
 from linkmatch_ray.native.paths import STAR, Name
 from tests.support.oracle import BOUNDS, DEPTH_MAX, depth
+from tests.support.tiers import kinds
 
 PAGE = mmap.PAGESIZE
 FILTER_BITS = 12
@@ -42,6 +45,19 @@ def levels():
         build()
         library = native.load()
     return native.levels(library)
+
+
+def at_each_level(test):
+    """Has each example read at all levels, as to draw one takes longer; by `scripts/test` at the best one alone."""
+
+    @wraps(test)
+    def read(*arguments, **named):
+        given = os.environ.get("LINKMATCH_SIMD")
+        for level in kinds(reversed(levels())) if given is None else [given]:
+            with patch.dict(os.environ, LINKMATCH_SIMD=level):
+                test(*arguments, **named)
+
+    return read
 
 
 def make_index(keys):

@@ -8,6 +8,7 @@ import gzip
 import random
 import unicodedata
 from dataclasses import dataclass, field
+from functools import cache
 
 import zstandard
 from hypothesis import strategies as st
@@ -122,6 +123,10 @@ CONTAINERS = (
 )
 
 
+# Hypothesis validates each strategy once; one that is made for each draw takes longer than the draw.
+
+
+@cache
 def scalars():
     return st.one_of(
         st.sampled_from((None, True, False)),
@@ -133,6 +138,7 @@ def scalars():
     )
 
 
+@cache
 def values():
     deeper = st.recursive(
         scalars(),
@@ -143,6 +149,12 @@ def values():
         max_leaves=5,
     )
     return st.one_of(scalars(), scalars(), st.sampled_from(CONTAINERS), deeper)
+
+
+@cache
+def pools(most):
+    """The values that keys are drawn from."""
+    return st.lists(values(), min_size=1, max_size=most)
 
 
 # ---- keys
@@ -354,6 +366,7 @@ def compress(writer, data, compression):
     return data
 
 
+@cache
 @st.composite
 def writers(draw):
     return Writer(draw(st.integers(0, 2**32 - 1)), draw(st.sampled_from((0.0, 0.1, 0.4, 1.0))))
@@ -503,7 +516,7 @@ def cases(draw, *, files=1, repeat=1, layouts=LAYOUTS, objects=False):
     `objects`, all are objects, and there is no byte order mark."""
     keys = draw(st.sampled_from(KEY_SETS))
     writer = draw(writers())
-    pool = draw(st.lists(values(), min_size=1, max_size=6))
+    pool = draw(pools(6))
     restrictions = draw(restriction_lists(writer, keys, pool))
     made = []
     for _ in range(draw(st.integers(1, files))):
@@ -517,7 +530,7 @@ def nested_cases(draw, *, files=1):
     """Cases whose records are an array inside each file's single document."""
     keys = draw(st.sampled_from(KEY_SETS))
     writer = draw(writers())
-    pool = draw(st.lists(values(), min_size=1, max_size=6))
+    pool = draw(pools(6))
     restrictions = draw(restriction_lists(writer, keys, pool))
     pointer = draw(st.sampled_from(("/items", "/result/items", "/a~1b/é", "/pages/1/items")))
     made = []
@@ -593,7 +606,7 @@ BAD_LINES = (
 def damaged_lines(draw):
     """JSON Lines with bad lines among the good ones; (data, restrictions) for the key `data`."""
     writer = draw(writers())
-    pool = draw(st.lists(values(), min_size=1, max_size=4))
+    pool = draw(pools(4))
     good = [
         utf8(writer.value(element, (" ", "\t")))
         for element in draw(elements_of(["data"], pool))

@@ -19,7 +19,7 @@ def submit(top, output, options, plan, *, incremental=False, overwrite=False, st
     """Match what is in `top`; `stop_after` so many parts it is left as a kill would leave it, and gives None."""
     started, began = time.localtime(), time.monotonic()
     how = {"overwrite": overwrite, "incremental": incremental, "drop_missing": incremental, **asdict(plan)}
-    request = Request(list_inputs([top]), LIST, results_at(output), JobOptions.of(options, **how))
+    request = Request(list_inputs([top], options=options), LIST, results_at(output), JobOptions.of(options, **how))
     if request.finished is not None:
         return request.finished
     plan = make_plan(

@@ -13,8 +13,6 @@ BOM: Final = b"\xef\xbb\xbf"
 HEAD_BYTES: Final = len(BOM) + 4
 """Bytes of an input that show whether it is UTF-8."""
 
-_OTHER_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
-
 
 def text_start(head: bytes) -> int:
     """Finds where the text begins in an input that begins with `head`: behind a byte order mark.
@@ -23,11 +21,10 @@ def text_start(head: bytes) -> int:
         head: `HEAD_BYTES` of the input, or all of a shorter one.
 
     Raises:
-        Damage: It is text in another encoding than UTF-8.
+        Damage: It is text in another encoding than UTF-8, which no byte order mark shows.
     """
     start = len(BOM) if head.startswith(BOM) else 0
-    first = head[start : start + 4]
-    if first.startswith(_OTHER_MARKS) or (len(first) > 1 and 0 in first):
+    if 0 in head[start : start + 4]:
         raise Damage("not_utf8", "text in another encoding than UTF-8")
     return start
 

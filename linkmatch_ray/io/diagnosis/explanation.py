@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
@@ -19,11 +20,13 @@ from linkmatch_ray.core.outcome import Entry
 from linkmatch_ray.core.window import Source
 from linkmatch_ray.core.wrong_keys import respelt
 from linkmatch_ray.errors import InputError, UsageError
+from linkmatch_ray.io.inputs.file import InputFile
 from linkmatch_ray.io.inputs.listing import list_inputs
-from linkmatch_ray.io.inputs.reader import open_input
+from linkmatch_ray.io.inputs.names import ARCHIVE_SUFFIXES
+from linkmatch_ray.io.inputs.opening import open_input
 from linkmatch_ray.io.restrictions.restrictions import Restrictions
 from linkmatch_ray.io.storage.paths import path_in, path_of
-from linkmatch_ray.io.storage.urls import scheme_of
+from linkmatch_ray.io.storage.urls import is_url, scheme_of
 from linkmatch_ray.words import plural, shown
 
 RESTRICTIONS_MAX: Final = 10
@@ -106,22 +109,47 @@ def record_at(path: str, index: int, restrictions: Restrictions, options: MatchO
         UsageError: It is not one file.
     """
     name = path_of(path)
-    files = [] if os.path.isdir(path_in(name) if scheme_of(name) == "file" else name) else list_inputs([name]).files
-    if len(files) != 1 or os.path.isdir(files[0].path):
-        raise UsageError(f"{shown(path)}: not one file. Name one.")
-    (file,) = files
+    file = _file_called(name, options)
     try:
         if file.fault is not None:
             raise InputError(f"{shown(path)}: {file.fault}. Name a readable file.")
-        with open_input(file) as raw:
-            return _record(open_source(raw, file.size, options.max_inflation), path, index, restrictions, options)
+        with open_input(file, salvage=options.salvage) as raw:
+            source = open_source(raw, file.size, options.max_inflation, salvage=options.salvage)
+            return _record(source, path, index, restrictions, options)
     except OSError as error:
         raise InputError(f"{shown(path)}: {error.strerror or shown(error)}. Name a readable file.") from None
 
 
+def _file_called(name: bytes, options: MatchOptions) -> InputFile:
+    """Returns the file of that name, or the first member `ARCHIVE!MEMBER`.
+
+    Raises:
+        InputError: Nothing has that name.
+        UsageError: It is not one file.
+    """
+    path = path_in(name) if scheme_of(name) == "file" else name
+    archive = _archive_in(path)
+    files = [] if os.path.isdir(path) else list_inputs([archive or path], options=options).files
+    if archive is not None:
+        files = [file for file in files if file.name == path][:1]
+    if len(files) == 1 and not os.path.isdir(files[0].path):
+        return files[0]
+    example = f" of its members, such as {shown(files[0].name)}" if files and files[0].is_member else ""
+    raise UsageError(f"{shown(name)}: not one file. Name one{example}.")
+
+
+def _archive_in(path: bytes) -> bytes | None:
+    """Returns the archive of a path that names a member of one; None for any other path."""
+    if is_url(path):
+        found = re.match(rb"(?si)(.*?(?:%s))!" % b"|".join(map(re.escape, ARCHIVE_SUFFIXES)), path)
+        return found[1] if found else None
+    borders = () if os.path.lexists(path) else (found.start() for found in re.finditer(b"!", path))
+    return next((path[:border] for border in borders if os.path.isfile(path[:border])), None)
+
+
 def record_in(content: bytes, index: int, restrictions: Restrictions, options: MatchOptions) -> bytes:
     """Does the same for content in memory, such as standard input."""
-    source = open_source(io.BytesIO(content), len(content), options.max_inflation)
+    source = open_source(io.BytesIO(content), len(content), options.max_inflation, salvage=options.salvage)
     return _record(source, "standard input", index, restrictions, options)
 
 
@@ -130,6 +158,8 @@ def _record(source: Source, name: str, index: int, restrictions: Restrictions, o
     matcher = Matcher(restrictions.paths, restrictions.index, replace(options, emit="both", provenance=True))
     for part in matcher.stream(source, b""):
         (piece,) = part.pieces
+        if piece.fault is not None:
+            raise InputError(f"{shown(name)}: {piece.fault.message} ({piece.fault.reason}). Restore the file.")
         if count + piece.indexes > index:
             return _in_part(part.matched + part.unmatched, piece.entries, name, index)
         count += piece.indexes

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from linkmatch_ray.core.codecs import Plain, open_source
-from linkmatch_ray.core.damage import Damage
+from linkmatch_ray.core.damage import Corrupt, Damage
 from linkmatch_ray.core.exact import WHITE_SPACE, parse
 from linkmatch_ray.core.keys import MISSING, KeyPath, NumberText, canonical
 from linkmatch_ray.core.layouts.detection import BOM
@@ -27,7 +27,7 @@ from linkmatch_ray.core.window import Buffers, Window
 from linkmatch_ray.core.writer import Reading, Writer
 from linkmatch_ray.core.wrong_keys import closed, option_at, place_inside, respelt
 from linkmatch_ray.io.inputs.file import InputFile
-from linkmatch_ray.io.inputs.reader import open_input
+from linkmatch_ray.io.inputs.opening import open_input
 from linkmatch_ray.io.storage.errors import Changed
 from linkmatch_ray.words import shown
 
@@ -203,7 +203,7 @@ def beginnings_of(files: Iterable[InputFile]) -> Iterator[bytes]:
         try:
             with open_input(file, FILE_BYTES_MAX) as raw:
                 size = open_source(raw).readinto(memoryview(buffer))
-        except (Changed, OSError, Damage):
+        except (Changed, OSError, Damage, Corrupt):
             continue
         yield bytes(buffer[:size])
 

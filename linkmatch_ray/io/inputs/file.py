@@ -17,6 +17,9 @@ from linkmatch_ray.io.storage.fingerprint import in_64_bits
 SIZE_MAX: Final = 1 << 50
 """A longer file is an entry. No disk or store holds one, but a sparse file or a header may claim it."""
 
+MEMBER: Final = b"\0"
+"""Stands before and behind the place of a member. No resolved path and no URL begins with it."""
+
 PROGRESS_SECONDS: Final = 0.2
 """Seconds between two reports of a listing's progress."""
 
@@ -26,10 +29,13 @@ class InputFile(NamedTuple):
 
     Attributes:
         name: The path or URL as the user named it; the file's name in outputs.
-        path: The resolved path, or the URL; its identity, and what is opened.
+        path: The resolved path, or the URL; its identity, and what is opened. That of a member of an archive has its
+            place in there in front, between two NULs (`archives/member.py`).
         size, mtime_ns, inode, etag, ctime_ns: Its fingerprint; size in bytes. A file has inode and ctime (0 otherwise),
-            an object the ETag. All of them fit 64 bits. Size, mtime and inode are -1 if it cannot be read.
+            an object the ETag, a member those of its archive, but a size of its own. All of them fit 64 bits. Size,
+            mtime and inode are -1 if it cannot be read.
         fault: None, or why it cannot be read: an error's text, or what it is instead of a file.
+        reason: The code of a fault that lies in the bytes of an archive; else None.
     """
 
     name: bytes
@@ -40,15 +46,26 @@ class InputFile(NamedTuple):
     fault: str | None = None
     etag: str | None = None
     ctime_ns: int = 0
+    reason: str | None = None
 
     def is_same(self, other: InputFile) -> bool:
         """Returns whether it has the name, path and fingerprint of the other."""
-        return self._replace(fault=None) == other._replace(fault=None)
+        return self._replace(fault=None, reason=None) == other._replace(fault=None, reason=None)
+
+    @property
+    def stored_at(self) -> bytes:
+        """The path or URL of the file or object that it is, or is in."""
+        return self.path.split(MEMBER, 2)[2] if self.is_member else self.path
+
+    @property
+    def is_member(self) -> bool:
+        """Whether it is a member of an archive."""
+        return self.path.startswith(MEMBER)
 
     @property
     def has_validator(self) -> bool:
         """Whether other content would give it another fingerprint: a file has its ctime, an object a strong ETag."""
-        if self.path.startswith(b"/"):  # resolved, while an object's path is its URL
+        if self.stored_at.startswith(b"/"):  # resolved, while an object's path is its URL
             return True
         return self.etag is not None and not self.etag.startswith("W/") and self.etag.strip('"') != ""
 

@@ -10,11 +10,14 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
+from linkmatch_ray.core.options import MatchOptions
 from linkmatch_ray.errors import InputError
+from linkmatch_ray.io.inputs.archives.expansion import Expansion, expand, may_be_archive
 from linkmatch_ray.io.inputs.file import InputFile, Listing, local_file
-from linkmatch_ray.io.inputs.names import SUFFIXES, names_in, refuse_missing
+from linkmatch_ray.io.inputs.names import is_read, names_in, refuse_missing
 from linkmatch_ray.io.names import MARKER
 from linkmatch_ray.io.storage.paths import Name, path_in
+from linkmatch_ray.io.storage.side_by_side import side_by_side
 from linkmatch_ray.io.storage.urls import is_url, scheme_of
 from linkmatch_ray.words import plural, shown
 
@@ -22,11 +25,21 @@ NAMES_SHOWN: Final = 5
 """Maximum number of inputs that a message names."""
 
 
-def list_inputs(inputs: Name | Iterable[Name], on_progress: Callable[[int], None] | None = None) -> Listing:
-    """Finds the files that `inputs` name (paths, directories, globs, URLs), in that order.
+ARCHIVES_AT_ONCE: Final = 8
+"""Number of archives whose members are listed at a time. Each may be far away, or has to be decompressed."""
+
+
+def list_inputs(
+    inputs: Name | Iterable[Name],
+    on_progress: Callable[[int], None] | None = None,
+    options: MatchOptions | None = None,
+) -> Listing:
+    """Finds the files that `inputs` name (paths, directories, globs, URLs), in that order. Archives are replaced by
+    their members.
 
     Args:
         on_progress: Called now and then with the number of files found.
+        options: How archives are read.
 
     Raises:
         InputError: An input names nothing, there is no file in all of them, or a store refuses access.
@@ -37,7 +50,8 @@ def list_inputs(inputs: Name | Iterable[Name], on_progress: Callable[[int], None
     seen: set[bytes] = set()
     named = names_in(inputs)
     for name in named:
-        for path in _expand(name):
+        paths = _expand(name)
+        for path in paths:
             before = listing.found
             if is_url(path):
                 from linkmatch_ray.io.inputs.object_listing import list_url  # loads an HTTP client
@@ -49,19 +63,40 @@ def list_inputs(inputs: Name | Iterable[Name], on_progress: Callable[[int], None
                 files = [_examine(path, os.path.realpath(path))]
             if listing.found == before:  # they were examined, not listed
                 listing.count(len(files))
-            for file in files:
-                if file.path not in seen:
-                    seen.add(file.path)
-                    listing.files.append(file)
+            new = {file.path: file for file in files if file.path not in seen}
+            seen |= new.keys()
+            is_glob = not is_url(name) and path not in (name, path_in(name) if scheme_of(name) == "file" else name)
+            _add(list(new.values()), listing, options or MatchOptions(), None if is_glob else path)
     if not listing.files:
         found = ", ".join(map(shown, named[:NAMES_SHOWN])) or "nothing"
         more = f" and {len(named) - NAMES_SHOWN:,} more" if len(named) > NAMES_SHOWN else ""
         left = f" ({plural(listing.left_out, 'file')} left out by name)" if listing.left_out else ""
         raise InputError(
-            f"{found}{more}: no input file{left}. Expected .json, .jsonl or .ndjson files, each also .gz or .zst;"
-            " a file that is named itself may have any name."
+            f"{found}{more}: no input file{left}. Expected .json, .jsonl, .ndjson or .geojson files, each also"
+            " .gz, .zst, .bz2, .xz or .lz4, or .zip or .tar archives of them. A file that is named itself may have any"
+            " name."
         )
     return listing
+
+
+def _add(files: list[InputFile], listing: Listing, options: MatchOptions, named: bytes | None) -> None:
+    """Adds files to the listing, in their order, and the members of archives in the place of those.
+
+    Args:
+        named: The file that was named itself, if one was.
+    """
+    looked = [file for file in files if may_be_archive(file, is_named=file.name == named)]
+    if not looked:
+        listing.files += files
+        return
+    expansions = side_by_side(lambda file: expand(file, options), looked, ARCHIVES_AT_ONCE)
+    expanded = {file.path: expansion for file, expansion in zip(looked, expansions, strict=True)}
+    for file in files:
+        found, left_out = expanded.get(file.path) or Expansion([file])
+        listing.files += found
+        listing.left_out += left_out
+        if len(found) != 1:
+            listing.count(len(found) - 1)
 
 
 def _expand(name: bytes) -> list[bytes]:
@@ -105,7 +140,7 @@ def _walk(top: bytes, listing: Listing) -> Iterator[tuple[bytes, InputFile]]:
             elif _is_directory(entry):
                 path = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
                 pending.append((below + name, path))
-            elif name.lower().endswith(SUFFIXES):
+            elif is_read(name):
                 path = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
                 listing.count()
                 yield below + name, _examine(above + name, path)

@@ -14,11 +14,40 @@ from linkmatch_ray.io.storage.paths import Name, path_in, path_of
 from linkmatch_ray.io.storage.urls import SCHEMES, is_url, parse, refuse_secrets, scheme_of, without_query
 from linkmatch_ray.words import shown
 
-SUFFIXES: Final = tuple(
-    layout + compression for layout in (b".json", b".jsonl", b".ndjson") for compression in (b"", b".gz", b".zst")
+COMPRESSIONS: Final = (b".gz", b".zst", b".bz2", b".xz", b".lz4")
+"""Suffixes of compressed files."""
+
+_DUMPS: Final = COMPRESSIONS[1:]
+_SUFFIXES: Final = tuple(
+    layout + compression
+    for layout in (b".json", b".jsonl", b".ndjson", b".geojson", b".geojsonl", b".geojsonseq")
+    for compression in (b"", *COMPRESSIONS)
 )
-"""Suffixes of the files of a directory that are read, in any case. A file that is named itself is read under any
-name."""
+
+ARCHIVE_SUFFIXES: Final = (
+    b".zip",
+    b".tar",
+    b".tgz",
+    *(b".tar" + compression for compression in (b".gz", b".bz2", b".xz", b".zst")),
+)
+"""Suffixes of the archives of a directory that are looked into, in any case."""
+
+
+def is_input_name(name: bytes) -> bool:
+    """Returns whether a file of a directory, or a member of an archive, is read by its name.
+
+    A file that is named itself is read under any name.
+    """
+    lower = name.lower()
+    if lower.endswith(_SUFFIXES):
+        return True
+    bare, suffix = os.path.splitext(os.path.basename(lower))
+    return suffix in _DUMPS and b"." not in bare  # dumps are called RC_2019-04.zst
+
+
+def is_read(name: bytes) -> bool:
+    """Returns whether a file of a directory is read, or looked into as an archive, by its name."""
+    return is_input_name(name) or name.lower().endswith(ARCHIVE_SUFFIXES)
 
 
 def names_in(inputs: Name | Iterable[Name]) -> list[bytes]:

@@ -11,7 +11,7 @@ from typing import Final
 
 from linkmatch_ray.errors import InputError
 from linkmatch_ray.io.inputs.file import InputFile, Listing, object_file
-from linkmatch_ray.io.inputs.names import SUFFIXES
+from linkmatch_ray.io.inputs.names import is_read
 from linkmatch_ray.io.names import MARKER
 from linkmatch_ray.io.storage.listing import list_below
 from linkmatch_ray.io.storage.object_store import Meta, Readable, with_retries
@@ -96,7 +96,7 @@ def _as_file(url: Url, meta: Meta, name: bytes | None = None) -> InputFile:
 def _is_wanted(below: bytes, listing: Listing) -> bool:
     """Returns whether an object is read or marks a result directory; counts it if not."""
     hidden = any(part.startswith(b".") and part not in (b".", b"..") for part in below.split(b"/"))
-    wanted = not below or (not hidden and below.rstrip(b"/").lower().endswith(SUFFIXES))
+    wanted = not below or (not hidden and is_read(below.rstrip(b"/")))
     is_marker = below.rpartition(b"/")[2] == MARKER
     listing.left_out += not wanted and not is_marker
     return wanted or is_marker

@@ -9,13 +9,15 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
+from linkmatch_ray.core.damage import Corrupt, Damage
 from linkmatch_ray.core.outcome import Entry
 from linkmatch_ray.core.pack import Pack
 from linkmatch_ray.core.structure import NEWLINE
 from linkmatch_ray.core.window import LOW
 from linkmatch_ray.io.inputs.file import InputFile
 from linkmatch_ray.io.inputs.object_reader import SmallObjects
-from linkmatch_ray.io.inputs.reader import changed_entry, read_small, unreadable_entry
+from linkmatch_ray.io.inputs.opening import Opener
+from linkmatch_ray.io.inputs.reader import changed_entry, unreadable_entry
 from linkmatch_ray.io.storage.errors import Changed
 from linkmatch_ray.io.storage.system_errors import blame_the_machine
 from linkmatch_ray.io.storage.urls import is_url
@@ -28,7 +30,7 @@ SMALL_FILE_BYTES: Final = 1 << 20
 Packs: TypeAlias = Generator[Pack | tuple[int, Entry | None], None, None]
 
 
-def packs(first: int, files: list[InputFile], buffer: bytearray) -> Packs:
+def packs(first: int, files: list[InputFile], buffer: bytearray, inputs: Opener) -> Packs:
     """Reads files in their order, and packs those that are small. A pack stays in the buffer until the next one is
     requested.
 
@@ -44,7 +46,7 @@ def packs(first: int, files: list[InputFile], buffer: bytearray) -> Packs:
     place = 0
     with closing(SmallObjects(filter(_is_small_object, files))) as objects:
         while place < len(files):
-            count, fault = _read(files, place, buffer, objects)
+            count, fault = _read(files, place, buffer, inputs, objects)
             if count:
                 sizes = np.array([file.size for file in files[place : place + count]], np.int64)
                 ends = LOW + np.cumsum(sizes) + np.arange(count)
@@ -55,9 +57,14 @@ def packs(first: int, files: list[InputFile], buffer: bytearray) -> Packs:
                 place += 1
 
 
-def _read(files: list[InputFile], place: int, buffer: bytearray, objects: SmallObjects) -> tuple[int, Entry | None]:
+def _read(
+    files: list[InputFile], place: int, buffer: bytearray, inputs: Opener, objects: SmallObjects
+) -> tuple[int, Entry | None]:
     """Reads small files into the buffer while they fit, a newline after each; returns how many, and the entry of one
-    that cannot be read."""
+    that cannot be read.
+
+    A member of which not all can be read ends the pack, and is left to whoever reads a file by itself.
+    """
     view, end = memoryview(buffer), LOW
     room = len(view) - LOW
     for count, file in enumerate(islice(files, place, None)):
@@ -65,12 +72,14 @@ def _read(files: list[InputFile], place: int, buffer: bytearray, objects: SmallO
         if file.size > SMALL_FILE_BYTES or after >= room or file.fault is not None:
             return count, None
         try:
-            if is_url(file.path):
+            if _is_small_object(file):
                 objects.read(file, view[end:after])
             else:
-                read_small(file, view[end:after])
+                inputs.read_small(file, view[end:after])
         except Changed:
             return count, changed_entry(file)
+        except (Corrupt, Damage):
+            return count, None
         except OSError as error:
             blame_the_machine(file.name, error)
             return count, unreadable_entry(file, error.strerror or shown(error))

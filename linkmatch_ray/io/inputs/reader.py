@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
 from linkmatch_ray.core.outcome import Entry
 from linkmatch_ray.io.inputs.file import InputFile, local_file
 from linkmatch_ray.io.storage.errors import Changed
-from linkmatch_ray.io.storage.urls import is_url
-
-if TYPE_CHECKING:
-    from linkmatch_ray.io.inputs.object_reader import ObjectReader
 
 _OPEN_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 """Without O_NONBLOCK, opening a FIFO that took the file's place would never return."""
@@ -67,19 +63,6 @@ class FileReader:
         self.close()
 
 
-def open_input(file: InputFile, stop: int | None = None) -> FileReader | ObjectReader:
-    """Opens a raw binary stream over a file or an object. Little will be read beyond `stop`.
-
-    Raises:
-        Changed, OSError: As the stream does.
-    """
-    if not is_url(file.path):
-        return FileReader(file)
-    from linkmatch_ray.io.inputs.object_reader import ObjectReader
-
-    return ObjectReader(file, stop)
-
-
 def read_small(file: InputFile, view: memoryview) -> None:
     """Reads a whole file into `view`, which is as long as the file.
 
@@ -122,5 +105,5 @@ def changed_entry(file: InputFile) -> Entry:
 
 
 def unreadable_entry(file: InputFile, why: str) -> Entry:
-    """Returns the entry for a file that the system does not let this process read."""
-    return fault_entry(file, "unreadable", why)
+    """Returns the entry for a file that cannot be read: the system refuses it, or its archive has no such file."""
+    return fault_entry(file, file.reason or "unreadable", why)

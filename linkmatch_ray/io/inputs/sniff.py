@@ -5,11 +5,13 @@ from __future__ import annotations
 from concurrent.futures import wait
 from typing import Final
 
-from linkmatch_ray.core.codecs import compression_of
+from linkmatch_ray.core.compressions import compression_of
+from linkmatch_ray.core.encodings import encoding_of
 from linkmatch_ray.core.layouts.table import layout_of
 from linkmatch_ray.core.options import MatchOptions
+from linkmatch_ray.io.inputs.archives.member import member_of
 from linkmatch_ray.io.inputs.file import InputFile
-from linkmatch_ray.io.inputs.reader import open_input
+from linkmatch_ray.io.inputs.opening import open_input
 from linkmatch_ray.io.storage.errors import Changed
 from linkmatch_ray.io.storage.side_by_side import Pool
 
@@ -33,12 +35,18 @@ def cuttable_within(
     seconds_max: float | None, files: list[InputFile], options: MatchOptions, larger_than: int
 ) -> tuple[set[int], int]:
     """Finds the same within `seconds_max`; returns also how many of the large files it could not look at."""
-    large = [number for number, file in enumerate(files) if file.size > larger_than]
+    large = [number for number, file in enumerate(files) if file.size > larger_than and _can_be_sought(file)]
     pool = Pool(AT_ONCE)
     looks = [pool.submit(_can_be_cut, files[number], options) for number in large]
     done, others = wait(looks, seconds_max)
     pool.close()
     return {number for number, look in zip(large, looks, strict=True) if look in done and look.result()}, len(others)
+
+
+def _can_be_sought(file: InputFile) -> bool:
+    """Returns whether a file can be read from any byte on. Most members of archives cannot."""
+    member = member_of(file)
+    return file.fault is None and (member is None or member.can_be_sought)
 
 
 def _can_be_cut(file: InputFile, options: MatchOptions) -> bool:
@@ -51,5 +59,6 @@ def _can_be_cut(file: InputFile, options: MatchOptions) -> bool:
                 return False
     except (OSError, Changed):
         return False
-    layout = layout_of(head, options) if compression_of(head) is None else None
+    is_plain = compression_of(head) is None and encoding_of(head) is None
+    layout = layout_of(head, options) if is_plain else None
     return layout is not None and layout.can_be_cut

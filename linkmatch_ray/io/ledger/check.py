@@ -52,6 +52,7 @@ _PIECE_IS_SOUND: Final = " AND ".join(
         "typeof(p.hits) = 'blob' AND length(p.hits) % 16 = 0",
         f"(p.files = 1 AND p.shares IS NULL OR p.files > 1 AND {_is_number('p.files')}"
         " AND typeof(p.shares) = 'text' AND p.last = 1)",
+        "typeof(p.encoding) IN ('null', 'text')",
         _IS_DIGEST.format("p.digest"),
     ]
 )

@@ -267,7 +267,7 @@ class Ledger:
         first = 0
         while rows := self._read(sql, (first, _FILES_AT_ONCE)).fetchall():
             for *file, ranges in rows:
-                yield InputFile._make(file), ranges
+                yield InputFile(*file), ranges
             first += len(rows)
 
     def ranges(self) -> list[int]:

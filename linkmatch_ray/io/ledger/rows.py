@@ -51,6 +51,7 @@ class PieceRow(NamedTuple):
     hits: bytes
     files: int
     shares: str | None
+    encoding: str | None
     digest: bytes
     spans: tuple[Span, ...]
 
@@ -74,6 +75,7 @@ def row_of(piece: Piece, spans: tuple[Span, ...]) -> PieceRow:
         counts.records, counts.matched, counts.unmatched, counts.missing_key, counts.not_object, counts.entries,
         piece.lines, piece.indexes, piece.input_bytes, piece.hits, piece.files,
         None if piece.shares is None else orjson.dumps(piece.shares, option=orjson.OPT_SERIALIZE_NUMPY).decode(),
+        piece.encoding,
     )  # fmt: skip
     return PieceRow._make((*columns, _digest_of(columns, spans), spans))
 
@@ -104,6 +106,7 @@ def piece_of(row: PieceRow, outputs: Sequence[str]) -> Piece:
         hits=row.hits,
         files=row.files,
         shares=None if row.shares is None else shares_of(row, outputs),
+        encoding=row.encoding,
     )
 
 

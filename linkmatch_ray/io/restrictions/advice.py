@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final, NoReturn
 
-from linkmatch_ray.core.codecs import Raw, open_source
+from linkmatch_ray.core.codecs import open_source
 from linkmatch_ray.core.exact import WHITE_SPACE
 from linkmatch_ray.core.keys import MISSING
 from linkmatch_ray.core.layouts.detection import BOM
 from linkmatch_ray.core.options import RestrictionsFormat
+from linkmatch_ray.core.raw import Raw
 from linkmatch_ray.core.window import fill
 from linkmatch_ray.core.wrong_keys import closest, option_at, place_inside, quoted, respelt
 from linkmatch_ray.io.restrictions.parquet import MAGIC

@@ -15,8 +15,8 @@ from typing import Any, Final, NoReturn, cast
 
 import orjson
 
-from linkmatch_ray.core.codecs import Raw, open_source
-from linkmatch_ray.core.damage import Damage
+from linkmatch_ray.core.codecs import open_source
+from linkmatch_ray.core.damage import Corrupt, Damage
 from linkmatch_ray.core.exact import DEPTH_MAX, parse
 from linkmatch_ray.core.index import IndexBuilder, RestrictionIndex
 from linkmatch_ray.core.keys import MISSING, NumberText, canonical
@@ -24,6 +24,7 @@ from linkmatch_ray.core.layouts.table import walk
 from linkmatch_ray.core.layouts.values import NO_ARRAY, TRAILING, TRUNCATED, WRONG_BRACKET
 from linkmatch_ray.core.options import LIMIT_MAX, Format, MatchOptions, RestrictionsFormat
 from linkmatch_ray.core.outcome import Entry
+from linkmatch_ray.core.raw import Raw
 from linkmatch_ray.core.structure import find_elements
 from linkmatch_ray.core.verdicts import Finder, Judged
 from linkmatch_ray.core.window import LOW, Buffers, Window
@@ -65,7 +66,10 @@ def load_index(raw: Raw, wanted: Wanted) -> RestrictionIndex:
     """
     builder = IndexBuilder()
     row = LIST_FORMATS.get(wanted.format)
-    (_read_json if row is None else row.read)(raw, wanted, builder)
+    try:
+        (_read_json if row is None else row.read)(raw, wanted, builder)
+    except Corrupt as corrupt:
+        wanted.refuse_corrupt(corrupt.damage)
     return builder.build()
 
 
@@ -83,6 +87,8 @@ def _read_json(raw: Raw, wanted: Wanted, builder: IndexBuilder) -> None:
     try:
         for _ in walk(Reading(window, entries, Finder(), LIMIT_MAX), options):
             pass
+        if window.behind is not None:
+            wanted.refuse_corrupt(window.behind)
     except RestrictionsError as error:
         other = None if window.corrupt is not None else looks_like(head_of(raw))
         if other is None or (other == "text" and len(wanted.pairs) > 1):

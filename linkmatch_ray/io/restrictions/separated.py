@@ -15,8 +15,9 @@ from typing import Any, Final, NoReturn
 
 import orjson
 
-from linkmatch_ray.core.codecs import Raw, open_source
+from linkmatch_ray.core.codecs import open_source
 from linkmatch_ray.core.index import IndexBuilder
+from linkmatch_ray.core.raw import Raw
 from linkmatch_ray.core.wrong_keys import quoted
 from linkmatch_ray.io.restrictions.columns import key_columns, refuse_twice
 from linkmatch_ray.io.restrictions.text import Text

@@ -9,10 +9,11 @@ from typing import Final
 
 import orjson
 
-from linkmatch_ray.core.codecs import Raw, open_source
+from linkmatch_ray.core.codecs import open_source
 from linkmatch_ray.core.damage import Damage
 from linkmatch_ray.core.index import IndexBuilder
 from linkmatch_ray.core.layouts.detection import HEAD_BYTES, text_start
+from linkmatch_ray.core.raw import Raw
 from linkmatch_ray.core.window import Source, fill
 from linkmatch_ray.io.restrictions.wanted import Wanted, place
 

@@ -7,7 +7,7 @@ hits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from io import SEEK_END
@@ -70,12 +70,14 @@ class ReusePlan:
 def plan_reuse(files: Sequence[InputFile], ledger: Ledger) -> ReusePlan:
     """Compares the new job's files with those of an earlier job."""
     frontier = ledger.frontier().next
-    before = {file.name: (place, ranges, file) for place, (file, ranges) in enumerate(ledger.files())}
-    constants = _constant_etags(chain(files, (file for _, _, file in before.values())))
+    known_files = list(ledger.files())
+    names = _distinct(file for file, _ in known_files)
+    before = {name: (place, *known_files[place]) for place, name in enumerate(names)}
+    constants = _constant_etags(chain(files, (file for file, _ in known_files)))
     places, ranges_of = np.full(len(files), NOWHERE, np.int64), {}
     changed = new = faults = unproven = 0
-    for number, file in enumerate(files):
-        place, ranges, known = before.pop(file.name, (NOWHERE, 0, None))
+    for number, (file, name) in enumerate(zip(files, _distinct(files), strict=True)):
+        place, known, ranges = before.pop(name, (NOWHERE, None, 0))
         if known is None:
             new += 1
         elif not known.is_same(file):
@@ -87,9 +89,17 @@ def plan_reuse(files: Sequence[InputFile], ledger: Ledger) -> ReusePlan:
                 places[number], ranges_of[number] = place, ranges
             else:
                 unproven += 1
-    gone = [name for name, (place, *_) in before.items() if Key(place, 0, 0) < frontier]
+    gone = [known.name for place, known, _ in before.values() if Key(place, 0, 0) < frontier]
     fingerprint = ledger.settings()["fingerprint"]
     return ReusePlan(fingerprint, frontier, places, ranges_of, changed, new, gone, faults, unproven)
+
+
+def _distinct(files: Iterable[InputFile]) -> Iterator[tuple[bytes, int]]:
+    """Yields the name of each file, and how many before it have the same, as members of an archive may."""
+    seen: dict[bytes, int] = {}
+    for file in files:
+        count = seen[file.name] = seen.get(file.name, -1) + 1
+        yield file.name, count
 
 
 def _constant_etags(files: Iterable[InputFile]) -> set[str]:

@@ -240,7 +240,7 @@ class _Verifier:
             self._reasons[entry.reason] += 1
             if entry.file != name:
                 return f"{QUARANTINE} names another file"
-            if (entry.reason if entry.reason in FAULTS else None) != file.fault:
+            if file.fault != (entry.reason if entry.reason in (*FAULTS, file.fault) else None):
                 return f"{QUARANTINE} says {entry.reason}; the ledger says {file.fault or 'no fault'}"
         return None
 

@@ -1,5 +1,5 @@
-"""The number of bytes that this process has exchanged with servers. It distinguishes a slow server from a silent
-one."""
+"""The number of bytes that this process has exchanged with servers, or passed over in an archive. It distinguishes what
+is slow from what is silent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Traffic:
         self.nbytes = 0
 
     def add(self, nbytes: int) -> None:
-        """Counts bytes that were received or sent."""
+        """Counts bytes that were received, sent or passed over."""
         self.nbytes += nbytes
 
 

@@ -21,9 +21,9 @@ from linkmatch_ray.errors import ClusterError, InputError, Interrupted, JobError
 from linkmatch_ray.io.inputs.names import names_in
 from linkmatch_ray.io.restrictions.restrictions import Restrictions, pairs_of
 from linkmatch_ray.io.storage.paths import Name, path_of
-from linkmatch_ray.runtime.cluster.jobs_api import OVERRIDE, Cluster, RemoteJob
+from linkmatch_ray.runtime.cluster.jobs_api import Cluster, RemoteJob
 from linkmatch_ray.runtime.cluster.upload import entrypoint, job_id_for, on_cluster, prepare_upload, runtime_env
-from linkmatch_ray.runtime.session.address import SUMMARY_MARK, is_jobs_api, job_name
+from linkmatch_ray.runtime.session.address import OVERRIDE, SUMMARY_MARK, certificates, is_jobs_api, job_name
 from linkmatch_ray.words import shown
 
 log = logging.getLogger("linkmatch_ray")
@@ -152,6 +152,7 @@ def submit_remote(
     wanted = JobOptions.of(options, **more)
     if not isinstance(restrictions, (str, bytes, os.PathLike)):
         raise wrong_type("restrictions", restrictions, "Give the path of a list, or the list itself as bytes.")
+    certificates(wanted.address, wanted.tls_verify)
     output = os.fsdecode(path_of(output, "output"))
     if output == "-":
         raise UsageError(
@@ -232,14 +233,12 @@ def connect(address: str | None, tls_verify: bool | str) -> Cluster:
     """Connects to the cluster at an address.
 
     Raises:
-        UsageError: No address was given.
+        UsageError: No address was given, or it has no certificate.
     """
     if address is None:
         raise UsageError("no cluster was named. Name one with --address http://HEAD:8265, or set RAY_ADDRESS.")
     is_jobs_api(address)  # refuses Ray Client
-    known: dict[str, bool] = {"true": True, "1": True, "false": False, "0": False}
-    trusted = tls_verify if isinstance(tls_verify, bool) else known.get(tls_verify.lower(), tls_verify)
-    cluster = Cluster(address, verify=trusted)
+    cluster = Cluster(address, verify=certificates(address, tls_verify))
     if cluster.overridden:
         log.warning("%s: overrides %s, so %s is used.", OVERRIDE, shown(address), cluster)
     if cluster.token_was_readable:

@@ -23,7 +23,7 @@ from linkmatch_ray.errors import ClusterError, InputError, JobError, Unreachable
 from linkmatch_ray.exit_codes import EXIT_QUARANTINED
 from linkmatch_ray.io.storage.urls import scheme_of
 from linkmatch_ray.runtime.cluster.client import answering, connect, is_readable
-from linkmatch_ray.runtime.session.address import NAMESPACE, PACKAGE, no_address, refuse_unreachable
+from linkmatch_ray.runtime.session.address import NAMESPACE, OVERRIDE, PACKAGE, no_address, refuse_unreachable
 from linkmatch_ray.runtime.session.cluster_token import let_in
 from linkmatch_ray.words import shown
 
@@ -32,7 +32,6 @@ ATTEMPT: Final = "linkmatch_attempt"
 DIRECTORY: Final = "linkmatch_directory"
 """Names in the metadata of our Ray jobs. The values are strings."""
 
-OVERRIDE: Final = "RAY_API_SERVER_ADDRESS"
 
 RECONNECT_SECONDS: Final = 1.0
 LOST_SECONDS: Final = 300.0

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from linkmatch_ray.core.damage import FAULTS
 from linkmatch_ray.core.emit import move_provenance, provenance_prefix
 from linkmatch_ray.core.index import RestrictionIndex
 from linkmatch_ray.core.outcome import Counts, Entry, Piece, as_text, digest
@@ -348,7 +349,8 @@ class Collector:
             self._counts, self._input_bytes = self._ledger.totals()
         piece = Piece(file=number, fault=entry, entries=(entry,), counts=Counts(entries=1))
         self._write(piece, [], [], entry.as_line(self._files[number].name), Key(number + 1, 0, 0))
-        self._faults.append((entry.reason, number))
+        if entry.reason in FAULTS:
+            self._faults.append((entry.reason, number))
 
     def _write(
         self, piece: Piece, matched: Sequence[Slice], unmatched: Sequence[Slice], quarantine: bytes, following: Key

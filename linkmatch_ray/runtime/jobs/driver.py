@@ -26,6 +26,7 @@ from ray.exceptions import (
     WorkerCrashedError,
 )
 
+from linkmatch_ray.core.damage import NeedsMemory
 from linkmatch_ray.core.outcome import Counts
 from linkmatch_ray.errors import Interrupted, JobError, LinkmatchError
 from linkmatch_ray.io.inputs.file import InputFile, pack_files
@@ -229,6 +230,8 @@ class Driver:
         unit, otherwise = start.unit, dict[str, Any]()
         if start.cpus != TASK_OPTIONS["num_cpus"]:
             otherwise["num_cpus"] = start.cpus
+        if unit.memory:
+            otherwise["memory"] = unit.memory
         if start.avoid is not None:
             otherwise["label_selector"] = {"ray.io/node-id": f"!{start.avoid}"}
             otherwise["fallback_strategy"] = [{"label_selector": {}}]
@@ -274,8 +277,12 @@ class Driver:
             self._scheduler.ended(task, time.monotonic())
         except (RayError, OSError) as error:
             del self._streams[task]
-            if isinstance(error, RayTaskError) and isinstance(error.cause, LinkmatchError):
-                raise error.cause from None
+            reason = error.cause if isinstance(error, RayTaskError) else None
+            if isinstance(reason, LinkmatchError):
+                raise reason from None
+            if isinstance(reason, NeedsMemory):
+                self._scheduler.asked_for_memory(task, reason, _memory_of_a_node(), time.monotonic())
+                return
             self._do(self._scheduler.failed(task, cause_of(error), brief(error), time.monotonic()))
         else:
             self._scheduler.received(task, header, body, time.monotonic())
@@ -317,6 +324,12 @@ def _match_unit(*args: Any) -> Iterator[Any]:
     die_with_parent()
     yield Started(os.getpid(), socket.gethostname(), ray.get_runtime_context().get_node_id())
     yield from match_unit(*args)
+
+
+def _memory_of_a_node() -> int:
+    """Returns the bytes of memory of the node that has most."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return max((int(resources.get("memory", 0)) for resources in nodes), default=0)
 
 
 def _connection() -> str | None:

@@ -264,7 +264,7 @@ def refuse_unfit(ray: Any, files: list[InputFile]) -> None:
         ClusterError: A node lacks packages or the kernel, or does not see inputs that this machine sees. The message
             names it.
     """
-    there = [file.path for file in files if file.fault is None and b"://" not in file.path]
+    there = list(dict.fromkeys(file.stored_at for file in files if file.fault is None and b"://" not in file.stored_at))
     if said := faults(survey(ray, [path for path in sample(there) if os.path.exists(path)])):
         raise ClusterError("\n".join(said))
 

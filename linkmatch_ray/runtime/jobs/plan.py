@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Any, Final, NamedTuple
 
 from linkmatch_ray.arguments import refuse_unless_within
 from linkmatch_ray.core.options import LIMIT_MAX, PART_BYTES_MAX, UNIT_BYTES_MIN, JobOptions
+from linkmatch_ray.io.inputs.archives.member import packed_in
 from linkmatch_ray.io.inputs.file import InputFile
 from linkmatch_ray.io.results.reuse import ReusePlan
 
@@ -71,7 +72,7 @@ class Unit(NamedTuple):
     """The input of one task: the whole files from `first` up to but not including `stop`, or a byte range of one file.
 
     A range has the records that begin in `start..end`. The last range goes to the end of the file, and its `end` is
-    None.
+    None. `memory` is what its task asks of Ray, in bytes.
     """
 
     first: int
@@ -80,6 +81,7 @@ class Unit(NamedTuple):
     range: int = 0
     start: int = 0
     end: int | None = None
+    memory: int = 0
 
     @property
     def last(self) -> tuple[int, int]:
@@ -171,9 +173,15 @@ class Plan:
     def _rows(self) -> Iterator[_Row]:
         """Yields the plan: one row per unit, or one row per file that is read in ranges."""
         first = nbytes = 0  # of the unit that is being filled
+        packed = None  # the packed tar that the file before is in
         for number, file in enumerate(self._files):
             size, done, is_cut = max(file.size, 0), self._done(number), number in self._cut
-            is_full = nbytes + size > self._how.unit_bytes or number - first >= UNIT_FILES_MAX
+            before, packed = packed, None if done is None else packed_in(file)
+            if packed is not None and packed == before:
+                nbytes += size
+                continue
+            together = size if packed is None else self._packed_bytes(number, packed)
+            is_full = nbytes + together > self._how.unit_bytes or number - first >= UNIT_FILES_MAX
             if first < number and (done is None or is_cut or is_full or self._how.one_file_per_task):
                 yield _Row(first, number, nbytes)
                 first, nbytes = number, 0
@@ -186,6 +194,11 @@ class Plan:
                 nbytes += size
         if first < len(self._files):
             yield _Row(first, len(self._files), nbytes)
+
+    def _packed_bytes(self, number: int, packed: bytes) -> int:
+        """Returns the bytes of the members of a packed tar from one on. They are not read apart."""
+        rest = (self._files[place] for place in range(number, len(self._files)))
+        return sum(max(file.size, 0) for file in takewhile(lambda file: packed_in(file) == packed, rest))
 
 
 def make_plan(files: list[InputFile], cut: set[int], how: PlanOptions, reuse: ReusePlan | None = None) -> Plan:

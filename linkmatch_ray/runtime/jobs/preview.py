@@ -18,7 +18,7 @@ from typing import Any, Final, cast
 
 import numpy as np
 
-from linkmatch_ray.core.codecs import Raw, open_source
+from linkmatch_ray.core.codecs import open_source
 from linkmatch_ray.core.damage import Damage, DamageReason
 from linkmatch_ray.core.layouts.detection import text_start
 from linkmatch_ray.core.layouts.table import OBJECT, layout_of
@@ -26,9 +26,11 @@ from linkmatch_ray.core.options import MatchOptions
 from linkmatch_ray.core.outcome import Counts
 from linkmatch_ray.core.pack import Pack
 from linkmatch_ray.core.parts import Part
+from linkmatch_ray.core.raw import Raw
 from linkmatch_ray.core.window import Source, fill
 from linkmatch_ray.io.diagnosis.hints import FILES_MAX as HINT_FILES_MAX
 from linkmatch_ray.io.diagnosis.hints import hints
+from linkmatch_ray.io.inputs.archives.member import is_near
 from linkmatch_ray.io.inputs.file import InputFile
 from linkmatch_ray.io.inputs.packing import SMALL_FILE_BYTES, Packs
 from linkmatch_ray.io.restrictions.restrictions import Restrictions
@@ -152,7 +154,7 @@ def preview(files: list[InputFile], restrictions: Restrictions, options: MatchOp
 def _sample(files: list[InputFile]) -> list[InputFile]:
     """Returns inputs from everywhere in the job, spread by number and by bytes. They are shuffled, because the time
     limit may cut the list."""
-    readable = [file for file in files if file.fault is None and file.size > 0]
+    readable = [file for file in files if file.fault is None and file.size > 0 and is_near(file, FILE_BYTES_MAX)]
     if not readable:
         return []
     ends = np.cumsum([file.size for file in readable])
@@ -259,14 +261,18 @@ class _Look(Work):
 
     def _note(self, pack: Pack) -> None:
         for start, end in zip(pack.starts.tolist(), pack.ends.tolist(), strict=True):
-            source = open_source(io.BytesIO(bytes(self._buffer[start:end])))
+            source = open_source(io.BytesIO(bytes(self._buffer[start:end])), salvage=True)
             content = memoryview(bytearray(HEAD_BYTES))
             size, _ = fill(source, content)
             self._tally.note(source.compression, bytes(content[:size]), is_all=size < HEAD_BYTES)
 
-    def _source(self, raw: Raw, file: InputFile, start: int) -> _Beginning:
+    def _memory(self, unit: Unit) -> None:
+        """Sets no limit: little is read of each file."""
+
+    def _source(self, raw: Raw, file: InputFile, unit: Unit) -> _Beginning:
         counted = _Counted(raw)
-        source = open_source(counted, file.size, self._settings.options.max_inflation)
+        options = self._settings.options
+        source = open_source(counted, file.size, options.max_inflation, salvage=options.salvage)
 
         def note(content: bytes, is_all: bool) -> None:
             self._tally.note(source.compression, content, is_all=is_all)

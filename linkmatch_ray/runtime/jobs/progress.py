@@ -17,6 +17,7 @@ class Progress:
         bytes_total, bytes_done: Input as stored, and as read (decompressed).
         ends: Durable bytes of each output, by name.
         settled: As `ends`, but of complete files only. These bytes are never taken back.
+        needs_memory: Most bytes of memory that a task asks of Ray, for a file that needs them at once.
         doing: What the job does before it matches; empty from then on.
     """
 
@@ -28,6 +29,11 @@ class Progress:
     ends: dict[str, int] = field(default_factory=dict)
     settled: dict[str, int] = field(default_factory=dict)
     doing: str = ""
+    needs_memory: int = 0
+
+    def needing(self, nbytes: int) -> Progress:
+        """Returns the progress of the same job after a task has asked for memory."""
+        return replace(self, needs_memory=max(self.needs_memory, nbytes))
 
     def at(self, receipt: Receipt) -> Progress:
         """Returns the progress of the same job after a receipt of its collector."""

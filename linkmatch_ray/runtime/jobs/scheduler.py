@@ -14,11 +14,13 @@ makes the job wait for itself.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Iterator, Set
+from itertools import chain, islice, pairwise
 from typing import Any, Final
 
+from linkmatch_ray.core.damage import NeedsMemory
 from linkmatch_ray.core.outcome import FAULT_PART, Counts, Piece
+from linkmatch_ray.io.inputs.archives.member import packed_in
 from linkmatch_ray.io.inputs.file import InputFile
 from linkmatch_ray.io.inputs.reader import fault_entry
 from linkmatch_ray.io.ledger.ledger import Key
@@ -282,6 +284,29 @@ class Scheduler:
             self._strike(unit, "worker_died", why)
         return []
 
+    def asked_for_memory(self, task: int, needs: NeedsMemory, most: int, now: float) -> None:
+        """Records that a task ended because a file needs memory at once. That file is then read alone, by a task that
+        asks Ray for it. If no node has it, one entry stands for the file.
+
+        Args:
+            most: Bytes of memory of the largest node.
+        """
+        unit = self._tasks.pop(task, None)
+        if unit is None:
+            return
+        unit.heard = now
+        unit.move(Move.LOSE)
+        if unit.unit.stop - unit.unit.first > 1:
+            place = self._window.index(unit)
+            self._split(unit, {needs.file})
+            unit = next(each for each in islice(self._window, place + 1, None) if each.unit.first == needs.file)
+        if needs.nbytes > most:
+            found = f"zstd data with a window of {needs.nbytes:,} bytes; the largest node has {most:,} bytes of memory"
+            self._replace(unit, "zstd_window", found)
+            return
+        unit.unit = unit.unit._replace(memory=needs.nbytes)
+        self.progress = self.progress.needing(needs.nbytes)
+
     # Trying again
 
     def asks_for_cpus(self, now: float) -> bool:
@@ -339,35 +364,56 @@ class Scheduler:
         return self._cancel(youngest, now)
 
     def _strike(self, unit: AdmittedUnit, reason: str, why: str) -> None:
-        """Splits a unit of several files, so that each is read alone. One file has `STRIKES_MAX` tries."""
+        """Splits a unit of several files, so that each is read alone in the end. One file has `STRIKES_MAX` tries."""
         unit.strikes += 1
         if unit.unit.stop - unit.unit.first > 1:
             self._split(unit)
         elif unit.strikes >= STRIKES_MAX:
             self._give_up(unit, reason, why)
 
-    def _split(self, unit: AdmittedUnit) -> None:
-        """Makes each file of a struck unit a unit of its own, so that only the bad file gets further strikes."""
+    def _split(self, unit: AdmittedUnit, alone: Set[int] = frozenset()) -> None:
+        """Splits a unit, so that only the bad file gets further strikes. Each file of `alone` gets one for itself."""
         place = self._window.index(unit)
         unit.move(Move.SPLIT)
-        for offset, each in enumerate(self._left_of(unit)):
+        for offset, each in enumerate(self._left_of(unit, alone)):
             self._window.insert(place + 1 + offset, each)
 
-    def _left_of(self, unit: AdmittedUnit) -> list[AdmittedUnit]:
-        """Returns the files that have not come as a whole, each as a unit."""
+    def _left_of(self, unit: AdmittedUnit, alone: Set[int]) -> list[AdmittedUnit]:
+        """Returns units of the files that have not come as a whole."""
         first = unit.unit.first
         if unit.received is not None:
             first = unit.received.file + unit.whole
-        files = range(first, unit.unit.stop)
-        left = [AdmittedUnit(Unit(file, file + 1, max(self._files[file].size, 0))) for file in files]
+            alone = alone if unit.whole else {first, *alone}
+        borders = self._borders(first, unit.unit.stop, alone)
+        left = [AdmittedUnit(Unit(*files, self._bytes_of(*files))) for files in pairwise(borders)]
         if left and unit.received is not None and left[0].unit.first == unit.received.file:
             left[0].received, left[0].whole = unit.received, unit.whole
         return left
 
+    def _borders(self, first: int, stop: int, alone: Set[int]) -> list[int]:
+        """Returns where to split these files: between any two, but those of a packed tar only in the middle.
+
+        Each unit of them reads the archive from its beginning.
+
+        Args:
+            alone: Those that get a unit of their own: one of which parts have come, or that needs memory.
+        """
+        packed = [packed_in(file) for file in self._files[first:stop]]
+        apart = {first + at for at in range(1, len(packed)) if packed[at] is None or packed[at] != packed[at - 1]}
+        apart |= {border for file in alone for border in (file, file + 1)}
+        return sorted({first, stop} | (apart or {(first + stop + 1) // 2}))
+
+    def _bytes_of(self, first: int, stop: int) -> int:
+        return sum(max(file.size, 0) for file in self._files[first:stop])
+
     def _give_up(self, unit: AdmittedUnit, reason: str, why: str) -> None:
         """Replaces the results of a file by one quarantine entry. The job continues without the file."""
+        self._replace(unit, reason, f"given up after {STRIKES_MAX} tries: {why}")
+
+    def _replace(self, unit: AdmittedUnit, reason: str, message: str) -> None:
+        """Replaces the results of a file by one entry."""
         file, range_ = unit.unit.last
-        entry = fault_entry(self._files[file], reason, f"given up after {STRIKES_MAX} tries: {why}")
+        entry = fault_entry(self._files[file], reason, message)
         for part in unit.parts:
             self._held_bytes -= part.header.nbytes
         key = Key(file, range_, FAULT_PART)

@@ -22,7 +22,7 @@ from linkmatch_ray.io.inputs.names import names_in, read_names, refuse_missing, 
 from linkmatch_ray.io.results.places import results_at
 from linkmatch_ray.io.storage.paths import Name, path_of
 from linkmatch_ray.io.storage.system_errors import reported_as_job_errors
-from linkmatch_ray.runtime.session.address import is_embedded, is_jobs_api, job_name
+from linkmatch_ray.runtime.session.address import certificates, is_embedded, is_jobs_api, job_name
 from linkmatch_ray.runtime.session.session import Session
 from linkmatch_ray.words import shown
 
@@ -167,6 +167,7 @@ class _Asked:
             raise UsageError(
                 "address: is that of a cluster's Jobs API. Call submit_remote, or give HOST:6379 to join the cluster."
             )
+        certificates(options.address, options.tls_verify)  # a job that is driven here has no use for it
         self._restrictions, self._key = restrictions, key
         self._names = names_in(inputs)
         if options.files_from is not None:
@@ -199,7 +200,7 @@ class _Asked:
 
         how = self.options.restrictions_at, self.options.restrictions_format, self.options.skip_keyless
         restrictions = loaded(self._restrictions, self._key, *how)
-        return list_inputs(self._names, on_listing), restrictions
+        return list_inputs(self._names, on_listing, self.options.matching), restrictions
 
     def request(self, listing: Listing, restrictions: Restrictions, *, is_dry: bool = False) -> Request:
         """Compares the job with what the place holds."""

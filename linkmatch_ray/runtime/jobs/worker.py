@@ -12,18 +12,21 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from linkmatch_ray.core.codecs import Plain, Raw, open_source
+from linkmatch_ray.core.codecs import Plain, open_source
 from linkmatch_ray.core.index import RestrictionIndex
 from linkmatch_ray.core.keys import KeyPath
 from linkmatch_ray.core.matcher import Matcher
 from linkmatch_ray.core.options import MatchOptions
-from linkmatch_ray.core.outcome import FAULT_PART, Counts, Entry, Piece
+from linkmatch_ray.core.outcome import Piece
 from linkmatch_ray.core.pack import Pack
-from linkmatch_ray.core.parts import Part
+from linkmatch_ray.core.parts import Part, fault_part
+from linkmatch_ray.core.raw import Raw
 from linkmatch_ray.core.window import LOW, WINDOW_BYTES, WINDOW_BYTES_MIN, Buffers, Source
+from linkmatch_ray.io.inputs.archives.member import packed_in
 from linkmatch_ray.io.inputs.file import InputFile, unpack_files
+from linkmatch_ray.io.inputs.opening import Opener
 from linkmatch_ray.io.inputs.packing import Packs, packs
-from linkmatch_ray.io.inputs.reader import changed_entry, open_input, unreadable_entry
+from linkmatch_ray.io.inputs.reader import changed_entry, unreadable_entry
 from linkmatch_ray.io.ledger.ledger import Key
 from linkmatch_ray.io.results.segments import STAGED_BYTES_MIN, Staged, stage
 from linkmatch_ray.io.storage.errors import Changed
@@ -114,14 +117,14 @@ def _buffers_of(window_bytes: int) -> Iterator[tuple[Buffers, bytearray]]:
 def match_unit(unit: Unit, packed_files: bytes, index: RestrictionIndex, settings: TaskSettings) -> Iterator[Any]:
     """Yields the parts of a unit, each as a `PartBody` and then its `PartHeader`.
 
-    If the unit has to do with a server, pairs of Nones may come in between: see `with_heartbeat`.
+    If the unit has to do with a server, or with a packed tar, pairs of Nones may come in between: see `with_heartbeat`.
 
     Args:
         packed_files: The files of the unit.
     """
     files = unpack_files(packed_files)
     pairs = _pairs(unit, files, index, settings)
-    if settings.staging is None and not any(is_url(file.path) for file in files):
+    if settings.staging is None and not any(is_url(file.stored_at) or packed_in(file) for file in files):
         return pairs
     return with_heartbeat(pairs, settings.beat_seconds)
 
@@ -173,13 +176,16 @@ class Work:
     def __init__(self, index: RestrictionIndex, settings: TaskSettings) -> None:
         gc.set_threshold(GC_OBJECTS)
         self._index, self._settings = index, settings
+        self._inputs = Opener(salvage=settings.options.salvage)
 
     def parts(self, unit: Unit, files: list[InputFile]) -> Iterator[Part]:
         """Yields the parts, in the order of the files."""
         settings, part_bytes = self._settings, self._settings.plan.part_bytes
         window_bytes = max(WINDOW_BYTES_MIN, min(WINDOW_BYTES, part_bytes))  # a part is whole windows
-        with _buffers_of(window_bytes) as (buffers, self._buffer):
-            self._matcher = Matcher(settings.paths, self._index, settings.options, buffers, part_bytes=part_bytes)
+        with closing(self._inputs), _buffers_of(window_bytes) as (buffers, self._buffer):
+            self._matcher = Matcher(
+                settings.paths, self._index, settings.options, buffers, part_bytes=part_bytes, memory=self._memory(unit)
+            )
             if len(files) == 1:
                 yield from self._one(unit, files[0])
                 return
@@ -196,39 +202,40 @@ class Work:
                 number, fault = found
                 file = files[number - unit.first]
                 if fault is not None:
-                    yield _fault(number, 0, fault)
+                    yield fault_part(number, 0, fault)
                 else:
-                    yield from self._one(Unit(number, number + 1, file.size), file)
+                    yield from self._one(Unit(number, number + 1, file.size, memory=unit.memory), file)
 
     def _packs(self, first: int, files: list[InputFile]) -> Packs:
-        return packs(first, files, self._buffer)
+        return packs(first, files, self._buffer, self._inputs)
 
     def _one(self, unit: Unit, file: InputFile) -> Iterator[Part]:
         """Yields the parts of one file, or of a range of it. A fault, even a late one, stands for the whole file."""
         if file.fault is not None:
-            yield _fault(unit.first, unit.range, unreadable_entry(file, file.fault))
+            yield fault_part(unit.first, unit.range, unreadable_entry(file, file.fault))
             return
         try:
-            with open_input(file, unit.end) as raw:
-                source = self._source(raw, file, unit.start)
+            with self._inputs.open(file, unit.end) as raw:
+                source = self._source(raw, file, unit)
                 where = {"file": unit.first, "range_": unit.range, "start": unit.start, "stop": unit.end}
                 for part in self._matcher.stream(source, file.name, **where):
                     if part.pieces[-1].last:
                         raw.check()
                     yield part
         except Changed:
-            yield _fault(unit.first, unit.range, changed_entry(file))
+            yield fault_part(unit.first, unit.range, changed_entry(file))
         except OSError as error:
             blame_the_machine(file.name, error)
-            yield _fault(unit.first, unit.range, unreadable_entry(file, error.strerror or shown(error)))
+            yield fault_part(unit.first, unit.range, unreadable_entry(file, error.strerror or shown(error)))
 
-    def _source(self, raw: Raw, file: InputFile, start: int) -> Source:
+    def _memory(self, unit: Unit) -> int | None:
+        """Returns how many bytes a file may hold at once, beyond what any may. A file that needs more asks for it."""
+        return unit.memory
+
+    def _source(self, raw: Raw, file: InputFile, unit: Unit) -> Source:
         """Opens the content of a file, or of a range of it, from one byte before the range."""
-        if start:
-            raw.seek(start - 1)
+        if unit.start:
+            raw.seek(unit.start - 1)
             return Plain(raw)
-        return open_source(raw, file.size, self._settings.options.max_inflation)
-
-
-def _fault(file: int, range_: int, entry: Entry) -> Part:
-    return Part([Piece(file=file, range=range_, part=FAULT_PART, fault=entry, counts=Counts(entries=1))])
+        how = self._settings.options
+        return open_source(raw, file.size, how.max_inflation, salvage=how.salvage, memory=self._memory(unit))

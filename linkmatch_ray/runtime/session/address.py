@@ -31,6 +31,9 @@ SUMMARY_MARK: Final = "linkmatch-summary: "
 MARK_VARIABLE: Final = "LINKMATCH_SUMMARY_LINE"
 """The variable that is set for a job on a cluster, so that it marks its summary."""
 
+OVERRIDE: Final = "RAY_API_SERVER_ADDRESS"
+"""The variable that overrides the address of a cluster that is asked, as for Ray's own commands."""
+
 CONNECT_SECONDS_MAX: Final = 10.0
 
 
@@ -51,6 +54,23 @@ def is_jobs_api(address: str | None) -> bool:
     if scheme not in (None, "http", "https") or (scheme is None and not is_joined):
         raise no_address(address)
     return scheme is not None
+
+
+def certificates(address: str | None, tls_verify: bool | str) -> bool | str:
+    """Returns whether to check a cluster's certificate, or the path of those to trust.
+
+    Raises:
+        UsageError: It is not to be checked as usual, and the address is not https.
+    """
+    known: dict[str, bool] = {"true": True, "1": True, "false": False, "0": False}
+    trusted = tls_verify if isinstance(tls_verify, bool) else known.get(tls_verify.lower(), tls_verify)
+    there = os.environ.get(OVERRIDE) or address or ""
+    if trusted is not True and scheme_of(os.fsencode(there)) != "https":
+        raise UsageError(
+            "--tls-verify: only an https cluster has a certificate. Name one with --address https://HEAD:8265, or leave"
+            " --tls-verify out."
+        )
+    return trusted
 
 
 def no_address(given: object) -> UsageError:

@@ -15,6 +15,8 @@ from linkmatch_ray.cli import app
 from linkmatch_ray.cli.options import PANELS, job_options
 from linkmatch_ray.core.options import JobKeywords, MatchKeywords
 from linkmatch_ray.runtime.cluster.cluster_job import _as_typed
+from linkmatch_ray.runtime.session.address import OVERRIDE, certificates
+from tests.support.program import program
 
 COMMANDS = typer.main.get_command(app.app).commands
 
@@ -125,3 +127,44 @@ def test_the_command_line_is_a_user_of_the_package(path):
             assert modules in ([], ["linkmatch_ray"]), f"{path.name}:{node.lineno}"
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "linkmatch_ray":
             assert node.attr in public, f"{path.name}:{node.lineno}"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["submit", "a.json", "-r", "r.txt"],
+        ["submit", "a.json", "-r", "r.txt", "--dry-run"],
+        ["submit", "a.json", "-r", "r.txt", "--address", "head:6379"],
+        ["submit", "/a.json", "-r", "r.txt", "--address", "http://head:8265"],
+        ["jobs", "--address", "http://head:8265"],
+        ["logs", "job", "--address", "head:6379"],
+        ["status", "."],
+        ["cancel", "job", "--address", "auto"],
+        ["results", "s3://bucket/results", "-o", "out"],
+        ["doctor"],
+        ["doctor", "--address", "http://head:8265"],
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("verify", ["false", "ca.pem"])
+def test_certificates_are_those_of_https(command, verify, tmp_path, monkeypatch):
+    """What would trust another is refused where there is no certificate, before anything begins."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.delenv(OVERRIDE, raising=False)
+    for name in ("a.json", "r.txt"):
+        (tmp_path / name).write_text('"a"')
+    said = "linkmatch-ray: --tls-verify: only an https cluster has a certificate. Name one with --address https://"
+    code, stdout, stderr = program(*command, "--tls-verify", verify)
+    assert (code, stdout) == (2, "")
+    assert stderr.startswith(said)
+    assert not (tmp_path / "linkmatch-results").exists()
+
+
+def test_a_cluster_that_is_overridden_has_its_certificate(monkeypatch):
+    """RAY_API_SERVER_ADDRESS says which cluster is asked; and what is the default anyway may be said."""
+    monkeypatch.delenv(OVERRIDE, raising=False)
+    assert certificates("http://head:8265", "true") is True
+    assert certificates("https://head:8265", "0") is False
+    monkeypatch.setenv(OVERRIDE, "https://head:8265")
+    assert certificates("http://other:8265", "ca.pem") == "ca.pem"

@@ -1,29 +1,35 @@
 """The kernel under AddressSanitizer and UBSan: what the fuzzer found worth keeping, and the kernel's own tests."""
 
-import subprocess
+import runpy
+import sys
 
 import pytest
 
-from tests.support.sanitizers import CORPUS, SUITE, TESTS, compile_kernel, link_library, link_target, missing, run_tests
+from tests.conftest import REPO
+from tests.support import sanitizers
+from tests.support.sanitizers import TESTS, compile_kernel, link_library, missing, run_tests
 
 pytestmark = pytest.mark.slow
-
-if reason := missing():
-    pytest.skip(reason, allow_module_level=True)
 
 
 @pytest.fixture(scope="module")
 def objects(tmp_path_factory):
     """All levels, compiled once."""
+    if reason := missing():
+        pytest.skip(reason)
     return compile_kernel(tmp_path_factory.mktemp("objects"))
 
 
-def test_the_fuzz_target(objects, tmp_path):
-    """Each input is held to the plain reading at every level, in any windows; no byte is read beside these."""
-    program = link_target(tmp_path, objects)
-    suite = [path for path in sorted(SUITE.iterdir()) if path.stat().st_size < 10_000]
-    subprocess.run([program, *sorted(CORPUS.iterdir()), *suite], check=True)
-    subprocess.run([program, "-n", "1000", "-s", "1", *suite], check=True, stdout=subprocess.DEVNULL)
+def test_the_fuzz_target(objects, monkeypatch, capfd):
+    """`scripts/sanitize` holds each input to the plain reading at every level, in any windows; no byte is read beside
+    these."""
+    monkeypatch.setattr(sanitizers, "compile_kernel", lambda _: objects)
+    monkeypatch.setattr(sys, "argv", ["sanitize", "--cases", "1000", "--first", "1"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(REPO / "scripts/sanitize"), run_name="__main__")
+    said, errors = capfd.readouterr()
+    assert (ended.value.code, errors) == (0, ""), said + errors
+    assert said.endswith("1,000 cases from seed 1, all well\n")
 
 
 def test_the_tests_of_the_kernel(objects, tmp_path):

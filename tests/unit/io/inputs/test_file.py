@@ -14,7 +14,7 @@ from linkmatch_ray import MatchOptions
 from linkmatch_ray.errors import UsageError
 from linkmatch_ray.io.inputs.file import SIZE_MAX, local_file, object_file, pack_files, unpack_files
 from linkmatch_ray.io.inputs.listing import list_inputs
-from linkmatch_ray.io.inputs.reader import open_input
+from linkmatch_ray.io.inputs.opening import open_input
 from linkmatch_ray.io.ledger.ledger import Ledger
 from linkmatch_ray.io.names import OUTPUTS
 from linkmatch_ray.io.results.matches import matches

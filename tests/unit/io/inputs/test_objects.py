@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler
 from pathlib import Path
 
@@ -21,12 +22,14 @@ from linkmatch_ray.errors import InputError, RestrictionsError, UsageError
 from linkmatch_ray.io.inputs import object_reader
 from linkmatch_ray.io.inputs.listing import list_inputs
 from linkmatch_ray.io.inputs.object_reader import ObjectReader, SmallObjects
+from linkmatch_ray.io.inputs.opening import Opener
 from linkmatch_ray.io.inputs.sniff import cuttable
 from linkmatch_ray.io.storage import object_store
 from linkmatch_ray.io.storage import s3 as s3_dialect
 from linkmatch_ray.io.storage.errors import Changed
 from linkmatch_ray.io.storage.stores import store_at
 from linkmatch_ray.runtime.jobs.plan import PlanOptions, make_plan
+from tests.support.archives import tar_of, zip_of
 from tests.support.objects import CREDENTIALS, s3, serving, unreliable
 from tests.support.program import program
 from tests.support.tiers import kinds
@@ -77,6 +80,26 @@ def endpoint(moto, monkeypatch):
 
 def names(*inputs):
     return [os.fsdecode(file.name).removeprefix(f"s3://{BUCKET}/") for file in list_inputs(inputs).files]
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tgz", "any"])
+@pytest.mark.parametrize("faults", ["", "503 break short"])
+def test_archives(name, faults, endpoint, moto):
+    """Their members are read in place by ranges, also over a line that breaks off."""
+    members = [(f"{n}.jsonl", b'{"data":"k%d"}\n' % n * (1 + n % 3 * 5000)) for n in range(40)]
+    made = {"a.tar": tar_of(members), "a.tgz": gzip.compress(tar_of(members))}.get(name) or zip_of(members)
+    store_at(f"s3://{BUCKET}").put(name.encode(), made)
+    with unreliable(moto, 3, faults.split()) if faults else nullcontext(moto) as port:
+        endpoint(port)
+        files = list_inputs([f"s3://{BUCKET}/{name}"]).files
+        assert [file.name for file in files] == [f"s3://{BUCKET}/{name}!{member}".encode() for member, _ in members]
+        opener = Opener()
+        for file, (_, content) in zip(files, members, strict=True):
+            view = memoryview(bytearray(file.size))
+            opener.read_small(file, view)
+            assert view == content
+        opener.close()
+    store_at(f"s3://{BUCKET}").delete(name.encode())
 
 
 def test_listing(endpoint):
@@ -142,10 +165,11 @@ def test_damaged_compression(endpoint, monkeypatch):
         data[place : place + 500] = b"\xff" * 500  # a decoder fails there, and what it gave before is saved
         store.put(b"damaged", bytes(data))
         (file,) = list_inputs(["s3://lake/damaged"]).files
-        wanted = match_bytes(bytes(data), restrictions, MatchOptions())
+        options = MatchOptions(salvage=True)
+        wanted = match_bytes(bytes(data), restrictions, options)
         with ObjectReader(file) as reader:
-            matcher = Matcher(restrictions.paths, restrictions.index, MatchOptions())
-            parts = list(matcher.stream(open_source(reader, file.size), b""))
+            matcher = Matcher(restrictions.paths, restrictions.index, options)
+            parts = list(matcher.stream(open_source(reader, file.size, salvage=True), b""))
         assert b"".join(line for part in parts for line in part.matched) == wanted.matched
         assert [entry for part in parts for piece in part.pieces for entry in piece.entries] == list(wanted.entries)
         assert wanted.matched

@@ -17,7 +17,7 @@ import pytest
 from linkmatch_ray import MatchOptions, Restrictions, match_bytes
 from linkmatch_ray.errors import InputError, LinkmatchError, UsageError
 from linkmatch_ray.io.inputs.listing import list_inputs
-from linkmatch_ray.io.inputs.reader import open_input
+from linkmatch_ray.io.inputs.opening import open_input
 from linkmatch_ray.io.results.places import results_at
 from linkmatch_ray.io.results.verification import Checked, verify
 from linkmatch_ray.io.storage.store import store_of

@@ -30,7 +30,7 @@ DAMAGED = {
     "comma at the end": (b'["a",]', "entry 1"),
     "something follows": (b'["a"] x', "something follows the array's end"),
     "two values on a line": (b'"a"\n"b" "c"\n', r"entry 1 \(line 2\) something follows"),
-    "UTF-16": ('["a"]'.encode("utf-16"), "not UTF-8"),
+    "UTF-16": ('["a"]'.encode("utf-16-le"), "not UTF-8"),
     "truncated gzip": (gzip.compress(b'["a"]')[:-4], "ends too early.*Restore the file"),
 }
 

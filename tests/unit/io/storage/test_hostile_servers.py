@@ -11,7 +11,7 @@ from itertools import count
 import pytest
 
 from linkmatch_ray.io.inputs.listing import list_inputs
-from linkmatch_ray.io.inputs.reader import open_input
+from linkmatch_ray.io.inputs.opening import open_input
 from linkmatch_ray.io.storage.errors import Changed
 from tests.support.hostile import AGAIN, CLOSE, HOLD, RESET, answer, ended, file, given, part, serving, span_of
 

@@ -9,7 +9,7 @@ import pytest
 from linkmatch_ray import MatchOptions
 from linkmatch_ray.errors import LinkmatchError
 from linkmatch_ray.io.inputs.listing import list_inputs
-from linkmatch_ray.io.inputs.reader import open_input
+from linkmatch_ray.io.inputs.opening import open_input
 from linkmatch_ray.runtime.jobs.plan import PlanOptions
 from tests.support import whole
 from tests.support.hostile import answer, ended, file, given, serving

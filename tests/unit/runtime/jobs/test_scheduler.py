@@ -7,8 +7,10 @@ import sys
 
 import pytest
 
+from linkmatch_ray.core.damage import NeedsMemory
 from linkmatch_ray.core.outcome import FAULT_PART, Counts
-from linkmatch_ray.io.inputs.file import InputFile
+from linkmatch_ray.io.inputs.archives.member import PACKED_TAR
+from linkmatch_ray.io.inputs.file import MEMBER, InputFile
 from linkmatch_ray.io.ledger.ledger import Key
 from linkmatch_ray.runtime.jobs import scheduler
 from linkmatch_ray.runtime.jobs.actions import Cancel, Cause, Fail, Flush, Offer, Open, Start
@@ -346,6 +348,40 @@ def test_who_is_not_to_blame_is_never_given_up(cause):
         (task,) = (action.task for action in job.turn() if isinstance(action, Start))
 
 
+def test_a_file_that_needs_memory_is_read_by_a_task_that_asks_for_it():
+    """It alone, and that is no strike. It keeps what came before, and others are retried as they are."""
+    job = Job([Unit(0, 3, 30)])
+    job.opened()
+    job.scheduler.began(1, HERE, 0.0)
+    job.give(1, 0, 0, 0)
+    job.scheduler.asked_for_memory(1, NeedsMemory(1000, 1), 5000, SOON)
+    assert job.scheduler.progress.needs_memory == 1000
+    again = [action for action in job.turn(SOON) if isinstance(action, Start)]
+    assert [(start.unit.first, start.unit.stop, start.unit.memory) for start in again][:2] == [(1, 2, 1000), (2, 3, 0)]
+    for _ in range(2 * STRIKES_MAX):  # a frame behind needs more
+        task = again[0].task
+        job.scheduler.asked_for_memory(task, NeedsMemory(again[0].unit.memory + 1, 1), 5000, SOON)
+        again = [action for action in job.turn(SOON) if isinstance(action, Start)]
+        assert [start.unit.first for start in again] == [1]
+    assert again[0].unit.memory == 1000 + 2 * STRIKES_MAX
+
+
+def test_no_node_has_the_memory_that_a_file_needs():
+    """One entry stands for it; it is not tried again."""
+    job = Job([Unit(0, 3, 30)])
+    job.opened()
+    job.scheduler.asked_for_memory(1, NeedsMemory(6000, 1), 5000, SOON)
+    actions = job.turn(SOON)
+    assert started(actions) == [(0, 0), (2, 0)]
+    for start in [action for action in actions if isinstance(action, Start)]:
+        job.done(start.task, start.unit.first, SOON)
+    (body,) = [body for body in offered(job.turn(SOON)) if not isinstance(body, tuple)]
+    (piece,) = body.pieces
+    assert (piece.file, piece.fault.reason) == (1, "zstd_window")
+    assert "6,000 bytes" in piece.fault.message
+    job.scheduler.asked_for_memory(99, NeedsMemory(1), 5000, SOON)  # of a task that was replaced
+
+
 def test_the_files_of_a_struck_unit_are_done_alone():
     """Those of which not all has come; what came stays."""
     job = Job([Unit(0, 4, 40), Unit(4, 5, 10)], workers=2)
@@ -360,6 +396,24 @@ def test_the_files_of_a_struck_unit_are_done_alone():
     job.give(3, 1, 0, 1)
     job.answer((0, 0, 0), (1, 0, 1))
     assert offered(job.turn()) == [(1, 0, 1)]
+
+
+def test_the_members_of_a_packed_tar_are_halved():
+    """Each unit of them reads the archive from its beginning. A file of which a part has come stays alone."""
+    job = Job([Unit(0, 9, 90)], workers=9)
+    place = MEMBER + PACKED_TAR.encode() + b" 0" + MEMBER
+    job.scheduler._files[:8] = [file._replace(path=place + b"/a.tgz") for file in job.scheduler._files[:8]]
+    job.opened()
+    job.scheduler.failed(1, Cause.DIED, "", 0.0)
+    found = [action for action in job.turn() if isinstance(action, Start)]
+    assert [start.unit[:3] for start in found] == [(0, 8, 80), (8, 9, 10)]
+    job.give(found[0].task, 0, 0, 0)
+    job.give(found[0].task, 1, 0, 0, whole=False)
+    job.scheduler.failed(found[0].task, Cause.DIED, "", 0.0)
+    found = [action for action in job.turn() if isinstance(action, Start)]
+    assert [start.unit[:2] for start in found] == [(1, 2), (2, 8)]
+    job.scheduler.failed(found[1].task, Cause.DIED, "", 0.0)
+    assert [start.unit[:2] for start in job.turn() if isinstance(start, Start)] == [(2, 5), (5, 8)]
 
 
 def test_ranges_of_a_file_that_was_given_up_are_let_go():
