@@ -83,7 +83,7 @@ class Compression:
     input_bytes: int = 1 << 16
     is_bounded: bool = False
     reference: Callable[[], Any] | None = None
-    header_bytes: Callable[[bytes, int], int] = lambda data, start: len(data) - start
+    header_bytes: Callable[[bytes, int], int] = lambda data, start: 1  # where the decoder resumes within it
     is_sound: Callable[[bytes], bool] = lambda header: True
     memory: Callable[[bytes], int] = lambda header: 0
     skip: Callable[[bytes, int], Gap] = lambda data, start: Gap(start)

@@ -24,6 +24,9 @@ BEGINNING_BYTES: Final = 512
 """The first bytes of a member that the decoder gets. A decoder copies what it does not use, and one read of the input
 may hold many short members."""
 
+READ_PIECES: Final = 16
+"""Pieces for a decoder that are read at once."""
+
 OUTPUT_BYTES: Final = 1 << 16
 """Members are decompressed one after another until they have given this many bytes."""
 
@@ -128,7 +131,7 @@ class Inflating:
 
     def _read_on(self) -> bool:
         """Reads the next piece of the input behind what is not used; returns whether there was one."""
-        more = self._read_wholly(self._how.input_bytes)
+        more = self._read_wholly(READ_PIECES * self._how.input_bytes)
         self._read += len(more)
         self._input, self._at = self._input[self._at :] + more, 0
         return bool(more)
@@ -197,10 +200,10 @@ class Inflating:
     # Decoding
 
     def _decompress(self) -> bytes:
-        """Decompresses the input; at the beginning of a member only its first bytes, because it may be short."""
-        how, size = self._how, len(self._input) - self._at
-        if self._place == self._start:
-            size = min(size, max(BEGINNING_BYTES, self._header))
+        """Decompresses a piece of the input; at the beginning of a member only its first bytes, as it may be short."""
+        how = self._how
+        most = max(BEGINNING_BYTES, self._header) if self._place == self._start else how.input_bytes
+        size = min(len(self._input) - self._at, most)
         if how.is_full(self._decoder):
             size = 0
         try:

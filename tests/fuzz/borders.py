@@ -11,7 +11,7 @@ from linkmatch_ray.core.layouts import lines
 from linkmatch_ray.core.matcher import Matcher
 from linkmatch_ray.core.outcome import Counts
 from linkmatch_ray.core.window import LOW, Buffers, Window
-from linkmatch_ray.io.restrictions import loader, separated
+from linkmatch_ray.io.restrictions import loader, text
 
 HOSTILE = (b'"', b"\\", b"[", b"{", b"}", b"]", b",", b"\n", b" ", b"\\u00", b'"data":1,', b"\xff")
 """What lies behind the bytes that were read, in a buffer that was used before."""
@@ -64,7 +64,7 @@ class Borders:
             put(matcher, "WINDOW_BYTES_MIN", self.window)
             put(matcher, "WINDOW_BYTES", self.window)
             put(loader, "WINDOW_BYTES", self.listed)
-            put(separated, "READ_BYTES", self.listed)
+            put(text, "READ_BYTES", self.listed)
             if self.compressed is not None:
                 rows = tuple(replace(row, input_bytes=self.compressed) for row in compressions.COMPRESSIONS)
                 put(compressions, "COMPRESSIONS", rows)

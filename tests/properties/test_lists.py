@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from linkmatch_ray import Restrictions
 from linkmatch_ray.errors import RestrictionsError
-from linkmatch_ray.io.restrictions import separated
+from linkmatch_ray.io.restrictions import text as list_text
 from tests.support import oracle, strategies
 from tests.support.tiers import examples
 
@@ -64,13 +64,24 @@ def test_tables(table, nbytes, bom, data):
     keys = tuple(("data", name) for name in data.draw(st.lists(st.sampled_from(rows[0]), min_size=1, max_size=2)))
     expected = oracle.build(document, keys, separator=separator, skip_keyless=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(separated, "READ_BYTES", nbytes)
+        patch.setattr(list_text, "READ_BYTES", nbytes)
         found = Restrictions.load(
             document, strategies.arguments(keys), restrictions_format=FORMATS[separator], skip_keyless=True
         )
     assert (len(found), len(found) + found.left_out) == (sum(map(len, expected.values())), len(rows) - 1)
     if len(keys) == 1:
         assert places(found) == expected
+
+
+@given(text=st.text(st.sampled_from('a "\r\n\té\ufeff\0'), max_size=30), nbytes=st.integers(8, 20), bom=st.booleans())
+@settings(max_examples=examples(200))
+def test_text(text, nbytes, bom):
+    """A key a line, of which only the line end is taken off, wherever a reading ends."""
+    document = strategies.BOM * bom + b"line\n" + text.encode("utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(list_text, "READ_BYTES", nbytes)
+        found = Restrictions.load(document, restrictions_format="text")
+    assert places(found) == oracle.build(document, (("data", "data"),), text=True)
 
 
 KINDS = (

@@ -1,4 +1,4 @@
-"""Reads a list into an index. Lists of JSON values and of text are read with the reader of inputs.
+"""Reads a list into an index. Lists of JSON are read with the reader of inputs.
 
 An entry takes the exact path unless orjson certainly reads its key as `canonical` does. A list is small beside the
 data, and a wrong entry in it would be wrong a million times. The first error ends the reading.
@@ -13,28 +13,27 @@ from functools import partial
 from itertools import repeat
 from typing import Any, Final, NoReturn, cast
 
-import numpy as np
 import orjson
 
 from linkmatch_ray.core.codecs import open_source
 from linkmatch_ray.core.damage import Corrupt, Damage
 from linkmatch_ray.core.exact import DEPTH_MAX, parse
 from linkmatch_ray.core.index import IndexBuilder, RestrictionIndex
-from linkmatch_ray.core.keys import MISSING, NumberText, canonical, canonical_string
-from linkmatch_ray.core.layouts.lines import walk_lines
-from linkmatch_ray.core.layouts.table import begin, walk
+from linkmatch_ray.core.keys import MISSING, NumberText, canonical
+from linkmatch_ray.core.layouts.table import walk
 from linkmatch_ray.core.layouts.values import NO_ARRAY, TRAILING, TRUNCATED, WRONG_BRACKET
 from linkmatch_ray.core.options import LIMIT_MAX, Format, MatchOptions, RestrictionsFormat
 from linkmatch_ray.core.outcome import Entry
 from linkmatch_ray.core.raw import Raw
-from linkmatch_ray.core.structure import NEWLINE, RETURN, find_elements, positions
-from linkmatch_ray.core.verdicts import Finder, Judged, unjudged
+from linkmatch_ray.core.structure import find_elements
+from linkmatch_ray.core.verdicts import Finder, Judged
 from linkmatch_ray.core.window import LOW, Buffers, Window
 from linkmatch_ray.core.writer import Reading, Writer
 from linkmatch_ray.errors import RestrictionsError
 from linkmatch_ray.io.restrictions.advice import head_of, looks_like, refuse_keyless
 from linkmatch_ray.io.restrictions.parquet import read_parquet
 from linkmatch_ray.io.restrictions.separated import read_separated
+from linkmatch_ray.io.restrictions.text import read_text
 from linkmatch_ray.io.restrictions.wanted import Wanted, place
 
 WINDOW_BYTES: Final = 4 << 20
@@ -48,8 +47,6 @@ _PLAIN: Final = frozenset({str, int, bool, type(None)})
 
 _COMPRESSION: Final = re.compile(r"\.(gz|zst|bz2|xz|lz4)$")
 _QUERY: Final = re.compile(r"(?s)^(https?://[^?#]*).*")
-_NO_OBJECT: Final = "and the key has several parts"
-
 _NAMES: Final = {
     bool: "a boolean",
     NumberText: "a number",
@@ -97,16 +94,6 @@ def _read_json(raw: Raw, wanted: Wanted, builder: IndexBuilder) -> None:
         if other is None or (other == "text" and len(wanted.pairs) > 1):
             raise
         raise RestrictionsError(f"{error} If it is {other}, add --restrictions-format {other}.") from None
-
-
-def _read_text(raw: Raw, wanted: Wanted, builder: IndexBuilder) -> None:
-    window = Window(open_source(raw), Buffers(WINDOW_BYTES))
-    entries = TextEntries(window, raw, wanted, builder, MatchOptions(format="lines"))
-    reading = Reading(window, entries, _TextFinder(), LIMIT_MAX)
-    for _ in walk_lines(reading) if begin(reading) else ():
-        pass
-    if window.behind is not None:
-        wanted.refuse_corrupt(window.behind)
 
 
 class Entries(Writer):
@@ -169,7 +156,7 @@ class Entries(Writer):
         if MISSING in found:
             refuse_keyless(value, self._count, line, head_of(self._raw), self._wanted)
         if type(value) is not dict and self._is_composite:
-            self._fail(self._count, f"is {_NAMES[type(value)]}, {_NO_OBJECT}", line)
+            self._fail(self._count, f"is {_NAMES[type(value)]}, and the key has several parts", line)
         for part in found:
             if type(part) is not str:
                 self._builder.note_kinds(numbers=_has_number(part), containers=isinstance(part, (dict, list)))
@@ -235,31 +222,6 @@ def _has_number(value: Any) -> bool:
     return False
 
 
-class TextEntries(Entries):
-    """A writer that takes the entries of a list of text: every line is a string key, even an empty one."""
-
-    def _take(self, text: bytes, line: int | None) -> None:
-        if self._is_composite:
-            self._fail(self._count, f"is a string, {_NO_OBJECT}", line)
-        try:
-            self._builder.push(canonical_string(text.decode("utf-8")))
-        except UnicodeDecodeError:
-            self._fail(self._count, "bytes that are not UTF-8")
-
-
-class _TextFinder(Finder):
-    """A finder of lines that takes off their line ends only."""
-
-    def lines(self, buffer: bytearray, low: int, high: int) -> Judged:
-        data = np.frombuffer(buffer, np.uint8)
-        newlines = positions(data, low, high, NEWLINE)
-        starts, ends = np.append(low, newlines + 1), np.append(newlines, high)
-        if starts[-1] == high:  # nothing follows the last newline
-            starts, ends = starts[:-1], ends[:-1]
-        ends = ends - ((data[ends - 1] == RETURN) & (ends > starts))
-        return unjudged(starts, ends, np.arange(len(starts)), len(newlines))
-
-
 @dataclass(frozen=True, slots=True)
 class ListFormat:
     """A row of the table of list formats.
@@ -274,7 +236,7 @@ class ListFormat:
 
 
 LIST_FORMATS: Final[dict[RestrictionsFormat, ListFormat]] = {
-    "text": ListFormat(".txt", _read_text),
+    "text": ListFormat(".txt", read_text),
     "csv": ListFormat(".csv", partial(read_separated, separator=",")),
     "tsv": ListFormat(".tsv", partial(read_separated, separator="\t")),
     "parquet": ListFormat(".parquet", read_parquet),

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import orjson
 
-from linkmatch_ray.core.codecs import Plain, open_source
+from linkmatch_ray.core.codecs import Plain, decompressed
 from linkmatch_ray.core.index import IndexBuilder
 from linkmatch_ray.core.raw import Raw
 from linkmatch_ray.core.window import fill
@@ -71,7 +71,7 @@ def _reading(wanted: Wanted, errors: type[Exception]) -> Iterator[None]:
 def _decompressed(raw: Raw, wanted: Wanted) -> Any:
     """Returns the file at its start. One that was compressed as a whole is decompressed, because it is read from its
     end."""
-    source = open_source(raw)
+    source = decompressed(raw)
     if isinstance(source, Plain):
         raw.seek(0)
         return raw

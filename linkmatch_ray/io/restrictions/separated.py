@@ -7,10 +7,8 @@ closed or not doubled: what it would make of the cells is a guess. Blank lines a
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import chain
 from operator import itemgetter
 from threading import Lock
 from typing import Any, Final, NoReturn
@@ -18,18 +16,13 @@ from typing import Any, Final, NoReturn
 import orjson
 
 from linkmatch_ray.core.codecs import open_source
-from linkmatch_ray.core.damage import Damage
 from linkmatch_ray.core.index import IndexBuilder
-from linkmatch_ray.core.layouts.detection import HEAD_BYTES, text_start
 from linkmatch_ray.core.raw import Raw
-from linkmatch_ray.core.window import Source, fill
 from linkmatch_ray.core.wrong_keys import quoted
 from linkmatch_ray.io.restrictions.columns import key_columns, refuse_twice
+from linkmatch_ray.io.restrictions.text import Text
 from linkmatch_ray.io.restrictions.wanted import Wanted, place
 from linkmatch_ray.words import plural
-
-READ_BYTES: Final = 1 << 20
-"""Bytes of a list that are read and decoded at a time."""
 
 CELL_CHARACTERS_MAX: Final = 1 << 24
 """Maximum length of a cell. A quote that is not closed makes a cell of all that follows, which must not fill memory."""
@@ -43,9 +36,9 @@ def read_separated(raw: Raw, wanted: Wanted, builder: IndexBuilder, *, separator
     Raises:
         RestrictionsError: A line, cell or column is wrong; it is named.
     """
-    text = _Text(open_source(raw), wanted)
+    lines = Text(open_source(raw), wanted, with_cr=True).lines()
     with _long_cells():
-        reader = csv.reader(text.lines(), delimiter=separator, strict=True)
+        reader = csv.reader(lines, delimiter=separator, strict=True)
         _Rows(reader, wanted, builder).read(separator)
 
 
@@ -124,68 +117,6 @@ def _refuse_other_separator(header: list[str], separator: str, wanted: Wanted) -
     else:
         return
     wanted.refuse(f"has only the column {quoted(header[0])}", action)
-
-
-class _Text:
-    """The text of a list, decoded as it is read.
-
-    Args:
-        source: Its bytes, decompressed.
-    """
-
-    def __init__(self, source: Source, wanted: Wanted) -> None:
-        self._source, self._wanted = source, wanted
-        self._lines = 0  # lines that were given so far
-
-    def lines(self) -> Iterator[str]:
-        """Returns the lines, each with its end: LF, CRLF, or CR alone.
-
-        Raises:
-            RestrictionsError: The list cannot be decompressed, or is not UTF-8; the line is named.
-        """
-        return chain.from_iterable(io.StringIO(text, newline="") for text in self._texts())
-
-    def _texts(self) -> Iterator[str]:
-        """Yields some lines at a time."""
-        left, at_start, ended = b"", True, False
-        while not ended:
-            buffer = bytearray(max(READ_BYTES, len(left)))  # a long line is copied few times
-            count, damage = fill(self._source, memoryview(buffer))
-            if damage is not None:
-                self._wanted.refuse_corrupt(damage)
-            data, ended = left + buffer[:count], count < len(buffer)
-            if at_start:
-                data, at_start = data[self._text_start(data) :], False
-            end = len(data) if ended else _last_line_end(data, len(data) - 1)
-            left = data[end:]
-            yield from self._decoded(data[:end])
-
-    def _text_start(self, data: bytes) -> int:
-        try:
-            return text_start(data[:HEAD_BYTES])
-        except Damage as damage:
-            self._wanted.refuse_not_utf8(damage)
-
-    def _decoded(self, data: bytes) -> Iterator[str]:
-        """Yields the text of some lines; of those before bytes that are not UTF-8, which may be wrong themselves."""
-        try:
-            text = data.decode("utf-8")
-        except UnicodeDecodeError as error:
-            before = data[: _last_line_end(data, error.start)].decode("utf-8")
-            yield before
-            line = self._lines + _line_ends(before) + 1
-            self._wanted.refuse(f"line {line} has bytes that are not UTF-8", "Correct it")
-        self._lines += _line_ends(text)
-        yield text
-
-
-def _last_line_end(data: bytes, stop: int) -> int:
-    """Returns where the last line ends at or before the byte `stop`, which shows whether a CR is half of a CRLF."""
-    return max(data.rfind(b"\n", 0, stop + 1), data.rfind(b"\r", 0, stop)) + 1
-
-
-def _line_ends(text: str) -> int:
-    return text.count("\n") + text.count("\r") - text.count("\r\n")
 
 
 _limit: Final = Lock()

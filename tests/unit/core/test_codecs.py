@@ -304,6 +304,14 @@ def test_headers_with_fields(flags, fields):
     assert ours(member[:-5] + bytes([member[-5] ^ 1]) + member[-4:], salvage=True) == (LINES[:5000], "corrupt")
 
 
+def test_a_long_header():
+    """Longer than a decoder gets at once, than is read at once, and than is held."""
+    for size in (40_000, 600_000, 2_000_000):
+        member = gzip_member(SMALL, 8, b"n" * size + b"\0")
+        assert ours(member * 2) == ours(member * 2, most=10_007) == (SMALL * 2, "whole")
+        assert ours(member[: size // 2]) == (b"", "cut")
+
+
 def test_checked_headers_of_gzip():
     """What zlib refuses in a header is damage: reserved flags, another method, a wrong checksum of it."""
     for flags in (0x20, 0x40, 0x80, 0xE0):

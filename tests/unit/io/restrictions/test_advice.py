@@ -105,7 +105,7 @@ def test_another_format(kind):
 
 
 @pytest.mark.parametrize(
-    "document", [b'["a",', b'{"data":1}\n{"data":', b"[a, b]", b'"a"\n"b" "c"\n', b"\xff\n", b"\x1f\x8b"]
+    "document", [b'["a",', b'{"data":1}\n{"data":', b"[a, b]", b'"a"\n"b\n', b"\xff\n", b"\x1f\x8b"]
 )
 def test_what_seems_to_be_json(document):
     """And what is no text at all: no other format is named."""

@@ -1,9 +1,12 @@
 """Lists that are CSV or TSV: what is a row, what a key, and what is said of a table that is not sound."""
 
+import bz2
 import csv
 import gzip
+import lzma
 import tracemalloc
 
+import lz4.frame
 import pytest
 
 from linkmatch_ray import Restrictions, match_bytes
@@ -165,6 +168,18 @@ def test_a_list_is_read_bit_by_bit():
 def test_the_name_says_the_format(name, format):
     """In any case of letters, with any compression behind it, and in a URL before its query."""
     assert format_of(name) == format
+
+
+@pytest.mark.parametrize("compress", [bytes, bz2.compress, lzma.compress, lz4.frame.compress])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_encodings_and_compressions(compress, encoding):
+    """A spreadsheet's or PowerShell's encoding, in any compression; and something behind compressed data is refused."""
+    document = compress("data\r\né\r\n".encode(encoding))
+    assert keys_of(csv_of(document)) == {0: '"é"'}
+    assert keys_of(Restrictions.load(document, restrictions_format="text")) == {0: '"data"', 1: '"é"'}
+    if compress is not bytes:
+        with pytest.raises(RestrictionsError, match=r"Restore the file; nothing was matched\.$"):
+            csv_of(document + b"x")
 
 
 def test_a_file_by_its_name(tmp_path):
