@@ -132,9 +132,9 @@ RecordsAt = Annotated[
     str | None,
     _input(
         "--records-at",
-        metavar="POINTER",
+        metavar="PATH",
         callback=_text,
-        help="JSON Pointer of an array inside a single document. Its elements are the records.",
+        help="Place of the records in each value: JSON Pointer of an array, or JSONPath that ends in [*].",
     ),
 ]
 MaxRecordBytes = Annotated[

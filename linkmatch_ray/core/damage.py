@@ -22,6 +22,7 @@ DamageReason = Literal[
     "invalid_utf8",
     "no_records",
     "not_a_file",
+    "not_array",
     "not_utf8",
     "overlapping",
     "too_deep",
@@ -53,12 +54,11 @@ class Damage(Exception):  # noqa: N818 - a finding, not a failure of the program
         reason: Stable code, as in the quarantine.
         message: Text for people; ours, never a library's.
         offset: Where the damage was found, in bytes from the start of the input in question.
-        is_local: The end of the damaged input is known, so that the next element of an array is sound.
     """
 
-    def __init__(self, reason: DamageReason, message: str, offset: int = 0, *, is_local: bool = False) -> None:
+    def __init__(self, reason: DamageReason, message: str, offset: int = 0) -> None:
         super().__init__(reason, message, offset)
-        self.reason, self.message, self.offset, self.is_local = reason, message, offset, is_local
+        self.reason, self.message, self.offset = reason, message, offset
 
 
 class Behind(Damage):

@@ -37,6 +37,10 @@ def verbatim(buffer: bytearray, judged: Judged, places: Int64s) -> list[bytes]:
             (one_line(bytes(view[start:end])) if spans else bytes(view[start:end])) + b"\n"
             for start, end, spans in zip(starts.tolist(), ends.tolist(), spanning.tolist(), strict=True)
         ]
+    if (starts[1:] == ends[:-1]).any():  # nothing stands between some of them
+        return [
+            b"\n".join([view[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]) + b"\n"
+        ]
     separators = data[ends]
     data[ends] = NEWLINE
     breaks = np.flatnonzero(starts[1:] != ends[:-1] + 1)

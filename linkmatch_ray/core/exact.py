@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
@@ -45,58 +46,80 @@ def parse(text: bytes) -> Any:
     """Parses one JSON value by RFC 8259, with every number as `NumberText`; the last of duplicate members counts.
 
     Raises:
-        Damage: Its reason is `invalid_utf8`, `too_deep`, `truncated`, `trailing_data` or `invalid_json`.
+        Damage: Its reason is `invalid_utf8`, `too_deep`, `truncated`, `trailing_data` or `invalid_json`: that of the
+            first error by byte.
     """
-    try:
-        characters = text.decode("utf-8")
-    except UnicodeDecodeError as error:
-        local = _is_value(text.decode("latin-1"))
-        raise Damage("invalid_utf8", "bytes that are not UTF-8", error.start, is_local=local) from None
-    if (deep := _too_deep(text)) is not None:
-        message = f"arrays and objects nested deeper than {DEPTH_MAX} levels"
-        raise Damage("too_deep", message, deep, is_local=True)
+    deep = deeper_than(DEPTH_MAX, text)
+    if deep is None:
+        with suppress(UnicodeDecodeError):
+            return _parse(text.decode("utf-8"), text)
+    bad = bad_utf8(text)
+    wrong = [too_deep(deep)] if deep is not None else []
+    wrong += [invalid_utf8(bad)] if bad is not None else []
+    try:  # any byte may stand for a character here
+        _parse(text[:deep].decode("latin-1"), text[:deep])
+    except Damage as damage:
+        wrong.append(damage)
+    raise min(wrong, key=lambda damage: (damage.offset, damage.reason == "truncated"))
+
+
+def _parse(characters: str, text: bytes) -> Any:
     start = len(characters) - len(characters.lstrip(" \t\n\r"))
     if start == len(characters):
         raise Damage("invalid_json", "a JSON value is missing here")
     try:
         value, end = _scan_once(characters, start)
     except StopIteration as error:  # no value begins there
-        raise _wrong(characters, error.value) from None
+        raise _wrong(characters, error.value, text) from None
     except json.JSONDecodeError as error:
-        raise _wrong(characters, error.pos, in_string=error.msg.startswith("Unterminated string")) from None
+        raise _wrong(characters, error.pos, text, in_string=error.msg.startswith("Unterminated string")) from None
     rest = characters[end:].lstrip(" \t\n\r")
     if rest:
-        offset = len(text) - len(rest.encode("utf-8"))
+        offset = len(text) - len(rest if len(text) == len(characters) else rest.encode("utf-8"))
         raise Damage("trailing_data", "something follows the JSON value", offset)
     return value
 
 
-def _wrong(characters: str, place: int, *, in_string: bool = False) -> Damage:
+def _wrong(characters: str, place: int, text: bytes, *, in_string: bool = False) -> Damage:
     """Returns the damage of a text that is wrong at a place, or that ends there or in a string that begins there."""
-    offset = len(characters[:place].encode("utf-8"))
+    offset = place if len(text) == len(characters) else len(characters[:place].encode("utf-8"))
     if in_string or not characters[place:].strip(" \t\n\r"):
-        return Damage("truncated", "the text ends inside a JSON value", offset)
+        return truncated(len(text) if in_string else offset)
+    return invalid(offset)
+
+
+def bad_utf8(text: bytes) -> int | None:
+    """Returns the offset of the first byte that is not UTF-8, or None."""
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.start
+    return None
+
+
+def invalid(offset: int) -> Damage:
+    """Returns the damage of a text whose grammar is wrong at a byte."""
     return Damage("invalid_json", "not a JSON value", offset)
+
+
+def truncated(offset: int) -> Damage:
+    """Returns the damage of a text that ends too early."""
+    return Damage("truncated", "the text ends inside a JSON value", offset)
+
+
+def invalid_utf8(offset: int) -> Damage:
+    """Returns the damage of a text that is not UTF-8."""
+    return Damage("invalid_utf8", "bytes that are not UTF-8", offset)
+
+
+def too_deep(offset: int) -> Damage:
+    """Returns the damage of a text that is nested too deep."""
+    return Damage("too_deep", f"arrays and objects nested deeper than {DEPTH_MAX} levels", offset)
 
 
 def too_long(max_bytes: int) -> Damage:
     """Returns the damage of a record that is longer than allowed."""
-    message = f"a record of more than {max_bytes} bytes; --max-record-bytes allows longer ones"
-    return Damage("too_long", message, is_local=True)
-
-
-def far_white() -> Damage:
-    """Returns the damage of a record that is too long only together with the white space behind it."""
-    return Damage("too_long", "more white space behind a record than is read; remove it", is_local=True)
-
-
-def _is_value(characters: str) -> bool:
-    """Returns whether a text is one JSON value. Its characters may stand for any bytes."""
-    try:
-        parse(characters.encode("utf-8"))
-    except Damage as damage:
-        return damage.reason == "too_deep"
-    return True
+    return Damage("too_long", f"a record of more than {max_bytes} bytes; --max-record-bytes allows longer ones")
 
 
 def minify(record: bytes) -> bytes:
@@ -104,17 +127,17 @@ def minify(record: bytes) -> bytes:
     return _NOT_WHITE_SPACE.sub(rb"\1", record)
 
 
-def _too_deep(text: bytes) -> int | None:
-    """Returns the offset of the first bracket beyond `DEPTH_MAX`, or None."""
-    if text.count(b"[") + text.count(b"{") <= DEPTH_MAX:
+def deeper_than(depth_max: int, text: bytes) -> int | None:
+    """Returns the offset of the first bracket beyond a depth, or None."""
+    if text.count(b"[") + text.count(b"{") <= depth_max:
         return None
     depth = 0
     for token in _TOKEN.finditer(text):
         start, end = token.span()
         if text[start] in b"[{":
             depth += end - start
-            if depth > DEPTH_MAX:
-                return end - (depth - DEPTH_MAX)
+            if depth > depth_max:
+                return end - (depth - depth_max)
         elif text[start] in b"]}":
             depth -= end - start
     return None

@@ -12,10 +12,9 @@ from linkmatch_ray.core.codecs import open_source
 from linkmatch_ray.core.damage import Corrupt, NeedsMemory
 from linkmatch_ray.core.index import RestrictionIndex
 from linkmatch_ray.core.keys import KeyPath
-from linkmatch_ray.core.layouts.table import Layout
 from linkmatch_ray.core.options import PART_BYTES_MAX, MatchKeywords, MatchOptions
 from linkmatch_ray.core.outcome import Counts, Entry, Outcome
-from linkmatch_ray.core.pack import Pack, groups, match_joined
+from linkmatch_ray.core.pack import OTHER, Pack, groups, match_joined
 from linkmatch_ray.core.parts import Part, fault_part
 from linkmatch_ray.core.restriction_list import RestrictionList
 from linkmatch_ray.core.stream import match_stream
@@ -45,7 +44,7 @@ class Matcher:
     ) -> None:
         self._memory = memory
         self._index, self._options, self._part_bytes = index, options, part_bytes
-        self._judge = Judge(paths, index, options.max_record_bytes)
+        self._judge = Judge(paths, index, options)
         self.buffers = buffers or Buffers()
 
     def stream(self, source: Source, path: bytes, **where: Any) -> Iterator[Part]:
@@ -71,19 +70,19 @@ class Matcher:
 
     def pack(self, buffer: bytearray, pack: Pack, paths: list[bytes]) -> Iterator[Part]:
         """Matches many small files that lie in one buffer; `paths` are theirs, in order."""
-        for layout, group in groups(buffer, pack, self._options):
+        for shape, group in groups(buffer, pack, self._options):
             low = group.file - pack.file
-            yield from self._group(buffer, layout, group, paths[low : low + len(group)])
+            yield from self._group(buffer, shape, group, paths[low : low + len(group)])
 
-    def _group(self, buffer: bytearray, layout: Layout | None, pack: Pack, paths: list[bytes]) -> Iterator[Part]:
-        if layout is not None and len(pack) > 1:
-            part = match_joined(buffer, layout, pack, self._judge, self._options)
+    def _group(self, buffer: bytearray, shape: int, pack: Pack, paths: list[bytes]) -> Iterator[Part]:
+        if shape != OTHER and len(pack) > 1:
+            part = match_joined(buffer, shape, pack, self._judge, self._options)
             if part is not None:
                 yield part
                 return
             middle = len(pack) // 2
-            yield from self._group(buffer, layout, pack.slice(0, middle), paths[:middle])
-            yield from self._group(buffer, layout, pack.slice(middle, len(pack)), paths[middle:])
+            yield from self._group(buffer, shape, pack.slice(0, middle), paths[:middle])
+            yield from self._group(buffer, shape, pack.slice(middle, len(pack)), paths[middle:])
             return
         spans = zip(pack.starts.tolist(), pack.ends.tolist(), paths, strict=True)
         for file, (start, end, path) in enumerate(spans, pack.file):
@@ -122,7 +121,7 @@ def match_bytes(
     options: MatchOptions | None = None,
     **more: Unpack[MatchKeywords],
 ) -> Outcome:
-    """Matches one input that is in memory: JSON Lines, an array or an object, plain or compressed.
+    """Matches one input that is in memory: JSON values, plain or compressed.
 
     The outcome's `entries` have what cannot be read; nothing is raised for it.
 

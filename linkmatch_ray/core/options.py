@@ -10,12 +10,13 @@ from typing import Any, Final, Literal, Self, TypedDict, get_args
 
 from linkmatch_ray.arguments import refuse_other_than, refuse_unless_one_of, refuse_unless_within, wrong_type
 from linkmatch_ray.core.keys import KeyPath
+from linkmatch_ray.core.records_path import RecordsPath
 from linkmatch_ray.errors import UsageError
 from linkmatch_ray.words import is_text, shown
 
 Emit = Literal["matched", "unmatched", "both"]
-Format = Literal["auto", "lines", "array", "object"]
-RestrictionsFormat = Literal["auto", "lines", "array", "object", "text", "csv", "tsv", "parquet"]
+Format = Literal["auto", "lines", "values", "array", "object"]
+RestrictionsFormat = Literal["auto", "lines", "values", "array", "object", "text", "csv", "tsv", "parquet"]
 
 KEY: Final = "data"
 """The member that is compared by default."""
@@ -46,7 +47,7 @@ class MatchOptions:
     Attributes:
         emit: The lists to write: `matched`, `unmatched` or `both`.
         provenance: Write each record with its origin and the restrictions that it equals.
-        records_at: JSON Pointer of an array inside a single document, or None.
+        records_at: Where the records are inside each value, or None; see `RecordsPath`.
         format: The layout of the input; `auto` finds it from the content.
         max_record_bytes: Maximum size of a record, in bytes. A longer one is a quarantine entry.
         max_inflation: Maximum size after decompression, as a multiple of the input's size. 1 GiB is always allowed.
@@ -70,7 +71,7 @@ class MatchOptions:
 
     def __post_init__(self) -> None:
         if self.records_at is not None:
-            KeyPath.parse(self.records_at, "records_at")  # refuses what is not a pointer, before anything begins
+            RecordsPath.parse(self.records_at)  # refuses what is not one, before anything begins
         for name in ("max_record_bytes", "max_inflation"):
             refuse_unless_within(name, getattr(self, name), 1, LIMIT_MAX)
         for name, known in (("emit", Emit), ("format", Format)):

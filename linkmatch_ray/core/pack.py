@@ -19,7 +19,6 @@ import numpy as np
 import numpy.typing as npt
 
 from linkmatch_ray.core.emit import spanning_lines, verbatim
-from linkmatch_ray.core.layouts.table import ARRAY, LINES, Layout
 from linkmatch_ray.core.options import MatchOptions
 from linkmatch_ray.core.outcome import SHARE_COLUMNS, Counts, Piece, digest
 from linkmatch_ray.core.parts import Part
@@ -37,8 +36,10 @@ from linkmatch_ray.core.structure import (
 )
 from linkmatch_ray.core.verdicts import DAMAGED, MATCHED, MISSING, NOT_OBJECT, Judge, Judged
 
-_JOINED: Final = (LINES, ARRAY)
-_OTHER: Final = -1
+LINES, ARRAYS, OTHER = range(3)
+"""What both ends of a file suggest that it is."""
+
+_ENDS: Final = {LINES: b"{}", ARRAYS: b"[]"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +63,16 @@ class Pack:
         return Pack(self.file + low, self.starts[low:high], self.ends[low:high])
 
 
-def groups(buffer: bytearray, pack: Pack, options: MatchOptions) -> Iterator[tuple[Layout | None, Pack]]:
-    """Yields neighbours that may be joined, with the layout that both of their ends suggest. The scan confirms it."""
+def groups(buffer: bytearray, pack: Pack, options: MatchOptions) -> Iterator[tuple[int, Pack]]:
+    """Yields neighbours that may be joined, with what both of their ends suggest. The scan confirms it."""
     if options.provenance or options.records_at is not None or options.format != "auto":
-        yield None, pack
+        yield OTHER, pack
         return
     shapes = _shapes(buffer, pack)
     borders = [0, *(np.flatnonzero(np.diff(shapes)) + 1).tolist(), len(pack)]
     for low, high in pairwise(borders):
         if low < high:
-            yield None if shapes[low] == _OTHER else _JOINED[shapes[low]], pack.slice(low, high)
+            yield int(shapes[low]), pack.slice(low, high)
 
 
 def _shapes(buffer: bytearray, pack: Pack) -> npt.NDArray[np.int8]:
@@ -79,23 +80,23 @@ def _shapes(buffer: bytearray, pack: Pack) -> npt.NDArray[np.int8]:
     starts, ends = trim(data, pack.starts, pack.ends)
     first, last = data[starts], data[np.maximum(ends, 1) - 1]
     some = ends - starts > 1
-    shapes = np.full(len(pack), _OTHER, np.int8)
-    for shape, layout in enumerate(_JOINED):
-        shapes[some & (first == layout.ends[0]) & (last == layout.ends[1])] = shape
-    arrays = np.flatnonzero(shapes == _JOINED.index(ARRAY))
+    shapes = np.full(len(pack), OTHER, np.int8)
+    for shape, ends_ in _ENDS.items():
+        shapes[some & (first == ends_[0]) & (last == ends_[1])] = shape
+    arrays = np.flatnonzero(shapes == ARRAYS)
     inside, outside = trim(data, starts[arrays] + 1, ends[arrays] - 1)
-    shapes[arrays[inside >= outside]] = _OTHER
-    lines = np.flatnonzero(shapes == _JOINED.index(LINES))
+    shapes[arrays[inside >= outside]] = OTHER
+    lines = np.flatnonzero(shapes == LINES)
     for place, start, end in zip(lines.tolist(), starts[lines].tolist(), ends[lines].tolist(), strict=True):
         newline = buffer.find(b"\n", start, end)
         if newline >= 0 and buffer[newline - 1] not in (CLOSE_BRACE, RETURN):  # an object over several lines
-            shapes[place] = _OTHER
+            shapes[place] = OTHER
     return shapes
 
 
-def match_joined(buffer: bytearray, layout: Layout, pack: Pack, judge: Judge, options: MatchOptions) -> Part | None:
-    """Matches files of one layout as if they were one; returns None if each must be matched by itself."""
-    return (_match_lines if layout is LINES else _match_arrays)(buffer, pack, judge, options)
+def match_joined(buffer: bytearray, shape: int, pack: Pack, judge: Judge, options: MatchOptions) -> Part | None:
+    """Matches files of one shape as if they were one; returns None if each must be matched by itself."""
+    return (_match_lines if shape == LINES else _match_arrays)(buffer, pack, judge, options)
 
 
 def _match_lines(buffer: bytearray, pack: Pack, judge: Judge, options: MatchOptions) -> Part | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from linkmatch_ray.core.index import RestrictionIndex
-from linkmatch_ray.core.layouts.lines import Lines
+from linkmatch_ray.core.layouts.line_documents import lines_of
 from linkmatch_ray.core.layouts.table import walk
 from linkmatch_ray.core.options import PART_BYTES_MAX, MatchOptions
 from linkmatch_ray.core.parts import PART_ENTRIES_MAX, Part, PartWriter
@@ -37,7 +37,7 @@ def match_stream(
     window = Window(source, buffers, max(0, start - 1))
     writer = PartWriter(window, index, options, path=path, file=file, range_=range_)
     try:
-        for _ in _walk(Reading(window, writer, judge, options.max_record_bytes, stop), writer, options, start):
+        for _ in _walk(Reading(window, writer, judge, stop), writer, options, start):
             if writer.input_bytes >= part_bytes or writer.entries >= PART_ENTRIES_MAX:
                 yield writer.take(last=False)
         if stop is None:
@@ -53,9 +53,9 @@ def match_stream(
 def _walk(of: Reading, writer: PartWriter, options: MatchOptions, start: int) -> Iterator[None]:
     """Matches all records; yields where a part may end."""
     if not start:
-        yield from walk(of, options)
+        yield from walk(of)
         return
-    lines = Lines(of)
+    lines = lines_of(of)
     is_more = lines.skip_begun()
     writer.begin()
     if is_more:

@@ -1,32 +1,40 @@
 """Verdicts: whether each record of a window is on the list, and which key it has there.
 
-The scan judges the records that it has no doubt of, and the exact path the others. Elements that are refused as a whole
-are cut in two until the refusal concerns few of them.
+The scan judges the records that it has no doubt of, and the exact path the others.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from json.decoder import scanstring  # type: ignore[attr-defined]  # public by use, missing in typeshed
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from linkmatch_ray.core.damage import Damage
-from linkmatch_ray.core.exact import judge, too_long
+from linkmatch_ray.core.exact import invalid_utf8, judge, too_long
 from linkmatch_ray.core.index import NOT_FOUND, RestrictionIndex
-from linkmatch_ray.core.keys import KeyPath, array_index
-from linkmatch_ray.core.scan import Scan, Scanner
-from linkmatch_ray.core.structure import CLOSE_BRACKET, Elements, Int64s, find_elements, find_lines
-from linkmatch_ray.native.kernel import Kind
-from linkmatch_ray.words import shown
+from linkmatch_ray.core.keys import KeyPath
+from linkmatch_ray.core.options import MatchOptions
+from linkmatch_ray.core.records_path import RecordsPath
+from linkmatch_ray.core.scan import SCAN_BYTES_MAX, Scan, Scanner, joined
+from linkmatch_ray.core.structure import (
+    CLOSE_BRACKET,
+    NEWLINE,
+    OPEN_BRACKET,
+    Int64s,
+    back_over_space,
+    positions,
+    skip_space,
+    trim,
+)
+from linkmatch_ray.native.kernel import Kind, Place, Status
 
 UNMATCHED, MATCHED, MISSING, NOT_OBJECT, DAMAGED = range(5)
 """As `Kind` has them, except that a key which the kernel found is unmatched until it has a hit."""
 
-EXACT_BYTES: Final = 4096
-"""Refused elements no longer than this in all are not cut further: the exact path reads each of them."""
+RECORD_BYTES_MAX: Final = SCAN_BYTES_MAX // 4
+"""Maximum length of a record, even if more is allowed."""
 
 
 @dataclass(slots=True)
@@ -35,10 +43,10 @@ class Judged:
 
     Attributes:
         starts, ends: Bounds in the buffer.
-        numbers: Physical line of each from the first of the window, for lines; None for elements.
+        numbers: Physical line of each from the first of the window, for lines; None for values.
         kinds: `UNMATCHED`, `MATCHED`, `MISSING`, `NOT_OBJECT` or `DAMAGED` of each.
         found: The distinct key of each in the index, or `NOT_FOUND`.
-        damages: The damage that the exact path found in each damaged one, by place.
+        damages: The damage of each damaged one, by place.
         newlines: Newlines in the window, for lines.
     """
 
@@ -50,114 +58,126 @@ class Judged:
     damages: dict[int, Damage] = field(default_factory=dict)
     newlines: int = 0
 
-    @property
-    def is_damaged(self) -> bool:
-        """Whether the damage of some record makes unsound what follows it."""
-        return not all(damage.is_local for damage in self.damages.values())
 
+class Judge:
+    """A judge of records for one set of keys, one index and one limit. It must not be shared between threads.
 
-@dataclass(slots=True)
-class Run:
-    """Elements of an array that follow one another, from the beginning of a window.
+    Args:
+        index: None to find the records only.
 
     Attributes:
-        judged: The elements.
-        rest: Where the first element begins that is not among them.
-        close: Position of the bracket that closes the array, or -1 if it was not reached.
-        is_sound: What follows was read as far as it is whole. If not, it must be found by its structure.
+        format: The layout if it is named, or `auto`.
+        records_at: Where the records are in each value; None if the values, or the elements of arrays, are records.
+        max_bytes: A longer record or line is damaged.
+        scanner: Finds the records.
     """
 
-    judged: Judged
-    rest: int
-    close: int = -1
-    is_sound: bool = False
-
-
-class Finder:
-    """A finder of records that gives no verdicts, for a writer that reads each record itself."""
-
-    def lines(self, buffer: bytearray, low: int, high: int) -> Judged:
-        """Returns verdicts for whole lines."""
-        lines = find_lines(np.frombuffer(buffer, np.uint8), low, high)
-        return unjudged(lines.starts, lines.ends, lines.numbers, lines.newlines)
-
-    def elements(self, buffer: bytearray, low: int, high: int, *, first: bool, is_last: bool) -> Run:
-        """Returns verdicts for the elements at the beginning of a window.
-
-        Args:
-            first: None was read yet, so that the array may be empty.
-            is_last: Nothing follows the window.
-        """
-        none = np.empty(0, np.int64)
-        return Run(unjudged(none, none), low)
-
-    def framed(self, buffer: bytearray, starts: Int64s, ends: Int64s) -> list[Judged]:
-        """Returns verdicts for elements that `find_elements` found; stops after the first damaged one."""
-        return [unjudged(starts, ends)]
-
-
-def unjudged(starts: Int64s, ends: Int64s, numbers: Int64s | None = None, newlines: int = 0) -> Judged:
-    """Returns records without a verdict; the arguments are as in `Judged`."""
-    kinds, found = np.zeros(len(starts), np.int8), np.full(len(starts), NOT_FOUND, np.int64)
-    return Judged(starts, ends, numbers, kinds, found, newlines=newlines)
-
-
-class Judge(Finder):
-    """A judge of records for one set of keys, one index and one limit. It must not be shared between threads."""
-
-    def __init__(self, paths: tuple[KeyPath, ...], index: RestrictionIndex, max_record_bytes: int) -> None:
-        self._paths = paths
-        self._index = index
-        self._max_record_bytes = max_record_bytes
-        self._scanner = Scanner(paths, index)
+    def __init__(self, paths: tuple[KeyPath, ...], index: RestrictionIndex | None, options: MatchOptions) -> None:
+        self._paths, self._index = paths, index
+        self.format = options.format
+        self.records_at = None if options.records_at is None else RecordsPath.parse(options.records_at)
+        self.max_bytes = min(options.max_record_bytes, RECORD_BYTES_MAX)
+        self._arrays_are_records = options.format in ("lines", "object") or options.records_at is not None
+        self.scanner = Scanner(paths, index, arrays_are_records=self._arrays_are_records)
 
     def lines(self, buffer: bytearray, low: int, high: int) -> Judged:
-        scan = self._scanner.lines(buffer, low, high)
-        if scan is None:
-            lines = find_lines(np.frombuffer(buffer, np.uint8), low, high)
-            scan = _all_doubts(lines.starts, lines.ends, lines.numbers, lines.newlines)
-        return self._verdicts(buffer, scan)
+        """Returns verdicts for whole lines: of the records on them, or of the line if there is damage on it."""
+        scan = self.scanner.lines(buffer, low, high)
+        again = self._lines_to_read_again(buffer, low, high, scan)
+        if not len(again):
+            return self.verdicts(buffer, scan)
+        assert scan.numbers is not None
+        newlines = positions(np.frombuffer(buffer, np.uint8), low, high, NEWLINE)
+        parts, damages, place, before = [], {}, 0, 0
+        for number in again.tolist():
+            first, behind = np.searchsorted(scan.numbers, (number, number + 1)).tolist()
+            parts.append(scan.only(place, first))
+            start = int(newlines[number - 1]) + 1 if number else low
+            end = int(newlines[number]) if number < len(newlines) else high
+            line, damage = self._line(buffer, start, end, number)
+            before += first - place
+            if damage is not None:
+                damages[before] = damage
+            parts.append(line)
+            place, before = behind, before + len(line.starts)
+        parts.append(scan.only(place, len(scan.starts)))
+        return self.verdicts(buffer, joined(parts, scan.newlines), damages)
 
-    def elements(self, buffer: bytearray, low: int, high: int, *, first: bool, is_last: bool) -> Run:
-        scan = self._scanner.elements(buffer, low, high, first=first, is_last=is_last)
-        if scan is None:
-            return super().elements(buffer, low, high, first=first, is_last=is_last)
-        return Run(self._verdicts(buffer, scan), scan.rest, scan.close, scan.is_sound)
+    def _lines_to_read_again(self, buffer: bytearray, low: int, high: int, scan: Scan) -> Int64s:
+        """Returns the numbers of the lines that are too long, or not one value that is a record."""
+        assert scan.numbers is not None
+        data = np.frombuffer(buffer, np.uint8)
+        others = scan.kinds == Kind.DAMAGED
+        if not self._arrays_are_records:
+            others |= (scan.kinds == Kind.NOT_OBJECT) & (data[scan.starts] == OPEN_BRACKET)
+        numbers: Int64s = scan.numbers[others]
+        if high - low > self.max_bytes:
+            newlines = positions(data, low, high, NEWLINE)
+            starts, ends = trim(data, np.append(low, newlines + 1), np.append(newlines, high))
+            long = np.flatnonzero(ends - starts > self.max_bytes)  # leading RS counts here, and not below
+            numbers = np.concatenate((numbers, long))
+        return np.unique(numbers)
+
+    def _line(self, buffer: bytearray, start: int, end: int, number: int) -> tuple[Scan, Damage | None]:
+        """Reads a line again, as a sequence of values; returns its records, or the line itself and its damage."""
+        start = skip_space(buffer, start, end)
+        end = back_over_space(buffer, start, end)
+        stream = self.scanner.sequence
+        stream.begin(start, Place.TOP)
+        scan, status = stream.scan(buffer, start, end, start, is_last=True)
+        bad = np.flatnonzero(scan.kinds == Kind.DAMAGED)
+        if end - start > self.max_bytes:
+            damage: Damage | None = too_long(self.max_bytes)
+        elif status == Status.DAMAGE:
+            damage = stream.damage(buffer, start, start)
+            if damage.reason == "truncated":
+                damage = _LINE_CUT
+        else:
+            damage = invalid_utf8(int(scan.starts[bad[0]])) if len(bad) else None
+        if damage is not None:
+            line = np.array([start]), np.array([end])
+            scan = Scan(*line, None, np.array([Kind.DAMAGED], np.int8), np.array([NOT_FOUND]))
+        return replace(scan, numbers=np.full(len(scan.starts), number)), damage
 
     def plain(self, buffer: bytearray, low: int, high: int, *, elements: bool) -> Judged | None:
-        """Returns verdicts for a window without damage, or None."""
-        scan = self._closed(buffer, low, high) if elements else self._scanner.lines(buffer, low, high)
-        return None if scan is None or (scan.kinds == DAMAGED).any() else self._verdicts(buffer, scan)
+        """Returns verdicts for a window of whole elements, or of lines of one value each; None if there is anything
+        else in it."""
+        scan = self._closed(buffer, low, high) if elements else self.scanner.lines(buffer, low, high)
+        if scan is None or (scan.kinds == Kind.DAMAGED).any():
+            return None
+        if not elements and len(self._lines_to_read_again(buffer, low, high, scan)):
+            return None
+        return self.verdicts(buffer, scan)
 
     def _closed(self, buffer: bytearray, low: int, high: int) -> Scan | None:
         """Scans whole elements; for the time of the call a bracket behind them closes the array."""
+        stream = self.scanner.array
+        stream.begin(low, Place.ELEMENT)
         behind, buffer[high] = buffer[high], CLOSE_BRACKET
         try:
-            scan = self._scanner.elements(buffer, low, high + 1, first=False, is_last=True)
+            scan, status = stream.scan(buffer, low, high + 1, low, is_last=True)
         finally:
             buffer[high] = behind
-        return scan if scan is not None and scan.close == high else None
+        scan.numbers = None
+        return scan if status == Status.DONE and stream.state.at == high + 1 else None
 
-    def framed(self, buffer: bytearray, starts: Int64s, ends: Int64s) -> list[Judged]:
-        low, high = int(starts[0]), int(ends[-1])
-        scan = self._closed(buffer, low, high)
-        if scan is not None and len(scan.starts) == len(starts):
-            return [self._verdicts(buffer, scan)]
-        if len(starts) > 1 and high - low > EXACT_BYTES:
-            middle = len(starts) // 2
-            first = self.framed(buffer, starts[:middle], ends[:middle])
-            if first[-1].is_damaged:
-                return first
-            return first + self.framed(buffer, starts[middle:], ends[middle:])
-        return [self._verdicts(buffer, _all_doubts(starts, ends, None, 0), stop_at_damage=True)]
+    def one(self, buffer: bytearray, start: int, end: int) -> Judged:
+        """Returns the verdict of one whole value."""
+        kinds = np.array([Kind.DOUBTED], np.int8)
+        return self.verdicts(buffer, Scan(np.array([start]), np.array([end]), None, kinds, np.array([NOT_FOUND])))
 
-    def _verdicts(self, buffer: bytearray, scan: Scan, *, stop_at_damage: bool = False) -> Judged:
-        judged = Judged(scan.starts, scan.ends, scan.numbers, scan.kinds, scan.found, newlines=scan.newlines)
-        is_oversize = scan.ends - scan.starts > self._max_record_bytes
+    def verdicts(self, buffer: bytearray, scan: Scan, damages: dict[int, Damage] | None = None) -> Judged:
+        """Returns verdicts for what was scanned.
+
+        Args:
+            damages: Those that are known, by place.
+        """
+        known = damages or {}
+        judged = Judged(scan.starts, scan.ends, scan.numbers, scan.kinds, scan.found, known, scan.newlines)
+        is_oversize = scan.ends - scan.starts > self.max_bytes
         for place in np.flatnonzero((scan.kinds >= DAMAGED) | is_oversize).tolist():
-            self._judge_exactly(buffer, judged, place)
-            if stop_at_damage and judged.is_damaged:
-                break
+            if place not in known:
+                self._judge_exactly(buffer, judged, place)
         judged.kinds[judged.found >= 0] = MATCHED
         return judged
 
@@ -165,62 +185,18 @@ class Judge(Finder):
         start, end = int(judged.starts[place]), int(judged.ends[place])
         judged.found[place] = NOT_FOUND
         try:
-            if end - start > self._max_record_bytes:
-                raise too_long(self._max_record_bytes)
+            if end - start > self.max_bytes:
+                raise too_long(self.max_bytes)
             verdict = judge(bytes(memoryview(buffer)[start:end]), self._paths)
         except Damage as damage:
             judged.damages[place] = damage
             judged.kinds[place] = DAMAGED
             return
-        if verdict.key is not None:
+        if verdict.key is not None and self._index is not None:
             judged.kinds[place] = UNMATCHED
             judged.found[place] = self._index.find(verdict.key)
         else:
             judged.kinds[place] = MISSING if verdict.is_object else NOT_OBJECT
 
 
-def _all_doubts(starts: Int64s, ends: Int64s, numbers: Int64s | None, newlines: int) -> Scan:
-    kinds, found = np.full(len(starts), Kind.DOUBTED, np.int8), np.full(len(starts), NOT_FOUND, np.int64)
-    return Scan(starts, ends, numbers, kinds, found, newlines)
-
-
-def whole_elements(framed: Elements, *, first: bool) -> tuple[Int64s, Int64s]:
-    """Returns the bounds of elements; none if `first` says that this is the start of the container and it is empty."""
-    starts, ends = framed.starts, framed.ends
-    if first and framed.close >= 0 and len(starts) == 1 and starts[0] == ends[0]:
-        return starts[:0], ends[:0]
-    return starts, ends
-
-
-def locate(buffer: bytearray, low: int, high: int, path: KeyPath) -> int:
-    """Returns the position just after the `[` of the array that `path` leads to in the valid document at `low`.
-
-    Raises:
-        Damage: It leads to nothing, or not to an array.
-    """
-    data = np.frombuffer(buffer, np.uint8)
-    for token in path.tokens:
-        container = buffer[low : low + 1]
-        framed = find_elements(data, low + 1, high)
-        starts, ends = whole_elements(framed, first=True)
-        place = None
-        if container == b"[":
-            place = array_index(token)
-            if place is not None and place < len(starts):
-                low, high = int(starts[place]), int(ends[place])
-                continue
-        if container == b"{":
-            for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-                text = bytes(buffer[start:end]).decode("utf-8")
-                name, after = scanstring(text, 1)
-                if name == token:
-                    rest = text[after:].lstrip(" \t\n\r")[1:].lstrip(" \t\n\r")
-                    place = end - len(rest.encode("utf-8"))
-                    high_of_place = end
-            if place is not None:
-                low, high = place, high_of_place
-                continue
-        raise Damage("no_records", f"the document has nothing at {shown(path.text)}")
-    if buffer[low : low + 1] != b"[":
-        raise Damage("no_records", f"the document has no array at {shown(path.text)}")
-    return low + 1
+_LINE_CUT: Final = Damage("truncated", "the line ends inside a JSON value; --format values reads values over lines")

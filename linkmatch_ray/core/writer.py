@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from linkmatch_ray.core.damage import Damage
 from linkmatch_ray.core.outcome import ENTRY_TEXT_BYTES_MAX, Entry
-from linkmatch_ray.core.structure import NEWLINE, count, skip_white
-from linkmatch_ray.core.verdicts import Finder, Judged
+from linkmatch_ray.core.structure import NEWLINE, back_over_space, count, skip_space
+from linkmatch_ray.core.verdicts import Judge, Judged
 from linkmatch_ray.core.window import LOW, Window
 
 
@@ -48,7 +48,9 @@ class Writer(ABC):
 
     def elements(self, judged: Judged) -> None:
         """Takes whole elements of the window, behind those before. Their damage, if any, is local."""
-        line = self._line_at(int(judged.starts[0])) if self.needs_lines and len(judged.starts) else self.line
+        if not len(judged.starts):
+            return
+        line = self._line_at(int(judged.starts[0])) if self.needs_lines else self.line
         for place, damage in sorted(judged.damages.items()):
             start, end = int(judged.starts[place]), int(judged.ends[place])
             self.entry(damage, start, end, index=self.index + place, line=self._line_at(start))
@@ -66,12 +68,12 @@ class Writer(ABC):
         self._window.drop(upto)
         self._known = LOW, self.line
 
-    def skip_white(self, stop: int | None = None) -> bool:
-        """Passes over white space of any length, but over no line that begins at or after `stop`; returns whether
-        anything follows in the lines before."""
+    def skip_space(self, stop: int | None = None) -> bool:
+        """Passes over any length of what may stand between values, up to a line that begins at or after `stop`. Returns
+        whether anything follows in the lines before."""
         window = self._window
         while True:
-            first = skip_white(window.buffer, LOW, window.end)
+            first = skip_space(window.buffer, LOW, window.end)
             if stop is not None:
                 newline = window.buffer.find(b"\n", max(LOW, LOW + stop - 1 - window.offset), first)
                 if newline >= 0:
@@ -87,20 +89,31 @@ class Writer(ABC):
         text = self._window.text(start, min(end - start, ENTRY_TEXT_BYTES_MAX))
         self.add(Entry(index, line, self._offset_of(start), end - start, damage.reason, damage.message, text))
 
-    def rest(self, damage: Damage, start: int) -> None:
-        """Reads the file to its end, and adds one entry for everything from `start` in the window on."""
-        window = self._window
-        self.pass_over(start)
-        text, offset, line, index = window.text(LOW, ENTRY_TEXT_BYTES_MAX), window.offset, self.line, self.index
-        while not window.ended:
-            self.pass_over(window.end)
-            window.fill()
-            # The shown text must not depend on where the window ended.
-            text += window.text(LOW, ENTRY_TEXT_BYTES_MAX - len(text))
-        size = window.offset + window.held - offset
-        self.add(Entry(index, line, offset, size, damage.reason, damage.message, text))
+    def torn(self, torn: Torn, damage: Damage) -> None:
+        """Adds an entry for what was taken."""
+        size = torn.end - torn.start
+        text = torn.text[:size]
+        self.add(Entry(self.index, torn.line, torn.start, size, damage.reason, damage.message, text))
         self.index += 1
-        self.pass_over(window.end)
+
+    def empty(self, damage: Damage) -> None:
+        """Adds an entry of no bytes at the window's start."""
+        self.torn(Torn(self._window, self), damage)
+
+    def rest(self, damage: Damage) -> None:
+        """Reads the file to its end, and adds one entry for all of it from the window on."""
+        torn = Torn(self._window, self)
+        torn.take_all()
+        self.torn(torn, damage)
+
+    def cut(self, torn: Torn | None = None) -> None:
+        """Adds the entry for the end of data that was cut short: for what is left in the window, or was taken."""
+        assert self._window.corrupt is not None
+        if torn is None:
+            self.skip_space()
+            torn = Torn(self._window, self)
+            torn.take(self._window.end)
+        self.torn(torn, self._window.corrupt)
 
     def _line_at(self, place: int) -> int:
         """Returns the physical line of a place in the window, at or after that of the last call, so that no byte is
@@ -113,6 +126,47 @@ class Writer(ABC):
         return self._window.offset + place - LOW
 
 
+class Torn:
+    """Input from the window's start on that becomes one entry, taken piece by piece.
+
+    Attributes:
+        start, end: Where in the input it lies, without white space behind it.
+        line: Physical line of its start.
+        text: Its first `ENTRY_TEXT_BYTES_MAX` bytes, or what was taken of them.
+    """
+
+    def __init__(self, window: Window, writer: Writer) -> None:
+        self._window, self._writer = window, writer
+        self.start = self.end = window.offset
+        self.line, self.text = writer.line, b""
+
+    def take(self, upto: int) -> None:
+        """Takes the window before the position `upto`, and passes over it."""
+        self.note(upto)
+        self._writer.pass_over(upto)
+
+    def note(self, upto: int) -> None:
+        """Takes the window before the position `upto`."""
+        window = self._window
+        self.text += window.text(LOW, min(upto - LOW, ENTRY_TEXT_BYTES_MAX - len(self.text)))
+        last = back_over_space(window.buffer, LOW, upto)
+        if last > LOW:
+            self.end = window.offset + last - LOW
+
+    def join(self, behind: Torn) -> None:
+        """Takes what was taken behind it."""
+        self.end = behind.end if behind.end > behind.start else self.end
+        self.text = (self.text + behind.text)[:ENTRY_TEXT_BYTES_MAX]
+
+    def take_all(self) -> None:
+        """Takes the rest of the input."""
+        while True:
+            self.take(self._window.end)
+            if self._window.ended:
+                return
+            self._window.fill()
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """One input that is being read.
@@ -121,12 +175,10 @@ class Reading:
         window: What is held of it.
         writer: Takes its records.
         judge: Finds them in the window.
-        max_bytes: A longer record is an entry.
         stop: Records that begin at or after this byte belong to another range; None for all.
     """
 
     window: Window
     writer: Writer
-    judge: Finder
-    max_bytes: int
+    judge: Judge
     stop: int | None = None

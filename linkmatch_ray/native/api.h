@@ -33,7 +33,7 @@
  *     escapes that stand for a lone surrogate, `"`, `\` or a control character, or that is long; a composite key that
  *     is long; with `[*]` also a name of the path that occurs twice, a `[*]` that meets an object, more values than
  *     the output has room for. (Twice-named members without `[*]` are no doubt: the last one wins.)
- *   - DAMAGED: a line that is not one value, or a record whose strings are not UTF-8.
+ *   - DAMAGED: a line that is not one value (with at most one RS behind it), or a record whose strings are not UTF-8.
  * In VALUES damage of grammar or depth, and an end within a value, stops the reading (DAMAGE): `damage_at` and
  * `damage` say where and what, `record` where the record begins, and the exact path decides where to begin again.
  */
@@ -72,7 +72,7 @@ enum lm_status {
     LM_MISUSE  /* the arguments do not fit one another; nothing was done */
 };
 
-enum lm_damage { LM_NO_DAMAGE, LM_GRAMMAR, LM_TOO_DEEP, LM_TRUNCATED };
+enum lm_damage { LM_NO_DAMAGE, LM_GRAMMAR, LM_TOO_DEEP, LM_TRUNCATED, LM_SCALAR /* a number or word is wrong */ };
 
 enum lm_place {
     LM_TOP, LM_BEHIND, LM_LINE_END, LM_COMMA_END, LM_SKIP, LM_ELEMENT_FIRST, LM_ELEMENT, LM_ELEMENT_NEXT,
@@ -142,7 +142,7 @@ typedef struct {
  * any number of rows, and `key_records` says whose they are. A row has `slot_count` spans. There is room for as many
  * hits as for rows. */
 typedef struct {
-    uint32_t *starts, *ends, *lines; /* lines: newlines since the call began; NULL: not wanted */
+    uint32_t *starts, *ends, *lines; /* lines: newlines since the call began, or in VALUES whether it is an element */
     uint8_t *kinds;
     uint32_t *key_records, *key_starts, *key_ends; /* starts and ends with the quotes */
     uint64_t *hashes;
@@ -165,7 +165,7 @@ LM_EXPORT uint32_t lm_levels(void);
 /* Sizes of the five structs, for a check of the declarations in Python. */
 LM_EXPORT void lm_sizes(uint32_t sizes[5]);
 
-/* Sets a state to `place` (TOP, ELEMENT_FIRST, ELEMENT or ELEMENT_NEXT) at an offset of the stream. */
+/* Sets a state to `place` (TOP, BEHIND, ELEMENT_FIRST, ELEMENT or ELEMENT_NEXT) at an offset of the stream. */
 LM_EXPORT void lm_begin(lm_state *state, uint64_t at, uint32_t place);
 
 /* Reads on. `bytes` are those from the stream's offset `base` on; `is_last` says that nothing follows them. */

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from linkmatch_ray.native import library as native
-from linkmatch_ray.native.paths import PathTree, Step
+from linkmatch_ray.native.paths import PathTree
+from linkmatch_ray.native.steps import Step
 
 UInt8s = npt.NDArray[np.uint8]
 UInt32s = npt.NDArray[np.uint32]
@@ -39,13 +40,13 @@ class Status(IntEnum):
 class Damage(IntEnum):
     """What stopped a reading of values."""
 
-    NONE, GRAMMAR, TOO_DEEP, TRUNCATED = range(4)
+    NONE, GRAMMAR, TOO_DEEP, TRUNCATED, SCALAR = range(5)
 
 
 class Place(IntEnum):
     """Where a reading can be begun."""
 
-    TOP, ELEMENT_FIRST, ELEMENT, ELEMENT_NEXT = 0, 5, 6, 7
+    TOP, BEHIND, ELEMENT_FIRST, ELEMENT, ELEMENT_NEXT = 0, 1, 5, 6, 7
 
 
 class Flag(IntFlag):

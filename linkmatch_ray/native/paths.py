@@ -6,23 +6,11 @@ import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Final
 
 from linkmatch_ray.native.library import DEPTH_MAX, NONE, SLOTS_MAX, Node
+from linkmatch_ray.native.steps import STAR, Name, Step
 
 BY_NAME, BY_INDEX, BY_STAR, BINDS, ABOVE_STAR = 1, 2, 4, 8, 16
-STAR: Final = object()
-"""The step `[*]`: every element of an array."""
-
-Step = object
-"""A str is a token of a JSON Pointer: a member's name or, if it looks like one, an element's index. `Name` and an int
-are those of a JSONPath: a name only, an index only."""
-
-
-class Name(str):
-    """A member's name, which is no index."""
-
-    __slots__ = ()
 
 
 @dataclass(slots=True)

@@ -47,7 +47,7 @@ static void write_record(reader *r, uint32_t end, int is_damaged)
     output->ends[i] = end;
     output->kinds[i] = kind;
     if (output->lines)
-        output->lines[i] = (uint32_t)(state->line - r->first_line);
+        output->lines[i] = r->is_lines ? (uint32_t)(state->line - r->first_line) : state->in_array;
     output->count++;
     r->rows_done = output->key_count;
     state->is_open = 0;

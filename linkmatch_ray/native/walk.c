@@ -62,7 +62,7 @@
         WRONG(*p, LM_GRAMMAR);                                                       \
     }                                                                                \
     if (UNLIKELY(shape == SCALAR_WRONG))                                             \
-        WRONG(*p, LM_GRAMMAR);                                                       \
+        WRONG(*p, LM_SCALAR);                                                        \
     if (UNLIKELY(shape == SCALAR_CUT)) {                                             \
         place = PLACE;                                                               \
         goto window_end;                                                             \
@@ -171,7 +171,7 @@ line_end:
     }
     if (bytes[*p] == 0x1E && rs_is_white) {
         p++;
-        goto line_end;
+        goto comma_end; /* a comma would not stand behind the value */
     }
     if (bytes[*p] != ',' || !comma_may_follow)
         WRONG(*p, LM_GRAMMAR);
@@ -267,7 +267,7 @@ record:
         WRONG(*p, LM_GRAMMAR);
     }
     if (shape == SCALAR_WRONG)
-        WRONG(*p, LM_GRAMMAR);
+        WRONG(*p, LM_SCALAR);
     const int stands = shape == SCALAR_CUT ? -1 : may_stand_alone(&r, scalar_end);
     if (!stands)
         WRONG(scalar_end, LM_GRAMMAR);

@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from unittest import mock
 
-from linkmatch_ray.core import compressions, inflating, matcher, scan, structure, verdicts
+from linkmatch_ray.core import compressions, inflating, matcher, scan, structure
 from linkmatch_ray.core.codecs import Plain
 from linkmatch_ray.core.layouts import lines
 from linkmatch_ray.core.matcher import Matcher
@@ -28,8 +28,6 @@ class Borders:
         part: Input of a part, where ranges are read.
         block: Of a window, by a NumPy pass; a multiple of eight.
         records: Given by the kernel at a time, as a number of them.
-        scanned: The last place that the kernel takes.
-        careful: Elements that are not cut further where they are refused.
         tail: Read behind a range's end.
         compressed: Given to a decoder.
         listed: Of a list.
@@ -40,8 +38,6 @@ class Borders:
     part: int | None = None
     block: int | None = None
     records: int | None = None
-    scanned: int | None = None
-    careful: int | None = None
     tail: int | None = None
     compressed: int | None = None
     listed: int | None = None
@@ -58,8 +54,6 @@ class Borders:
 
             put(structure, "STRIDE_BYTES", self.block)
             put(scan, "RECORDS_MAX", self.records)
-            put(scan, "SCAN_BYTES_MAX", self.scanned)
-            put(verdicts, "EXACT_BYTES", self.careful)
             put(lines, "TAIL_BYTES", self.tail)
             put(matcher, "WINDOW_BYTES_MIN", self.window)
             put(matcher, "WINDOW_BYTES", self.window)

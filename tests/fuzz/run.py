@@ -11,7 +11,7 @@ from linkmatch_ray.core.layouts.table import LINES, layout_of
 from linkmatch_ray.errors import RestrictionsError, UsageError
 from linkmatch_ray.native.kernel import LINES as LINES_OF_VALUES
 from linkmatch_ray.native.kernel import VALUES, Flag
-from linkmatch_ray.native.paths import STAR
+from linkmatch_ray.native.steps import STAR
 from linkmatch_ray.runtime.jobs.plan import PlanOptions
 from tests.fuzz import bytes_
 from tests.fuzz import jobs as whole
@@ -90,12 +90,10 @@ def _borders(rng):
     return Borders(
         window=rng.choice((None, rng.randint(16, 40), rng.randint(16, 400))),
         block=rng.choice((None, 8, 8 * rng.randint(1, 20))),
-        careful=rng.choice((None, 16, 100)),
         tail=rng.choice((None, 1, rng.randint(1, 50))),
         compressed=rng.choice((None, 1, rng.randint(1, 50))),
         poison=rng.choice((None, *HOSTILE)),
         records=rng.choice((None, 1, rng.randint(1, 9))),
-        scanned=rng.choice((None, None, None, rng.randint(20, 400))),
     )
 
 

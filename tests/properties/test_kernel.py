@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from linkmatch_ray.core.keys import KeyPath
 from linkmatch_ray.native.kernel import LINES, VALUES, Flag, Kind, Status
-from linkmatch_ray.native.paths import STAR
+from linkmatch_ray.native.steps import STAR
 from tests.conftest import REPO
 from tests.properties.test_any_bytes import mangled
 from tests.properties.test_match_bytes import load

@@ -359,7 +359,7 @@ def test_composite_parts_do_not_run_together():
         (b'[{"data":1,"x":"},{"},{"data":2},{"data":1}]', b'{"data":1,"x":"},{"}\n{"data":1}\n'),
         (b'[{"data":2},{"data":1,"y":"\\"},{"}]', b'{"data":1,"y":"\\"},{"}\n'),
         (b'{"data":1,"x":"\xe2\x80\xa8\xc2\x85"}\n', b'{"data":1,"x":"\xe2\x80\xa8\xc2\x85"}\n'),
-        (b'{"x":1}\n[{"data":1}]\n{"data":1}', b'{"data":1}\n'),
+        (b'{"x":1}\n[{"data":1}]\n{"data":1}', b'{"data":1}\n{"data":1}\n'),
     ],
 )
 def test_what_comes_out_byte_for_byte(data, matched):

@@ -21,7 +21,7 @@ def test_tiny_windows_and_blocks(layout, nested):
     """All kinds of tokens at all widths of windows and blocks."""
     made = straddle.systematic(layout, nested=nested, pad=0)
     for window in (*some(range(16, 80)), 4096):
-        straddle.assert_gives(made, made.data, Borders(window=window, block=8 * (1 + window % 5), careful=window))
+        straddle.assert_gives(made, made.data, Borders(window=window, block=8 * (1 + window % 5)))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -30,7 +30,7 @@ def test_blocks_shifted_byte_by_byte(layout):
     for pad in some(range(64)):
         made = straddle.systematic(layout, nested=pad % 2 == 0, pad=pad)
         for block in (8, 64):
-            straddle.assert_gives(made, made.data, Borders(block=block, careful=64, poison=HOSTILE[pad % len(HOSTILE)]))
+            straddle.assert_gives(made, made.data, Borders(block=block, poison=HOSTILE[pad % len(HOSTILE)]))
 
 
 @pytest.mark.parametrize("layout", ["lines", "crlf"])
@@ -38,10 +38,10 @@ def test_bad_lines_across_borders(layout):
     """A bad line is one entry, whatever it lies across, and its neighbours come out."""
     for window in some(range(16, 60)):
         made = straddle.systematic(layout, nested=True, pad=window, damaged=True)
-        straddle.assert_gives(made, made.data, Borders(window=window, block=8, careful=16))
+        straddle.assert_gives(made, made.data, Borders(window=window, block=8))
     for pad in some(range(16)):
         made = straddle.systematic(layout, nested=True, pad=pad, damaged=True)
-        straddle.assert_gives(made, made.data, Borders(block=16, careful=64))
+        straddle.assert_gives(made, made.data, Borders(block=16))
 
 
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["no mark", "mark"])
@@ -51,7 +51,7 @@ def test_ranges(layout, mark):
     made = straddle.systematic(layout, nested=True, pad=0, damaged=True)
     data = mark + made.data + b"\n\n \r\n" + b" " * 40 + b"\n"
     for unit in (*some(range(16, 70)), 333, len(data) - 1, len(data)):
-        borders = Borders(window=16 + unit % 7, tail=1 + unit % 9, block=8, careful=16)
+        borders = Borders(window=16 + unit % 7, tail=1 + unit % 9, block=8)
         with borders.drawn():
             matched, unmatched, counts, entries = matched_in_ranges(
                 data, straddle.LIST, straddle.OPTIONS, unit, borders

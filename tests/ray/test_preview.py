@@ -62,7 +62,7 @@ def test_all_of_some_files(layout, compression, tmp_path):
     found, one = look(tmp_path), match_bytes(content, LIST).counts
     assert found.counts.as_dict() == {name: 2 * count for name, count in one.as_dict().items()}
     assert (found.files, found.bytes_read) == (2, 2 * len(content))
-    shape = layout.split()[0] + ("" if compression == "plain" else f", {compression}")
+    shape = ("lines" if layout == "lines" else "values") + ("" if compression == "plain" else f", {compression}")
     assert found.shapes == {shape: 2}
 
 
@@ -97,13 +97,14 @@ def test_what_is_damaged_is_an_entry_also_if_the_file_is_cut(size, small_limits,
 
 
 def test_documents(small_limits, tmp_path):
-    """With --records-at nothing is known of one that is not read to its end; nothing false is said of it."""
+    """With --records-at its records count as far as they are read; nothing false is said of it."""
     content = json.dumps({"rows": RECORDS}).encode()
     (tmp_path / "a.json").write_bytes(content)
     options = MatchOptions(records_at="/rows")
     small_limits(len(content) - 1)
     found = look(tmp_path, options)
-    assert (found.counts.records, found.counts.entries, found.shapes) == (0, 0, {"document": 1})
+    assert (found.counts.entries, found.shapes) == (0, {"values": 1})
+    assert 0 < found.counts.records <= len(RECORDS)
     assert found.bytes_read > 0
     small_limits(len(content) + 1)
     assert look(tmp_path, options).counts.records == len(RECORDS)
@@ -121,7 +122,7 @@ def test_what_cannot_be_read(tmp_path):
     found = preview(files, LIST, MatchOptions())
     assert found.reasons == {"changed": 1, "unreadable": 1, "not_utf8": 1}
     assert (found.counts.records, found.counts.matched, found.counts.entries) == (1, 1, 3)
-    assert found.shapes == {"object": 1, "not UTF-8": 1, "blank": 1}
+    assert found.shapes == {"values": 1, "not UTF-8": 1, "blank": 1}
     assert preview([InputFile(b"x", b"/x", -1, -1, -1, "no file")], LIST, MatchOptions()).files == 0
 
 
@@ -235,7 +236,7 @@ def test_the_command_starts_no_ray(tmp_path, command_environment):
     assert "ray" not in {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     looked, shapes, records, time_ = done.stdout.splitlines()[-4:]
     assert looked.startswith("Looked at 4 of 4 files, 619.5 kB of 619.5 kB, for ")
-    assert sorted(shapes.removeprefix("Shapes: ").split("; ")) == ["array (1)", "lines, gzip (2)", "lines, zstd (1)"]
+    assert sorted(shapes.removeprefix("Shapes: ").split("; ")) == ["lines, gzip (2)", "lines, zstd (1)", "values (1)"]
     assert records == "778 records, 778 with the key cveID, 62 matched (7.97%)"
     assert time_.startswith("At this rate the job takes about ")
     done = subprocess.run(

@@ -27,7 +27,7 @@ from linkmatch_ray.native.kernel import (
     directory_of,
     hash_keys,
 )
-from linkmatch_ray.native.paths import STAR, Name
+from linkmatch_ray.native.steps import STAR, Name
 from tests.support.oracle import BOUNDS, DEPTH_MAX, depth
 from tests.support.tiers import kinds
 
@@ -265,9 +265,10 @@ def lines_of(data, flags=0):
         start, end = at + len(line) - len(line.lstrip(around)), at + len(line.rstrip(WHITE))
         if start < end:
             text = data[start:end]
-            if flags & Flag.COMMA_MAY_FOLLOW:
-                text = text.removesuffix(b",")
-            text = text.rstrip(around)
+            ends = b"," * bool(flags & Flag.COMMA_MAY_FOLLOW) + b"\x1e" * bool(flags & Flag.RS_IS_WHITE)
+            if text[-1] in ends:
+                text = text[:-1]
+            text = text.rstrip(WHITE)
             is_whole = text and whole_value(text.decode("latin-1"), 0) == len(text)
             yield start, start + len(text) if is_whole else end, number
         at += len(line) + 1

@@ -18,10 +18,11 @@ from typing import NamedTuple
 
 import zstandard
 
-SPACE = b" \t\r\n"
+from tests.support import sequences
+
+SPACE = b" \t\r\n\x1e"
 DEPTH_MAX = 500
 PROVENANCE_RESTRICTIONS_MAX = 10
-BOMS_OF_OTHER_ENCODINGS = (b"\xff\xfe", b"\xfe\xff")
 MISSING = object()
 
 
@@ -103,7 +104,7 @@ def composite(value, keys):
 
 
 class Span(NamedTuple):
-    """One element or non-blank line; `good` is false for what could not be read."""
+    """A record; `good` is false for what could not be read."""
 
     start: int
     end: int
@@ -118,103 +119,10 @@ def decompress(data):
     return data
 
 
-def skip(text, at):
-    return re.compile("[ \t\r\n]*").match(text, at).end()
-
-
-def value_end(text, at):
-    try:
-        return BOUNDS.raw_decode(text, at)[1]
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-
-
-def lines(data, begin=0):
-    at = begin
-    for line in data[begin:].split(b"\n"):
-        start, end = at + len(line) - len(line.lstrip(SPACE)), at + len(line.rstrip(SPACE))
-        if start < end:
-            yield Span(start, end, readable(data[start:end]))
-        at += len(line) + 1
-
-
-def elements(data, begin=0, *, to_the_end=True):
-    """The elements of the array at `begin`; damage ends it with one bad span to the end of the data."""
-    text = data.decode("latin-1")
-    last = len(data.rstrip(SPACE))
-    at = skip(text, skip(text, begin) + 1)
-    try:
-        while text[at : at + 1] != "]":
-            end = value_end(text, at)
-            following = skip(text, end)
-            if text[following : following + 1] not in (",", "]"):
-                raise ValueError("neither a comma nor an end: 12 may be what is left of 123")
-            yield Span(at, end, readable(data[at:end]))
-            at = following
-            if text[at] == ",":
-                at = skip(text, at + 1)
-                if text[at : at + 1] == "]":
-                    raise ValueError("a comma before the end")
-    except ValueError:
-        yield Span(at, last, False)
-        return
-    if to_the_end and skip(text, at + 1) < last:
-        yield Span(skip(text, at + 1), last, False)
-
-
-def inside(data, begin, pointer):
-    """The elements of the array that `pointer` names within the document at `begin`."""
-    text = data.decode("latin-1")
-    at = skip(text, begin)
-    for token in pointer.split("/")[1:]:
-        token = token.replace("~1", "/").replace("~0", "~")
-        at = children(text, at)[token if text[at] == "{" else int(token)]
-    if text[at] != "[":
-        raise ValueError("not an array")
-    return elements(data, at, to_the_end=False)
-
-
-def children(text, at):
-    """Where the members (last wins) or elements of the object or array at `at` begin."""
-    found, is_object, at = {}, text[at] == "{", skip(text, at + 1)
-    while text[at] not in "]}":
-        name = len(found)
-        if is_object:
-            end = value_end(text, at)
-            name = VALUES.decode(text[at:end].encode("latin-1").decode("utf-8"))
-            at = skip(text, skip(text, end) + 1)
-        found[name] = at
-        at = skip(text, value_end(text, at))
-        at = skip(text, at + 1) if text[at] == "," else at
-    return found
-
-
-def readable(slice_):
-    try:
-        parse(slice_)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-def spans(data, *, layout="auto", records_at=None):
-    """Every element or non-blank line of one decompressed file."""
-    begin = 3 if data.startswith(b"\xef\xbb\xbf") else 0
-    body = data[begin:].strip(SPACE)
-    if data.startswith(BOMS_OF_OTHER_ENCODINGS) or (len(data) > 1 and 0 in data[:4]):
-        return [Span(0, len(data), False)]
-    if not body:
-        return []
-    if records_at is not None:
-        return list(inside(data, begin, records_at))
-    if layout == "auto":
-        first_line_is_whole = readable(body.split(b"\n", 1)[0].strip(SPACE))
-        whole = not first_line_is_whole and body.startswith(b"{") and readable(body)
-        layout = "array" if body.startswith(b"[") else "object" if whole else "lines"
-    if layout == "object":
-        start = data.index(body, begin)
-        return [Span(start, start + len(body), readable(body))]
-    return list(elements(data, begin) if layout == "array" else lines(data, begin))
+def spans(data, *, layout="auto", records_at=None, limit=64 << 20):
+    """Every record and entry of one decompressed file."""
+    items = sequences.read(data, sequences.Options(layout, records_at, limit))
+    return [Span(item.start, item.end, item.reason is None) for item in items]
 
 
 def verbatim(slice_):

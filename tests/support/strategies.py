@@ -554,9 +554,9 @@ def nested_cases(draw, *, files=1):
 BAD_LINES = (
     *(
         b'{"data":',
-        b'{"data":1}{"data":1}',
-        b'{"data":1} {"data":1}',
-        b'{"data":1},',
+        b'{"data":1}{"data":1}x',
+        b'{"data":1} "x',
+        b'{"data":1},{"data":1}',
         b'{"data":1} x',
         b"nope",
         b"tru",
@@ -590,7 +590,7 @@ BAD_LINES = (
         b'"',
         b"\x00",
         b"\x0c",
-        b"1 2",
+        b"1 2x",
     ),
     *(
         b'{"data":1,"x":"\xff"}',

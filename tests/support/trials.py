@@ -17,15 +17,25 @@ class Trial:
 
     Attributes:
         inputs, restrictions: Where its files lie.
+        args: Further arguments of the command.
+        code: Its exit code.
         matched, unmatched: The lines of the outputs.
         entries: Lines of the quarantine; None for any number.
     """
 
     inputs: Path
     restrictions: Path
+    args: list[str]
+    code: int
     matched: list[str]
     unmatched: list[str]
     entries: int | None
+
+
+def trials(needs):
+    """The names of the trials that need something; none if they do not lie beside the repository."""
+    folders = sorted(TRIALS.glob("*/expected.json"))
+    return [path.parent.name for path in folders if json.loads(path.read_text("utf-8"))["needs"] == needs]
 
 
 def trial(name):
@@ -37,6 +47,8 @@ def trial(name):
     return Trial(
         folder / "links",
         folder / expected["restrictions"],
+        expected["args"],
+        expected["exit"],
         expected["matched"],
         expected["unmatched"],
         expected["entries"],

@@ -16,10 +16,11 @@ from tests.support.jobs import LIST, commit_all
 
 
 def submit(top, output, options, plan, *, incremental=False, overwrite=False, stop_after=None):
-    """Match what is in `top`; `stop_after` so many parts it is left as a kill would leave it, and gives None."""
+    """Match what is in `top`, or several places. `stop_after` so many parts it is left as by a kill, and gives None."""
     started, began = time.localtime(), time.monotonic()
     how = {"overwrite": overwrite, "incremental": incremental, "drop_missing": incremental, **asdict(plan)}
-    request = Request(list_inputs([top], options=options), LIST, results_at(output), JobOptions.of(options, **how))
+    inputs = top if isinstance(top, list) else [top]
+    request = Request(list_inputs(inputs, options=options), LIST, results_at(output), JobOptions.of(options, **how))
     if request.finished is not None:
         return request.finished
     plan = make_plan(

@@ -1,17 +1,23 @@
-"""The beginning of an input: where its text begins, and what the table of layouts asks of it."""
+"""The beginning of an input: where its text begins, and whether it is lines or values."""
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from linkmatch_ray.core.damage import Damage
-from linkmatch_ray.core.exact import parse
-from linkmatch_ray.core.structure import back_over_white
-from linkmatch_ray.core.window import held_max
+from linkmatch_ray.core.scan import any_values
+from linkmatch_ray.core.structure import OPEN_BRACKET, back_over_space, skip_space
+from linkmatch_ray.native.kernel import Place, Status
 
 BOM: Final = b"\xef\xbb\xbf"
 HEAD_BYTES: Final = len(BOM) + 4
 """Bytes of an input that show whether it is UTF-8."""
+
+_STRINGS: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+
+WHOLE, INCOMPLETE, WRONG = range(3)
+"""What a line is: some whole values, something that a further line could complete, or anything else."""
 
 
 def text_start(head: bytes) -> int:
@@ -25,63 +31,58 @@ def text_start(head: bytes) -> int:
     """
     start = len(BOM) if head.startswith(BOM) else 0
     if 0 in head[start : start + 4]:
-        raise Damage("not_utf8", "text in another encoding than UTF-8")
+        raise Damage("not_utf8", "text in another encoding than UTF-8", start)
     return start
 
 
 class Beginning:
-    """The beginning of a text whose first byte is not white space. Each call of `show` shows more of it.
-
-    Attributes:
-        is_all: Nothing follows it.
-        is_long: It is longer than a record may be, without the white space at its end.
-        is_far: It is longer than what is held of an input, with the white space at its end.
-    """
+    """The beginning of a text whose first byte does not stand between values. Each call of `is_lines` shows more."""
 
     def __init__(self, max_record_bytes: int) -> None:
         self._max_record_bytes = max_record_bytes
-        self._buffer, self._low, self._end = bytearray(), 0, 0
-        self._searched = 0  # bytes known to have no newline
-        self._first_line_ended = False
+        self._line = self._searched = 0  # where the next line begins; bytes known to have no newline behind it
+        self._others = False  # lines before it that do not decide
+        self._is_whole = False  # the line before it is whole, and decides if it is not the only one
 
-    def show(self, buffer: bytearray, low: int, high: int, *, is_all: bool) -> None:
-        """Shows the text as far as `buffer[low:high]`, which begins as before."""
-        most = held_max(self._max_record_bytes)
-        self.is_far, high = high - low > most, min(high, low + most + 1)
-        self._buffer, self._low, self._high = buffer, low, high
-        self._end = back_over_white(buffer, low, high)
-        self.is_all, self.is_long = is_all, self._end - low > self._max_record_bytes
+    def is_lines(self, buffer: bytearray, low: int, high: int, *, is_all: bool) -> bool | None:
+        """Returns whether a text that begins with `buffer[low:high]` is lines; None if more of it must be seen.
 
-    @property
-    def first_byte(self) -> int:
-        """Its first byte."""
-        return self._buffer[self._low]
-
-    def new_first_line(self) -> bytes | None:
-        """Returns its first line if that is shown for the first time. Looks at each byte once."""
-        if self._first_line_ended:
-            return None
-        newline = self._buffer.find(b"\n", self._low + self._searched, self._high)
-        self._searched, self._first_line_ended = self._high - self._low, newline >= 0
-        return bytes(self._buffer[self._low : newline]) if newline >= 0 else None
-
-    def text(self) -> bytes:
-        """Returns what is shown, without the white space at its end."""
-        return bytes(self._buffer[self._low : self._end])
-
-
-def is_value(text: bytes) -> bool:
-    """Returns whether a text is one JSON value."""
-    try:
-        parse(text)
-    except Damage:
-        return False
-    return True
+        Args:
+            is_all: Nothing follows it.
+        """
+        while not self._is_whole:
+            start = low + self._line
+            newline = buffer.find(b"\n", max(start, low + self._searched), high)
+            self._searched = high - low
+            end = back_over_space(buffer, start, newline if newline >= 0 else high)
+            if end - low > self._max_record_bytes:
+                return False
+            if newline < 0 and not is_all:
+                return None
+            first = skip_space(buffer, start, end)
+            if first < end:
+                kind = _kind_of(buffer, first, end)
+                if kind == INCOMPLETE or (kind == WRONG and buffer[low] == OPEN_BRACKET):
+                    return False
+                if kind == WHOLE and self._others:
+                    return True
+                self._is_whole, self._others = kind == WHOLE, True
+            if newline < 0:
+                return False
+            self._line = self._searched = newline + 1 - low
+        if skip_space(buffer, low + self._line, high) < high:
+            return True
+        return False if is_all else None
 
 
-def is_object(text: bytes) -> bool:
-    """Returns whether a text is one JSON object."""
-    try:
-        return isinstance(parse(text), dict)
-    except Damage:
-        return False
+def _kind_of(buffer: bytearray, start: int, end: int) -> int:
+    """Returns what a line is."""
+    stream, status = any_values(), Status.FULL
+    stream.begin(start, Place.TOP)
+    while status == Status.FULL:
+        status = stream.step(buffer, start, end, start, is_last=True)
+    if status == Status.DONE:
+        return WHOLE
+    if not stream.is_truncated or stream.is_torn:
+        return WRONG
+    return WRONG if b'"' in _STRINGS.sub(b"", memoryview(buffer)[start:end]) else INCOMPLETE

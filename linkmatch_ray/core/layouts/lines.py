@@ -1,47 +1,39 @@
-"""JSON Lines: whole lines, window by window. A bad line is an entry; its neighbours are read."""
+"""Lines: window by window, cut at newlines. A line is the unit of damage; its neighbours are read."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, Protocol
 
-from linkmatch_ray.core.layouts.detection import Beginning, is_object, is_value
-from linkmatch_ray.core.layouts.oversize import is_oversize, mark_far_white, skip_oversize
-from linkmatch_ray.core.window import LOW, Window, held_max
-from linkmatch_ray.core.writer import Reading
+from linkmatch_ray.core.exact import too_long
+from linkmatch_ray.core.structure import back_over_space, skip_space
+from linkmatch_ray.core.verdicts import Judged
+from linkmatch_ray.core.window import LOW
+from linkmatch_ray.core.writer import Reading, Torn
 
 TAIL_BYTES: Final = 1 << 16
 """Bytes past the end of a range that are read at once to find the end of its last line."""
 
 
-def looks_like_lines(beginning: Beginning) -> bool | None:
-    """Returns whether a text is lines: its first line is whole, or no document fits.
+class LineJudge(Protocol):
+    """What finds the records in whole lines, such as a `Judge`.
 
-    Returns:
-        None if more of it must be seen.
+    Attributes:
+        max_bytes: A longer line is damaged.
     """
-    line = beginning.new_first_line()
-    if line is not None and is_value(line):
-        return True
-    if beginning.is_long:
-        return True
-    if beginning.is_far:  # white space behind what may be a line or a document
-        text = beginning.text()
-        return b"\n" not in text and is_value(text)
-    return not is_object(beginning.text()) if beginning.is_all else None
 
+    max_bytes: int
 
-def walk_lines(of: Reading) -> Iterator[None]:
-    """Reads all lines; yields after each window, where a part may end."""
-    return Lines(of).walk()
+    def lines(self, buffer: bytearray, low: int, high: int) -> Judged:
+        """Returns verdicts for whole lines."""
 
 
 class Lines:
     """The lines of an input that begin before `stop`."""
 
-    def __init__(self, of: Reading) -> None:
-        self._window, self._writer, self._judge = of.window, of.writer, of.judge
-        self._max_bytes, self._stop = of.max_bytes, of.stop
+    def __init__(self, of: Reading, judge: LineJudge | None = None) -> None:
+        self._window, self._writer, self._judge = of.window, of.writer, judge or of.judge
+        self._stop = of.stop
 
     def skip_begun(self) -> bool:
         """Passes over the line that began before the range; the window starts one byte before it. Returns whether
@@ -49,7 +41,7 @@ class Lines:
         window, newline = self._window, -1
         while newline < 0 and not window.ended and (self._stop is None or window.offset < self._stop):
             self._fill()
-            newline = _newline(window)
+            newline = window.buffer.find(b"\n", LOW, window.end)
             window.drop(newline + 1 if newline >= 0 else window.end)
         return newline >= 0
 
@@ -58,33 +50,42 @@ class Lines:
         window, writer = self._window, self._writer
         if not window.held and not window.ended:
             self._fill()
+        is_cut = False
         while not self._done:
-            is_far_too_long = window.held > held_max(self._max_bytes) and self._is_oversize()
-            cut, final = (LOW, False) if is_far_too_long else self._cut()
+            cut, final = self._cut()
             if cut > LOW:
-                judged = self._judge.lines(window.buffer, LOW, cut)
-                mark_far_white(judged, window, self._max_bytes)
-                writer.lines(judged)
+                writer.lines(self._judge.lines(window.buffer, LOW, cut))
                 window.drop(cut)
-            elif not final and self._is_oversize() and not self._skip():
-                return
-            if final:
+            elif not final and self._is_too_long:
+                is_cut = not self._pass_over_line()
+            if final or is_cut:
                 break
             yield
             if not window.ended:
                 self._fill()
-        if window.corrupt is not None:
-            writer.skip_white()
-            writer.rest(window.corrupt, LOW)
+        if window.corrupt is not None and not is_cut:
+            writer.cut()
 
-    def _is_oversize(self) -> bool:
-        return is_oversize(self._window, self._writer, self._max_bytes, _newline)
-
-    def _skip(self) -> bool:
-        """Passes over a line that is too long to be held; returns whether it ends."""
-        if not skip_oversize(self._window, self._writer, self._max_bytes, _newline):
+    @property
+    def _is_too_long(self) -> bool:
+        """Whether the line that the window begins with is too long to be held. White space before it is dropped."""
+        window = self._window
+        if window.held <= self._judge.max_bytes:
             return False
-        self._writer.pass_over(LOW + 1)
+        self._writer.pass_over(skip_space(window.buffer, LOW, window.end))
+        return back_over_space(window.buffer, LOW, window.end) - LOW > self._judge.max_bytes
+
+    def _pass_over_line(self) -> bool:
+        """Passes over a line that is too long to be held, and writes its entry; returns whether its end was found."""
+        window, torn = self._window, Torn(self._window, self._writer)
+        while (newline := window.buffer.find(b"\n", LOW, window.end)) < 0 and not window.ended:
+            torn.take(window.end)
+            window.fill()
+        torn.take(newline if newline >= 0 else window.end)
+        if newline < 0 and window.corrupt is not None:
+            self._writer.cut(torn)
+            return False
+        self._writer.torn(torn, too_long(self._judge.max_bytes))
         return True
 
     @property
@@ -111,7 +112,3 @@ class Lines:
         if window.ended and window.corrupt is None:
             return end, True
         return buffer.rfind(b"\n", LOW, end) + 1 or LOW, window.ended
-
-
-def _newline(window: Window) -> int:
-    return window.buffer.find(b"\n", LOW, window.end)

@@ -1,216 +1,361 @@
-"""Elements of an array, window by window; and the two layouts that are held whole.
+"""A sequence of values, streamed: records come out as they are read.
 
-Damage ends an array: the start of the next element is not known, and the rest of the file is one entry. But an element
-that is too long, too deep or has strings that are not UTF-8 is an entry by itself. The next element is read.
+Damage costs its record, if that is closed before the next margin. Other damage costs all that stands before a *restart*
+(`restart.py`). No byte is parsed more than twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from linkmatch_ray.core.damage import Damage
-from linkmatch_ray.core.exact import far_white, parse, too_long
-from linkmatch_ray.core.keys import KeyPath
-from linkmatch_ray.core.layouts.detection import Beginning
-from linkmatch_ray.core.layouts.oversize import FindEnd, is_oversize, mark_far_white, skip_oversize
-from linkmatch_ray.core.structure import OPEN_BRACKET, Structure, back_over_white, find_elements, skip_white
-from linkmatch_ray.core.verdicts import Judged, locate, whole_elements
-from linkmatch_ray.core.window import LOW, Window, held_max
-from linkmatch_ray.core.writer import Reading, Writer
+from linkmatch_ray.core.exact import invalid_utf8, too_long, truncated
+from linkmatch_ray.core.index import NOT_FOUND
+from linkmatch_ray.core.layouts.closing import RS, Closing, find_margin
+from linkmatch_ray.core.layouts.long import Passing
+from linkmatch_ray.core.layouts.restart import Restart
+from linkmatch_ray.core.scan import Scan, Stream
+from linkmatch_ray.core.structure import OPEN_BRACE, OPEN_BRACKET
+from linkmatch_ray.core.verdicts import DAMAGED
+from linkmatch_ray.core.window import LOW, Window
+from linkmatch_ray.core.writer import Reading, Torn
+from linkmatch_ray.native.kernel import Place, Status
 
-NO_ARRAY: Final = Damage("invalid_json", "not an array")
-WRONG_BRACKET: Final = Damage("invalid_json", "} where the array may go on with , or end with ]")
-TRUNCATED: Final = Damage("truncated", "the array ends inside an element or without its ]")
-TRAILING: Final = Damage("trailing_data", "something follows the array")
+MISSING_ELEMENT: Final = Damage("invalid_json", "an element of the array is missing here")
+NOT_ARRAY: Final = Damage("not_array", "not an array, and --format array takes no other values")
+TRAILING: Final = Damage("trailing_data", "something follows the value")
 
-
-def looks_like_array(beginning: Beginning) -> bool:
-    """Returns whether a text is an array, by its first byte."""
-    return beginning.first_byte == OPEN_BRACKET
-
-
-def walk_array(of: Reading) -> Iterator[None]:
-    """Reads all elements of an array; yields after each window, where a part may end."""
-    return _Array(of).walk()
+_COMMA: Final = re.compile(rb"([ \t\r]*+,)[ \t\r]*+(?:\n|\Z)")
+_NO_COMMA: Final = re.compile(rb"[ \t\r]*+(?:[^ \t\r,]|,[ \t\r]*+[^ \t\r\n])")
 
 
-class _Array:
-    """The elements of an array that reaches to the end of the file; its `[` is in the window."""
+@dataclass(slots=True)
+class _Long:
+    """A record that is too long to be held, as far as it was read.
+
+    Attributes:
+        opened: Brackets that are open where the window begins.
+        has_margin: There was a margin behind its first byte.
+        has_bad: It has a string with bytes that are not UTF-8 and that was too long to be held.
+        has_ended: It has ended where the window begins, if the data is not cut short there.
+        first: Its first byte.
+    """
+
+    torn: Torn
+    first: int
+    opened: int = 0
+    has_margin: bool = False
+    has_ended: bool = False
+    has_bad: bool = False
+
+
+class Values:
+    """The values of an input, from the window's start on."""
 
     def __init__(self, of: Reading) -> None:
-        self._window, self._writer, self._judge = of.window, of.writer, of.judge
-        self._max_bytes = of.max_bytes
-        self._first = True  # nothing of the array was dropped yet: it may be empty
+        self._of, self._window, self._writer, self._judge = of, of.window, of.writer, of.judge
+        self._limit, self._format = of.judge.max_bytes, of.judge.format
+        self._arrays_are_records = self._format == "object"
+        self._is_done = self._gave = False
+        self._streams_all = False
+        self._rest: Torn | None = None  # of a document: what is before its first record, or behind its last one
+        self._long: _Long | None = None
+        self._touching: int | None = None  # where the value begins that touches the end of data cut short
 
     def walk(self) -> Iterator[None]:
-        """Judges all elements; yields after each window, where a part may end."""
-        window, writer = self._window, self._writer
-        if window.buffer[LOW] != OPEN_BRACKET:
-            writer.rest(NO_ARRAY, LOW)
-            return
-        window.drop(LOW + 1)
-        while True:
-            writer.pass_over(skip_white(window.buffer, LOW, window.end))  # before much more must be moved
-            if not window.ended:
-                window.fill()
-            is_far_too_long = window.held > held_max(self._max_bytes) and self._is_oversize()
-            consumed = LOW if is_far_too_long else self._judge_window()
-            if consumed is None:
+        """Judges all values; yields after each window, where a part may end."""
+        place: Place | None = Place.TOP
+        while place is not None:
+            status = yield from self._read(self._judge.scanner.sequence, place)
+            if status != Status.DAMAGE:
+                self._end()
                 return
-            if consumed > LOW:
-                self._first = False
-                writer.pass_over(consumed)
+            place = self._after_damage()
+
+    def _read(self, stream: Stream, place: Place, start: int | None = None) -> Generator[None, None, Status]:
+        """Reads on from an offset or the window's start, up to damage or the end; returns why it stopped."""
+        window, self._stream = self._window, stream
+        state = stream.state
+        stream.begin(window.offset if start is None else start, place)
+        reach = window.size
+        while True:
+            at = state.at
+            high = min(window.end, self._place(at) + reach)
+            is_last = window.ended and high == window.end
+            scan, status = stream.scan(window.buffer, LOW, high, window.offset, is_last=is_last)
+            self._take(scan, is_last=is_last)
+            if status != Status.MORE or self._is_done:
+                return status
+            if not self._take_long(high):
+                self._pass_over(state.keep)
                 yield
-            elif self._is_oversize():
-                self._first = False
-                if not self._skip_element():
-                    return
+            reach = window.size if state.at > at else 2 * reach
+            if self._place(state.at) + reach > window.end and not window.ended:
+                window.fill()
 
-    def _is_oversize(self) -> bool:
-        return is_oversize(self._window, self._writer, self._max_bytes, _element_end())
+    def _pass_over(self, offset: int) -> None:
+        """Passes over what is before an offset, except what may have to be read again."""
+        if self._rest is None:
+            self._writer.pass_over(self._place(offset))
+        elif offset - self._rest.start > self._limit:
+            self._rest.take(self._place(offset))
 
-    def _judge_window(self) -> int | None:
-        """Judges the whole elements in the window; returns where they end (past the comma), or None if the file is
-        finished."""
-        window, buffer = self._window, self._window.buffer
-        low, is_last = skip_white(buffer, LOW, window.end), window.ended and window.corrupt is None
-        run = self._judge.elements(buffer, low, window.end, first=self._first, is_last=is_last)
-        is_some = len(run.judged.starts) > 0
-        if is_some and not self._write(run.judged):
-            return None
-        if run.close >= 0:
-            self._close(run.close)
-            return None
-        if run.is_sound and not window.ended:
-            return run.rest if is_some else LOW
-        return self._judge_framed(run.rest, is_first=not is_some)
+    def _place(self, offset: int) -> int:
+        """Returns the position in the window of an offset in the input."""
+        return LOW + offset - self._window.offset
 
-    def _judge_framed(self, low: int, *, is_first: bool) -> int | None:
-        """Does the same from the position `low` on, by structure: there damage begins, or the end of the file.
-
-        Args:
-            is_first: No element of the window was judged.
-        """
-        window, buffer = self._window, self._window.buffer
-        framed = find_elements(window.data, low, window.end)
-        starts, ends = whole_elements(framed, first=self._first and is_first)
-        mismatch = framed.close >= 0 and buffer[framed.close : framed.close + 1] != b"]"
-        whole = len(starts) - mismatch  # an element is whole only where , or ] follows it
-        if whole > 0:
-            for judged in self._judge.framed(buffer, starts[:whole], ends[:whole]):
-                if not self._write(judged):
-                    return None
-        if mismatch:
-            start = int(starts[-1]) if len(starts) else framed.close
-            self._writer.rest(WRONG_BRACKET, start)
-            return None
-        if framed.close >= 0:
-            self._close(framed.close)
-            return None
-        if window.ended:
-            self._writer.rest(window.corrupt or TRUNCATED, framed.rest)
-            return None
-        return framed.rest if len(starts) or not is_first else LOW
-
-    def _write(self, judged: Judged) -> bool:
-        mark_far_white(judged, self._window, self._max_bytes)
-        return write_elements(judged, self._writer)
-
-    def _skip_element(self) -> bool:
-        """Passes over an element that is too long to be held; returns False if the file is finished."""
-        window = self._window
-        if not skip_oversize(window, self._writer, self._max_bytes, _element_end(), TRUNCATED, WRONG_BRACKET):
-            return False
-        if window.buffer[LOW : LOW + 1] == b",":
-            window.drop(LOW + 1)
-            return True
-        self._close(LOW)
-        return False
-
-    def _close(self, close: int) -> None:
-        """Reads to the end of the file. Only white space may follow the bracket that closes the array."""
-        window, at = self._window, close + 1
-        while True:
-            rest = skip_white(window.buffer, at, window.end)
-            if rest < window.end:
-                self._writer.rest(TRAILING, rest)
+    def _take(self, scan: Scan, *, is_last: bool) -> None:
+        """Writes the records of a scan, except one that touches the end of data which was cut short."""
+        window, long = self._window, self._long
+        if long is not None and long.has_ended and window.held:
+            self._write_long(LOW)
+            long = None
+        if len(scan.starts) and scan.ends[-1] == window.end and (window.corrupt is not None or not window.ended):
+            if len(scan.starts) == 1 and long is not None:
+                long.torn.take(window.end)
+                long.has_ended = True
                 return
+            touching = window.offset + int(scan.starts[-1]) - LOW
+            scan = scan.only(0, len(scan.starts) - 1)
             if window.ended:
-                if window.corrupt is not None:
-                    self._writer.rest(window.corrupt, window.end)
-                return
-            self._writer.pass_over(window.end)
+                self._touching = touching
+            else:  # what follows shows whether it is cut short
+                self._stream.begin(touching, Place.TOP)
+        if len(scan.starts) and long is not None:
+            end = int(scan.ends[0])
+            self._write_long(end)
+            scan = scan.only(1, len(scan.starts))
+            scan.starts, scan.ends = scan.starts - (end - LOW), scan.ends - (end - LOW)
+        if len(scan.starts):
+            is_element, scan.numbers = scan.numbers, None
+            judged = self._judge.verdicts(window.buffer, scan)
+            if self._format == "array" and is_element is not None:
+                for place in np.flatnonzero(is_element == 0).tolist():
+                    judged.damages.setdefault(place, NOT_ARRAY)
+                    judged.kinds[place], judged.found[place] = DAMAGED, NOT_FOUND
+            self._writer.elements(judged)
+            self._came_out()
+
+    def _write_long(self, end: int) -> None:
+        """Writes the entry of a record that is too long to be held, and ends at a position in the window."""
+        assert self._long is not None
+        self._long.torn.take(end)
+        self._writer.torn(self._long.torn, too_long(self._limit))
+        self._came_out()
+
+    def _came_out(self) -> None:
+        """Notes that a record or entry came out."""
+        self._long = self._rest = None
+        self._gave = True
+
+    def _take_long(self, high: int) -> bool:
+        """Passes over what was read of a record that is too long to be held; returns whether the window begins in
+        one."""
+        window, writer = self._window, self._writer
+        passing = Passing(self._stream, window, high, self._limit)
+        if self._long is not None and self._long.has_ended:
+            return True
+        if self._long is None:
+            if not passing.is_too_long:
+                return False
+            (writer.pass_over if self._rest is None else self._rest.take)(self._place(passing.start))
+            self._long = _Long(Torn(window, writer), window.buffer[LOW])
+        long, (upto, _) = self._long, passing.places()
+        if not long.has_margin:
+            is_first = window.offset == long.torn.start
+            long.has_margin = LOW <= find_margin(window, LOW + is_first) < self._place(upto)
+        long.torn.take(self._place(upto))
+        long.opened = self._stream.state.depth
+        long.has_bad |= passing.token is not None and passing.token.has_bad
+        passing.passed()
+        return True
+
+    def _end(self) -> None:
+        """Passes over what follows the last value, or adds the entry for the end of data that was cut short."""
+        window, writer = self._window, self._writer
+        if window.corrupt is None:
+            if self._long is not None:
+                self._write_long(LOW)
+            writer.pass_over(window.end)
+        elif self._long is not None:
+            self._long.torn.take(window.end)
+            writer.cut(self._long.torn)
+        else:
+            writer.pass_over(self._place(self._touching) if self._touching is not None else window.end)
+            writer.cut()
+
+    def _after_damage(self) -> Place | None:
+        """Adds the entry for damage, or for the end in an array. Returns the place of what the window then begins with,
+        or None at the end."""
+        window, writer, stream, long = self._window, self._writer, self._stream, self._long
+        state, is_end = stream.state, stream.is_truncated
+        failed, in_array = state.damage_at, bool(state.in_array)
+        if in_array and is_end and stream.is_complete and self._place(state.value_end) < window.end:
+            self._last_element()
+            return None
+        if long is None:
+            begins = state.record if state.is_open else failed
+            if in_array and not state.is_open and not is_end and window.buffer[self._place(failed)] in b",]":
+                writer.pass_over(self._place(failed))
+                self._came_out()
+                writer.empty(MISSING_ELEMENT)
+                return Place.ELEMENT_NEXT
+            if self._rest is not None and self._is_margin_near(self._rest, failed):
+                return self._after_first_record(self._rest, begins, failed)
+            (writer.pass_over if self._rest is None else self._rest.take)(self._place(begins))
+        first = window.buffer[LOW] if long is None else long.first
+        damage = self._damage()
+        torn = Torn(window, writer) if long is None else long.torn
+        may_close = in_array or first == OPEN_BRACE or (first == OPEN_BRACKET and self._arrays_are_records)
+        if may_close and self._find_close(torn, is_element=in_array):
+            return self._closed(torn, damage, is_element=in_array)
+        if self._rest is not None:
+            self._rest.join(torn)
+            torn = self._rest
+        self._long = self._rest = None
+        return self._restart(torn, failed, damage)
+
+    def _closed(self, torn: Torn, damage: Damage, *, is_element: bool) -> Place:
+        """Adds the entry for a damaged record that is closed; returns the place behind it."""
+        self._came_out()
+        self._writer.torn(torn, too_long(self._limit) if torn.end - torn.start > self._limit else damage)
+        return Place.ELEMENT_NEXT if is_element else Place.BEHIND
+
+    def _restart(self, torn: Torn, failed: int, damage: Damage) -> Place | None:
+        """Adds the entry for damage up to where reading begins again; returns the place of that, or None at the end."""
+        return Restart(self._of, torn, failed, damage, streams_all=self._streams_all).find()
+
+    def _last_element(self) -> None:
+        """Writes the last element of an array that ends behind it."""
+        window, writer, state, long = self._window, self._writer, self._stream.state, self._long
+        end = self._place(state.value_end)
+        if long is not None:
+            long.torn.take(end)
+            writer.torn(long.torn, too_long(self._limit))
+        else:
+            writer.elements(self._judge.one(window.buffer, self._place(state.record), end))
+        self._came_out()
+        writer.pass_over(window.end)
+        writer.empty(window.corrupt or truncated(0))
+
+    def _damage(self) -> Damage:
+        """Returns the first damage of the record that the window begins with, or began with if it is a long one."""
+        window, state = self._window, self._stream.state
+        if self._long is not None and (state.has_bad or self._long.has_bad):
+            return invalid_utf8(0)
+        damage = self._stream.damage(window.buffer, LOW, window.offset)
+        if damage.reason == "truncated" and window.corrupt is not None:
+            return window.corrupt
+        return damage
+
+    def _is_margin_near(self, rest: Torn, failed: int) -> bool:
+        """Returns whether reading may begin again before the failure, in what is held of a document without records."""
+        window = self._window
+        if window.offset != rest.start or failed - rest.start > self._limit:
+            return False
+        return LOW <= find_margin(window, LOW + (window.buffer[LOW] != RS)) < self._place(failed)
+
+    def _after_first_record(self, rest: Torn, begins: int, failed: int) -> Place | None:
+        """Does what `_after_damage` does for the first record of a document, all of which is held."""
+        window, start = self._window, self._place(begins)
+        damage = self._stream.damage(window.buffer, start, begins)
+        if damage.reason == "truncated" and window.corrupt is not None:
+            damage = window.corrupt
+        closing, low = Closing(is_element=True), start
+        while True:
+            margin = find_margin(window, max(low, start + 1))
+            end = closing.find(window.buffer, low, margin if margin >= 0 else window.end)
+            if end >= 0:
+                self._writer.pass_over(start)
+                torn = Torn(window, self._writer)
+                torn.take(LOW + end - start)
+                return self._closed(torn, damage, is_element=True)
+            if margin >= 0 or closing.is_lost or window.ended:
+                self._rest = None
+                return self._restart(rest, failed, damage)
+            low = window.end
             window.fill()
-            at = LOW
 
-
-def _element_end() -> FindEnd:
-    """Returns a function that finds the comma or bracket behind an element that begins in the first window."""
-    structure = Structure()
-
-    def find_end(window: Window) -> int:
-        separators, close = structure.feed(window.data, LOW, window.end)
-        return int(separators[0]) if len(separators) else close
-
-    return find_end
-
-
-def walk_document(of: Reading, path: KeyPath) -> None:
-    """Reads an array inside the one JSON document that the file is (`--records-at`)."""
-    window, writer, max_bytes = of.window, of.writer, of.max_bytes
-    if not window.fill_up_to(max_bytes):
-        writer.rest(_too_long(window, max_bytes), LOW)
-        return
-    buffer = window.buffer
-    try:
-        if window.corrupt is not None:
-            raise window.corrupt
-        parse(window.text(LOW, window.held))
-        low = locate(buffer, skip_white(buffer, LOW, window.end), window.end, path)
-    except Damage as damage:
-        writer.rest(damage, LOW)
-        return
-    starts, ends = whole_elements(find_elements(window.data, low, window.end), first=True)
-    if len(starts):
-        for judged in of.judge.framed(buffer, starts, ends):
-            write_elements(judged, writer)
+    def _find_close(self, torn: Torn, *, is_element: bool) -> bool:
+        """Finds the end of a damaged record that begins with `torn`, and takes all before it; returns whether it is
+        closed. If it is not, the window has what may be read again."""
+        window, long = self._window, self._long
+        if long is not None and long.has_margin:
+            return False
+        closing = Closing(is_element=is_element, opened=long.opened if long is not None else 0)
+        low, is_first = LOW, long is None
+        while True:
+            margin = find_margin(window, low + is_first)
+            end = closing.find(window.buffer, low, margin if margin >= 0 else window.end)
+            if end == window.end and not is_element and window.corrupt is not None:
+                return False
+            if end >= 0:
+                torn.take(end)
+                return True
+            if margin >= 0 or closing.is_lost or window.ended:
+                return False
+            torn.take(window.end)  # no margin is in it, so that nothing in it will be read again
+            window.fill()
+            low, is_first = LOW, False
 
 
 def walk_object(of: Reading) -> Iterator[None]:
-    """Reads a file that is one record; yields nothing."""
-    yield from ()
-    window, writer, max_bytes = of.window, of.writer, of.max_bytes
-    if not window.fill_up_to(max_bytes):
-        writer.rest(_too_long(window, max_bytes), LOW)
-        return
-    start = skip_white(window.buffer, LOW, window.end)
-    end = back_over_white(window.buffer, start, window.end)
-    if start < end:
-        for judged in of.judge.framed(window.buffer, np.array([start]), np.array([end])):
-            if not write_elements(judged, writer):
+    """Reads a file that is one record of any kind; what follows it is one entry."""
+    return _Object(of).walk()
+
+
+class _Object(Values):
+    """The one value of a file. What follows it, or all from damage that is not closed, is one entry."""
+
+    def walk(self) -> Iterator[None]:
+        window, writer = self._window, self._writer
+        status = yield from self._read(self._judge.scanner.sequence, Place.TOP)
+        if not self._is_done:
+            if status != Status.DAMAGE:
+                self._end()
                 return
-    if window.corrupt is not None:
-        writer.rest(window.corrupt, window.end)
+            if self._after_damage() is None:
+                return
+        comma = comma_behind(window, lambda: LOW)
+        if comma is not None:
+            writer.pass_over(comma)
+        if writer.skip_space():
+            writer.rest(TRAILING)
+        elif window.corrupt is not None:
+            writer.cut()
+
+    def _take(self, scan: Scan, *, is_last: bool) -> None:
+        is_long = self._long is not None
+        has_ended = self._long is not None and self._long.has_ended
+        first = scan.only(0, 0 if has_ended else 1)
+        super()._take(first, is_last=is_last)
+        if self._gave:
+            self._is_done = True
+            if not is_long:
+                self._writer.pass_over(int(first.ends[0]))
+
+    def _restart(self, torn: Torn, failed: int, damage: Damage) -> Place | None:
+        torn.take_all()
+        self._writer.torn(torn, damage)
+        return None
 
 
-def _too_long(window: Window, max_bytes: int) -> Damage:
-    length = back_over_white(window.buffer, LOW, min(window.end, LOW + held_max(max_bytes) + 1)) - LOW
-    return too_long(max_bytes) if length > max_bytes else far_white()
+def comma_behind(window: Window, place: Callable[[], int]) -> int | None:
+    """Returns the position behind a comma that is the last thing on its line; None if there is no such comma.
 
-
-def write_elements(judged: Judged, writer: Writer) -> bool:
-    """Writes elements up to one whose damage is not local, and the rest of the file as one entry; returns whether all
-    were written."""
-    for place, damage in sorted(judged.damages.items()):
-        if not damage.is_local:
-            before = slice(0, place)
-            local = {at: each for at, each in judged.damages.items() if at < place}
-            columns = (judged.starts[before], judged.ends[before], None, judged.kinds[before], judged.found[before])
-            writer.elements(Judged(*columns, damages=local))
-            writer.rest(damage, int(judged.starts[place]))
-            return False
-    writer.elements(judged)
-    return True
+    Args:
+        place: Returns the position of what stands behind a value. It may change if more is read.
+    """
+    while True:
+        comma = _COMMA.match(window.buffer, place(), window.end)
+        if window.ended or (comma is not None and comma.end() < window.end):
+            break
+        if comma is None and _NO_COMMA.match(window.buffer, place(), window.end):
+            break
+        window.fill()
+    return None if comma is None else comma.end(1)

@@ -22,7 +22,7 @@ from linkmatch_ray.core.near_misses import near_misses
 from linkmatch_ray.core.options import MatchOptions
 from linkmatch_ray.core.outcome import Entry
 from linkmatch_ray.core.restriction_list import RestrictionList
-from linkmatch_ray.core.verdicts import Finder, Judged
+from linkmatch_ray.core.verdicts import Judge, Judged
 from linkmatch_ray.core.window import Buffers, Window
 from linkmatch_ray.core.writer import Reading, Writer
 from linkmatch_ray.core.wrong_keys import closed, option_at, place_inside, respelt
@@ -212,7 +212,7 @@ def _records_in(beginning: bytes, options: MatchOptions) -> list[bytes]:
     """Returns the whole records, and perhaps the beginning of the last."""
     window = Window(Plain(io.BytesIO(beginning)), Buffers(len(beginning)))
     records = _Records(window)
-    for _ in walk(Reading(window, records, Finder(), options.max_record_bytes), options):
+    for _ in walk(Reading(window, records, Judge((), None, options))):
         pass
     return records.texts
 

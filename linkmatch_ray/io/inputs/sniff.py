@@ -50,8 +50,6 @@ def _can_be_sought(file: InputFile) -> bool:
 
 
 def _can_be_cut(file: InputFile, options: MatchOptions) -> bool:
-    if options.records_at is not None:
-        return False
     try:
         with open_input(file, HEAD_BYTES) as opened:
             head = opened.head(HEAD_BYTES)

@@ -16,18 +16,16 @@ from typing import Any, Final, NoReturn, cast
 import orjson
 
 from linkmatch_ray.core.codecs import open_source
-from linkmatch_ray.core.damage import Corrupt, Damage
+from linkmatch_ray.core.damage import Corrupt
 from linkmatch_ray.core.exact import DEPTH_MAX, parse
 from linkmatch_ray.core.index import IndexBuilder, RestrictionIndex
 from linkmatch_ray.core.keys import MISSING, NumberText, canonical
 from linkmatch_ray.core.layouts.table import walk
-from linkmatch_ray.core.layouts.values import NO_ARRAY, TRAILING, TRUNCATED, WRONG_BRACKET
-from linkmatch_ray.core.options import LIMIT_MAX, Format, MatchOptions, RestrictionsFormat
+from linkmatch_ray.core.options import Format, MatchOptions, RestrictionsFormat
 from linkmatch_ray.core.outcome import Entry
 from linkmatch_ray.core.raw import Raw
-from linkmatch_ray.core.structure import find_elements
-from linkmatch_ray.core.verdicts import Finder, Judged
-from linkmatch_ray.core.window import LOW, Buffers, Window
+from linkmatch_ray.core.verdicts import Judge, Judged
+from linkmatch_ray.core.window import Buffers, Window
 from linkmatch_ray.core.writer import Reading, Writer
 from linkmatch_ray.errors import RestrictionsError
 from linkmatch_ray.io.restrictions.advice import head_of, looks_like, refuse_keyless
@@ -38,6 +36,9 @@ from linkmatch_ray.io.restrictions.wanted import Wanted, place
 
 WINDOW_BYTES: Final = 4 << 20
 """Bytes of a list that are held at a time."""
+
+ENTRY_BYTES_MAX: Final = 256 << 20
+"""Maximum size of an entry, in bytes."""
 
 _PLAIN_BYTES_MAX: Final = 2 * DEPTH_MAX
 """An entry needs an opening and a closing bracket a level, so that one of this length is not too deep."""
@@ -81,11 +82,11 @@ def format_of(name: str) -> RestrictionsFormat:
 
 def _read_json(raw: Raw, wanted: Wanted, builder: IndexBuilder) -> None:
     layout = cast(Format, wanted.format)
-    options = MatchOptions(format=layout, records_at=wanted.at, max_record_bytes=LIMIT_MAX)
+    options = MatchOptions(format=layout, records_at=wanted.at, max_record_bytes=ENTRY_BYTES_MAX)
     window = Window(open_source(raw), Buffers(WINDOW_BYTES))
     entries = Entries(window, raw, wanted, builder, options)
     try:
-        for _ in walk(Reading(window, entries, Finder(), LIMIT_MAX), options):
+        for _ in walk(Reading(window, entries, Judge((), None, options))):
             pass
         if window.behind is not None:
             wanted.refuse_corrupt(window.behind)
@@ -111,44 +112,32 @@ class Entries(Writer):
         self._is_composite = len(self._paths) > 1
 
     def records(self, judged: Judged, line: int) -> None:
-        if self._window.corrupt is not None:
-            self.rest(self._window.corrupt, LOW)
         view = memoryview(self._window.buffer)
         numbers: Iterable[int | None] = repeat(None) if judged.numbers is None else (judged.numbers + line).tolist()
         for start, end, number in zip(judged.starts.tolist(), judged.ends.tolist(), numbers, strict=False):
             self._take(bytes(view[start:end]), number)
 
     def add(self, entry: Entry) -> NoReturn:
-        raise AssertionError(entry.reason)  # a record of a list may have any length, and other damage is raised
-
-    def rest(self, damage: Damage, start: int) -> NoReturn:
         if (corrupt := self._window.corrupt) is not None:  # then nothing is certain, not even what came before
             self._wanted.refuse_corrupt(corrupt)
-        if damage.reason == "not_utf8":
-            self._wanted.refuse_not_utf8(damage)
-        if damage is NO_ARRAY:
+        if entry.reason == "not_utf8":
+            self._wanted.refuse_not_utf8(entry.message)
+        if entry.reason == "not_array":
             raise RestrictionsError(f"{self._name}: not a JSON array. Name its layout with --restrictions-format.")
-        if damage is TRAILING:
-            raise RestrictionsError(f"{self._name}: something follows the array's end. Remove it; nothing was matched.")
-        if damage is TRUNCATED:
-            self._fail(self.index, "the array ends inside it, or without its ]")
-        if damage is WRONG_BRACKET:
-            framed = find_elements(self._window.data, start, self._window.end)
-            if framed.close > start:  # the element before it
-                self._take(bytes(self._window.buffer[start : int(framed.ends[0])]), None)
-            self._fail(self._count, "} where the array may end with ]")
-        self._refuse_document(damage)
+        if entry.reason == "no_records":
+            self._wanted.refuse(entry.message, "Correct --restrictions-at")
+        if entry.index:
+            self._fail(entry.index, f"{entry.message} (byte {entry.byte_offset} of the list)", entry.line)
+        raise RestrictionsError(
+            f"{self._name}: {place(0, entry.line)} {entry.message} (byte {entry.byte_offset}). "
+            "Expected JSON, such as an array or lines; check the file, --restrictions-at and --restrictions-format."
+        )
 
     def _take(self, text: bytes, line: int | None) -> None:
         if (key := self._plain_key(text)) is not None:
             self._builder.push(key)
             return
-        try:
-            value = parse(text)
-        except Damage as damage:
-            if self._is_document or (self._options.format == "auto" and line is not None and not self._count):
-                self._refuse_document(self._damage_in_all() or damage)  # it counts as lines if it is nothing else
-            self._fail(self._count, f"{damage.message} (byte {damage.offset} of the entry)", line)
+        value = parse(text)
         found = [path.find(value) for path in self._paths] if type(value) is dict else [value]
         if MISSING in found and self._wanted.skip_keyless:
             self._builder.leave_out()
@@ -187,24 +176,6 @@ class Entries(Writer):
     @property
     def _count(self) -> int:
         return len(self._builder)
-
-    @property
-    def _is_document(self) -> bool:
-        return self._options.format == "object" and self._options.records_at is None
-
-    def _damage_in_all(self) -> Damage | None:
-        """Returns what is wrong with the whole list, all of which is held, if it is one document."""
-        try:
-            parse(self._window.text(LOW, self._window.held))
-        except Damage as damage:
-            return damage
-        return None
-
-    def _refuse_document(self, damage: Damage) -> NoReturn:
-        raise RestrictionsError(
-            f"{self._name}: {damage.message} (byte {self._window.offset + damage.offset}). Expected a JSON array, JSON"
-            " Lines or one object; check the file, --restrictions-at and --restrictions-format."
-        )
 
     def _fail(self, entry: int, found: str, line: int | None = None) -> NoReturn:
         self._wanted.refuse(f"{place(entry, line)} {found}", "Remove or correct it")

@@ -75,7 +75,7 @@ class Text:
         try:
             return text_start(data[:HEAD_BYTES])
         except Damage as damage:
-            self._wanted.refuse_not_utf8(damage)
+            self._wanted.refuse_not_utf8(damage.message)
 
     def _decoded(self, data: bytes) -> Iterator[str]:
         """Yields the text of some lines; of those before bytes that are not UTF-8, which may be wrong themselves."""

@@ -49,9 +49,9 @@ class Wanted:
         """Refuses a list that cannot be decompressed: nothing of it is certain, not even what came before."""
         self.refuse(damage.message, "Restore the file")
 
-    def refuse_not_utf8(self, damage: Damage) -> NoReturn:
+    def refuse_not_utf8(self, found: str) -> NoReturn:
         """Refuses a list in an unknown encoding."""
-        self.refuse(f"not UTF-8, but {damage.message}", "Convert it")
+        self.refuse(f"not UTF-8, but {found}", "Convert it")
 
 
 def name_one(pair: KeyPair, name: str | None) -> str:

@@ -21,7 +21,7 @@ import numpy as np
 from linkmatch_ray.core.codecs import open_source
 from linkmatch_ray.core.damage import Damage, DamageReason
 from linkmatch_ray.core.layouts.detection import text_start
-from linkmatch_ray.core.layouts.table import OBJECT, layout_of
+from linkmatch_ray.core.layouts.table import layout_of
 from linkmatch_ray.core.options import MatchOptions
 from linkmatch_ray.core.outcome import Counts
 from linkmatch_ray.core.pack import Pack
@@ -207,15 +207,15 @@ class _Tally:
 
 
 def _layout(content: bytes, options: MatchOptions, *, is_all: bool) -> str:
-    """Returns the layout of an input, as `--format` calls it, or `document` if it shows none of these layouts."""
+    """Returns the layout of an input, as `--format` calls it."""
     try:
         text_start(content)
     except Damage:
         return "not UTF-8"
     if not content.strip():
         return "blank"
-    found = layout_of(content, options, is_all=is_all) if options.records_at is None else None
-    return "document" if found is None else found.name
+    found = layout_of(content, options, is_all=is_all)
+    return "values" if found is None else found.name
 
 
 class _Enough(Exception):  # noqa: N818 - an outcome of reading, not a failure
@@ -328,7 +328,7 @@ class _Beginning:
             _Enough: The end is reached, and the input may be a single document.
         """
         if self._size >= FILE_BYTES_MAX or (self._size and time.monotonic() > self._until):
-            if self._options.records_at or layout_of(bytes(self._content), self._options) in (None, OBJECT):
+            if self._options.format == "object":
                 raise _Enough
             raise Damage(_CUT, "")
         count = self._source.readinto(view[: FILE_BYTES_MAX - self._size])

@@ -396,9 +396,10 @@ static void check_lines(const options *o, const result *r, text data, size_t siz
         if (start == last)
             continue;
         text value = value_end(start, last, LM_DEPTH_MAX);
-        text behind = value ? over(value, last, has_rs ? " \t\r\x1e" : " \t\r") : NULL;
-        if (behind && behind < last && *behind == ',' && (o->flags & LM_COMMA_MAY_FOLLOW))
-            behind++;
+        text behind = value ? over(value, last, " \t\r") : NULL;
+        const int has_comma = behind && behind < last && *behind == ',' && (o->flags & LM_COMMA_MAY_FOLLOW);
+        if (has_comma || (behind && behind < last && *behind == 0x1E && has_rs))
+            behind = over(behind + 1, last, " \t\r");
         const int is_whole = behind == last;
         const record *found = r->records + i++;
         check(i <= r->count, "a line was not seen");

@@ -27,6 +27,13 @@ READ = {  # content, or what makes it, records, matched, not_object
     "scalar": (b"1", 1, 0, 1),
     "null": (b"null\n", 1, 0, 1),
     "string": (b'"a"\n', 1, 0, 1),
+    "two values on a line": (GOOD + GOOD + b"\n" + GOOD, 3, 3, 0),
+    "CR only": (GOOD + b"\r" + GOOD, 2, 2, 0),
+    "two arrays": (b"[" + GOOD + b"][" + GOOD + b"]", 2, 2, 0),
+    "arrays on lines": (b"[" + GOOD + b"]\n\n[1]\n[]\n", 2, 1, 1),
+    "a comma behind each": (GOOD + b",\n" + GOOD + b" ,\r\n" + GOOD, 3, 3, 0),
+    "RS before each": (b"\x1e" + GOOD + b"\n\x1e" + GOOD + b"\n", 2, 2, 0),
+    "pretty": (b'{\n "data":\n "a"\n}\n' * 3, 3, 3, 0),
     "scalars on lines": (b'1\n"a"\nnull\ntrue\n', 4, 0, 4),
     "array of scalars": (b'[1,"a",null,true,[],{}]', 6, 0, 5),
     "mixed array": (b"[1," + GOOD + b",[" + GOOD + b"]," + GOOD + b"]", 4, 2, 2),
@@ -43,32 +50,35 @@ READ = {  # content, or what makes it, records, matched, not_object
 DEEP = b'{"data":"a","x":' + b"[" * 5000 + b"]" * 5000 + b"}"
 
 DAMAGED = {  # content, matched, entries as (reason, index, byte_offset, bytes)
-    "UTF-16 with a mark": (GOOD.decode().encode("utf-16") + b"\0", 0, [("invalid_utf8", 0, 3, 13)]),
+    "UTF-16 with a mark": (GOOD.decode().encode("utf-16") + b"\0", 1, [("invalid_json", 1, 15, 1)]),
     "UTF-16 little end first": (GOOD.decode().encode("utf-16-le"), 0, [("not_utf8", 0, 0, 24)]),
     "UTF-16 big end first": (GOOD.decode().encode("utf-16-be"), 0, [("not_utf8", 0, 0, 24)]),
     "UTF-32": (GOOD.decode().encode("utf-32-be"), 0, [("not_utf8", 0, 0, 48)]),
     "NUL bytes only": (bytes(100), 0, [("not_utf8", 0, 0, 100)]),
     "NUL bytes on a line": (GOOD + b"\n\0\0\0\n" + GOOD, 2, [("invalid_json", 1, 13, 3)]),
     "Latin-1": (GOOD + b'\n{"data":"\xe9"}\n' + GOOD, 2, [("invalid_utf8", 1, 13, 12)]),
-    "CR only": (GOOD + b"\r" + GOOD, 0, [("trailing_data", 0, 0, 25)]),
-    "two values on a line": (GOOD + GOOD + b"\n" + GOOD, 1, [("trailing_data", 0, 0, 24)]),
+    "a line that is cut off": (
+        GOOD + b'\n{"data":\n"a"}\n' + GOOD,
+        2,
+        [("truncated", 1, 13, 8), ("invalid_json", 2, 22, 4)],
+    ),
+    "damage behind a value": (GOOD + b"\n" + GOOD + b"x\n" + GOOD, 2, [("invalid_json", 1, 13, 13)]),
     "NaN": (
         b'{"data":NaN}\n{"x":-Infinity,"data":"a"}\n' + GOOD,
         1,
         [("invalid_json", 0, 0, 12), ("invalid_json", 1, 13, 26)],
     ),
-    "NaN in an array": (b'[{"x":NaN},' + GOOD + b"]", 0, [("invalid_json", 0, 1, 23)]),
+    "NaN in an array": (b'[{"x":NaN},' + GOOD + b"]", 1, [("invalid_json", 0, 1, 9)]),
     "a bad line": (GOOD + b"\n{bad}\n" + GOOD, 2, [("invalid_json", 1, 13, 5)]),
     "cut short": (GOOD + b'\n{"data":"', 1, [("truncated", 1, 13, 9)]),
     "array cut short": (b"[" + GOOD + b',{"data', 1, [("truncated", 1, 14, 6)]),
     "array without its end": (b"[" + GOOD, 0, [("truncated", 0, 1, 12)]),
-    "array and more": (b"[" + GOOD + b"] x", 1, [("trailing_data", 1, 15, 1)]),
-    "two arrays": (b"[" + GOOD + b"][" + GOOD + b"]", 1, [("trailing_data", 1, 14, 14)]),
-    "comma at the end of an array": (b"[" + GOOD + b",]", 1, [("invalid_json", 1, 14, 1)]),
-    "bad element": (b"[" + GOOD + b",{bad}," + GOOD + b"]", 1, [("invalid_json", 1, 14, 19)]),
+    "array and more": (b"[" + GOOD + b"] x", 1, [("invalid_json", 1, 15, 1)]),
+    "comma at the end of an array": (b"[" + GOOD + b",]", 1, [("invalid_json", 1, 14, 0)]),
+    "bad element": (b"[" + GOOD + b",{bad}," + GOOD + b"]", 2, [("invalid_json", 1, 14, 5)]),
     "deep line": (GOOD + b"\n" + DEEP + b"\n" + GOOD, 2, [("too_deep", 1, 13, len(DEEP))]),
     "deep element": (b"[" + GOOD + b"," + DEEP + b"," + GOOD + b"]", 2, [("too_deep", 1, 14, len(DEEP))]),
-    "deep and never closed": (b"[" * 100_000, 0, [("truncated", 0, 1, 99_999)]),
+    "deep and never closed": (b"[" * 100_000, 0, [("too_deep", 0, 1, 99_999)]),
     "deep objects never closed": (b'{"a":' * 100_000, 0, [("too_deep", 0, 0, 500_000)]),
 }
 
@@ -135,15 +145,19 @@ def test_deep_keys_and_long_exponents_are_compared():
 
 
 @pytest.mark.parametrize("content", [GOOD, b'{"data":\n"a"}'])
-def test_an_object_and_damage_behind_it(content):
+def test_an_object_that_touches_the_cut(content):
+    """It may go on behind the cut, and is the entry. With a byte behind it, it comes out."""
+    cut = match_bytes(gzip.compress(content)[:-3], RESTRICTIONS)
+    assert (cut.counts.matched, entries_of(cut)) == (0, [("truncated_gzip", 0, 0, len(content))])
+    behind = match_bytes(gzip.compress(content + b"\n")[:-3], RESTRICTIONS)
+    assert (behind.counts.matched, entries_of(behind)) == (1, [("truncated_gzip", 1, len(content) + 1, 0)])
+
+
+@pytest.mark.parametrize("content", [GOOD, b'{"data":\n"a"}'])
+def test_an_object_and_other_bytes_behind_it(content):
     """The record comes out, and what is wrong is said."""
-    for data, reason in (
-        (gzip.compress(content) + b"junk", "trailing_data"),
-        (gzip.compress(content)[:-3], "truncated_gzip"),
-    ):
-        outcome = match_bytes(data, RESTRICTIONS)
-        assert outcome.counts.matched == 1
-        assert [entry.reason for entry in outcome.entries] == [reason]
+    outcome = match_bytes(gzip.compress(content) + b"junk", RESTRICTIONS)
+    assert (outcome.counts.matched, entries_of(outcome)) == (1, [("trailing_data", 1, len(content), 0)])
 
 
 @pytest.mark.parametrize("window", [16, 1 << 16])
@@ -156,9 +170,9 @@ def test_blanks_do_not_count_as_records(window, monkeypatch):
         outcome = match_bytes(blanks + content + blanks, RESTRICTIONS, options)
         assert outcome.counts.matched == content.count(b"{")
         assert outcome.entries == ()
-    document = b'{"r":[' + GOOD + b"]}"
-    exact = MatchOptions(max_record_bytes=len(document), records_at="/r")
-    less = MatchOptions(max_record_bytes=len(document) - 1, records_at="/r")
+    document = blanks + b'{"r":[' + blanks + GOOD + blanks + b"]}"
+    exact = MatchOptions(max_record_bytes=len(GOOD), records_at="/r")
+    less = MatchOptions(max_record_bytes=len(GOOD) - 1, records_at="/r")
     assert match_bytes(document + blanks, RESTRICTIONS, exact).counts.matched == 1
     assert [entry.reason for entry in match_bytes(document, RESTRICTIONS, less).entries] == ["too_long"]
 

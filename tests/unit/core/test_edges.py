@@ -8,7 +8,6 @@ from linkmatch_ray import MatchOptions, Restrictions, match_bytes
 from linkmatch_ray.core.layouts.detection import text_start
 from linkmatch_ray.core.layouts.table import layout_of
 from linkmatch_ray.core.outcome import Counts
-from linkmatch_ray.core.window import WHITE_BYTES_MAX
 from linkmatch_ray.errors import UsageError
 from tests.fuzz.borders import HOSTILE, Borders
 
@@ -73,38 +72,14 @@ def test_the_text_of_an_overlong_record(before, between, behind, limit):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("form", [b"%s%s", b"[%s%s]", b"%s%s\n{}"])
+@pytest.mark.parametrize("form", [b"%s%s", b"[%s%s]", b"%s%s\n{}", b'{"x":1}%s%s{}'])
 def test_white_space_behind_a_record(form):
-    """It is held with the record, up to a limit that does not depend on the window."""
-    for more in (0, 1):
-        data = form % (RECORD, b" " * (WHITE_BYTES_MAX - len(RECORD) + more))
-        for window in (1 << 20, 3 << 20, None):
-            with Borders(window=window).drawn():
-                got = match_bytes(data, RESTRICTIONS, MatchOptions(format="array" if form[:1] == b"[" else "lines"))
-            assert (got.counts.matched, got.counts.entries) == (1 - more, more)
-
-
-@pytest.mark.slow
-def test_white_space_behind_an_element_in_a_large_window():
-    """A long record before it has made the window large: that changes nothing."""
-    data = b"[%s,%s%s,%s]" % (RECORD, RECORD, b" " * (WHITE_BYTES_MAX + 1), RECORD)
-    long = b'[{"x":"%s"},' % (b"a" * WHITE_BYTES_MAX)
-    for text in (data, long + data[1:]):
-        got = match_bytes(text, RESTRICTIONS, MatchOptions(max_record_bytes=WHITE_BYTES_MAX + 100))
-        assert (got.counts.matched, got.counts.entries) == (3, 0)
-        got = match_bytes(text, RESTRICTIONS, MatchOptions())
-        assert [entry.bytes for entry in got.entries] == ([WHITE_BYTES_MAX + 8] if text is not data else []) + [10]
-        assert "white space" in got.entries[-1].message
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("text", [b'{\n"data":1}', RECORD, b"{"])
-def test_white_space_behind_a_document_is_not_held(text):
-    """However much there is of it: the layout is decided, and it is one entry, or a line with one."""
-    got = match_bytes(text + b" " * (3 * WHITE_BYTES_MAX), RESTRICTIONS, MatchOptions())
-    assert [entry.reason for entry in got.entries] == ["too_long"]
-    with Borders(window=1 << 20).drawn():
-        assert match_bytes(text + b" " * (3 * WHITE_BYTES_MAX), RESTRICTIONS, MatchOptions()) == got
+    """It is no part of it, however much there is."""
+    data = form % (RECORD, b" " * (80 << 20))
+    for window in (1 << 20, None):
+        with Borders(window=window).drawn():
+            got = match_bytes(data, RESTRICTIONS)
+        assert (got.counts.matched, got.counts.entries) == (1, 0)
 
 
 def test_many_bad_elements_take_linear_time():

@@ -19,6 +19,7 @@ COUNTS = ("records", "matched", "unmatched", "missing_key", "not_object", "entri
 ARRAYS = (
     b'[{"data":1},{"data":"b"}]',
     b' [\n{"data":"a"} ]\r\n ',
+    b'[\n {\n  "data": 1\n }\n]',
     b"[]",
     b"[ ]",
     b"[1,]",

@@ -11,16 +11,6 @@ LAYOUTS = (b"\n".join(RECORDS), b"[%s]" % b",\n".join(RECORDS), b"[%s" % b",".jo
 
 
 @pytest.mark.parametrize("data", LAYOUTS)
-def test_a_place_that_the_kernel_does_not_take(data):
-    """Only a window of gigabytes has such: the exact path reads all of it."""
-    options = MatchOptions(emit="both", provenance=True)
-    wanted = match_bytes(data, LIST, options)
-    for scanned in (0, 100, len(data) - 10, len(data) + 15, len(data) + 16):
-        with Borders(scanned=scanned).drawn():
-            assert match_bytes(data, LIST, options) == wanted
-
-
-@pytest.mark.parametrize("data", LAYOUTS)
 def test_few_records_at_a_time(data):
     """It is nowhere seen how many calls of the kernel a window takes."""
     options = MatchOptions(emit="both", provenance=True)

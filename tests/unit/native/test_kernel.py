@@ -3,7 +3,8 @@
 import pytest
 
 from linkmatch_ray.native.kernel import LINES, VALUES, Damage, Flag, Kind, Place, Reading, Status
-from linkmatch_ray.native.paths import STAR, Name, PathTree
+from linkmatch_ray.native.paths import PathTree
+from linkmatch_ray.native.steps import STAR, Name
 from tests.support.kernel import (
     End,
     check_lines,

@@ -10,7 +10,7 @@ import pytest
 from linkmatch_ray.core.index import IndexBuilder
 from linkmatch_ray.native.kernel import LINES, VALUES, Flag, Kernel, Kind, Reading, Status, hash_key, hash_keys
 from linkmatch_ray.native.library import SLOTS_MAX
-from linkmatch_ray.native.paths import STAR
+from linkmatch_ray.native.steps import STAR
 from tests.support.kernel import check_lines, check_values, levels, make_kernel, read
 
 LEVELS = pytest.mark.parametrize("level", levels())

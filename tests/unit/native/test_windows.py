@@ -4,7 +4,7 @@ byte outside of a window is read, which the guarded memory of `read` would not a
 import pytest
 
 from linkmatch_ray.native.kernel import LINES, VALUES, Flag
-from linkmatch_ray.native.paths import STAR
+from linkmatch_ray.native.steps import STAR
 from tests.support.kernel import check_lines, check_values, levels, make_kernel, read, steps_of
 
 LEVELS = pytest.mark.parametrize("level", levels())

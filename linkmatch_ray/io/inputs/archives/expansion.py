@@ -16,6 +16,7 @@ from linkmatch_ray.io.inputs.archives.member import PACKED_TAR, TAR, ZIP, Found,
 from linkmatch_ray.io.inputs.file import InputFile
 from linkmatch_ray.io.inputs.names import ARCHIVE_SUFFIXES, is_input_name
 from linkmatch_ray.io.storage.errors import Changed
+from linkmatch_ray.io.storage.urls import is_url
 from linkmatch_ray.words import shown
 
 RESOURCES: Final = b"__MACOSX"
@@ -30,8 +31,10 @@ class Expansion(NamedTuple):
 
 
 def may_be_archive(file: InputFile, *, is_named: bool) -> bool:
-    """Returns whether to look into a file: one that was named itself, or has not the name of any other input."""
-    return file.fault is None and file.size > 0 and (is_named or not is_input_name(file.name))
+    """Returns whether to look into a file: one that has not the name of any other input, or a path that was named
+    itself. For an object, which is asked of a server once more, its name is enough."""
+    is_looked_into = not is_input_name(file.name) or (is_named and not is_url(file.path))
+    return file.fault is None and file.size > 0 and is_looked_into
 
 
 def expand(file: InputFile, options: MatchOptions) -> Expansion:

@@ -5,7 +5,7 @@ import gzip
 import pytest
 
 from linkmatch_ray import MatchOptions
-from linkmatch_ray.core.layouts.table import LAYOUTS
+from linkmatch_ray.core.layouts.table import NAMED
 from linkmatch_ray.io.inputs import sniff
 from linkmatch_ray.io.inputs.listing import list_inputs
 from linkmatch_ray.io.inputs.sniff import cuttable
@@ -24,13 +24,13 @@ CONTENTS = {
 
 @pytest.mark.parametrize(("content", "can_be_cut"), CONTENTS.values(), ids=CONTENTS)
 def test_what_can_be_cut(content, can_be_cut, tmp_path, monkeypatch):
-    """Only of files that are larger, by the beginning alone, and never with records inside documents."""
+    """Only of files that are larger, by the beginning alone."""
     monkeypatch.setattr(sniff, "HEAD_BYTES", 100)
     (tmp_path / "a.json").write_bytes(content)
     files = list_inputs(tmp_path).files
     assert cuttable(files, MatchOptions(), 100) == ({0} if can_be_cut else set())
     assert cuttable(files, MatchOptions(), len(content)) == set()
-    assert cuttable(files, MatchOptions(records_at="/data"), 100) == set()
+    assert cuttable(files, MatchOptions(records_at="/data"), 100) == ({0} if can_be_cut else set())
     assert cuttable(files, MatchOptions(format="lines"), 100) == (set() if content[:1] in b"\x1f\xff" else {0})
 
 
@@ -44,6 +44,6 @@ def test_one_that_is_gone_cannot_be_cut(tmp_path):
 
 def test_each_format_has_its_row():
     """Under the name by which `--format` calls it."""
-    for layout in LAYOUTS:
-        assert MatchOptions(format=layout.name).format == layout.name
-    assert [layout.name for layout in LAYOUTS if layout.can_be_cut] == ["lines"]
+    for name in NAMED:
+        assert MatchOptions(format=name).format == name
+    assert [name for name, layout in NAMED.items() if layout.can_be_cut] == ["lines"]

@@ -325,7 +325,7 @@ def test_a_wrong_range(name):
     text, wanted = RANGES[name]
     script = ranged(lambda start, end: [part(CONTENT, start, end, {"ETag": '"e"', "Content-Range": text})])
     with serving(lambda request: heads()(request) if request.method == "HEAD" else script(request)) as server:
-        (listed,) = list_inputs([f"http://{server.host}/a"]).files
+        (listed,) = list_inputs([f"http://{server.host}/a.json"]).files
         with open_input(listed) as opened, pytest.raises(OSError, match="requested") as failed:
             opened.head(10)
     assert wanted in str(failed.value)

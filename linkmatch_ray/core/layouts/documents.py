@@ -1,0 +1,299 @@
+"""Records inside each value of a sequence (`--records-at`): the way to their arrays, whose elements are streamed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from linkmatch_ray.core.damage import Damage
+from linkmatch_ray.core.exact import DEPTH_MAX, bad_utf8, deeper_than, invalid, invalid_utf8, too_deep, truncated
+from linkmatch_ray.core.layouts.long import Passing
+from linkmatch_ray.core.layouts.restart import Restart
+from linkmatch_ray.core.layouts.values import Values, comma_behind
+from linkmatch_ray.core.records_path import RecordsPath, takes_index, takes_name
+from linkmatch_ray.core.scan import one_element
+from linkmatch_ray.core.structure import COMMA, OPEN_BRACE, OPEN_BRACKET, QUOTE, skip_white
+from linkmatch_ray.core.window import LOW
+from linkmatch_ray.core.writer import Reading, Torn
+from linkmatch_ray.native.kernel import Place, Status
+from linkmatch_ray.native.steps import STAR
+from linkmatch_ray.words import shown
+
+_STRING: Final = re.compile(rb'"(?:[^"\\\x00-\x1f]++|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*+')
+_ESCAPE: Final = re.compile(rb"\\(?:u[0-9a-fA-F]{0,3})?")
+_COLON, _CLOSE_BRACE, _CLOSE_BRACKET = 0x3A, 0x7D, 0x5D
+
+
+class _Broken(Exception):  # noqa: N818 - a finding
+    """A document is damaged outside of its records."""
+
+    def __init__(self, failed: int, damage: Damage) -> None:
+        super().__init__(failed, damage)
+        self.failed, self.damage = failed, damage
+
+
+@dataclass(slots=True)
+class _Open:
+    """An open container on the path.
+
+    Attributes:
+        step: The number of the step that it takes.
+        count: Its elements so far.
+        has_found: It has the member or element of the step.
+    """
+
+    is_array: bool
+    step: int
+    count: int = 0
+    has_found: bool = False
+
+
+class Documents(Values):
+    """The values of an input, and the records at a path in each."""
+
+    def __init__(self, of: Reading, path: RecordsPath) -> None:
+        super().__init__(of)
+        self._path, self._steps = path, path.steps
+        self._at = self._window.offset  # the next byte that is read, outside of records
+        self._element, self._streams_all = one_element(), True
+
+    def walk(self) -> Iterator[None]:
+        window, writer = self._window, self._writer
+        while True:
+            writer.pass_over(self._position)
+            if not writer.skip_space():
+                break
+            self._at = window.offset
+            self._rest, self._gave = Torn(window, writer), False
+            try:
+                place = yield from self._document()
+            except _Broken as broken:
+                place = self._again(broken)
+            if place is None:
+                return
+            yield
+        self._rest = None
+        self._end()
+
+    @property
+    def _position(self) -> int:
+        return self._place(self._at)
+
+    def _document(self) -> Generator[None, None, Place | None]:
+        """Reads a value of the sequence; returns TOP if another may follow."""
+        window, writer = self._window, self._writer
+        has_missed = has_reached = False
+        first, step = self._peek(), 0
+        stack: list[_Open] = []
+        while True:
+            byte = self._peek()
+            if byte == OPEN_BRACKET and step == len(self._steps) - 1:
+                has_reached = True
+                self._at += 1
+                place = yield from self._records()
+                if place is not None:
+                    return place if place == Place.TOP else None
+            elif (byte == OPEN_BRACKET and takes_index(self._steps[step])) or (
+                byte == OPEN_BRACE and takes_name(self._steps[step])
+            ):
+                if len(stack) == DEPTH_MAX:
+                    raise _Broken(self._at, too_deep(0))
+                stack.append(_Open(byte == OPEN_BRACKET, step, has_found=self._steps[step] is STAR))
+                self._at += 1
+            else:
+                has_missed = True
+                self._skip(len(stack))
+            while stack:
+                wanted = self._next_in(stack[-1], len(stack))
+                if wanted:
+                    step = stack[-1].step + 1
+                    break
+                has_missed |= not stack.pop().has_found
+            else:
+                break
+        if self._place(self._value_end) == window.end and not window.ended:
+            window.fill()
+        self._behind(is_scalar=first not in b'{["')
+        if not self._gave:
+            assert self._rest is not None
+            if self._place(self._value_end) == window.end and window.corrupt is not None:
+                self._rest.take(window.end)
+                writer.cut(self._rest)
+                return None
+            if has_missed and not has_reached:
+                end, self._rest.end = self._value_end, self._rest.end
+                self._rest.take(self._place(end))
+                writer.torn(self._rest, Damage("no_records", f"no array at {shown(self._path.text)}"))
+        self._rest = None
+        return Place.TOP
+
+    def _next_in(self, container: _Open, depth: int) -> bool:
+        """Reads on in a container up to the value that the path takes; returns False behind its end."""
+        while True:
+            byte = self._peek()
+            is_begin = container.count == 0
+            if byte == (_CLOSE_BRACKET if container.is_array else _CLOSE_BRACE) and not (is_begin and container.count):
+                self._at += 1
+                self._value_end = self._at
+                return False
+            if container.count:
+                if byte != COMMA:
+                    raise _Broken(self._at, invalid(0))
+                self._at += 1
+                byte = self._peek()
+            container.count += 1
+            if container.is_array:
+                is_wanted = self._takes(container.step, container.count - 1)
+            else:
+                if byte != QUOTE:
+                    raise _Broken(self._at, invalid(0))
+                is_wanted = self._name() == self._steps[container.step]
+                if self._peek() != _COLON:
+                    raise _Broken(self._at, invalid(0))
+                self._at += 1
+                self._peek()
+            if is_wanted:
+                container.has_found = True
+                return True
+            self._skip(depth)
+
+    def _takes(self, step: int, index: int) -> bool:
+        wanted = self._steps[step]
+        return wanted is STAR or wanted == index or wanted == str(index)
+
+    def _records(self) -> Generator[None, None, Place | None]:
+        """Reads the elements of an array; returns None behind its bracket, else where reading goes on: TOP, or BEHIND
+        for the end."""
+        stream, place = self._judge.scanner.array, Place.ELEMENT_FIRST
+        while True:
+            status = yield from self._read(stream, place, self._at)
+            if status == Status.DONE:
+                break
+            again = self._after_damage()
+            self._at = self._window.offset
+            if again != Place.ELEMENT_NEXT:
+                return Place.BEHIND if again is None else Place.TOP
+            place = again
+        self._at = self._value_end = stream.state.at
+        if self._gave:
+            self._writer.pass_over(self._position - 1)
+            self._rest = Torn(self._window, self._writer)
+        return None
+
+    def _again(self, broken: _Broken) -> Place | None:
+        """Adds the entry for what is left of a broken document; returns TOP where another value begins."""
+        window, damage = self._window, broken.damage
+        assert self._rest is not None
+        torn = self._rest
+        if self._gave and torn.start == window.offset:  # it begins behind white space and commas
+            start = LOW
+            while start < window.end and window.buffer[start] in b" \t\r\n,":
+                start += 1
+            self._writer.pass_over(start)
+            torn = Torn(window, self._writer)
+        if damage.reason == "truncated" and window.corrupt is not None:
+            damage = window.corrupt
+        self._rest = None
+        place = Restart(self._of, torn, broken.failed, damage, streams_all=True).find()
+        self._at = window.offset
+        return place
+
+    # Outside of records
+
+    def _forget(self) -> None:
+        """Passes over what will not be read again."""
+        assert self._rest is not None
+        if self._at - self._rest.start > self._limit:
+            self._rest.take(self._position)
+
+    def _peek(self) -> int:
+        """Returns the next byte that is not white space."""
+        window = self._window
+        while (at := skip_white(window.buffer, self._position, window.end)) == window.end:
+            self._at = window.offset + window.held
+            if window.ended:
+                raise _Broken(self._at, truncated(0))
+            self._forget()
+            window.fill()
+        self._at = window.offset + at - LOW
+        return window.buffer[at]
+
+    def _name(self) -> str | None:
+        """Reads a name; returns None if it is too long to be one of the path."""
+        window = self._window
+        while True:
+            found = _STRING.match(window.buffer, self._position, window.end)
+            assert found is not None
+            at = found.end()
+            if at < window.end and window.buffer[at] == QUOTE:
+                break
+            if at < window.end and window.buffer[at] == 0x5C:
+                at = _ESCAPE.match(window.buffer, at, window.end).end()  # type: ignore[union-attr]
+            if at < window.end:
+                raise _Broken(window.offset + at - LOW, invalid(0))
+            if window.ended:
+                raise _Broken(window.offset + at - LOW, truncated(0))
+            if window.end - self._position > self._limit:
+                self._skip(0)
+                return None
+            self._forget()
+            window.fill()
+        text = bytes(window.buffer[self._position : at + 1])
+        if (bad := bad_utf8(text)) is not None:
+            raise _Broken(self._at + bad, invalid_utf8(0))
+        self._at += len(text)
+        name: str = json.loads(text)
+        return name
+
+    def _skip(self, depth: int) -> None:
+        """Passes over a value that is in `depth` brackets."""
+        window, stream = self._window, self._element
+        start, self._value_end = self._at, 0
+        stream.begin(start, Place.ELEMENT)
+        while True:
+            status = stream.step(window.buffer, LOW, window.end, window.offset, is_last=window.ended)
+            if stream.count:
+                end = window.offset + stream.first_end
+                break
+            if stream.is_complete:
+                end = stream.state.value_end
+                break
+            if status == Status.DAMAGE:
+                raise self._broken(start, depth)
+            if depth + stream.state.depth > DEPTH_MAX:
+                raise _Broken(stream.state.at, too_deep(0))
+            assert self._rest is not None
+            passing = Passing(stream, window, window.end, self._limit)
+            upto, _ = passing.places()
+            if passing.is_too_long and upto - self._rest.start > self._limit:
+                self._rest.take(self._place(upto))
+                passing.passed()
+            window.fill()
+        self._at = self._value_end = end
+        if self._place(start) >= LOW:
+            text = bytes(memoryview(window.buffer)[self._place(start) : self._place(end)])
+            if (bad := bad_utf8(text)) is not None:
+                raise _Broken(start + bad, invalid_utf8(0))
+            if (deep := deeper_than(DEPTH_MAX - depth, text)) is not None:
+                raise _Broken(start + deep, too_deep(0))
+
+    def _broken(self, start: int, depth: int) -> _Broken:
+        """Returns what is wrong in a value that is in `depth` brackets."""
+        window, failed = self._window, self._element.state.damage_at
+        low, high = max(LOW, self._place(start)), self._place(failed)
+        text = bytes(memoryview(window.buffer)[low:high])
+        if low == self._place(start) and (deep := deeper_than(DEPTH_MAX - depth, text)) is not None:
+            return _Broken(start + deep, too_deep(0))
+        return _Broken(failed, self._element.damage(window.buffer, low, window.offset + low - LOW))
+
+    def _behind(self, *, is_scalar: bool) -> None:
+        """Passes over a comma behind a value, if it is the last thing on its line."""
+        window = self._window
+        comma = comma_behind(window, lambda: self._position)
+        if comma is not None:
+            self._at = window.offset + comma - LOW
+        elif is_scalar and self._position < window.end and window.buffer[self._position] not in b" \t\r\n\x1e":
+            raise _Broken(self._at, invalid(0))

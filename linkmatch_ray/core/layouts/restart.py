@@ -1,0 +1,129 @@
+"""The search for a restart behind damage.
+
+A restart is a margin from which a whole value can be read. Behind that, a margin or the end must follow.
+"""
+
+from __future__ import annotations
+
+from linkmatch_ray.core.damage import Damage
+from linkmatch_ray.core.exact import too_long
+from linkmatch_ray.core.layouts.closing import RS, find_margin, is_margin
+from linkmatch_ray.core.layouts.long import Passing
+from linkmatch_ray.core.scan import one_value
+from linkmatch_ray.core.structure import OPEN_BRACKET, skip_space, skip_white
+from linkmatch_ray.core.window import LOW
+from linkmatch_ray.core.writer import Reading, Torn
+from linkmatch_ray.native.kernel import Place, Status
+
+
+class Restart:
+    """The search for a restart behind damage.
+
+    Args:
+        torn: Its entry, as far as it was taken.
+        failed: The furthest byte at which reading has failed.
+        streams_all: Any value may be longer than what is held, and not only an array.
+    """
+
+    def __init__(self, of: Reading, torn: Torn, failed: int, damage: Damage, *, streams_all: bool) -> None:
+        self._window, self._writer, self._limit = of.window, of.writer, of.judge.max_bytes
+        self._torn, self._failed, self._damage, self._streams_all = torn, failed, damage, streams_all
+        self._stream = one_value()
+
+    def find(self) -> Place | None:
+        """Adds the entry for all before the restart; returns the place of what the window begins with, or None at the
+        end."""
+        window, torn = self._window, self._torn
+        if window.offset == torn.start and self._failed - torn.start <= self._limit:
+            margin = find_margin(window, self._behind_start(LOW))
+            if LOW <= margin < self._place(self._failed):
+                torn.take(margin)
+                if (place := self._try(is_behind=False)) is not None:
+                    return place
+        while (margin := self._next_margin()) >= LOW:
+            torn.take(margin)
+            if (place := self._try(is_behind=True)) is not None:
+                return place
+        self._writer.torn(torn, self._damage)
+        return None
+
+    def _place(self, offset: int) -> int:
+        return LOW + offset - self._window.offset
+
+    def _behind_start(self, place: int) -> int:
+        """Returns a place, or the one behind it if the damage begins there with anything but an RS."""
+        window = self._window
+        is_start = place == self._place(self._torn.start)
+        return place + (is_start and place < window.end and window.buffer[place] != RS)
+
+    def _next_margin(self) -> int:
+        """Finds the next margin at or behind the failure; takes all before the window that it is in, or to the end."""
+        window = self._window
+        while True:
+            start = self._behind_start(max(LOW, self._place(self._failed)))
+            if start < window.end and (margin := find_margin(window, start)) >= LOW:
+                return margin
+            self._torn.take(window.end)
+            if window.ended:
+                return -1
+            window.fill()
+
+    def _try(self, *, is_behind: bool) -> Place | None:
+        """Reads a value from the margin that the window begins with; writes the entry if it is a restart."""
+        window, stream, torn = self._window, self._stream, self._torn
+        margin, start = window.offset, LOW
+        if window.buffer[LOW] == RS:
+            while (start := skip_space(window.buffer, LOW, window.end)) == window.end and not window.ended:
+                window.fill()
+            if start == window.end:
+                self._failed = window.offset + window.held
+                return None
+        may_stream = self._streams_all or window.buffer[start] == OPEN_BRACKET
+        stream.begin(window.offset + start - LOW, Place.TOP)
+        long, before = None, (torn.end, torn.text)
+        while True:
+            status = stream.step(window.buffer, LOW, window.end, window.offset, is_last=window.ended)
+            if stream.count:
+                return self._followed(margin, long, before, is_behind=is_behind and may_stream)
+            if status == Status.DAMAGE:
+                failed, is_end = stream.state.damage_at, stream.is_truncated
+                if may_stream and is_behind and (is_end or failed - margin >= self._limit):
+                    return self._found()
+                self._failed = max(self._failed, failed)
+                return None
+            if may_stream and stream.state.at - margin >= self._limit:
+                return self._found()
+            passing = Passing(stream, window, window.end, self._limit)
+            if not may_stream and (long is not None or passing.is_too_long):
+                if long is None:
+                    torn.take(self._place(passing.start))
+                    long = Torn(window, self._writer)
+                upto, _ = passing.places()
+                long.note(self._place(upto))
+                torn.take(self._place(upto))
+                passing.passed()
+            window.fill()
+
+    def _followed(self, margin: int, long: Torn | None, before: tuple[int, bytes], *, is_behind: bool) -> Place | None:
+        """Looks at what follows a whole value."""
+        window, torn = self._window, self._torn
+        end = self._place(self._stream.state.value_end)
+        while (following := skip_white(window.buffer, end, window.end)) == window.end and not window.ended:
+            window.fill()
+        if following < window.end and not is_margin(window, following):
+            failed = window.offset + following - LOW
+            if is_behind and failed - margin >= self._limit:
+                return self._found()
+            self._failed = max(self._failed, failed)
+            return None
+        if long is None:
+            return self._found()
+        long.take(end)
+        torn.end, torn.text = before
+        self._found()
+        self._writer.torn(long, too_long(self._limit))
+        return Place.BEHIND
+
+    def _found(self) -> Place:
+        self._writer.torn(self._torn, self._damage)
+        return Place.TOP

@@ -1,0 +1,232 @@
+"""Any file of JSON values gives what the plain reading of it gives: records, entries and their positions, in windows of
+any size and in ranges."""
+
+import base64
+import codecs
+import io
+import json
+import zlib
+from itertools import pairwise
+from unittest.mock import patch
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from linkmatch_ray import Restrictions
+from linkmatch_ray.core import matcher
+from linkmatch_ray.core.codecs import Plain
+from linkmatch_ray.core.damage import Damage
+from linkmatch_ray.core.emit import one_line
+from linkmatch_ray.core.options import MatchOptions
+from tests.support.sequences import Options, read
+from tests.support.tiers import examples
+from tests.support.trials import TRIALS
+
+LIST = Restrictions.load(b"[]")
+
+EXAMPLES = TRIALS / "sequences.jsonl"
+
+ONE_WORD = {"truncated_gzip": "truncated"}
+"""Reasons that the plain reading does not tell apart."""
+
+
+class CutShort:
+    """A source of data that is cut short at its end."""
+
+    compression = encoding = None
+
+    def __init__(self, text):
+        self._raw = io.BytesIO(text)
+
+    def readinto(self, view):
+        count = self._raw.readinto(view)
+        if len(view) and not count:
+            raise Damage("truncated_gzip", "the compressed data ends too early")
+        return count
+
+
+def found(text, options, window):
+    """What the program reads: line, place, reason, and the record or the length of the entry."""
+    source = CutShort(text) if options.cut else Plain(io.BytesIO(text))
+    with patch.object(matcher, "WINDOW_BYTES", window), patch.object(matcher, "_source", lambda *_: source):
+        outcome = matcher.match_bytes(
+            text,
+            LIST,
+            emit="both",
+            provenance=True,
+            format=options.format,
+            records_at=options.records_at,
+            max_record_bytes=options.limit,
+        )
+    items = {entry.index: (entry.line, entry.byte_offset, entry.reason, entry.bytes) for entry in outcome.entries}
+    for line in outcome.unmatched.splitlines():
+        row = json.loads(line)
+        assert row["index"] not in items
+        items[row["index"]] = (row["line"], row["byte_offset"], None, line[line.index(b'"record":') + 9 : -1])
+    assert sorted(items) == list(range(len(items)))
+    return [(*item[:2], ONE_WORD.get(item[2], item[2]), item[3]) for _, item in sorted(items.items())]
+
+
+def expected(text, options):
+    """The same by the plain reading."""
+    return [
+        (text.count(b"\n", 0, item.start) + 1, item.start, item.reason, shown(text[item.start : item.end], item.reason))
+        for item in read(text, options)
+    ]
+
+
+def shown(text, reason):
+    if reason:
+        return len(text)
+    return one_line(text) if b"\n" in text or b"\r" in text else text
+
+
+# ---- the examples of the rules
+
+
+def cases():
+    if not EXAMPLES.exists():
+        return []
+    return [json.loads(line) for line in EXAMPLES.read_text("utf-8").splitlines()]
+
+
+def decoded(content):
+    """The text of an example, and whether its compressed data is cut short; None if the rule is one of compression."""
+    is_cut = False
+    if content.startswith(b"\x1f\x8b"):
+        stream = zlib.decompressobj(wbits=31)
+        try:
+            text = stream.decompress(content)
+        except zlib.error:
+            return None, False
+        if stream.unused_data:
+            return None, False
+        content, is_cut = text, not stream.eof
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        order = "utf-16-le" if content.startswith(codecs.BOM_UTF16_LE) else "utf-16-be"
+        units = content.removeprefix(codecs.BOM_UTF16_LE).removeprefix(codecs.BOM_UTF16_BE)
+        characters = units.decode(order, "surrogatepass")
+        content = b"\xef\xbb\xbf" + b"".join(
+            b"\xff" if "\ud800" <= each <= "\udfff" else each.encode() for each in characters
+        )
+    return content, is_cut
+
+
+def options_of(case, *, cut=False):
+    given_ = case["options"]
+    limit = given_.get("max_record_bytes", 64 << 20)
+    return Options(given_.get("format", "auto"), given_.get("records_at"), limit, cut)
+
+
+@pytest.mark.parametrize("case", cases(), ids=lambda case: case["rule"])
+def test_an_example(case):
+    """The program gives what the rule says: the records in order, and what is fixed of the entries."""
+    outcome = matcher.match_bytes(base64.b64decode(case["base64"]), LIST, emit="both", **case["options"])
+    assert [json.loads(record) for record in outcome.unmatched.splitlines()] == [
+        json.loads(record) for record in case["records"]
+    ]
+    assert len(outcome.entries) == len(case["entries"])
+    for entry, wanted in zip(outcome.entries, case["entries"], strict=True):
+        is_ = {name: getattr(entry, name) for name in ("index", "line", "byte_offset", "bytes", "reason")}
+        fixed = {name: value for name, value in wanted.items() if value is not None}
+        assert is_ | fixed == is_
+
+
+@pytest.mark.parametrize("window", [16, 64, 1 << 20])
+@pytest.mark.parametrize("case", cases(), ids=lambda case: case["rule"])
+def test_an_example_in_any_window(case, window):
+    """And the plain reading gives the same."""
+    text, is_cut = decoded(base64.b64decode(case["base64"]))
+    if text is None:
+        pytest.skip("a rule of compression")
+    options = options_of(case, cut=is_cut)
+    assert found(text, options, window) == expected(text, options)
+
+
+# ---- drawn texts
+
+PIECES = [
+    *(b'{"a":1}', b'{"a":"b"}', b"1", b'"x"', b"true", b"null", b"12345", b"1e5", b"{}", b"[]"),
+    *(b"[1,2]", b'[{"a":1},{"b":2}]', b"[1,\n2]", b'[\n{"a":1},\n{"b":2}\n]\n', b'{\n"a":1\n}\n', b'{"a":\n{"b":1}}'),
+    *(b"\n", b"\n", b"\n", b" ", b",", b",\n", b"\r", b"\t", b"\x1e", b"   " * 20),
+    *(b"[", b"]", b"{", b"}", b'"', b":", b'"a":', b"\n{", b"\n[", b"\\", b'\\"', b'"]\n{"'),
+    *(b"x", b"tru", b"# c", b"1.", b"-", b"\x00", b"\xff", b"\xc3\xa9", b"\xe4", b"[1,,2]", b"[1,]", b'"a\\x"'),
+    *(b'"\\u12"', b'"\\u0041"', b'"long %s"' % (b"y" * 45), b'{"a":"%s"}' % (b"z" * 45), b"9" * 50),
+]
+DEEP = [b"[" * 501, b"[" * 500 + b"]" * 500, b'{"a":' * 501, b"]" * 300, b"[" * 250]
+NESTED = [
+    *(b'{"i":[', b"]}", b'"i":', b'{"i":[1,{"a":2}]}', b'[{"i":[1]},{"i":[2]}]', b'{"i":{}}', b'{"i":[]}'),
+    *(b'{"a":[{"b":[1]},{"b":[2,3]}]}', b'{"x":1,"i":[1,2],"y":{"i":[3]}}', b'{"\\u0069":[7]}', b'"b":[1,2]'),
+    *(b'\n{\n "i": [\n {"a":1},\n {"a":2}\n ]\n}\n', b'{"i":[1],"i":[2]}', b'{"b":['),
+]
+PATHS = ["/i", "$[*].i[*]", "/0/i", "$.a[*].b[*]", "$[*]", "/a"]
+
+windows = st.sampled_from([16, 17, 23, 40, 64, 200, 1 << 20])
+limits = st.sampled_from([40, 100, 64 << 20])
+marks = st.sampled_from([b"", b"", b"", b"\xef\xbb\xbf"])
+
+
+def texts(pieces, longest=40):
+    return st.tuples(marks, st.lists(st.sampled_from(pieces), min_size=1, max_size=longest)).map(
+        lambda drawn: drawn[0] + b"".join(drawn[1])
+    )
+
+
+@given(
+    text=texts(PIECES) | texts(PIECES + DEEP, 12),
+    format_=st.sampled_from(["auto", "auto", "lines", "values", "array", "object"]),
+    limit=limits,
+    cut=st.booleans(),
+    window=windows,
+)
+@example(text=b']1.\n{"a":1}', format_="values", limit=40, cut=False, window=16)
+@settings(max_examples=examples(400))
+def test_any_sequence(text, format_, limit, cut, window):
+    """Values in any arrangement and damage of any kind."""
+    options = Options(format_, None, limit, cut)
+    assert found(text, options, window) == expected(text, options)
+
+
+@given(
+    text=texts(NESTED + PIECES),
+    format_=st.sampled_from(["auto", "auto", "lines", "values"]),
+    path=st.sampled_from(PATHS),
+    limit=limits,
+    cut=st.booleans(),
+    window=windows,
+)
+@settings(max_examples=examples(400))
+def test_any_sequence_of_documents(text, format_, path, limit, cut, window):
+    """With records inside of the values."""
+    options = Options(format_, path, limit, cut)
+    assert found(text, options, window) == expected(text, options)
+
+
+@given(
+    text=texts([*PIECES, b"\n", b"\n"]),
+    path=st.none() | st.sampled_from(PATHS),
+    limit=limits,
+    cuts=st.lists(st.integers(1, 300), max_size=4),
+    window=windows,
+)
+@settings(max_examples=examples(200))
+def test_any_lines_in_ranges(text, path, limit, cuts, window):
+    """Ranges together give what the whole file does, several values on a line too."""
+    options = MatchOptions(emit="both", format="lines", records_at=path, max_record_bytes=limit)
+    borders = [0, *sorted({cut for cut in cuts if cut < len(text)}), None]
+    whole = matcher.match_bytes(text, LIST, options)
+    records, entries = [], []
+    with patch.object(matcher, "WINDOW_BYTES", window):
+        machine = matcher.Matcher(LIST.paths, LIST.index, options, matcher.Buffers(window))
+        for start, stop in pairwise(borders):
+            source = io.BytesIO(text)
+            source.seek(max(0, start - 1))
+            for part in machine.stream(Plain(source), b"", start=start, stop=stop):
+                records += part.unmatched
+                for piece in part.pieces:
+                    entries += piece.entries
+    assert b"".join(records) == whole.unmatched
+    assert sorted((entry.byte_offset, entry.bytes, entry.reason) for entry in entries) == sorted(
+        (entry.byte_offset, entry.bytes, entry.reason) for entry in whole.entries
+    )
