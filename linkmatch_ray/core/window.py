@@ -10,7 +10,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from linkmatch_ray.core.damage import Behind, Damage
-from linkmatch_ray.core.structure import UInt8s, back_over_white
+from linkmatch_ray.core.structure import UInt8s
 
 WINDOW_BYTES: Final = 8 << 20
 """Bytes that are read and scanned at a time. With less, the parser's set-up dominates; with more, caches overflow."""
@@ -20,10 +20,6 @@ WINDOW_BYTES_MIN: Final = 16
 
 LOW: Final = 16
 """Where a window begins in the buffer. As many bytes behind it belong to whoever reads it."""
-
-
-WHITE_BYTES_MAX: Final = 64 << 20
-"""Maximum white space behind a record that is held with it, in bytes."""
 
 
 class Source(Protocol):
@@ -73,11 +69,6 @@ class Buffers:
             self.buffer = bytearray(LOW + self.window_bytes + LOW)
 
 
-def held_max(record_bytes: int) -> int:
-    """Returns the maximum length of a record with the white space behind it, given that of the record itself."""
-    return max(record_bytes, WHITE_BYTES_MAX)
-
-
 class Window:
     """The part of one input that is held: `buffer[LOW:end]`.
 
@@ -97,6 +88,7 @@ class Window:
         self.ended = False
         self.corrupt: Damage | None = None
         self.behind: Behind | None = None
+        self._given_back: list[memoryview] = []  # the last is read first
 
     @property
     def buffer(self) -> bytearray:
@@ -132,7 +124,15 @@ class Window:
             buffers.grow(self.held)
             room = len(buffers.buffer) - LOW - self.end
         size = room if want is None else min(room, want)
-        count, damage = fill(self._source, memoryview(buffers.buffer)[self.end : self.end + size])
+        view, count = memoryview(buffers.buffer)[self.end : self.end + size], 0
+        while self._given_back and count < size:
+            again = self._given_back.pop()
+            more = min(len(again), size - count)
+            view[count : count + more], count = again[:more], count + more
+            if more < len(again):
+                self._given_back.append(again[more:])
+        more, damage = fill(self._source, view[count:]) if count < size else (0, None)
+        count += more
         self.held += count
         self.ended = count < size or damage is not None
         if isinstance(damage, Behind):
@@ -140,15 +140,11 @@ class Window:
         else:
             self.corrupt = damage
 
-    def fill_up_to(self, limit: int) -> bool:
-        """Reads the rest of the input if it has at most `limit` bytes without the white space at its end; returns
-        whether it has."""
-        while True:
-            if self.held > held_max(limit) or back_over_white(self.buffer, LOW, self.end) - LOW > limit:
-                return False
-            if self.ended:
-                return True
-            self.fill()
+    def give_back(self, behind: int) -> None:
+        """Holds no more than `behind` bytes; the others are read again. What is dropped then costs little to move."""
+        if self.held > behind:
+            self._given_back.append(memoryview(bytes(self._buffers.buffer[LOW + behind : self.end])))
+            self.held, self.ended, self.corrupt, self.behind = behind, False, None, None
 
     def drop(self, upto: int) -> None:
         """Forgets the buffer before the position `upto`."""

@@ -13,14 +13,17 @@ from linkmatch_ray.core.window import LOW, Window
 
 RS: Final = SPACE_BETWEEN[-1]
 
+STRETCH_BYTES: Final = 4096
+"""Bytes in which a damaged record's end is looked for at first; then in twice as many, and so on."""
+
 _MARGIN: Final = re.compile(rb"\x1e|(?<=\n)[{\[]")
 _TOKEN: Final = re.compile(rb'[\[\]{},]|"')
 _IN_STRING: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 
 
-def find_margin(window: Window, start: int) -> int:
-    """Returns the position in a window of the first margin at or behind `start`, or -1."""
-    buffer, end = window.buffer, window.end
+def find_margin(window: Window, start: int, stop: int | None = None) -> int:
+    """Returns the position in a window of the first margin in `start..stop`, or -1."""
+    buffer, end = window.buffer, window.end if stop is None else stop
     if start == LOW and start < end and window.line_offset == window.offset and buffer[LOW] in b"{[":
         return start
     # The byte before a window is none of its own: a bracket at `LOW` was looked at above.
@@ -32,7 +35,7 @@ def find_margin(window: Window, start: int) -> int:
 
 def is_margin(window: Window, place: int) -> bool:
     """Returns whether a margin is at a position of a window."""
-    return find_margin(window, place) == place
+    return find_margin(window, place, place + 1) == place
 
 
 class Closing:

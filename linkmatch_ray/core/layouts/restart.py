@@ -35,8 +35,8 @@ class Restart:
         end."""
         window, torn = self._window, self._torn
         if window.offset == torn.start and self._failed - torn.start <= self._limit:
-            margin = find_margin(window, self._behind_start(LOW))
-            if LOW <= margin < self._place(self._failed):
+            margin = find_margin(window, self._behind_start(LOW), self._place(self._failed))
+            if margin >= LOW:
                 torn.take(margin)
                 if (place := self._try(is_behind=False)) is not None:
                     return place

@@ -16,7 +16,7 @@ import numpy as np
 from linkmatch_ray.core.damage import Damage
 from linkmatch_ray.core.exact import invalid_utf8, too_long, truncated
 from linkmatch_ray.core.index import NOT_FOUND
-from linkmatch_ray.core.layouts.closing import RS, Closing, find_margin
+from linkmatch_ray.core.layouts.closing import RS, STRETCH_BYTES, Closing, find_margin
 from linkmatch_ray.core.layouts.long import Passing
 from linkmatch_ray.core.layouts.restart import Restart
 from linkmatch_ray.core.scan import Scan, Stream
@@ -25,6 +25,9 @@ from linkmatch_ray.core.verdicts import DAMAGED
 from linkmatch_ray.core.window import LOW, Window
 from linkmatch_ray.core.writer import Reading, Torn
 from linkmatch_ray.native.kernel import Place, Status
+
+DAMAGED_BYTES: Final = 1 << 16
+"""Bytes behind damage that are held and scanned at first. Each damage moves what is held."""
 
 MISSING_ELEMENT: Final = Damage("invalid_json", "an element of the array is missing here")
 NOT_ARRAY: Final = Damage("not_array", "not an array, and --format array takes no other values")
@@ -62,6 +65,7 @@ class Values:
         self._limit, self._format = of.judge.max_bytes, of.judge.format
         self._arrays_are_records = self._format == "object"
         self._is_done = self._gave = False
+        self._reach = of.window.size  # how far is scanned at a time; not far behind damage, which may be dense
         self._streams_all = False
         self._rest: Torn | None = None  # of a document: what is before its first record, or behind its last one
         self._long: _Long | None = None
@@ -82,7 +86,7 @@ class Values:
         window, self._stream = self._window, stream
         state = stream.state
         stream.begin(window.offset if start is None else start, place)
-        reach = window.size
+        reach = self._reach
         while True:
             at = state.at
             high = min(window.end, self._place(at) + reach)
@@ -94,9 +98,12 @@ class Values:
             if not self._take_long(high):
                 self._pass_over(state.keep)
                 yield
-            reach = window.size if state.at > at else 2 * reach
-            if self._place(state.at) + reach > window.end and not window.ended:
-                window.fill()
+            if state.at > at:
+                reach = self._reach = min(2 * self._reach, window.size)
+            else:
+                reach *= 2
+            if (wanted := self._place(state.at) + reach - window.end) > 0 and not window.ended:
+                window.fill(wanted)
 
     def _pass_over(self, offset: int) -> None:
         """Passes over what is before an offset, except what may have to be read again."""
@@ -168,7 +175,7 @@ class Values:
         long, (upto, _) = self._long, passing.places()
         if not long.has_margin:
             is_first = window.offset == long.torn.start
-            long.has_margin = LOW <= find_margin(window, LOW + is_first) < self._place(upto)
+            long.has_margin = find_margin(window, LOW + is_first, self._place(upto)) >= LOW
         long.torn.take(self._place(upto))
         long.opened = self._stream.state.depth
         long.has_bad |= passing.token is not None and passing.token.has_bad
@@ -194,6 +201,9 @@ class Values:
         or None at the end."""
         window, writer, stream, long = self._window, self._writer, self._stream, self._long
         state, is_end = stream.state, stream.is_truncated
+        self._reach = min(self._reach, DAMAGED_BYTES)
+        if window.held > self._place(state.damage_at) + 2 * DAMAGED_BYTES:
+            window.give_back(self._place(state.damage_at) - LOW + DAMAGED_BYTES)
         failed, in_array = state.damage_at, bool(state.in_array)
         if in_array and is_end and stream.is_complete and self._place(state.value_end) < window.end:
             self._last_element()
@@ -258,7 +268,7 @@ class Values:
         window = self._window
         if window.offset != rest.start or failed - rest.start > self._limit:
             return False
-        return LOW <= find_margin(window, LOW + (window.buffer[LOW] != RS)) < self._place(failed)
+        return find_margin(window, LOW + (window.buffer[LOW] != RS), self._place(failed)) >= LOW
 
     def _after_first_record(self, rest: Torn, begins: int, failed: int) -> Place | None:
         """Does what `_after_damage` does for the first record of a document, all of which is held."""
@@ -288,20 +298,23 @@ class Values:
         if long is not None and long.has_margin:
             return False
         closing = Closing(is_element=is_element, opened=long.opened if long is not None else 0)
-        low, is_first = LOW, long is None
+        low, is_first, stretch = LOW, long is None, STRETCH_BYTES
         while True:
-            margin = find_margin(window, low + is_first)
-            end = closing.find(window.buffer, low, margin if margin >= 0 else window.end)
+            high = min(window.end, low + stretch)
+            margin = find_margin(window, low + is_first, high)
+            end = closing.find(window.buffer, low, margin if margin >= 0 else high)
             if end == window.end and not is_element and window.corrupt is not None:
                 return False
             if end >= 0:
                 torn.take(end)
                 return True
-            if margin >= 0 or closing.is_lost or window.ended:
+            if margin >= 0 or closing.is_lost or (window.ended and high == window.end):
                 return False
-            torn.take(window.end)  # no margin is in it, so that nothing in it will be read again
-            window.fill()
-            low, is_first = LOW, False
+            low, is_first, stretch = high, False, 2 * stretch
+            if high == window.end:
+                torn.take(high)  # no margin is in it, so that nothing in it will be read again
+                window.fill()
+                low = LOW
 
 
 def walk_object(of: Reading) -> Iterator[None]:
