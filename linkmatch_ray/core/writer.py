@@ -39,10 +39,10 @@ class Writer(ABC):
     def lines(self, judged: Judged) -> None:
         """Takes whole lines of the window. Those before them were taken already."""
         assert judged.numbers is not None
-        for place, damage in judged.damages.items():
+        self.records(judged, self.line)
+        for place, damage in sorted(judged.damages.items()):
             start, end = int(judged.starts[place]), int(judged.ends[place])
             self.entry(damage, start, end, index=self.index + place, line=self.line + int(judged.numbers[place]))
-        self.records(judged, self.line)
         self.index += len(judged.starts)
         self.line += judged.newlines
 
@@ -51,10 +51,10 @@ class Writer(ABC):
         if not len(judged.starts):
             return
         line = self._line_at(int(judged.starts[0])) if self.needs_lines else self.line
+        self.records(judged, line)
         for place, damage in sorted(judged.damages.items()):
             start, end = int(judged.starts[place]), int(judged.ends[place])
             self.entry(damage, start, end, index=self.index + place, line=self._line_at(start))
-        self.records(judged, line)
         self.index += len(judged.starts)
 
     def count_lines(self, upto: int) -> None:

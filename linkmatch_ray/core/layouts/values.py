@@ -133,6 +133,7 @@ class Values:
                 self._touching = touching
             else:  # what follows shows whether it is cut short
                 self._stream.begin(touching, Place.TOP)
+                window.fill(self._reach)
         if len(scan.starts) and long is not None:
             end = int(scan.ends[0])
             self._write_long(end)

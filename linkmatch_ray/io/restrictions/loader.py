@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from itertools import repeat
+from itertools import islice, repeat
 from typing import Any, Final, NoReturn, cast
 
 import orjson
@@ -114,7 +114,8 @@ class Entries(Writer):
     def records(self, judged: Judged, line: int) -> None:
         view = memoryview(self._window.buffer)
         numbers: Iterable[int | None] = repeat(None) if judged.numbers is None else (judged.numbers + line).tolist()
-        for start, end, number in zip(judged.starts.tolist(), judged.ends.tolist(), numbers, strict=False):
+        rows = zip(judged.starts.tolist(), judged.ends.tolist(), numbers, strict=False)
+        for start, end, number in islice(rows, min(judged.damages, default=None)):  # a damaged one comes to `add`
             self._take(bytes(view[start:end]), number)
 
     def add(self, entry: Entry) -> NoReturn:

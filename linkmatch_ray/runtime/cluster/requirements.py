@@ -12,6 +12,7 @@ REQUIRED: Final = (
     "certifi>=2024.7.4",
     "google-auth>=2.40",
     "isal>=1.7",
+    "lz4>=4.4",
     "msgspec>=0.20",
     "numpy>=2.1",
     "orjson>=3.10",
