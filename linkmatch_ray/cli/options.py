@@ -181,7 +181,7 @@ RestrictionsAt = Annotated[
         "--restrictions-at",
         metavar="POINTER",
         callback=_text,
-        help="JSON Pointer of the array inside the list's document.",
+        help="Place of the entries inside the list's document, as --records-at of the inputs.",
     ),
 ]
 RestrictionsFormat = Annotated[

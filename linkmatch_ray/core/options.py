@@ -9,7 +9,6 @@ from dataclasses import dataclass, fields
 from typing import Any, Final, Literal, Self, TypedDict, get_args
 
 from linkmatch_ray.arguments import refuse_other_than, refuse_unless_one_of, refuse_unless_within, wrong_type
-from linkmatch_ray.core.keys import KeyPath
 from linkmatch_ray.core.records_path import RecordsPath
 from linkmatch_ray.errors import UsageError
 from linkmatch_ray.words import is_text, shown
@@ -106,7 +105,7 @@ class JobOptions(MatchOptions):
     Attributes:
         files_from: A file that names more inputs, one a line; `-` for standard input.
         null: Names in `files_from` end with NUL instead.
-        restrictions_at: JSON Pointer of the array in the list's document, or None.
+        restrictions_at: Where the entries are inside the list's document, as `records_at` of the inputs; or None.
         restrictions_format: The layout of the list; `auto` finds it from the name and the content.
         skip_keyless: Leave out entries of the list that have no key, and count them.
         overwrite: Remove what an earlier job left in the output.
@@ -159,7 +158,7 @@ class JobOptions(MatchOptions):
     def __post_init__(self) -> None:
         MatchOptions.__post_init__(self)
         if self.restrictions_at is not None:
-            KeyPath.parse(self.restrictions_at, "restrictions_at")
+            RecordsPath.parse(self.restrictions_at, "restrictions_at")
         refuse_unless_one_of("restrictions_format", self.restrictions_format, get_args(RestrictionsFormat))
         if self.workers is not None:
             refuse_unless_within("workers", self.workers, 1, WORKERS_MAX)

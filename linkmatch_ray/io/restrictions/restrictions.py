@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Final, get_args
 
 from linkmatch_ray.arguments import refuse_other_than, refuse_unless_one_of, wrong_type
-from linkmatch_ray.core.keys import KeyPair, KeyPath
+from linkmatch_ray.core.keys import KeyPair
 from linkmatch_ray.core.options import KEY, RestrictionsFormat
+from linkmatch_ray.core.records_path import RecordsPath
 from linkmatch_ray.core.restriction_list import RestrictionList
 from linkmatch_ray.errors import RestrictionsError, UsageError
 from linkmatch_ray.io.inputs.names import refuse_no_input
@@ -48,7 +49,7 @@ class Restrictions(RestrictionList):
             source: A path or URL, `-` for standard input, or the list itself as bytes. What is compressed is
                 decompressed.
             key: `KEY` or `RECORD_KEY=RESTRICTION_KEY`; several make a composite key.
-            restrictions_at: JSON Pointer of an array inside the document.
+            restrictions_at: Where the entries are inside the document: a JSON Pointer of an array, or a JSONPath.
             restrictions_format: The layout; `auto` finds it from the content, `text` is a key a line.
             skip_keyless: Leave out entries without the key, instead of refusing the list. `left_out` counts them.
             name: What messages and the summary call a list that is given as bytes. The others have their own name.
@@ -61,7 +62,7 @@ class Restrictions(RestrictionList):
         pairs = pairs_of(key)
         refuse_unless_one_of("restrictions_format", restrictions_format, get_args(RestrictionsFormat))
         if restrictions_at is not None:
-            KeyPath.parse(restrictions_at, "restrictions_at")
+            RecordsPath.parse(restrictions_at, "restrictions_at")
         refuse_other_than("skip_keyless", skip_keyless, bool, "Give True or False.")
         if not isinstance(source, (str, bytes, os.PathLike)):
             raise wrong_type("restrictions", source, f"Give a path or URL, or {_AS_BYTES}.")
