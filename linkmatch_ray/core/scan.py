@@ -46,11 +46,11 @@ class Scan:
 
     Attributes:
         starts, ends: Where the records lie in the buffer, without white space around them.
-        numbers: Physical line of each record from the window's first, for lines. For values, 1 if it is an element of a
-            top-level array, or None.
+        numbers: Physical line of each record from the window's first, for lines; None for values.
         kinds: The `Kind` of each record.
         found: The distinct key of each in the index, or `NOT_FOUND`.
         newlines: Newlines in the window, for lines.
+        are_elements: 1 for each record that is an element of a top-level array, for values.
     """
 
     starts: Int64s
@@ -59,12 +59,15 @@ class Scan:
     kinds: Int8s
     found: Int64s
     newlines: int = 0
+    are_elements: Int64s | None = None
 
     def only(self, start: int, stop: int) -> Scan:
         """Returns some of the records that follow one another."""
         some = slice(start, stop)
         numbers = None if self.numbers is None else self.numbers[some]
-        return Scan(self.starts[some], self.ends[some], numbers, self.kinds[some], self.found[some])
+        are_elements = None if self.are_elements is None else self.are_elements[some]
+        columns = self.starts[some], self.ends[some], numbers, self.kinds[some], self.found[some]
+        return Scan(*columns, are_elements=are_elements)
 
 
 def joined(scans: list[Scan], newlines: int) -> Scan:
@@ -88,6 +91,7 @@ class Stream:
 
     def __init__(self, kernel: Kernel, records_max: int, *, finds_keys: bool = True) -> None:
         self._reading, self._finds_keys = Reading(kernel, records_max), finds_keys
+        self._is_lines = kernel.config.mode == LINES
         self.state = self._reading.state
 
     def begin(self, offset: int, place: Place) -> None:
@@ -122,7 +126,10 @@ class Stream:
         starts, ends, numbers, kinds, hits = map(np.concatenate, columns) if len(columns[0]) > 1 else map(_one, columns)
         if not self._finds_keys:
             kinds[kinds == Kind.KEYED] = Kind.DOUBTED
-        return Scan(starts + low, ends + low, numbers, kinds, hits), status
+        starts, ends = starts + low, ends + low
+        if self._is_lines:
+            return Scan(starts, ends, numbers, kinds, hits), status
+        return Scan(starts, ends, None, kinds, hits, are_elements=numbers), status
 
     @property
     def is_complete(self) -> bool:

@@ -10,7 +10,7 @@ from linkmatch_ray.core.layouts.table import walk
 from linkmatch_ray.core.options import PART_BYTES_MAX, MatchOptions
 from linkmatch_ray.core.parts import PART_ENTRIES_MAX, Part, PartWriter
 from linkmatch_ray.core.verdicts import Judge
-from linkmatch_ray.core.window import LOW, Buffers, Source, Window
+from linkmatch_ray.core.window import Buffers, Source, Window
 from linkmatch_ray.core.writer import Reading
 
 
@@ -43,8 +43,7 @@ def match_stream(
         if stop is None:
             writer.pass_over(window.end)
         if window.behind is not None:
-            writer.entry(window.behind, LOW, LOW, index=writer.index, line=writer.line)
-            writer.index += 1
+            writer.empty(window.behind)
         yield writer.take(last=True)
     finally:
         buffers.shrink()

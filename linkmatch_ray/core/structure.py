@@ -27,6 +27,11 @@ WHITE[[*WHITE_SPACE]] = True
 
 _NOT_WHITE: Final = re.compile(rb"[^ \t\n\r]")
 
+SPACE_BETWEEN: Final = WHITE_SPACE + b"\x1e"
+"""What may stand between values: white space and RS."""
+
+_NOT_SPACE: Final = re.compile(rb"[^ \t\n\r\x1e]")
+
 TRIM_STEPS_MAX: Final = 64
 TRIM_SPANS_MIN: Final = 16
 """White space longer than this, or around fewer places, is skipped place by place: the cost of that does not depend on
@@ -109,10 +114,6 @@ def back_over_white(buffer: bytearray | memoryview, low: int, high: int, white: 
             return start + kept
         high, size = start, min(2 * size, STRIDE_BYTES)
     return low
-
-
-SPACE_BETWEEN: Final = WHITE_SPACE + b"\x1e"
-_NOT_SPACE: Final = re.compile(rb"[^ \t\n\r\x1e]")
 
 
 def skip_space(buffer: bytearray, low: int, high: int) -> int:

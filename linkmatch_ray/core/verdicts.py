@@ -158,7 +158,6 @@ class Judge:
             scan, status = stream.scan(buffer, low, high + 1, low, is_last=True)
         finally:
             buffer[high] = behind
-        scan.numbers = None
         return scan if status == Status.DONE and stream.state.at == high + 1 else None
 
     def one(self, buffer: bytearray, start: int, end: int) -> Judged:

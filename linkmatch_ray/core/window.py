@@ -140,6 +140,10 @@ class Window:
         else:
             self.corrupt = damage
 
+    def cause_of(self, damage: Damage) -> Damage:
+        """Returns the damage of a text, or what is wrong with the data if the text ends too early because of that."""
+        return self.corrupt if damage.reason == "truncated" and self.corrupt is not None else damage
+
     def give_back(self, behind: int) -> None:
         """Holds no more than `behind` bytes; the others are read again. What is dropped then costs little to move."""
         if self.held > behind:

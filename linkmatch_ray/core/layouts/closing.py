@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from linkmatch_ray.core.structure import COMMA, OPEN_BRACE, OPEN_BRACKET, SPACE_BETWEEN
+from linkmatch_ray.core.structure import CLOSE_BRACE, COMMA, OPEN_BRACE, OPEN_BRACKET, QUOTE, SPACE_BETWEEN
 from linkmatch_ray.core.window import LOW, Window
 
 RS: Final = SPACE_BETWEEN[-1]
@@ -79,12 +79,12 @@ class Closing:
             if token is None:
                 return -1
             at, byte = token.end(), buffer[token.start()]
-            if byte == 0x22:
+            if byte == QUOTE:
                 self._in_string = True
             elif byte in (OPEN_BRACE, OPEN_BRACKET):
                 self._opened += 1
             elif self._is_element and self._opened == 0:
-                if byte != 0x7D:
+                if byte != CLOSE_BRACE:
                     return token.start()
                 self.is_lost = True
                 return -1

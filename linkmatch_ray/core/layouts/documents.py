@@ -10,21 +10,29 @@ from typing import Final
 
 from linkmatch_ray.core.damage import Damage
 from linkmatch_ray.core.exact import DEPTH_MAX, bad_utf8, deeper_than, invalid, invalid_utf8, too_deep, truncated
-from linkmatch_ray.core.layouts.long import Passing
+from linkmatch_ray.core.layouts.long import SOUND_STRING, Passing
 from linkmatch_ray.core.layouts.restart import Restart
 from linkmatch_ray.core.layouts.values import Values, comma_behind
 from linkmatch_ray.core.records_path import RecordsPath, takes_index, takes_name
 from linkmatch_ray.core.scan import one_element
-from linkmatch_ray.core.structure import COMMA, OPEN_BRACE, OPEN_BRACKET, QUOTE, skip_white
+from linkmatch_ray.core.structure import (
+    BACKSLASH,
+    CLOSE_BRACE,
+    CLOSE_BRACKET,
+    COMMA,
+    OPEN_BRACE,
+    OPEN_BRACKET,
+    QUOTE,
+    skip_white,
+)
 from linkmatch_ray.core.window import LOW
 from linkmatch_ray.core.writer import Reading, Torn
 from linkmatch_ray.native.kernel import Place, Status
 from linkmatch_ray.native.steps import STAR
 from linkmatch_ray.words import shown
 
-_STRING: Final = re.compile(rb'"(?:[^"\\\x00-\x1f]++|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*+')
 _ESCAPE: Final = re.compile(rb"\\(?:u[0-9a-fA-F]{0,3})?")
-_COLON, _CLOSE_BRACE, _CLOSE_BRACKET = 0x3A, 0x7D, 0x5D
+_COLON: Final = 0x3A
 
 
 class _Broken(Exception):  # noqa: N818 - a finding
@@ -135,7 +143,7 @@ class Documents(Values):
         while True:
             byte = self._peek()
             is_begin = container.count == 0
-            if byte == (_CLOSE_BRACKET if container.is_array else _CLOSE_BRACE) and not (is_begin and container.count):
+            if byte == (CLOSE_BRACKET if container.is_array else CLOSE_BRACE) and not (is_begin and container.count):
                 self._at += 1
                 self._value_end = self._at
                 return False
@@ -185,7 +193,7 @@ class Documents(Values):
 
     def _again(self, broken: _Broken) -> Place | None:
         """Adds the entry for what is left of a broken document; returns TOP where another value begins."""
-        window, damage = self._window, broken.damage
+        window, damage = self._window, self._window.cause_of(broken.damage)
         assert self._rest is not None
         torn = self._rest
         if self._gave and torn.start == window.offset:  # it begins behind white space and commas
@@ -194,8 +202,6 @@ class Documents(Values):
                 start += 1
             self._writer.pass_over(start)
             torn = Torn(window, self._writer)
-        if damage.reason == "truncated" and window.corrupt is not None:
-            damage = window.corrupt
         self._rest = None
         place = Restart(self._of, torn, broken.failed, damage, streams_all=True).find()
         self._at = window.offset
@@ -225,12 +231,12 @@ class Documents(Values):
         """Reads a name; returns None if it is too long to be one of the path."""
         window = self._window
         while True:
-            found = _STRING.match(window.buffer, self._position, window.end)
+            found = SOUND_STRING.match(window.buffer, self._position, window.end)
             assert found is not None
             at = found.end()
             if at < window.end and window.buffer[at] == QUOTE:
                 break
-            if at < window.end and window.buffer[at] == 0x5C:
+            if at < window.end and window.buffer[at] == BACKSLASH:
                 at = _ESCAPE.match(window.buffer, at, window.end).end()  # type: ignore[union-attr]
             if at < window.end:
                 raise _Broken(window.offset + at - LOW, invalid(0))

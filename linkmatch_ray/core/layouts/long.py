@@ -10,7 +10,9 @@ from linkmatch_ray.core.outcome import ENTRY_TEXT_BYTES_MAX
 from linkmatch_ray.core.scan import Stream
 from linkmatch_ray.core.window import LOW, Window
 
-_SOUND_STRING: Final = re.compile(rb'"(?:[^"\\\x00-\x1f]++|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*+')
+SOUND_STRING: Final = re.compile(rb'"(?:[^"\\\x00-\x1f]++|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*+')
+"""The sound beginning of a string, up to what closes it or is wrong."""
+
 _NUMBER: Final = re.compile(rb"[-+.0-9eE]*?([0-9]{3,}+)\Z")
 
 
@@ -71,7 +73,7 @@ class Passing:
 
 
 def _token_in(window: Window, at: int, high: int) -> Token | None:
-    if found := _SOUND_STRING.match(window.buffer, at, high):
+    if found := SOUND_STRING.match(window.buffer, at, high):
         end = found.end()
         while end > at + 1 and window.buffer[end - 1] >= 0x80 and end > found.end() - 4:  # half a character
             end -= 1

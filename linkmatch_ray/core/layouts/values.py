@@ -140,10 +140,9 @@ class Values:
             scan = scan.only(1, len(scan.starts))
             scan.starts, scan.ends = scan.starts - (end - LOW), scan.ends - (end - LOW)
         if len(scan.starts):
-            is_element, scan.numbers = scan.numbers, None
             judged = self._judge.verdicts(window.buffer, scan)
-            if self._format == "array" and is_element is not None:
-                for place in np.flatnonzero(is_element == 0).tolist():
+            if self._format == "array" and scan.are_elements is not None:
+                for place in np.flatnonzero(scan.are_elements == 0).tolist():
                     judged.damages.setdefault(place, NOT_ARRAY)
                     judged.kinds[place], judged.found[place] = DAMAGED, NOT_FOUND
             self._writer.elements(judged)
@@ -259,10 +258,7 @@ class Values:
         window, state = self._window, self._stream.state
         if self._long is not None and (state.has_bad or self._long.has_bad):
             return invalid_utf8(0)
-        damage = self._stream.damage(window.buffer, LOW, window.offset)
-        if damage.reason == "truncated" and window.corrupt is not None:
-            return window.corrupt
-        return damage
+        return window.cause_of(self._stream.damage(window.buffer, LOW, window.offset))
 
     def _is_margin_near(self, rest: Torn, failed: int) -> bool:
         """Returns whether reading may begin again before the failure, in what is held of a document without records."""
@@ -274,9 +270,7 @@ class Values:
     def _after_first_record(self, rest: Torn, begins: int, failed: int) -> Place | None:
         """Does what `_after_damage` does for the first record of a document, all of which is held."""
         window, start = self._window, self._place(begins)
-        damage = self._stream.damage(window.buffer, start, begins)
-        if damage.reason == "truncated" and window.corrupt is not None:
-            damage = window.corrupt
+        damage = window.cause_of(self._stream.damage(window.buffer, start, begins))
         closing, low = Closing(is_element=True), start
         while True:
             margin = find_margin(window, max(low, start + 1))

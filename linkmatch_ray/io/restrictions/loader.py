@@ -28,6 +28,7 @@ from linkmatch_ray.core.verdicts import Judge, Judged
 from linkmatch_ray.core.window import Buffers, Window
 from linkmatch_ray.core.writer import Reading, Writer
 from linkmatch_ray.errors import RestrictionsError
+from linkmatch_ray.io.inputs.names import COMPRESSIONS
 from linkmatch_ray.io.restrictions.advice import head_of, looks_like, refuse_keyless
 from linkmatch_ray.io.restrictions.parquet import read_parquet
 from linkmatch_ray.io.restrictions.separated import read_separated
@@ -46,7 +47,7 @@ _PLAIN_BYTES_MAX: Final = 2 * DEPTH_MAX
 _PLAIN: Final = frozenset({str, int, bool, type(None)})
 """Types of keys that orjson reads and writes as `canonical` does; it reads an integer beyond 64 bits as a float."""
 
-_COMPRESSION: Final = re.compile(r"\.(gz|zst|bz2|xz|lz4)$")
+_COMPRESSION: Final = re.compile(rf"({'|'.join(re.escape(suffix.decode()) for suffix in COMPRESSIONS)})$")
 _QUERY: Final = re.compile(r"(?s)^(https?://[^?#]*).*")
 _NAMES: Final = {
     bool: "a boolean",
