@@ -179,7 +179,7 @@ RestrictionsAt = Annotated[
     str | None,
     _list(
         "--restrictions-at",
-        metavar="POINTER",
+        metavar="PATH",
         callback=_text,
         help="Place of the entries inside the list's document, as --records-at of the inputs.",
     ),
