@@ -101,9 +101,11 @@ ABANDONED = """
 import os, signal, sys, time
 from linkmatch_ray.runtime.session.session import Session
 
+place = os.environ["RAY_TMPDIR"]
+before = set(os.listdir(place))
 session = Session(workers=1)
 session.begin()
-while not os.listdir(os.environ["RAY_TMPDIR"]):
+while not set(os.listdir(place)) - before:
     time.sleep(0.001)
 time.sleep(float(sys.argv[1]))
 if sys.argv[2] == "killed":
