@@ -120,7 +120,8 @@ def _step(name: str | None) -> str:
 
 
 def closed(beginning: bytes) -> bytes:
-    """Returns the beginning of a JSON text up to the last place where all that is open can be closed, and closes it."""
+    """Returns the first array or object of a JSON text. One that does not end is cut at the last place where
+    all that is open can be closed, and closed."""
     closing: list[bytes] = []
     end, behind = 0, b""
     for token in _TOKEN.finditer(beginning):
@@ -132,6 +133,8 @@ def closed(beginning: bytes) -> bytes:
             end, behind = token.start(), b"".join(reversed(closing))
         elif char in b"]}" and closing:
             closing.pop()
+            if not closing:
+                return beginning[: token.end()]
         if len(closing) > DEPTH_MAX:
             break
     return beginning[:end] + behind

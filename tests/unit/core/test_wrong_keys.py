@@ -105,6 +105,12 @@ def is_beginning(part, whole):
     return part == whole
 
 
+def test_closed_is_the_first_value():
+    """What follows it is not of it."""
+    assert closed(b' {"a":[1,{}]} {"b":1}\n') == b' {"a":[1,{}]}'
+    assert closed(b"[[],[1]][") == b"[[],[1]]"
+
+
 def test_closed_in_linear_time():
     """Deep or broken text is left at some place; nothing is raised."""
     for text in (b"[," * 10**6, b"[" * 10**6, b"]" * 10**6, b'"', b"", b'{"a":"' + b"\\" * 10**6):
