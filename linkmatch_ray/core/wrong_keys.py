@@ -104,8 +104,12 @@ def place_respelt(values: Sequence[Any], path: KeyPath) -> tuple[Steps, str] | N
 
 
 def closest(name: str, names: Iterable[str]) -> str | None:
-    """Returns the name that is most like another one, of the first `NAMES_MAX`."""
-    return next(iter(get_close_matches(name, list(islice(names, NAMES_MAX)), 1, 0.0)), None)
+    """Returns the name that is most like another one in any case, of the first `NAMES_MAX`."""
+    folded: dict[str, str] = {}
+    for each in islice(names, NAMES_MAX):
+        folded.setdefault(each.casefold(), each)
+    found = get_close_matches(name.casefold(), folded, 1, 0.0)
+    return folded[found[0]] if found else None
 
 
 def place_inside(values: Iterable[Any], paths: tuple[KeyPath, ...]) -> Steps | None:

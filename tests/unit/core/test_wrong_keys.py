@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linkmatch_ray.core.keys import KeyPath
-from linkmatch_ray.core.wrong_keys import closed, option_at, place_inside, place_respelt, respelt
+from linkmatch_ray.core.wrong_keys import closed, closest, option_at, place_inside, place_respelt, respelt
 
 USERS = [{"x": 1}, {"user": {"id": 1, "urls": [{"u": 1}], "a.b": 2}, "/p/q": 3}]
 
@@ -49,6 +49,13 @@ def test_a_name_inside_several_objects():
     for _ in range(400):
         deep = {"a": deep, "b": {str(n): {} for n in range(1000)}}
     assert respelt(KeyPath.parse("id"), [deep] * 10) is None
+
+
+def test_closest_in_any_case():
+    """The name as it is written; the first of equals."""
+    assert closest("doi", ["Title", "RetractionDOI", "Doi", "DOI"]) == "Doi"
+    assert closest("doi", ["Title", "RetractionDOI"]) == "RetractionDOI"
+    assert closest("doi", []) is None
 
 
 def test_place_respelt():
