@@ -24,6 +24,9 @@ STEPS_MAX: Final = 6
 VALUES_MAX: Final = 20_000
 """Maximum number of values that are looked at."""
 
+ARRAYS_MAX: Final = 20
+"""Maximum number of arrays in which the key is looked for in another spelling."""
+
 NAMES_MAX: Final = 1000
 """Maximum number of names that are compared."""
 
@@ -67,7 +70,8 @@ def _nearly(path: KeyPath, values: Sequence[dict[str, Any]]) -> str | None:
     letters = _letters(path.tokens[0]) if len(path.tokens) == 1 else ""
     names = {name: None for value in values for name in islice(value, NAMES_MAX)} if letters else {}
     others = (name for name in names if name != path.tokens[0] and "=" not in name)
-    return next((name for name in others if _letters(name) == letters), None)
+    name = next((name for name in others if _letters(name) == letters), None)
+    return KeyPath("", (name,)).pointer if name is not None and name.startswith("/") else name
 
 
 def _letters(name: str) -> str:
@@ -95,12 +99,21 @@ def _deeper(path: KeyPath, values: Sequence[dict[str, Any]]) -> str | None:
 
 
 def place_respelt(values: Sequence[Any], path: KeyPath) -> tuple[Steps, str] | None:
-    """Returns where an array lies most of whose elements have what a path stands for in another spelling, and the JSON
-    Pointer of that."""
-    for other in _spellings(path):
-        if (steps := place_inside(values, (other,))) is not None:
-            return steps, other.pointer
+    """Returns where an array lies most of whose elements have what a path stands for in another spelling, and what that
+    is in them."""
+    spellings = [other.pointer for other in _spellings(path)]
+    spellings += filter(None, (respelt(path, [element]) for element in _first_elements(values)))
+    for key in dict.fromkeys(spellings):
+        if (steps := place_inside(values, (KeyPath.parse(key),))) is not None:
+            return steps, key
     return None
+
+
+def _first_elements(values: Sequence[Any]) -> Iterator[dict[str, Any]]:
+    """Yields the first object of each of the first arrays inside some values."""
+    arrays = (value for value, steps in _walk(values) if steps and isinstance(value, list))
+    for array in islice(arrays, ARRAYS_MAX):
+        yield from islice((each for each in array if isinstance(each, dict)), 1)
 
 
 def closest(name: str, names: Iterable[str]) -> str | None:
@@ -116,17 +129,23 @@ def place_inside(values: Iterable[Any], paths: tuple[KeyPath, ...]) -> Steps | N
     """Returns where an array lies inside the values most of whose elements are objects that have a key. Of several, it
     is one with the fewest steps, and then the one with the most elements."""
     found: Counter[Steps] = Counter()
+    for value, steps in _walk(values):
+        if steps and isinstance(value, list):
+            having = sum(isinstance(each, dict) and _has(each, paths) for each in value)
+            if having * 2 > len(value):
+                found[steps] += having
+    return min(found, key=lambda steps: (len(steps), -found[steps]), default=None)
+
+
+def _walk(values: Iterable[Any]) -> Iterator[tuple[Any, Steps]]:
+    """Yields values, and the arrays and objects inside them, from the outside to the inside."""
     pending: list[tuple[Any, Steps]] = [(value, ()) for value in values]
-    for value, steps in pending:  # which grows meanwhile: from the outside to the inside
+    for value, steps in pending:  # which grows meanwhile
         if len(pending) > VALUES_MAX:
             break
-        if isinstance(value, list):
-            having = sum(isinstance(each, dict) and _has(each, paths) for each in value)
-            if steps and having * 2 > len(value):
-                found[steps] += having
+        yield value, steps
         if len(steps) < STEPS_MAX:
             pending += _inside(value, steps)
-    return min(found, key=lambda steps: (len(steps), -found[steps]), default=None)
 
 
 def _inside(value: Any, steps: Steps) -> list[tuple[Any, Steps]]:

@@ -22,7 +22,7 @@ from linkmatch_ray.core.wrong_keys import respelt
 from linkmatch_ray.errors import InputError, UsageError
 from linkmatch_ray.io.inputs.file import InputFile
 from linkmatch_ray.io.inputs.listing import list_inputs
-from linkmatch_ray.io.inputs.names import ARCHIVE_SUFFIXES
+from linkmatch_ray.io.inputs.names import ARCHIVE_SUFFIXES, archive_in
 from linkmatch_ray.io.inputs.opening import open_input
 from linkmatch_ray.io.restrictions.restrictions import Restrictions
 from linkmatch_ray.io.storage.paths import path_in, path_of
@@ -143,8 +143,7 @@ def _archive_in(path: bytes) -> bytes | None:
     if is_url(path):
         found = re.match(rb"(?si)(.*?(?:%s))!" % b"|".join(map(re.escape, ARCHIVE_SUFFIXES)), path)
         return found[1] if found else None
-    borders = () if os.path.lexists(path) else (found.start() for found in re.finditer(b"!", path))
-    return next((path[:border] for border in borders if os.path.isfile(path[:border])), None)
+    return None if os.path.lexists(path) else archive_in(path)
 
 
 def record_in(content: bytes, index: int, restrictions: Restrictions, options: MatchOptions) -> bytes:

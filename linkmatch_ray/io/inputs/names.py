@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -48,6 +49,12 @@ def is_input_name(name: bytes) -> bool:
 def is_read(name: bytes) -> bool:
     """Returns whether a file of a directory is read, or looked into as an archive, by its name."""
     return is_input_name(name) or name.lower().endswith(ARCHIVE_SUFFIXES)
+
+
+def archive_in(path: bytes) -> bytes | None:
+    """Returns the file in front of a `!` in a path to nothing, as in `all.zip!a.json`; None if no file is there."""
+    borders = (found.start() for found in re.finditer(b"!", path))
+    return next((path[:border] for border in borders if os.path.isfile(path[:border])), None)
 
 
 def names_in(inputs: Name | Iterable[Name]) -> list[bytes]:
@@ -111,5 +118,11 @@ def refuse_missing(name: bytes) -> None:
     if is_url(name):
         return
     name = path_in(name) if scheme_of(name) == "file" else name
-    if not os.path.lexists(name) and not glob.has_magic(os.fsdecode(name)):
+    if os.path.lexists(name):
+        return
+    if (archive := archive_in(name)) is not None:
+        raise InputError(
+            f"{shown(name)}: a member of an archive is read with all others. Name the archive {shown(archive)}."
+        )
+    if not glob.has_magic(os.fsdecode(name)):
         raise InputError(f"{shown(name)}: no such file or directory. Check the path.")

@@ -14,11 +14,11 @@ from linkmatch_ray.core.layouts.detection import BOM
 from linkmatch_ray.core.options import RestrictionsFormat
 from linkmatch_ray.core.raw import Raw
 from linkmatch_ray.core.window import fill
-from linkmatch_ray.core.wrong_keys import closed, closest, option_at, place_inside, quoted, respelt
+from linkmatch_ray.core.wrong_keys import closed, closest, option_at, place_inside, place_respelt, quoted, respelt
 from linkmatch_ray.io.inputs.archives.tar_headers import begins_like_tar
 from linkmatch_ray.io.inputs.archives.zip_directory import MAGICS as ZIP_MAGICS
 from linkmatch_ray.io.restrictions.parquet import MAGIC
-from linkmatch_ray.io.restrictions.wanted import Wanted, name_one, place
+from linkmatch_ray.io.restrictions.wanted import Wanted, name_key, name_one, place
 
 MEMBERS_MAX: Final = 20
 """Maximum number of members that a message names."""
@@ -52,6 +52,12 @@ def refuse_keyless(entry: dict[str, Any], number: int, line: int | None, head: b
     if (steps := place_inside([entry], wanted.paths)) is not None:
         option = option_at("--restrictions-at", steps, at=wanted.at, in_array=in_array)
         wanted.refuse(f"{problem}, but objects inside it have", f"Add {option}")
+    if len(wanted.pairs) == 1 and (found := place_respelt([entry], wanted.paths[0])) is not None:
+        option = option_at("--restrictions-at", found[0], at=wanted.at, in_array=in_array)
+        wanted.refuse(
+            f"{problem}, but objects inside it have {quoted(found[1])}",
+            f"Add {option}, and {name_key(lacking[0], found[1])}",
+        )
     problem += f". Its members are: {_listed(entry)}"
     if number:
         wanted.refuse(problem, f"Correct it, or {_SKIP}")

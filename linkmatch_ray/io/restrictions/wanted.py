@@ -58,7 +58,12 @@ def name_one(pair: KeyPair, name: str | None) -> str:
     """Returns the action that names another key of the list, for example `name`."""
     if name is None:
         return "Name one with --key"
-    return f"Name one with --key, for example --key {shown(shlex.quote(f'{pair.record.text}={name}'), NAME_MAX)}"
+    return f"Name one with --key, for example {name_key(pair, name)}"
+
+
+def name_key(pair: KeyPair, name: str) -> str:
+    """Returns the option, as one types it, that names another key of the list."""
+    return f"--key {shown(shlex.quote(f'{pair.record.text}={name}'), NAME_MAX)}"
 
 
 def place(entry: int, line: int | None = None) -> str:

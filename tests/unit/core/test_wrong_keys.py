@@ -61,7 +61,10 @@ def test_closest_in_any_case():
 def test_place_respelt():
     """The pointer is inside the elements of the array."""
     assert place_respelt([{"a": [{"p": {"id": 1}}]}], KeyPath.parse("p.id")) == (("a",), "/p/id")
-    assert place_respelt([{"a": [{"p": {"id": 1}}]}], KeyPath.parse("id")) is None
+    assert place_respelt([{"a": [{"p": {"id": 1}}]}], KeyPath.parse("id")) == (("a",), "/p/id")
+    assert place_respelt([{"a": [], "b": [{"ID": 1}]}], KeyPath.parse("id")) == (("b",), "ID")
+    assert place_respelt([{"b": [{"/ID": 1}]}], KeyPath.parse("id")) == (("b",), "/~1ID")
+    assert place_respelt([{"b": [{"ID": 1}, {}]}], KeyPath.parse("id")) is None
 
 
 DATA = (KeyPath.parse("data"),)
@@ -92,6 +95,7 @@ def test_a_large_value_takes_no_time():
     for _ in range(400):
         deep = {"a": deep, "b": [{"c": []}] * 1000}
     assert place_inside([deep], DATA) is None
+    assert place_respelt([deep], KeyPath.parse("x.y")) is None
 
 
 @pytest.mark.parametrize(

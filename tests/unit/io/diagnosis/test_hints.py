@@ -86,6 +86,10 @@ WRONG_KEYS = {
         HAVE.format("properties.id", 1, "features (1)", "Objects inside have it: add --records-at /features, and --key"
                     " /properties/id=id"),
     ),
+    "another case, in a member": (
+        lines([{"items": [{"DOI": 1}]}]), "doi", {},
+        HAVE.format("doi", 1, "items (1)", "Objects inside have it: add --records-at /items, and --key DOI=doi"),
+    ),
     "neither": (lines([{"x": 1}]), "user.id", {}, HAVE.format("user.id", 1, "x (1)", "Name another with --key")),
 }  # fmt: skip
 

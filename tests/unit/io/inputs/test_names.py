@@ -2,7 +2,8 @@
 
 import pytest
 
-from linkmatch_ray.io.inputs.names import is_read
+from linkmatch_ray.errors import InputError
+from linkmatch_ray.io.inputs.names import is_read, refuse_missing
 
 
 @pytest.mark.parametrize(
@@ -25,3 +26,19 @@ def test_read(name):
 def test_left_out(name):
     """Names with another extension, or with none."""
     assert not is_read(name)
+
+
+def test_a_member_is_no_input(tmp_path):
+    """The archive is to be named; a file may have such a name itself."""
+    archive, member = b"%b/a.zip" % bytes(tmp_path), b"%b/a.zip!x!/1.json" % bytes(tmp_path)
+    with pytest.raises(InputError, match=r"no such file or directory\. Check the path\.$"):
+        refuse_missing(member)
+    (tmp_path / "a.zip").write_bytes(b"PK")
+    with pytest.raises(InputError) as refused:
+        refuse_missing(member)
+    assert str(refused.value) == (
+        f"{member.decode()}: a member of an archive is read with all others. Name the archive {archive.decode()}."
+    )
+    (tmp_path / "a.zip!x!").mkdir()
+    (tmp_path / "a.zip!x!" / "1.json").write_bytes(b"1")
+    refuse_missing(member)

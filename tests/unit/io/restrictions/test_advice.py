@@ -31,6 +31,11 @@ WRONG_KEYS = {
         'entry 0 has no key "cve". Its members are: "title", "count", "vulnerabilities". Name one with --key, for'
         " example --key cve=title, or the array inside with --restrictions-at /vulnerabilities",
     ),
+    "a list in a member, and another case": (
+        KEV, "id=cveId",
+        'entry 0 has no key "cveId", but objects inside it have "cveID". Add --restrictions-at /vulnerabilities, and'
+        " --key id=cveID",
+    ),
     "another name": (
         [{"title": "x", "doi": "y"}], "data",
         f'entry 0 has no key "data". Its members are: "title", "doi". Name one with --key, for example --key'
