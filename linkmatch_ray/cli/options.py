@@ -88,7 +88,8 @@ _argument: Final = partial(typer.Argument, callback=_filled)
 Inputs = Annotated[
     list[str] | None,
     _argument(
-        help="Files, directories (searched recursively), globs, or URLs (s3, gs, az, http, https, file).",
+        help="Files, directories (searched recursively), zip and tar archives, globs, or URLs (s3, gs, az, http, https,"
+        " file).",
         metavar="INPUTS",
         show_default=False,
     ),
