@@ -26,6 +26,7 @@ from linkmatch_ray.core.verdicts import Judge, Judged
 from linkmatch_ray.core.window import Buffers, Window
 from linkmatch_ray.core.writer import Reading, Writer
 from linkmatch_ray.core.wrong_keys import closed, option_at, place_inside, place_respelt, respelt
+from linkmatch_ray.io.inputs.archives.member import is_near
 from linkmatch_ray.io.inputs.file import InputFile
 from linkmatch_ray.io.inputs.opening import open_input
 from linkmatch_ray.io.storage.errors import Changed
@@ -33,6 +34,7 @@ from linkmatch_ray.words import shown
 
 FILES_MAX: Final = 5
 FILE_BYTES_MAX: Final = 1 << 18
+PASSED_BYTES_MAX: Final = 16 << 20
 RECORDS_MAX: Final = 200
 MEMBERS_MAX: Final = 8
 WORD_MAX: Final = 200
@@ -248,8 +250,9 @@ def _sample(beginnings: Iterable[bytes], options: MatchOptions) -> Iterator[Any]
 
 
 def beginnings_of(files: Iterable[InputFile]) -> Iterator[bytes]:
-    """Yields the first `FILE_BYTES_MAX` bytes of the content of the first files that have some."""
-    for file in islice((file for file in files if file.fault is None and file.size), FILES_MAX):
+    """Yields the first `FILE_BYTES_MAX` bytes of the content of the first files that have some, and are near."""
+    readable = (file for file in files if file.fault is None and file.size and is_near(file, PASSED_BYTES_MAX))
+    for file in islice(readable, FILES_MAX):
         buffer = bytearray(FILE_BYTES_MAX)
         try:
             with open_input(file, FILE_BYTES_MAX) as raw:

@@ -1,5 +1,6 @@
 """What is said where nothing matched, from a look at the first records."""
 
+import gzip
 import json
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from linkmatch_ray import MatchOptions, Restrictions
 from linkmatch_ray.io.diagnosis.hints import FILE_BYTES_MAX, beginnings_of, hints
 from linkmatch_ray.io.inputs.listing import list_inputs
+from tests.support.archives import tar_of
 
 
 @pytest.mark.parametrize(
@@ -157,6 +159,14 @@ def test_a_list_that_is_no_text(listed, said, tmp_path):
     """The format that it seems to have is named."""
     found = hints_for(lines([{"data": "q"}]), listed, tmp_path, 1, missing=0, restrictions_format="text")
     assert found == ([said] if said else [])
+
+
+def test_members_far_inside_a_compressed_tar(tmp_path):
+    """Are not looked at: all before them would be decompressed once more."""
+    made = tar_of([("a.json", b'{"x":1}'), ("b.json", b" " * (17 << 20)), ("c.json", b'{"x":2}')])
+    for name, content, count in (("a.tar.gz", gzip.compress(made, 1), 2), ("a.tar", made, 3)):
+        (tmp_path / name).write_bytes(content)
+        assert len(list(beginnings_of(list_inputs([tmp_path / name]).files))) == count
 
 
 def test_a_list_that_is_one_array(tmp_path):
