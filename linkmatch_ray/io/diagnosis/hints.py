@@ -192,11 +192,17 @@ def _type_advice(read: Counter[str], listed: Counter[str], restrictions: Restric
             return " If the list has a number on each line, add --restrictions-format lines."
         if restrictions.format in ("csv", "tsv"):
             return " Cells are strings: for numbers, make it a list of JSON, with one on each line."
-        return " List them as numbers."
+        return (
+            " Convert the column of the list to integers."
+            if restrictions.format == "parquet"
+            else " List them as numbers."
+        )
     if [*listed] == ["arrays"] and len(restrictions) == 1:
         pointer = restrictions.pairs[0].restriction.pointer
         return f" If that array is the list, add --restrictions-at {shown(shlex.quote(pointer), WORD_MAX)}."
     if "strings" in read and [*listed] == ["numbers"]:
+        if restrictions.format == "parquet":
+            return " Convert the column of the list to strings."
         return " List them as strings; with --restrictions-format text each line is one."
     return ""
 

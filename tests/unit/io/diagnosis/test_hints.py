@@ -1,8 +1,11 @@
 """What is said where nothing matched, from a look at the first records."""
 
 import gzip
+import io
 import json
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from linkmatch_ray import MatchOptions, Restrictions
@@ -189,6 +192,12 @@ def test_a_document_longer_than_what_is_looked_at(records, tmp_path):
         assert hints_for(content, b'"z"\n', tmp_path, records, missing=0) == []
 
 
+def parquet(column):
+    file = io.BytesIO()
+    pq.write_table(pa.table({"data": column}), file)
+    return file.getvalue()
+
+
 TYPES = "Hint: the records' keys are {}, the restrictions' are {}; values of different types are never equal."
 
 
@@ -202,6 +211,8 @@ TYPES = "Hint: the records' keys are {}, the restrictions' are {}; values of dif
         (12, b'["12"]', "auto", "numbers, strings", " List them as numbers."),
         ("12", b"12\n13\n", "auto", "strings, numbers",
          " List them as strings; with --restrictions-format text each line is one."),
+        (12, parquet(["12"]), "parquet", "numbers, strings", " Convert the column of the list to integers."),
+        ("12", parquet([12]), "parquet", "strings, numbers", " Convert the column of the list to strings."),
         ("12", b"true", "auto", "strings, booleans", ""),
     ],
 )  # fmt: skip
