@@ -20,12 +20,15 @@ from linkmatch_ray.io.restrictions.wanted import Wanted, place
 READ_BYTES: Final = 1 << 20
 """Bytes of a list that are read and decoded at a time."""
 
+LINE_BYTES_MAX: Final = 64 << 20
+"""Maximum length of a line. Another file that is taken for a list may have one of any length."""
+
 
 def read_text(raw: Raw, wanted: Wanted, builder: IndexBuilder) -> None:
     """Reads a list whose every line is a string key, even an empty one, and gives the keys to the builder.
 
     Raises:
-        RestrictionsError: It is not UTF-8, or the key has several parts.
+        RestrictionsError: It is not UTF-8, a line is too long, or the key has several parts.
     """
     for line in Text(open_source(raw), wanted, with_cr=False).lines():
         if len(wanted.pairs) > 1:
@@ -51,7 +54,7 @@ class Text:
         """Returns the lines, each with its end.
 
         Raises:
-            RestrictionsError: The list cannot be decompressed, or is not UTF-8; the line is named.
+            RestrictionsError: The list cannot be decompressed, is not UTF-8, or has too long a line, which is named.
         """
         newline = "" if self._with_cr else "\n"
         return chain.from_iterable(io.StringIO(text, newline=newline) for text in self._texts())
@@ -70,6 +73,9 @@ class Text:
             end = len(data) if ended else self._last_line_end(data, len(data) - 1)
             left = data[end:]
             yield from self._decoded(data[:end])
+            if len(left) > LINE_BYTES_MAX:
+                found = f"line {self._lines + 1} is longer than {LINE_BYTES_MAX:,} bytes"
+                self._wanted.refuse(found, "Correct it, or name the format of the list with --restrictions-format")
 
     def _text_start(self, data: bytes) -> int:
         try:

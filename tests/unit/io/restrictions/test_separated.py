@@ -11,7 +11,7 @@ import pytest
 
 from linkmatch_ray import Restrictions, match_bytes
 from linkmatch_ray.errors import RestrictionsError, UsageError
-from linkmatch_ray.io.restrictions import separated
+from linkmatch_ray.io.restrictions import separated, text
 from linkmatch_ray.io.restrictions.loader import format_of
 
 
@@ -161,6 +161,25 @@ def test_a_long_cell(monkeypatch):
         " Correct it; nothing was matched."
     )
     assert csv.field_size_limit() == before
+
+
+@pytest.mark.parametrize("format", ["csv", "tsv", "text"])
+def test_a_line_without_end(format, monkeypatch):
+    """Must not fill memory, as a large file does that is no list: no more of it is read than a line may have."""
+    monkeypatch.setattr(text, "LINE_BYTES_MAX", 5 << 20)
+    document = b"data\n" + b"," * (64 << 20)
+    tracemalloc.start()
+    try:
+        with pytest.raises(RestrictionsError) as refused:
+            csv_of(gzip.compress(document, 1), format=format)
+        assert tracemalloc.get_traced_memory()[1] < len(document) // 2
+    finally:
+        tracemalloc.stop()
+    assert str(refused.value) == (
+        "<bytes>: line 2 is longer than 5,242,880 bytes. Correct it, or name the format of the list with"
+        " --restrictions-format; nothing was matched."
+    )
+    assert len(csv_of(b"data\n" + b"x" * (4 << 20) + b"\ny\n", format=format)) == 2 + (format == "text")
 
 
 def test_a_list_is_read_bit_by_bit():
