@@ -215,7 +215,7 @@ def _row(data: bytes, at: int, shift: int) -> tuple[_Row, int]:
     extra = data[name_end : name_end + extra_size]
     if _ALL_32 in (size, stored, start):
         size, stored, start = _in_64_bits(extra, size, stored, start)
-    if not name.isascii() and not flags & _UTF_8:
+    if not flags & _UTF_8:
         name = _name_in(extra, name) or _as_utf_8(name)
     is_unix = made_by >> 8 == _UNIX
     row = _Row(name, start + shift, stored, size, method, crc, bool(flags & _ENCRYPTED), mode >> 16 if is_unix else 0)

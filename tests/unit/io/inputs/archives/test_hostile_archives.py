@@ -303,6 +303,10 @@ NAMES = {
         {"name": b"?\x82.json", "extra": pack("<HHBL", 0x7075, 12, 1, zlib.crc32(b"?\x82.json")) + "ж.json".encode()},
         "ж.json",
     ),
+    "in an extra field, for a name in ASCII": (
+        {"name": b"#U0436.json", "extra": pack("<HHBL", 0x7075, 12, 1, zlib.crc32(b"#U0436.json")) + "ж.json".encode()},
+        "ж.json",
+    ),
     "in an extra field for another name": (
         {"name": b"\x82.json", "extra": pack("<HHBL", 0x7075, 12, 1, 5) + "ж.json".encode()},
         "é.json",
