@@ -144,6 +144,21 @@ def test_an_example_in_any_window(case, window):
     assert found(text, options, window) == expected(text, options)
 
 
+# ---- texts of a kind that is hardly ever drawn
+
+TEXTS = {
+    "a long text without its end": (b'{"a":"' + 3000 * "\u4e2d".encode(), Options(limit=40)),
+}
+
+
+@pytest.mark.parametrize("window", [16, 64, 4096, 1 << 20])
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_text(name, window):
+    """The same of texts that were read wrongly once."""
+    text, options = TEXTS[name]
+    assert found(text, options, window) == expected(text, options)
+
+
 # ---- drawn texts
 
 PIECES = [
