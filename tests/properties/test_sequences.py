@@ -147,6 +147,13 @@ def test_an_example_in_any_window(case, window):
 # ---- texts of a kind that is hardly ever drawn
 
 TEXTS = {
+    "bytes that are not UTF-8, behind a restart": (b'{"b":[\n{"a":"\xff"}', Options()),
+    "the same in what touches the cut": (b'{"b":1} {"a":"\xff"}', Options(cut=True)),
+    "the same in a long value that touches the cut": (b'{"a":"\xff%s"}' % (b"y" * 90), Options(limit=40, cut=True)),
+    "a long value behind a restart that touches the cut": (
+        b'x\n{"a":"%s"}' % (b"y" * 300),
+        Options(limit=40, cut=True),
+    ),
     "a long text without its end": (b'{"a":"' + 3000 * "\u4e2d".encode(), Options(limit=40)),
 }
 
