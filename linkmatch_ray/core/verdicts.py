@@ -131,7 +131,7 @@ class Judge:
         elif status == Status.DAMAGE:
             damage = stream.damage(buffer, start, start)
             if damage.reason == "truncated":
-                damage = _LINE_CUT
+                damage = LINE_CUT
         else:
             damage = invalid_utf8(int(scan.starts[bad[0]])) if len(bad) else None
         if damage is not None:
@@ -198,4 +198,4 @@ class Judge:
             judged.kinds[place] = MISSING if verdict.is_object else NOT_OBJECT
 
 
-_LINE_CUT: Final = Damage("truncated", "the line ends inside a JSON value; --format values reads values over lines")
+LINE_CUT: Final = Damage("truncated", "the line ends inside a JSON value; --format values reads values over lines")

@@ -14,9 +14,9 @@ from linkmatch_ray.core.layouts.documents import Documents
 from linkmatch_ray.core.layouts.lines import Lines
 from linkmatch_ray.core.outcome import Entry
 from linkmatch_ray.core.records_path import RecordsPath
-from linkmatch_ray.core.verdicts import DAMAGED, Judge, Judged
+from linkmatch_ray.core.verdicts import DAMAGED, LINE_CUT, Judge, Judged
 from linkmatch_ray.core.window import LOW, Buffers, Window
-from linkmatch_ray.core.writer import Reading, Writer
+from linkmatch_ray.core.writer import Reading, Torn, Writer
 
 
 def lines_of(of: Reading) -> Lines:
@@ -39,15 +39,24 @@ class _LineJudge:
         found = _Elements()
         for place, (start, end) in enumerate(zip(values.starts.tolist(), values.ends.tolist(), strict=True)):
             found.begin(start, int(values.numbers[place]))
-            if (damage := values.damages.get(place)) is not None:
-                found.damaged(end, damage)
-                continue
-            window = Window(Plain(io.BytesIO(view[start:end])), self._buffers)
-            window.fill()
-            reading = Reading(window, _Collector(window, found), self._judge)
-            for _ in Documents(reading, self._path).walk():
-                pass
+            damage = values.damages.get(place)
+            if damage is not None and damage.reason == "too_deep":  # counted from the value, and not from its records
+                damage = self._read(view[start:end], _Elements())
+            if damage is not None:
+                found.damaged(0, end - start, damage)
+            else:
+                self._read(view[start:end], found)
         return found.judged(values.newlines)
+
+    def _read(self, text: memoryview, found: _Elements) -> Damage | None:
+        """Reads the records in a value, or in the values of a line; returns the first damage."""
+        window = Window(Plain(io.BytesIO(text)), self._buffers)
+        window.fill()
+        collector = _Collector(window, found)
+        for _ in Documents(Reading(window, collector, self._judge), self._path).walk():
+            pass
+        damage = collector.damage
+        return LINE_CUT if damage is not None and damage.reason == "truncated" else damage
 
 
 class _Elements:
@@ -70,14 +79,10 @@ class _Elements:
         self._columns.append((judged.starts + move, judged.ends + move, numbers, judged.kinds, judged.found))
         self._count += count
 
-    def damaged(self, end: int, damage: Damage) -> None:
-        """Adds the whole value as an entry."""
-        row = np.array([self._start]), np.array([end]), None, np.array([DAMAGED], np.int8), np.array([NOT_FOUND])
-        self.add(Judged(*row, damages={0: damage}), -self._start)
-
-    def missed(self, entry: Entry) -> None:
-        """Adds the whole value as an entry that says that it has no records."""
-        self.damaged(self._start + entry.bytes, Damage("no_records", entry.message))
+    def damaged(self, start: int, end: int, damage: Damage) -> None:
+        """Adds a part of the value, or all of it, as an entry."""
+        row = np.array([start]), np.array([end]), None, np.array([DAMAGED], np.int8), np.array([NOT_FOUND])
+        self.add(Judged(*row, damages={0: damage}), 0)
 
     def judged(self, newlines: int) -> Judged:
         """Returns all of them."""
@@ -88,18 +93,30 @@ class _Elements:
 
 
 class _Collector(Writer):
-    """A writer that collects the records of one sound value."""
+    """A writer that collects the records of sound values.
+
+    Attributes:
+        damage: The first damage, if there is any.
+    """
 
     def __init__(self, window: Window, found: _Elements) -> None:
         super().__init__(window)
         self._found = found
+        self.damage: Damage | None = None
 
     def elements(self, judged: Judged) -> None:
         self._found.add(judged, self._window.offset - LOW)
+        if judged.damages:
+            self.damage = self.damage or judged.damages[min(judged.damages)]
+
+    def torn(self, torn: Torn, damage: Damage) -> None:
+        if damage.reason == "no_records":
+            self._found.damaged(torn.start, torn.end, damage)
+        else:
+            self.damage = self.damage or damage
 
     def records(self, judged: Judged, line: int) -> None:
         raise AssertionError("elements come here")
 
     def add(self, entry: Entry) -> None:
-        assert entry.reason == "no_records", entry
-        self._found.missed(entry)
+        raise AssertionError("entries come as what was torn")

@@ -24,7 +24,7 @@ from linkmatch_ray.core.structure import OPEN_BRACE, OPEN_BRACKET
 from linkmatch_ray.core.verdicts import DAMAGED
 from linkmatch_ray.core.window import LOW, Window
 from linkmatch_ray.core.writer import Reading, Torn
-from linkmatch_ray.native.kernel import Place, Status
+from linkmatch_ray.native.kernel import Kind, Place, Status
 
 DAMAGED_BYTES: Final = 1 << 16
 """Bytes behind damage that are held and scanned at first. Each damage moves what is held."""
@@ -69,7 +69,8 @@ class Values:
         self._streams_all = False
         self._rest: Torn | None = None  # of a document: what is before its first record, or behind its last one
         self._long: _Long | None = None
-        self._touching: int | None = None  # where the value begins that touches the end of data cut short
+        # Of the value that touches the end of data cut short: where it begins, and whether it has bytes not in UTF-8.
+        self._touching: tuple[int, bool] | None = None
 
     def walk(self) -> Iterator[None]:
         """Judges all values; yields after each window, where a part may end."""
@@ -126,13 +127,14 @@ class Values:
             if len(scan.starts) == 1 and long is not None:
                 long.torn.take(window.end)
                 long.has_ended = True
+                long.has_bad |= bool(scan.kinds[0] == Kind.DAMAGED)
                 return
-            touching = window.offset + int(scan.starts[-1]) - LOW
+            touching = window.offset + int(scan.starts[-1]) - LOW, bool(scan.kinds[-1] == Kind.DAMAGED)
             scan = scan.only(0, len(scan.starts) - 1)
             if window.ended:
                 self._touching = touching
             else:  # what follows shows whether it is cut short
-                self._stream.begin(touching, Place.TOP)
+                self._stream.begin(touching[0], Place.TOP)
                 window.fill(self._reach)
         if len(scan.starts) and long is not None:
             end = int(scan.ends[0])
@@ -191,10 +193,11 @@ class Values:
             writer.pass_over(window.end)
         elif self._long is not None:
             self._long.torn.take(window.end)
-            writer.cut(self._long.torn)
+            writer.cut(self._long.torn, has_bad=self._long.has_bad)
         else:
-            writer.pass_over(self._place(self._touching) if self._touching is not None else window.end)
-            writer.cut()
+            start, has_bad = self._touching or (window.offset + window.held, False)
+            writer.pass_over(self._place(start))
+            writer.cut(has_bad=has_bad)
 
     def _after_damage(self) -> Place | None:
         """Adds the entry for damage, or for the end in an array. Returns the place of what the window then begins with,
@@ -238,7 +241,8 @@ class Values:
 
     def _restart(self, torn: Torn, failed: int, damage: Damage) -> Place | None:
         """Adds the entry for damage up to where reading begins again; returns the place of that, or None at the end."""
-        return Restart(self._of, torn, failed, damage, streams_all=self._streams_all).find()
+        failure = self._window.cause_of(self._stream.failure())
+        return Restart(self._of, torn, failed, damage, failure, streams_all=self._streams_all).find()
 
     def _last_element(self) -> None:
         """Writes the last element of an array that ends behind it."""
