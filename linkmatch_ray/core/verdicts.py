@@ -5,6 +5,7 @@ The scan judges the records that it has no doubt of, and the exact path the othe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -73,12 +74,16 @@ class Judge:
     """
 
     def __init__(self, paths: tuple[KeyPath, ...], index: RestrictionIndex | None, options: MatchOptions) -> None:
-        self._paths, self._index = paths, index
+        self._paths, self._index, self._options = paths, index, options
         self.format = options.format
         self.records_at = None if options.records_at is None else RecordsPath.parse(options.records_at)
         self.max_bytes = min(options.max_record_bytes, RECORD_BYTES_MAX)
         self._arrays_are_records = options.format in ("lines", "object") or options.records_at is not None
         self.scanner = Scanner(paths, index, arrays_are_records=self._arrays_are_records)
+
+    def without_keys(self) -> Judge:
+        """Returns a judge that looks for no keys, and is like this one otherwise."""
+        return Judge((), None, self._options)
 
     def lines(self, buffer: bytearray, low: int, high: int) -> Judged:
         """Returns verdicts for whole lines: of the records on them, or of the line if there is damage on it."""
@@ -159,6 +164,15 @@ class Judge:
         finally:
             buffer[high] = behind
         return scan if status == Status.DONE and stream.state.at == high + 1 else None
+
+    def elements(self, runs: Sequence[memoryview]) -> Judged:
+        """Returns verdicts for sound values, or several of them with commas between; their bounds are in text of its
+        own."""
+        text = bytearray(b",".join(runs))
+        text += b"]"
+        scan = self._closed(text, 0, len(text) - 1)
+        assert scan is not None
+        return self.verdicts(text, scan)
 
     def one(self, buffer: bytearray, start: int, end: int) -> Judged:
         """Returns the verdict of one whole value."""

@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from linkmatch_ray import Restrictions
-from linkmatch_ray.core import matcher
+from linkmatch_ray.core import matcher, scan
 from linkmatch_ray.core.codecs import Plain
 from linkmatch_ray.core.damage import Damage
 from linkmatch_ray.core.emit import one_line
@@ -201,6 +201,23 @@ NESTED = [
     *(b'{"i":[' + b"[" * 500 + b"]" * 500 + b"]}", b'{"x":' + b"[" * 500 + b"]" * 500 + b',"i":[1]}'),
     *(b'\n{\n "i": [\n {"a":1},\n {"a":2}\n ]\n}\n', b'{"i":[1],"i":[2]}', b'{"b":['),
 ]
+DOCUMENTS = [
+    *(
+        b'{"i":[%s]}' % inner
+        for inner in (b"", b" ", b"1", b'1 , 2,\t{"a":3}', b'{"a":"b"},{"b":[1,[2]]}', b'"]","\\ud800"')
+    ),
+    *(b'{"a":[{"b":[1,2]},{"b":[]},{"c":1},{"b":[{"a":1}]}]}', b'{"i":[1],"\\u0069":[2]}', b'{"i":"[","a":[1.5,-0]}'),
+    *(
+        b'{"i":7}',
+        b"{}",
+        b"[[1,2],3]",
+        b'[{"i":[1]},{"i":[2,3]}]',
+        b"8",
+        b'"["',
+        b'{"i":[[],{},[[]]]}',
+        b'{"i":[1],"i":[]}',
+    ),
+]
 PATHS = ["/i", "$[*].i[*]", "/0/i", "$.a[*].b[*]", "$[*]", "/a"]
 
 windows = st.sampled_from([16, 17, 23, 40, 64, 200, 1 << 20])
@@ -242,6 +259,21 @@ def test_any_sequence_of_documents(text, format_, path, limit, cut, window):
     """With records inside of the values."""
     options = Options(format_, path, limit, cut)
     assert found(text, options, window) == expected(text, options)
+
+
+@given(
+    lines=st.lists(st.sampled_from(DOCUMENTS) | texts(NESTED + PIECES, 6), min_size=1, max_size=40),
+    path=st.sampled_from(PATHS),
+    limit=limits,
+    window=windows,
+    room=st.sampled_from([1, 20, 64, 1 << 18]),
+)
+@settings(max_examples=examples(400))
+def test_any_lines_of_documents(lines, path, limit, window, room):
+    """Most of them are sound: the kernel finds their records, as many bytes of lines at a time as there is room for."""
+    text, options = b"\n".join(lines), Options("lines", path, limit)
+    with patch.object(scan, "FINDER_BYTES_MAX", room), patch.object(scan, "RECORDS_MAX", min(room, scan.RECORDS_MAX)):
+        assert found(text, options, window) == expected(text, options)
 
 
 @given(

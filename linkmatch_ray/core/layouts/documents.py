@@ -29,7 +29,6 @@ from linkmatch_ray.core.window import LOW
 from linkmatch_ray.core.writer import Reading, Torn
 from linkmatch_ray.native.kernel import Place, Status
 from linkmatch_ray.native.steps import STAR
-from linkmatch_ray.words import shown
 
 _ESCAPE: Final = re.compile(rb"\\(?:u[0-9a-fA-F]{0,3})?")
 _COLON: Final = 0x3A
@@ -134,7 +133,7 @@ class Documents(Values):
             if has_missed and not has_reached:
                 end, self._rest.end = self._value_end, self._rest.end
                 self._rest.take(self._place(end))
-                writer.torn(self._rest, Damage("no_records", f"no array at {shown(self._path.text)}"))
+                writer.torn(self._rest, self._path.missed())
         self._rest = None
         return Place.TOP
 
