@@ -169,6 +169,7 @@ TEXTS = {
     ),
     "the same, and the text is too long": (b'[1,\n\x1e{"a":"%s"}\n\x1e{}' % (b"y" * 90), Options(limit=40)),
     "the same, and the text is an array": (b"[1,\n\x1e[1" + b",1" * 90, Options(limit=40)),
+    "a damaged value that is closed at the cut": (b'{"a":[%s]}' % (b"1," * 12), Options(limit=12, cut=True)),
     "a long text without its end": (b'{"a":"' + 3000 * "\u4e2d".encode(), Options(limit=40)),
 }
 

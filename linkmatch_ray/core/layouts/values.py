@@ -311,8 +311,11 @@ class Values:
             high = min(window.end, low + stretch)
             margin = find_margin(window, low + is_first, high)
             end = closing.find(window.buffer, low, margin if margin >= 0 else high)
-            if end == window.end and not is_element and window.corrupt is not None:
-                return False
+            if end == window.end and not is_element:
+                if not window.ended:  # what follows shows whether the data is cut short
+                    window.fill(self._reach)
+                if window.corrupt is not None and end == window.end:
+                    return False
             if end >= 0:
                 torn.take(end)
                 return True
