@@ -163,6 +163,13 @@ TEXTS = {
         b'x\n{"a":"%s"}' % (b"y" * 300),
         Options(limit=40, cut=True),
     ),
+    "an array that is cut off, then a long text after RS": (
+        b'[1,\n\x1e{"a":"%s"}\n\x1e{}' % (b"y" * 200_000),
+        Options(),
+    ),
+    "the same, and the text is too long": (b'[1,\n\x1e{"a":"%s"}\n\x1e{}' % (b"y" * 90), Options(limit=40)),
+    "the same, and the text is an array": (b"[1,\n\x1e[1" + b",1" * 90, Options(limit=40)),
+    "a damaged value that is closed at the cut": (b'{"a":[%s]}' % (b"1," * 12), Options(limit=12, cut=True)),
     "a long text without its end": (b'{"a":"' + 3000 * "\u4e2d".encode(), Options(limit=40)),
 }
 
@@ -181,7 +188,7 @@ PIECES = [
     *(b'{"a":1}', b'{"a":"b"}', b"1", b'"x"', b"true", b"null", b"12345", b"1e5", b"{}", b"[]"),
     *(b"[1,2]", b'[{"a":1},{"b":2}]', b"[1,\n2]", b'[\n{"a":1},\n{"b":2}\n]\n', b'{\n"a":1\n}\n', b'{"a":\n{"b":1}}'),
     *(b"\n", b"\n", b"\n", b" ", b",", b",\n", b"\r", b"\t", b"\x1e", b"   " * 20),
-    *(b"[", b"]", b"{", b"}", b'"', b":", b'"a":', b"\n{", b"\n[", b"\\", b'\\"', b'"]\n{"'),
+    *(b"[", b"]", b"{", b"}", b'"', b":", b'"a":', b"\n{", b"\n[", b"\\", b'\\"', b'"]\n{"', b"[1,\x1e"),
     *(b"x", b"tru", b"# c", b"1.", b"-", b"\x00", b"\xff", b"\xc3\xa9", b"\xe4", b"[1,,2]", b"[1,]", b'"a\\x"'),
     *(
         b'"\xff"',

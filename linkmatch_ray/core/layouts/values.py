@@ -29,6 +29,10 @@ from linkmatch_ray.native.kernel import Kind, Place, Status
 DAMAGED_BYTES: Final = 1 << 16
 """Bytes behind damage that are held and scanned at first. Each damage moves what is held."""
 
+HELD_BYTES: Final = 8 << 20
+"""Bytes behind damage that are held, or as many as a record may have, while its end is looked for and reading may
+begin again before it. Not a window's, on which nothing may depend."""
+
 MISSING_ELEMENT: Final = Damage("invalid_json", "an element of the array is missing here")
 NOT_ARRAY: Final = Damage("not_array", "not an array, and --format array takes no other values")
 TRAILING: Final = Damage("trailing_data", "something follows the value")
@@ -63,6 +67,7 @@ class Values:
     def __init__(self, of: Reading) -> None:
         self._of, self._window, self._writer, self._judge = of, of.window, of.writer, of.judge
         self._limit, self._format = of.judge.max_bytes, of.judge.format
+        self._held_max = max(self._limit, HELD_BYTES)
         self._arrays_are_records = self._format == "object"
         self._is_done = self._gave = False
         self._reach = of.window.size  # how far is scanned at a time; not far behind damage, which may be dense
@@ -219,7 +224,9 @@ class Values:
                 writer.empty(MISSING_ELEMENT)
                 return Place.ELEMENT_NEXT
             if self._rest is not None and self._is_margin_near(self._rest, failed):
-                return self._after_first_record(self._rest, begins, failed)
+                place, is_held = self._after_first_record(self._rest, begins, failed)
+                if is_held:
+                    return place
             (writer.pass_over if self._rest is None else self._rest.take)(self._place(begins))
         first = window.buffer[LOW] if long is None else long.first
         damage = self._damage()
@@ -271,24 +278,26 @@ class Values:
             return False
         return find_margin(window, LOW + (window.buffer[LOW] != RS), self._place(failed)) >= LOW
 
-    def _after_first_record(self, rest: Torn, begins: int, failed: int) -> Place | None:
-        """Does what `_after_damage` does for the first record of a document, all of which is held."""
+    def _after_first_record(self, rest: Torn, begins: int, failed: int) -> tuple[Place | None, bool]:
+        """Does what `_after_damage` does for the first record of a document, all of which is held; returns also whether
+        that was possible."""
         window, start = self._window, self._place(begins)
         damage = window.cause_of(self._stream.damage(window.buffer, start, begins))
         closing, low = Closing(is_element=True), start
-        while True:
+        while window.held <= self._held_max:
             margin = find_margin(window, max(low, start + 1))
             end = closing.find(window.buffer, low, margin if margin >= 0 else window.end)
             if end >= 0:
                 self._writer.pass_over(start)
                 torn = Torn(window, self._writer)
                 torn.take(LOW + end - start)
-                return self._closed(torn, damage, is_element=True)
+                return self._closed(torn, damage, is_element=True), True
             if margin >= 0 or closing.is_lost or window.ended:
                 self._rest = None
-                return self._restart(rest, failed, damage)
+                return self._restart(rest, failed, damage), True
             low = window.end
             window.fill()
+        return None, False
 
     def _find_close(self, torn: Torn, *, is_element: bool) -> bool:
         """Finds the end of a damaged record that begins with `torn`, and takes all before it; returns whether it is
@@ -302,8 +311,11 @@ class Values:
             high = min(window.end, low + stretch)
             margin = find_margin(window, low + is_first, high)
             end = closing.find(window.buffer, low, margin if margin >= 0 else high)
-            if end == window.end and not is_element and window.corrupt is not None:
-                return False
+            if end == window.end and not is_element:
+                if not window.ended:  # what follows shows whether the data is cut short
+                    window.fill(self._reach)
+                if window.corrupt is not None and end == window.end:
+                    return False
             if end >= 0:
                 torn.take(end)
                 return True
@@ -311,9 +323,10 @@ class Values:
                 return False
             low, is_first, stretch = high, False, 2 * stretch
             if high == window.end:
-                torn.take(high)  # no margin is in it, so that nothing in it will be read again
+                if long is not None or window.buffer[LOW] != RS or window.held > self._held_max:
+                    torn.take(high)  # no margin is in it, so that nothing in it will be read again
+                    low = LOW
                 window.fill()
-                low = LOW
 
 
 def walk_object(of: Reading) -> Iterator[None]:
