@@ -7,7 +7,6 @@ it doubts. It gives no verdict on a record that it doubts or finds damaged. The 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -22,17 +21,11 @@ from linkmatch_ray.core.keys import KeyPath
 from linkmatch_ray.native import kernel
 from linkmatch_ray.native.kernel import LINES, VALUES, Flag, Kernel, Kind, Place, Reading, Status
 from linkmatch_ray.native.library import SLOTS_MAX
-from linkmatch_ray.native.steps import STAR, Step
 
 Int8s = npt.NDArray[np.int8]
-UInt8s = npt.NDArray[np.uint8]
-Bools = npt.NDArray[np.bool_]
 
 RECORDS_MAX: Final = 1 << 15
 """Maximum number of records that the kernel gives at a time. Its columns for them fit a core's second-level cache."""
-
-FINDER_BYTES_MAX: Final = 1 << 18
-"""Bytes that are searched at a time for what a path takes. In a longer line nothing is found."""
 
 SCAN_BYTES_MAX: Final = (1 << 32) - 256
 """Maximum position in a buffer, because the kernel's have 32 bits."""
@@ -234,72 +227,6 @@ class Scanner:
         scan, _ = self._lines.scan(buffer, low, high, 0, is_last=True)
         scan.newlines = self._lines.state.line
         return scan
-
-
-@dataclass(slots=True)
-class Found:
-    """What a path takes in whole lines, as far as the kernel is sure.
-
-    Attributes:
-        starts, ends: Where each value lies in the buffer.
-        numbers: The line of each, from the first.
-        has, lacks: Whether each line is an object in which the path takes these values, or nothing. Other lines are to
-            be read again.
-    """
-
-    starts: Int64s
-    ends: Int64s
-    numbers: Int64s
-    has: Bools
-    lacks: Bools
-
-
-class PathFinder:
-    """A finder of what one path takes in whole lines. It must not be shared between threads."""
-
-    def __init__(self, steps: Sequence[Step]) -> None:
-        self._has_star = STAR in steps
-        # An element has a byte and what ends it, so there is room for those of each line that is read here.
-        room = FINDER_BYTES_MAX // 2 if self._has_star else RECORDS_MAX
-        self._reading = Reading(Kernel([steps], mode=LINES, flags=BETWEEN), RECORDS_MAX, room)
-
-    def find(self, buffer: bytearray, low: int, high: int, newlines: int) -> Found:
-        """Finds the values in `buffer[low:high]`, which has this many newlines."""
-        kinds, rows, line = np.full(newlines + 1, Kind.DAMAGED, np.uint8), [_NO_ROWS], 0
-        while low < high:
-            end = min(high, low + FINDER_BYTES_MAX)
-            stop = end if end == high else buffer.rfind(b"\n", low, end) + 1
-            if stop:
-                rows += self._rows(buffer, low, stop, line, kinds)
-                line += self._reading.state.line
-            else:
-                stop = buffer.find(b"\n", end, high) + 1 or high
-                line += 1
-            low = stop
-        starts, ends, numbers = map(np.concatenate, zip(*rows, strict=True))
-        return Found(starts, ends, numbers, kinds == Kind.KEYED, kinds == Kind.MISSING)
-
-    def _rows(
-        self, buffer: bytearray, low: int, high: int, line: int, kinds: UInt8s
-    ) -> Iterator[tuple[Int64s, Int64s, Int64s]]:
-        """Yields starts, ends and numbers, and writes the kind of each line."""
-        reading, address = self._reading, np.frombuffer(buffer, np.uint8).ctypes.data + low
-        reading.begin()
-        status = Status.FULL
-        while status == Status.FULL:
-            before = line + reading.state.line
-            status = reading.scan(address, 0, high - low, is_last=True)
-            numbers = before + reading["lines"].astype(np.int64)
-            kinds[numbers] = reading["kinds"]
-            spans = [reading[name][:, 0].astype(np.int64) + low for name in ("key_starts", "key_ends")]
-            if self._has_star:
-                yield spans[0], spans[1], numbers[reading["key_records"]]
-            else:
-                (taken,) = np.nonzero(reading["kinds"] == Kind.KEYED)
-                yield spans[0][taken], spans[1][taken], numbers[taken]
-
-
-_NO_ROWS: Final = (np.empty(0, np.int64),) * 3
 
 
 def one_value() -> Stream:

@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from linkmatch_ray import Restrictions
-from linkmatch_ray.core import matcher, scan
+from linkmatch_ray.core import matcher, path_finder
 from linkmatch_ray.core.codecs import Plain
 from linkmatch_ray.core.damage import Damage
 from linkmatch_ray.core.emit import one_line
@@ -270,16 +270,17 @@ def test_any_sequence_of_documents(text, format_, path, limit, cut, window):
 
 @given(
     lines=st.lists(st.sampled_from(DOCUMENTS) | texts(NESTED + PIECES, 6), min_size=1, max_size=40),
+    format_=st.sampled_from(["lines", "values"]),
     path=st.sampled_from(PATHS),
     limit=limits,
     window=windows,
-    room=st.sampled_from([1, 20, 64, 1 << 18]),
+    room=st.sampled_from([2, 20, 64, 1 << 18]),
 )
 @settings(max_examples=examples(400))
-def test_any_lines_of_documents(lines, path, limit, window, room):
-    """Most of them are sound: the kernel finds their records, as many bytes of lines at a time as there is room for."""
-    text, options = b"\n".join(lines), Options("lines", path, limit)
-    with patch.object(scan, "FINDER_BYTES_MAX", room), patch.object(scan, "RECORDS_MAX", min(room, scan.RECORDS_MAX)):
+def test_any_sound_documents(lines, format_, path, limit, window, room):
+    """Most of them are sound: the kernel finds the records in many at a time, as many bytes as there is room for."""
+    text, options = b"\n".join(lines), Options(format_, path, limit)
+    with patch.object(path_finder, "FIND_BYTES_MAX", room), patch.object(path_finder, "RECORDS_MAX", min(room, 1000)):
         assert found(text, options, window) == expected(text, options)
 
 

@@ -27,7 +27,8 @@ from linkmatch_ray.core.writer import Reading, Torn
 from linkmatch_ray.native.kernel import Kind, Place, Status
 
 DAMAGED_BYTES: Final = 1 << 16
-"""Bytes behind damage that are held and scanned at first. Each damage moves what is held."""
+"""Bytes behind damage that are held while its end is looked for, because reading may begin again before it. If a record
+may be longer, as many are held as it may have."""
 
 HELD_BYTES: Final = 8 << 20
 """Bytes behind damage that are held, or as many as a record may have, while its end is looked for and reading may
