@@ -95,7 +95,7 @@ class Decoded:
         self.encoding = encoding_of(head)
         if self.encoding is not None:
             self._decoder, self._buffer = _Decoder(self.encoding), memoryview(bytearray(READ_BYTES))
-            head = self._decoder.decode(head)
+            head = self._decoder.decode(head, is_end=self._damage is not None)
         self._pending = memoryview(head)
 
     def _read(self, view: memoryview) -> int:

@@ -142,6 +142,11 @@ class Stream:
         return int(self._reading["ends"][0])
 
     @property
+    def first_is_bad(self) -> bool:
+        """Whether the first record of the last step has bytes that are not UTF-8."""
+        return bool(self._reading["kinds"][0] == Kind.DAMAGED)
+
+    @property
     def is_truncated(self) -> bool:
         """Whether the damage is that the input ends."""
         return bool(self.state.damage == kernel.Damage.TRUNCATED)
@@ -164,6 +169,10 @@ class Stream:
         bad = bad_utf8(bytes(memoryview(buffer)[low : low + at]))
         if bad is not None:
             return invalid_utf8(bad)
+        return self.failure(at)
+
+    def failure(self, at: int = 0) -> Damage:
+        """Returns the damage at which the reading failed. Bytes before it may not be UTF-8."""
         if self.state.damage == kernel.Damage.TOO_DEEP:
             return too_deep(at)
         return truncated(at) if self.is_truncated else invalid(at)

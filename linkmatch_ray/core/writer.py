@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from linkmatch_ray.core.damage import Damage
+from linkmatch_ray.core.exact import invalid_utf8
 from linkmatch_ray.core.outcome import ENTRY_TEXT_BYTES_MAX, Entry
 from linkmatch_ray.core.structure import NEWLINE, back_over_space, count, skip_space
 from linkmatch_ray.core.verdicts import Judge, Judged
@@ -106,14 +107,18 @@ class Writer(ABC):
         torn.take_all()
         self.torn(torn, damage)
 
-    def cut(self, torn: Torn | None = None) -> None:
-        """Adds the entry for the end of data that was cut short: for what is left in the window, or was taken."""
+    def cut(self, torn: Torn | None = None, *, has_bad: bool = False) -> None:
+        """Adds the entry for the end of data that was cut short: for what is left in the window, or was taken.
+
+        Args:
+            has_bad: It has bytes that are not UTF-8, which is the first error in it.
+        """
         assert self._window.corrupt is not None
         if torn is None:
             self.skip_space()
             torn = Torn(self._window, self)
             torn.take(self._window.end)
-        self.torn(torn, self._window.corrupt)
+        self.torn(torn, invalid_utf8(0) if has_bad else self._window.corrupt)
 
     def _line_at(self, place: int) -> int:
         """Returns the physical line of a place in the window, at or after that of the last call, so that no byte is

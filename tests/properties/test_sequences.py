@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from linkmatch_ray import Restrictions
-from linkmatch_ray.core import matcher
+from linkmatch_ray.core import matcher, path_finder
 from linkmatch_ray.core.codecs import Plain
 from linkmatch_ray.core.damage import Damage
 from linkmatch_ray.core.emit import one_line
@@ -144,21 +144,86 @@ def test_an_example_in_any_window(case, window):
     assert found(text, options, window) == expected(text, options)
 
 
+# ---- texts of a kind that is hardly ever drawn
+
+DEEPEST = b"[" * 500 + b"]" * 500
+TEXTS = {
+    "a record of 500 levels in a document on a line": (b'{"i":[1]}\n{"i":[%s]}\n' % DEEPEST, Options("auto", "/i")),
+    "records of which one is deeper, on a line": (b'{"i":[%s,[%s]]}\n1\n' % (DEEPEST, DEEPEST), Options("lines", "/i")),
+    "501 levels of a document outside of records": (b'{"x":%s,"i":[1]}' % DEEPEST, Options("auto", "/i", 40)),
+    "bytes that are not UTF-8 outside of records": (
+        b'{"x":"%s\xff%s","i":[1]}' % (b"y" * 30, b"y" * 900),
+        Options("auto", "/i", 40),
+    ),
+    "the same in a name": (b'{"%s\xff\x01":0,"i":[1]}\n{\n"i":[2]}' % (b"y" * 90), Options("auto", "/i", 40)),
+    "the same behind a restart": (b'{"b":[\n{"a":"\xff"}', Options()),
+    "the same in what touches the cut": (b'{"b":1} {"a":"\xff"}', Options(cut=True)),
+    "the same in a long value that touches the cut": (b'{"a":"\xff%s"}' % (b"y" * 90), Options(limit=40, cut=True)),
+    "a long value behind a restart that touches the cut": (
+        b'x\n{"a":"%s"}' % (b"y" * 300),
+        Options(limit=40, cut=True),
+    ),
+    "an array that is cut off, then a long text after RS": (
+        b'[1,\n\x1e{"a":"%s"}\n\x1e{}' % (b"y" * 200_000),
+        Options(),
+    ),
+    "the same, and the text is too long": (b'[1,\n\x1e{"a":"%s"}\n\x1e{}' % (b"y" * 90), Options(limit=40)),
+    "the same, and the text is an array": (b"[1,\n\x1e[1" + b",1" * 90, Options(limit=40)),
+    "a damaged value that is closed at the cut": (b'{"a":[%s]}' % (b"1," * 12), Options(limit=12, cut=True)),
+    "a long text without its end": (b'{"a":"' + 3000 * "\u4e2d".encode(), Options(limit=40)),
+}
+
+
+@pytest.mark.parametrize("window", [16, 64, 4096, 1 << 20])
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_text(name, window):
+    """The same of texts that were read wrongly once."""
+    text, options = TEXTS[name]
+    assert found(text, options, window) == expected(text, options)
+
+
 # ---- drawn texts
 
 PIECES = [
     *(b'{"a":1}', b'{"a":"b"}', b"1", b'"x"', b"true", b"null", b"12345", b"1e5", b"{}", b"[]"),
     *(b"[1,2]", b'[{"a":1},{"b":2}]', b"[1,\n2]", b'[\n{"a":1},\n{"b":2}\n]\n', b'{\n"a":1\n}\n', b'{"a":\n{"b":1}}'),
     *(b"\n", b"\n", b"\n", b" ", b",", b",\n", b"\r", b"\t", b"\x1e", b"   " * 20),
-    *(b"[", b"]", b"{", b"}", b'"', b":", b'"a":', b"\n{", b"\n[", b"\\", b'\\"', b'"]\n{"'),
+    *(b"[", b"]", b"{", b"}", b'"', b":", b'"a":', b"\n{", b"\n[", b"\\", b'\\"', b'"]\n{"', b"[1,\x1e"),
     *(b"x", b"tru", b"# c", b"1.", b"-", b"\x00", b"\xff", b"\xc3\xa9", b"\xe4", b"[1,,2]", b"[1,]", b'"a\\x"'),
-    *(b'"\\u12"', b'"\\u0041"', b'"long %s"' % (b"y" * 45), b'{"a":"%s"}' % (b"z" * 45), b"9" * 50),
+    *(
+        b'"\xff"',
+        b'{"\xff":1}',
+        b'"' + "\u4e2d\xe9".encode() * 20,
+        b'"\\u12"',
+        b'"\\u0041"',
+        b'"long %s"' % (b"y" * 45),
+        b'{"a":"%s"}' % (b"z" * 45),
+        b"9" * 50,
+    ),
 ]
 DEEP = [b"[" * 501, b"[" * 500 + b"]" * 500, b'{"a":' * 501, b"]" * 300, b"[" * 250]
 NESTED = [
     *(b'{"i":[', b"]}", b'"i":', b'{"i":[1,{"a":2}]}', b'[{"i":[1]},{"i":[2]}]', b'{"i":{}}', b'{"i":[]}'),
     *(b'{"a":[{"b":[1]},{"b":[2,3]}]}', b'{"x":1,"i":[1,2],"y":{"i":[3]}}', b'{"\\u0069":[7]}', b'"b":[1,2]'),
+    *(b'{"i":[' + b"[" * 500 + b"]" * 500 + b"]}", b'{"x":' + b"[" * 500 + b"]" * 500 + b',"i":[1]}'),
     *(b'\n{\n "i": [\n {"a":1},\n {"a":2}\n ]\n}\n', b'{"i":[1],"i":[2]}', b'{"b":['),
+]
+DOCUMENTS = [
+    *(
+        b'{"i":[%s]}' % inner
+        for inner in (b"", b" ", b"1", b'1 , 2,\t{"a":3}', b'{"a":"b"},{"b":[1,[2]]}', b'"]","\\ud800"')
+    ),
+    *(b'{"a":[{"b":[1,2]},{"b":[]},{"c":1},{"b":[{"a":1}]}]}', b'{"i":[1],"\\u0069":[2]}', b'{"i":"[","a":[1.5,-0]}'),
+    *(
+        b'{"i":7}',
+        b"{}",
+        b"[[1,2],3]",
+        b'[{"i":[1]},{"i":[2,3]}]',
+        b"8",
+        b'"["',
+        b'{"i":[[],{},[[]]]}',
+        b'{"i":[1],"i":[]}',
+    ),
 ]
 PATHS = ["/i", "$[*].i[*]", "/0/i", "$.a[*].b[*]", "$[*]", "/a"]
 
@@ -201,6 +266,22 @@ def test_any_sequence_of_documents(text, format_, path, limit, cut, window):
     """With records inside of the values."""
     options = Options(format_, path, limit, cut)
     assert found(text, options, window) == expected(text, options)
+
+
+@given(
+    lines=st.lists(st.sampled_from(DOCUMENTS) | texts(NESTED + PIECES, 6), min_size=1, max_size=40),
+    format_=st.sampled_from(["lines", "values"]),
+    path=st.sampled_from(PATHS),
+    limit=limits,
+    window=windows,
+    room=st.sampled_from([2, 20, 64, 1 << 18]),
+)
+@settings(max_examples=examples(400))
+def test_any_sound_documents(lines, format_, path, limit, window, room):
+    """Most of them are sound: the kernel finds the records in many at a time, as many bytes as there is room for."""
+    text, options = b"\n".join(lines), Options(format_, path, limit)
+    with patch.object(path_finder, "FIND_BYTES_MAX", room), patch.object(path_finder, "RECORDS_MAX", min(room, 1000)):
+        assert found(text, options, window) == expected(text, options)
 
 
 @given(

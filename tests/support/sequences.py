@@ -289,11 +289,13 @@ class Reading:
     def line(self, low, high):
         part = Reading(self.text[low:high], self.options)
         try:
-            values = self.line_values(low, high, of_records=self.steps is None)
+            if self.steps is not None:
+                self.documents(part, low)
+            else:
+                for start, end in self.line_values(low, high, of_records=True):
+                    part.line_value(start - low, end - low)
             if high - low > self.options.limit or self.bad_utf8(low, high) is not None:
                 raise Wrong(high, "invalid_json")
-            for start, end in values:
-                part.line_value(start - low, end - low)
         except Wrong as wrong:
             if high - low > self.options.limit:
                 self.entry(low, high, "too_long")
@@ -302,11 +304,25 @@ class Reading:
             return
         self.items += [Item(low + item.start, low + item.end, item.reason) for item in part.items]
 
+    def documents(self, line, start):
+        """Takes the records in the values of a line at `start`. Damage in any of them is damage of the line."""
+        at, wrong = 0, None
+        try:
+            while at < line.end:
+                end = Walk(line, strict=True).document(at)
+                at = line.white(line.behind(at, end))
+        except Wrong as error:
+            wrong = error
+        for item in line.items:
+            if item.reason not in (None, "no_records"):
+                wrong = Wrong(item.start, item.reason)
+                break
+        if wrong is not None:
+            raise Wrong(start + wrong.at, wrong.reason)
+
     def line_value(self, start, end):
         """Takes a sound value of a line."""
-        if self.steps is not None:
-            Walk(self, strict=True).document(start, end)
-        elif self.text[start] == ord("[") and self.options.format != "lines":
+        if self.text[start] == ord("[") and self.options.format != "lines":
             self.array(start, is_sound=True)
         else:
             self.record(start, end)
@@ -567,7 +583,24 @@ class Walk:
         if text[at] == ord("{") and (isinstance(step, (str, tuple))):
             return self.object(at, step if isinstance(step, str) else step[0], rest, depth)
         self.missed = True
-        return reading.value(at, depth)
+        return self.skip(at, depth)
+
+    def skip(self, at, depth):
+        """The end of a value that holds no records."""
+        return self.sound(at, lambda: self.reading.value(at, depth))
+
+    def sound(self, at, read):
+        """The end of what is read outside of records: bytes that are not UTF-8 are damage there like any other."""
+        wrong = None
+        try:
+            end = read()
+        except Wrong as error:
+            wrong, end = error, error.at
+        if (bad := self.reading.bad_utf8(at, end)) is not None:
+            raise Wrong(bad, "invalid_utf8")
+        if wrong is not None:
+            raise wrong
+        return end
 
     def array(self, at, step, rest, depth):
         reading, text = self.reading, self.reading.text
@@ -578,7 +611,7 @@ class Walk:
             wanted = int(step[0])
         elif step is not None:
             self.missed = True
-            return reading.value(at, depth)
+            return self.skip(at, depth)
         at, index = at + 1, 0
         while True:
             at = reading.white(at, rs=False)
@@ -587,7 +620,7 @@ class Walk:
             if text[at] == ord("]") and not index:
                 break
             is_wanted = step is None or index == wanted
-            end = self.walk(at, rest, depth + 1) if is_wanted else reading.value(at, depth + 1)
+            end = self.walk(at, rest, depth + 1) if is_wanted else self.skip(at, depth + 1)
             index += 1
             at = reading.white(end, rs=False)
             if at == reading.end:
@@ -612,8 +645,8 @@ class Walk:
                 break
             if text[at] != ord('"'):
                 raise Wrong(at, "invalid_json")
-            end = reading.scalar(at)
-            name = json.loads(text[at:end].decode("utf-8", "replace"))
+            end = self.sound(at, lambda at=at: reading.scalar(at))
+            name = json.loads(text[at:end])
             at = reading.white(end, rs=False)
             if at == reading.end or text[at] != ord(":"):
                 raise Wrong(at, "truncated" if at == reading.end else "invalid_json")
@@ -624,7 +657,7 @@ class Walk:
                 has = True
                 end = self.walk(at, rest, depth + 1)
             else:
-                end = reading.value(at, depth + 1)
+                end = self.skip(at, depth + 1)
             at = reading.white(end, rs=False)
             if at == reading.end:
                 raise Wrong(at, "truncated")

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from linkmatch_ray.core.damage import Damage
 from linkmatch_ray.core.exact import DEPTH_MAX, bad_utf8, deeper_than, invalid, invalid_utf8, too_deep, truncated
+from linkmatch_ray.core.layouts.gathered import Gathered
 from linkmatch_ray.core.layouts.long import SOUND_STRING, Passing
 from linkmatch_ray.core.layouts.restart import Restart
 from linkmatch_ray.core.layouts.values import Values, comma_behind
+from linkmatch_ray.core.path_finder import FIND_BYTES_MAX
 from linkmatch_ray.core.records_path import RecordsPath, takes_index, takes_name
 from linkmatch_ray.core.scan import one_element
 from linkmatch_ray.core.structure import (
@@ -29,7 +31,6 @@ from linkmatch_ray.core.window import LOW
 from linkmatch_ray.core.writer import Reading, Torn
 from linkmatch_ray.native.kernel import Place, Status
 from linkmatch_ray.native.steps import STAR
-from linkmatch_ray.words import shown
 
 _ESCAPE: Final = re.compile(rb"\\(?:u[0-9a-fA-F]{0,3})?")
 _COLON: Final = 0x3A
@@ -74,6 +75,9 @@ class Documents(Values):
             writer.pass_over(self._position)
             if not writer.skip_space():
                 break
+            if self._take_whole():
+                yield
+                continue
             self._at = window.offset
             self._rest, self._gave = Torn(window, writer), False
             try:
@@ -89,6 +93,21 @@ class Documents(Values):
     @property
     def _position(self) -> int:
         return self._place(self._at)
+
+    def _take_whole(self) -> bool:
+        """Takes the documents at the front that the window holds, if the kernel is sure of them; returns whether there
+        were any. The others are read bracket by bracket."""
+        window = self._window
+        if window.held < min(FIND_BYTES_MAX, window.size) and not window.ended:
+            window.fill()
+        is_last, found = window.ended and window.corrupt is None, Gathered()
+        inside, values, stop = self._judge.finder.in_values(window.buffer, LOW, window.end, is_last=is_last)
+        if stop > LOW:
+            found.inside(inside, values, self._judge, window.buffer)
+            self._writer.elements(replace(found.joined(), numbers=None))
+            self._writer.pass_over(stop)
+            self._at = window.offset
+        return stop > LOW
 
     def _document(self) -> Generator[None, None, Place | None]:
         """Reads a value of the sequence; returns TOP if another may follow."""
@@ -134,7 +153,7 @@ class Documents(Values):
             if has_missed and not has_reached:
                 end, self._rest.end = self._value_end, self._rest.end
                 self._rest.take(self._place(end))
-                writer.torn(self._rest, Damage("no_records", f"no array at {shown(self._path.text)}"))
+                writer.torn(self._rest, self._path.missed())
         self._rest = None
         return Place.TOP
 
@@ -238,18 +257,17 @@ class Documents(Values):
                 break
             if at < window.end and window.buffer[at] == BACKSLASH:
                 at = _ESCAPE.match(window.buffer, at, window.end).end()  # type: ignore[union-attr]
-            if at < window.end:
-                raise _Broken(window.offset + at - LOW, invalid(0))
-            if window.ended:
-                raise _Broken(window.offset + at - LOW, truncated(0))
+            if at < window.end or window.ended:
+                failed = window.offset + at - LOW
+                self._check(self._at, failed)
+                raise _Broken(failed, invalid(0) if at < window.end else truncated(0))
             if window.end - self._position > self._limit:
                 self._skip(0)
                 return None
             self._forget()
             window.fill()
         text = bytes(window.buffer[self._position : at + 1])
-        if (bad := bad_utf8(text)) is not None:
-            raise _Broken(self._at + bad, invalid_utf8(0))
+        self._check(self._at, self._at + len(text))
         self._at += len(text)
         name: str = json.loads(text)
         return name
@@ -257,7 +275,8 @@ class Documents(Values):
     def _skip(self, depth: int) -> None:
         """Passes over a value that is in `depth` brackets."""
         window, stream = self._window, self._element
-        start, self._value_end = self._at, 0
+        start, opened = self._at, 0  # of what is not checked, and the brackets of the value that are open there
+        self._value_end = 0
         stream.begin(start, Place.ELEMENT)
         while True:
             status = stream.step(window.buffer, LOW, window.end, window.offset, is_last=window.ended)
@@ -268,32 +287,32 @@ class Documents(Values):
                 end = stream.state.value_end
                 break
             if status == Status.DAMAGE:
-                raise self._broken(start, depth)
-            if depth + stream.state.depth > DEPTH_MAX:
-                raise _Broken(stream.state.at, too_deep(0))
+                failed = stream.state.damage_at
+                self._check(start, failed, depth + opened)
+                raise _Broken(failed, stream.damage(window.buffer, self._place(start), start))
             assert self._rest is not None
             passing = Passing(stream, window, window.end, self._limit)
             upto, _ = passing.places()
             if passing.is_too_long and upto - self._rest.start > self._limit:
+                self._check(start, passing.read, depth + opened)
                 self._rest.take(self._place(upto))
                 passing.passed()
+                start, opened = window.offset, stream.state.depth
             window.fill()
+        self._check(start, end, depth + opened)
         self._at = self._value_end = end
-        if self._place(start) >= LOW:
-            text = bytes(memoryview(window.buffer)[self._place(start) : self._place(end)])
-            if (bad := bad_utf8(text)) is not None:
-                raise _Broken(start + bad, invalid_utf8(0))
-            if (deep := deeper_than(DEPTH_MAX - depth, text)) is not None:
-                raise _Broken(start + deep, too_deep(0))
 
-    def _broken(self, start: int, depth: int) -> _Broken:
-        """Returns what is wrong in a value that is in `depth` brackets."""
-        window, failed = self._window, self._element.state.damage_at
-        low, high = max(LOW, self._place(start)), self._place(failed)
-        text = bytes(memoryview(window.buffer)[low:high])
-        if low == self._place(start) and (deep := deeper_than(DEPTH_MAX - depth, text)) is not None:
-            return _Broken(start + deep, too_deep(0))
-        return _Broken(failed, self._element.damage(window.buffer, low, window.offset + low - LOW))
+    def _check(self, start: int, end: int, depth: int = 0) -> None:
+        """Refuses bytes that are not UTF-8, and brackets too deep, in a sound part of a document.
+
+        The part is checked as far as it is passed over, so that what is found does not depend on the window.
+        """
+        text = bytes(memoryview(self._window.buffer)[self._place(start) : self._place(end)])
+        bad, deep = bad_utf8(text), deeper_than(DEPTH_MAX - depth, text)
+        if bad is not None and (deep is None or bad < deep):
+            raise _Broken(start + bad, invalid_utf8(0))
+        if deep is not None:
+            raise _Broken(start + deep, too_deep(0))
 
     def _behind(self, *, is_scalar: bool) -> None:
         """Passes over a comma behind a value, if it is the last thing on its line."""

@@ -13,6 +13,9 @@ from linkmatch_ray.core.window import LOW, Window
 SOUND_STRING: Final = re.compile(rb'"(?:[^"\\\x00-\x1f]++|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*+')
 """The sound beginning of a string, up to what closes it or is wrong."""
 
+_HALF_CHARACTER: Final = re.compile(rb"(?:[\xc2-\xf4]|[\xe0-\xf4][\x80-\xbf]|[\xf0-\xf4][\x80-\xbf]{2})?\Z", re.DOTALL)
+"""The beginning of a character that is not all there, or nothing."""
+
 _NUMBER: Final = re.compile(rb"[-+.0-9eE]*?([0-9]{3,}+)\Z")
 
 
@@ -75,8 +78,7 @@ class Passing:
 def _token_in(window: Window, at: int, high: int) -> Token | None:
     if found := SOUND_STRING.match(window.buffer, at, high):
         end = found.end()
-        while end > at + 1 and window.buffer[end - 1] >= 0x80 and end > found.end() - 4:  # half a character
-            end -= 1
+        end -= len(_HALF_CHARACTER.search(window.buffer, max(at, end - 3), end)[0])  # type: ignore[index]
         has_bad = bad_utf8(bytes(memoryview(window.buffer)[at:end])) is not None
         return Token(window.offset + end - LOW, b'"', has_bad) if end > at + 1 else None
     if found := _NUMBER.match(window.buffer, at, high):

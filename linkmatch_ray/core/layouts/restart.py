@@ -6,7 +6,7 @@ A restart is a margin from which a whole value can be read. Behind that, a margi
 from __future__ import annotations
 
 from linkmatch_ray.core.damage import Damage
-from linkmatch_ray.core.exact import too_long
+from linkmatch_ray.core.exact import bad_utf8, too_long
 from linkmatch_ray.core.layouts.closing import RS, find_margin, is_margin
 from linkmatch_ray.core.layouts.long import Passing
 from linkmatch_ray.core.scan import one_value
@@ -22,13 +22,30 @@ class Restart:
     Args:
         torn: Its entry, as far as it was taken.
         failed: The furthest byte at which reading has failed.
+        damage: Its first damage.
+        failure: The damage at which reading has failed, if `damage` may be another one before it. The entry has this
+            one if the other lies behind the restart.
         streams_all: Any value may be longer than what is held, and not only an array.
     """
 
-    def __init__(self, of: Reading, torn: Torn, failed: int, damage: Damage, *, streams_all: bool) -> None:
+    def __init__(
+        self,
+        of: Reading,
+        torn: Torn,
+        failed: int,
+        damage: Damage,
+        failure: Damage | None = None,
+        *,
+        streams_all: bool,
+    ) -> None:
         self._window, self._writer, self._limit = of.window, of.writer, of.judge.max_bytes
         self._torn, self._failed, self._damage, self._streams_all = torn, failed, damage, streams_all
+        self._failure = failure
         self._stream = one_value()
+        self._is_end = False  # nothing is left to read
+        self._has_bad = (
+            False  # the value that is tried has a string with bytes that are not UTF-8 and that was too long to be held
+        )
 
     def find(self) -> Place | None:
         """Adds the entry for all before the restart; returns the place of what the window begins with, or None at the
@@ -37,12 +54,16 @@ class Restart:
         if window.offset == torn.start and self._failed - torn.start <= self._limit:
             margin = find_margin(window, self._behind_start(LOW), self._place(self._failed))
             if margin >= LOW:
+                first = self._damage
+                if self._failure is not None and bad_utf8(bytes(memoryview(window.buffer)[LOW:margin])) is None:
+                    self._damage = self._failure
                 torn.take(margin)
-                if (place := self._try(is_behind=False)) is not None:
+                if (place := self._try(is_behind=False)) is not None or self._is_end:
                     return place
+                self._damage = first
         while (margin := self._next_margin()) >= LOW:
             torn.take(margin)
-            if (place := self._try(is_behind=True)) is not None:
+            if (place := self._try(is_behind=True)) is not None or self._is_end:
                 return place
         self._writer.torn(torn, self._damage)
         return None
@@ -80,7 +101,7 @@ class Restart:
                 return None
         may_stream = self._streams_all or window.buffer[start] == OPEN_BRACKET
         stream.begin(window.offset + start - LOW, Place.TOP)
-        long, before = None, (torn.end, torn.text)
+        long, before, self._has_bad = None, (torn.end, torn.text), False
         while True:
             status = stream.step(window.buffer, LOW, window.end, window.offset, is_last=window.ended)
             if stream.count:
@@ -98,6 +119,7 @@ class Restart:
                 if long is None:
                     torn.take(self._place(passing.start))
                     long = Torn(window, self._writer)
+                self._has_bad |= passing.token is not None and passing.token.has_bad
                 upto, _ = passing.places()
                 long.note(self._place(upto))
                 torn.take(self._place(upto))
@@ -118,9 +140,14 @@ class Restart:
             return None
         if long is None:
             return self._found()
+        is_cut = end == window.end and window.corrupt is not None
         long.take(end)
         torn.end, torn.text = before
         self._found()
+        if is_cut:
+            self._writer.cut(long, has_bad=self._has_bad or self._stream.first_is_bad)
+            self._is_end = True
+            return None
         self._writer.torn(long, too_long(self._limit))
         return Place.BEHIND
 

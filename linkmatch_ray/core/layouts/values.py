@@ -24,10 +24,14 @@ from linkmatch_ray.core.structure import OPEN_BRACE, OPEN_BRACKET
 from linkmatch_ray.core.verdicts import DAMAGED
 from linkmatch_ray.core.window import LOW, Window
 from linkmatch_ray.core.writer import Reading, Torn
-from linkmatch_ray.native.kernel import Place, Status
+from linkmatch_ray.native.kernel import Kind, Place, Status
 
 DAMAGED_BYTES: Final = 1 << 16
 """Bytes behind damage that are held and scanned at first. Each damage moves what is held."""
+
+HELD_BYTES: Final = 8 << 20
+"""Bytes behind damage that are held while its end is looked for, because reading may begin again before it. As many as a
+record may have are held if that is more. They are not a window's, because nothing may depend on a window."""
 
 MISSING_ELEMENT: Final = Damage("invalid_json", "an element of the array is missing here")
 NOT_ARRAY: Final = Damage("not_array", "not an array, and --format array takes no other values")
@@ -63,13 +67,15 @@ class Values:
     def __init__(self, of: Reading) -> None:
         self._of, self._window, self._writer, self._judge = of, of.window, of.writer, of.judge
         self._limit, self._format = of.judge.max_bytes, of.judge.format
+        self._held_max = max(self._limit, HELD_BYTES)
         self._arrays_are_records = self._format == "object"
         self._is_done = self._gave = False
         self._reach = of.window.size  # how far is scanned at a time; not far behind damage, which may be dense
         self._streams_all = False
         self._rest: Torn | None = None  # of a document: what is before its first record, or behind its last one
         self._long: _Long | None = None
-        self._touching: int | None = None  # where the value begins that touches the end of data cut short
+        # Of the value that touches the end of data cut short: where it begins, and whether it has bytes not in UTF-8.
+        self._touching: tuple[int, bool] | None = None
 
     def walk(self) -> Iterator[None]:
         """Judges all values; yields after each window, where a part may end."""
@@ -126,13 +132,14 @@ class Values:
             if len(scan.starts) == 1 and long is not None:
                 long.torn.take(window.end)
                 long.has_ended = True
+                long.has_bad |= bool(scan.kinds[0] == Kind.DAMAGED)
                 return
-            touching = window.offset + int(scan.starts[-1]) - LOW
+            touching = window.offset + int(scan.starts[-1]) - LOW, bool(scan.kinds[-1] == Kind.DAMAGED)
             scan = scan.only(0, len(scan.starts) - 1)
             if window.ended:
                 self._touching = touching
             else:  # what follows shows whether it is cut short
-                self._stream.begin(touching, Place.TOP)
+                self._stream.begin(touching[0], Place.TOP)
                 window.fill(self._reach)
         if len(scan.starts) and long is not None:
             end = int(scan.ends[0])
@@ -191,10 +198,11 @@ class Values:
             writer.pass_over(window.end)
         elif self._long is not None:
             self._long.torn.take(window.end)
-            writer.cut(self._long.torn)
+            writer.cut(self._long.torn, has_bad=self._long.has_bad)
         else:
-            writer.pass_over(self._place(self._touching) if self._touching is not None else window.end)
-            writer.cut()
+            start, has_bad = self._touching or (window.offset + window.held, False)
+            writer.pass_over(self._place(start))
+            writer.cut(has_bad=has_bad)
 
     def _after_damage(self) -> Place | None:
         """Adds the entry for damage, or for the end in an array. Returns the place of what the window then begins with,
@@ -216,7 +224,9 @@ class Values:
                 writer.empty(MISSING_ELEMENT)
                 return Place.ELEMENT_NEXT
             if self._rest is not None and self._is_margin_near(self._rest, failed):
-                return self._after_first_record(self._rest, begins, failed)
+                place, is_held = self._after_first_record(self._rest, begins, failed)
+                if is_held:
+                    return place
             (writer.pass_over if self._rest is None else self._rest.take)(self._place(begins))
         first = window.buffer[LOW] if long is None else long.first
         damage = self._damage()
@@ -238,7 +248,8 @@ class Values:
 
     def _restart(self, torn: Torn, failed: int, damage: Damage) -> Place | None:
         """Adds the entry for damage up to where reading begins again; returns the place of that, or None at the end."""
-        return Restart(self._of, torn, failed, damage, streams_all=self._streams_all).find()
+        failure = self._window.cause_of(self._stream.failure())
+        return Restart(self._of, torn, failed, damage, failure, streams_all=self._streams_all).find()
 
     def _last_element(self) -> None:
         """Writes the last element of an array that ends behind it."""
@@ -267,24 +278,26 @@ class Values:
             return False
         return find_margin(window, LOW + (window.buffer[LOW] != RS), self._place(failed)) >= LOW
 
-    def _after_first_record(self, rest: Torn, begins: int, failed: int) -> Place | None:
-        """Does what `_after_damage` does for the first record of a document, all of which is held."""
+    def _after_first_record(self, rest: Torn, begins: int, failed: int) -> tuple[Place | None, bool]:
+        """Does what `_after_damage` does for the first record of a document, all of which is held; returns also whether
+        that was possible."""
         window, start = self._window, self._place(begins)
         damage = window.cause_of(self._stream.damage(window.buffer, start, begins))
         closing, low = Closing(is_element=True), start
-        while True:
+        while window.held <= self._held_max:
             margin = find_margin(window, max(low, start + 1))
             end = closing.find(window.buffer, low, margin if margin >= 0 else window.end)
             if end >= 0:
                 self._writer.pass_over(start)
                 torn = Torn(window, self._writer)
                 torn.take(LOW + end - start)
-                return self._closed(torn, damage, is_element=True)
+                return self._closed(torn, damage, is_element=True), True
             if margin >= 0 or closing.is_lost or window.ended:
                 self._rest = None
-                return self._restart(rest, failed, damage)
+                return self._restart(rest, failed, damage), True
             low = window.end
             window.fill()
+        return None, False
 
     def _find_close(self, torn: Torn, *, is_element: bool) -> bool:
         """Finds the end of a damaged record that begins with `torn`, and takes all before it; returns whether it is
@@ -298,8 +311,11 @@ class Values:
             high = min(window.end, low + stretch)
             margin = find_margin(window, low + is_first, high)
             end = closing.find(window.buffer, low, margin if margin >= 0 else high)
-            if end == window.end and not is_element and window.corrupt is not None:
-                return False
+            if end == window.end and not is_element:
+                if not window.ended:  # what follows shows whether the data is cut short
+                    window.fill(self._reach)
+                if window.corrupt is not None and end == window.end:
+                    return False
             if end >= 0:
                 torn.take(end)
                 return True
@@ -307,9 +323,10 @@ class Values:
                 return False
             low, is_first, stretch = high, False, 2 * stretch
             if high == window.end:
-                torn.take(high)  # no margin is in it, so that nothing in it will be read again
+                if long is not None or window.buffer[LOW] != RS or window.held > self._held_max:
+                    torn.take(high)  # no margin is in it, so that nothing in it will be read again
+                    low = LOW
                 window.fill()
-                low = LOW
 
 
 def walk_object(of: Reading) -> Iterator[None]:

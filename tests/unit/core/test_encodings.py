@@ -93,6 +93,15 @@ def test_compressed_and_cut(encoding):
 
 
 @each_encoding
+def test_half_a_unit_at_the_end(encoding):
+    """A unit of which a part is there, at any end of compressed data: sound, with something behind it, cut short."""
+    for data in (MARKED[encoding] + b"1", MARKED[encoding] + "1".encode(encoding) + b"2"):
+        packed = gzip.compress(data)
+        for content in (packed, packed + b"x", packed[:-1]):
+            assert ours(content)[0] == decoded(encoding, data)
+
+
+@each_encoding
 def test_records(encoding):
     """In UTF-8, byte for byte but for the encoding, with offsets of the decoded text."""
     data = MARKED[encoding] + TEXT.encode(encoding)
