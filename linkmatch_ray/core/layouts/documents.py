@@ -276,6 +276,7 @@ class Documents(Values):
             upto, _ = passing.places()
             if passing.is_too_long and upto - self._rest.start > self._limit:
                 self._check(start, passing.read, depth + opened)
+                passing.noted_by(self._rest)
                 self._rest.take(self._place(upto))
                 passing.passed()
                 start, opened = window.offset, stream.state.depth

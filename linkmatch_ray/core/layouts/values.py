@@ -183,6 +183,7 @@ class Values:
         if not long.has_margin:
             is_first = window.offset == long.torn.start
             long.has_margin = find_margin(window, LOW + is_first, self._place(upto)) >= LOW
+        passing.noted_by(long.torn)
         long.torn.take(self._place(upto))
         long.opened = self._stream.state.depth
         long.has_bad |= passing.token is not None and passing.token.has_bad
@@ -326,7 +327,7 @@ class Values:
                 if long is not None or window.buffer[LOW] != RS or window.held > self._held_max:
                     torn.take(high)  # no margin is in it, so that nothing in it will be read again
                     low = LOW
-                window.fill()
+                window.fill(max(DAMAGED_BYTES, stretch))
 
 
 def walk_object(of: Reading) -> Iterator[None]:
