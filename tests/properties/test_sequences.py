@@ -186,12 +186,15 @@ def test_a_text(name, window):
     assert found(text, options, window) == expected(text, options)
 
 
-def test_dense_margins(monkeypatch):
-    """Each margin behind damage is tried, and none costs more because much of the file is in memory."""
-    data, moved, drop = (b"\x1e{" + b"x" * 62) * (1 << 15), [], Window.drop
+@pytest.mark.parametrize(
+    ("unit", "path", "entries"), [(b"\x1e{" + b"x" * 62, None, 1), (b'{"i":[{"a":"%s"}]}' % (b"x" * 200), "/i", 0)]
+)
+def test_many_short_steps(unit, path, entries, monkeypatch):
+    """Neither a margin that is tried nor a document costs more because much of the file is in memory."""
+    data, moved, drop = unit * ((1 << 21) // len(unit)), [], Window.drop
     monkeypatch.setattr(Window, "drop", lambda self, upto: (moved.append(self.held), drop(self, upto))[1])
-    outcome = matcher.match_bytes(data, LIST)
-    assert [entry.bytes for entry in outcome.entries] == [len(data) - 1]
+    outcome = matcher.match_bytes(data, LIST, records_at=path)
+    assert len(outcome.entries) == entries
     assert sum(moved) < len(moved) * (5 << 16)
 
 

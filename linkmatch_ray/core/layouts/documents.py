@@ -12,7 +12,7 @@ from linkmatch_ray.core.damage import Damage
 from linkmatch_ray.core.exact import DEPTH_MAX, bad_utf8, deeper_than, invalid, invalid_utf8, too_deep, truncated
 from linkmatch_ray.core.layouts.long import SOUND_STRING, Passing
 from linkmatch_ray.core.layouts.restart import Restart
-from linkmatch_ray.core.layouts.values import Values, comma_behind
+from linkmatch_ray.core.layouts.values import DAMAGED_BYTES, Values, comma_behind
 from linkmatch_ray.core.records_path import RecordsPath, takes_index, takes_name
 from linkmatch_ray.core.scan import one_element
 from linkmatch_ray.core.structure import (
@@ -75,6 +75,9 @@ class Documents(Values):
             if not writer.skip_space():
                 break
             self._at = window.offset
+            self._reach = min(self._reach, DAMAGED_BYTES)
+            if window.held > 4 * DAMAGED_BYTES:  # what is held is moved at each value
+                window.give_back(DAMAGED_BYTES)
             self._rest, self._gave = Torn(window, writer), False
             try:
                 place = yield from self._document()
@@ -123,7 +126,7 @@ class Documents(Values):
             else:
                 break
         if self._place(self._value_end) == window.end and not window.ended:
-            window.fill()
+            window.fill(max(DAMAGED_BYTES, window.held))
         self._behind(is_scalar=first not in b'{["')
         if not self._gave:
             assert self._rest is not None
@@ -223,7 +226,7 @@ class Documents(Values):
             if window.ended:
                 raise _Broken(self._at, truncated(0))
             self._forget()
-            window.fill()
+            window.fill(max(DAMAGED_BYTES, window.held))
         self._at = window.offset + at - LOW
         return window.buffer[at]
 
@@ -246,7 +249,7 @@ class Documents(Values):
                 self._skip(0)
                 return None
             self._forget()
-            window.fill()
+            window.fill(max(DAMAGED_BYTES, window.held))
         text = bytes(window.buffer[self._position : at + 1])
         self._check(self._at, self._at + len(text))
         self._at += len(text)
@@ -280,7 +283,7 @@ class Documents(Values):
                 self._rest.take(self._place(upto))
                 passing.passed()
                 start, opened = window.offset, stream.state.depth
-            window.fill()
+            window.fill(max(DAMAGED_BYTES, window.held))
         self._check(start, end, depth + opened)
         self._at = self._value_end = end
 

@@ -27,7 +27,7 @@ from linkmatch_ray.core.writer import Reading, Torn
 from linkmatch_ray.native.kernel import Kind, Place, Status
 
 DAMAGED_BYTES: Final = 1 << 16
-"""Bytes behind damage that are held and scanned at first. Each damage moves what is held."""
+"""Bytes behind damage, or of a document, that are held and scanned at first. Each moves what is held."""
 
 HELD_BYTES: Final = 8 << 20
 """Bytes behind damage that are held, or as many as a record may have, while its end is looked for and reading may
@@ -383,5 +383,5 @@ def comma_behind(window: Window, place: Callable[[], int]) -> int | None:
             break
         if comma is None and _NO_COMMA.match(window.buffer, place(), window.end):
             break
-        window.fill()
+        window.fill(max(DAMAGED_BYTES, window.held))
     return None if comma is None else comma.end(1)
