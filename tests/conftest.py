@@ -31,15 +31,19 @@ settings.load_profile(os.environ.get("LINKMATCH_HYPOTHESIS", "linkmatch"))
 
 
 UNMEASURED = {"properties", "simulation", "durability"}
-"""Tiers that try the same lines with much input: coverage would cost half as much time again."""
+"""Tiers that try the same lines with much input. Coverage makes a test take up to twice as long, so lines are counted
+for the first case of each other test only."""
 
 
 def pytest_collection_modifyitems(items):
     """Slow files begin first, so that no worker waits for another at the end, in turn with others: those that wait for
-    Ray run beside those that compute. Lines are counted where it is cheap."""
+    Ray run beside those that compute."""
+    measured = set()
     for item in items:
-        if item.path.relative_to(REPO / "tests").parts[0] in UNMEASURED:
+        test = item.path, item.originalname
+        if item.path.relative_to(REPO / "tests").parts[0] in UNMEASURED or test in measured:
             item.add_marker("no_cover")
+        measured.add(test)
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     others = [path for path in dict.fromkeys(item.path for item in items) if path not in slow]
     in_turn = chain.from_iterable(zip_longest(sorted(slow), others))

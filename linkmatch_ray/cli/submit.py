@@ -124,10 +124,10 @@ class _Run:
         finally:
             if _stays(session):
                 self._at_end.push(partial(_stay, session))
-            elif job is None or session.is_starting:  # no job needs this Ray, so nothing waits for it
-                session.leave()
+            elif session.joins and job is not None and not session.is_starting:
+                session.close()  # a cluster's list of its jobs says how each one ended
             else:
-                session.close()
+                session.leave()  # the program ends now, and what is left of its Ray is its reaper's work
 
     def _begin(self, session: Session, *, show: bool) -> Job:
         asked = self._asked

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from linkmatch_ray.core.damage import Damage
 from linkmatch_ray.core.keys import KeyPath
 from linkmatch_ray.errors import UsageError
 from linkmatch_ray.native.steps import STAR, Name, Step
@@ -53,6 +54,10 @@ class RecordsPath:
         if not steps or steps[-1] is not STAR:
             raise UsageError(f'{argument} "{shown(text)}": does not select elements. Write "{shown(text)}[*]".')
         return cls(text, tuple(steps))
+
+    def missed(self) -> Damage:
+        """Returns what is wrong with a value that has no records."""
+        return Damage("no_records", f"no array at {shown(self.text)}")
 
 
 def _step(found: re.Match[str]) -> Step | None:

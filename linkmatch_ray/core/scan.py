@@ -172,7 +172,7 @@ class Stream:
         return self.failure(at)
 
     def failure(self, at: int = 0) -> Damage:
-        """Returns the damage at which the reading failed, whatever bytes are not UTF-8 before it."""
+        """Returns the damage at which the reading failed. Bytes before it may not be UTF-8."""
         if self.state.damage == kernel.Damage.TOO_DEEP:
             return too_deep(at)
         return truncated(at) if self.is_truncated else invalid(at)

@@ -6,6 +6,7 @@ The scan judges the records that it has no doubt of, and the exact path the othe
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -16,6 +17,7 @@ from linkmatch_ray.core.exact import invalid_utf8, judge, too_long
 from linkmatch_ray.core.index import NOT_FOUND, RestrictionIndex
 from linkmatch_ray.core.keys import KeyPath
 from linkmatch_ray.core.options import MatchOptions
+from linkmatch_ray.core.path_finder import PathFinder, Taken
 from linkmatch_ray.core.records_path import RecordsPath
 from linkmatch_ray.core.scan import SCAN_BYTES_MAX, Scan, Scanner, joined
 from linkmatch_ray.core.structure import (
@@ -28,10 +30,13 @@ from linkmatch_ray.core.structure import (
     skip_space,
     trim,
 )
-from linkmatch_ray.native.kernel import Kind, Place, Status
+from linkmatch_ray.native.kernel import VALUES, Kind, Place, Status
 
 UNMATCHED, MATCHED, MISSING, NOT_OBJECT, DAMAGED = range(5)
 """As `Kind` has them, except that a key which the kernel found is unmatched until it has a hit."""
+
+COMMA_BYTES_MAX: Final = 2
+"""Two elements that are no further from each other have a comma and white space between them, and no `],[`."""
 
 RECORD_BYTES_MAX: Final = SCAN_BYTES_MAX // 4
 """Maximum length of a record, even if more is allowed."""
@@ -73,12 +78,22 @@ class Judge:
     """
 
     def __init__(self, paths: tuple[KeyPath, ...], index: RestrictionIndex | None, options: MatchOptions) -> None:
-        self._paths, self._index = paths, index
+        self._paths, self._index, self._options = paths, index, options
         self.format = options.format
         self.records_at = None if options.records_at is None else RecordsPath.parse(options.records_at)
         self.max_bytes = min(options.max_record_bytes, RECORD_BYTES_MAX)
         self._arrays_are_records = options.format in ("lines", "object") or options.records_at is not None
         self.scanner = Scanner(paths, index, arrays_are_records=self._arrays_are_records)
+
+    @cached_property
+    def finder(self) -> PathFinder:
+        """Finds the records in the values of a sequence."""
+        assert self.records_at is not None
+        return PathFinder(self.records_at.steps, VALUES)
+
+    def without_keys(self) -> Judge:
+        """Returns a judge that looks for no keys, and is like this one otherwise."""
+        return Judge((), None, self._options)
 
     def lines(self, buffer: bytearray, low: int, high: int) -> Judged:
         """Returns verdicts for whole lines: of the records on them, or of the line if there is damage on it."""
@@ -159,6 +174,18 @@ class Judge:
         finally:
             buffer[high] = behind
         return scan if status == Status.DONE and stream.state.at == high + 1 else None
+
+    def elements(self, buffer: bytearray, taken: Taken) -> Judged:
+        """Returns verdicts for sound elements of arrays. `numbers` are those of `taken`."""
+        starts, ends = taken.starts, taken.ends
+        begins = np.append(True, starts[1:] - ends[:-1] > COMMA_BYTES_MAX)[: len(starts)]
+        runs, view = zip(starts[begins].tolist(), ends[np.roll(begins, -1)].tolist(), strict=True), memoryview(buffer)
+        text = bytearray(b",".join([view[start:end] for start, end in runs]))
+        text += b"]"
+        scan = self._closed(text, 0, len(text) - 1) if len(starts) else None
+        if scan is None:
+            return Judged(starts, ends, taken.numbers, np.empty(0, np.int8), starts)
+        return replace(self.verdicts(text, scan), starts=starts, ends=ends, numbers=taken.numbers)
 
     def one(self, buffer: bytearray, start: int, end: int) -> Judged:
         """Returns the verdict of one whole value."""

@@ -9,7 +9,7 @@ import json
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from itertools import islice
 from typing import Any, Final
@@ -35,6 +35,7 @@ Steps = tuple[str | None, ...]
 
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _PART: Final = re.compile(r"[^.\[\]]+")
+_NO_LETTER: Final = re.compile(r"[\W_]+")
 
 # A string that does not end reaches to the end, as in `exact`.
 _TOKEN: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
@@ -42,20 +43,73 @@ _CLOSING: Final = {b"[": b"]", b"{": b"}"}
 
 
 def respelt(path: KeyPath, values: Sequence[dict[str, Any]]) -> str | None:
-    """Returns the JSON Pointer that a path such as `user.id`, `$.user.id`, `.urls[0]` or `user/id` stands for, if some
-    value has a member there."""
+    """Returns the key that was meant, if some value has it.
+
+    It is the JSON Pointer that a path such as `user.id`, `$.user.id`, `.urls[0]` or `user/id` stands for. Or it is a
+    name that differs only in case and punctuation. Or it is the JSON Pointer of a member of an object inside.
+    """
+    for other in _spellings(path):
+        if any(other.find(value) is not MISSING for value in values):
+            return other.pointer
+    return _nearly(path, values) or _deeper(path, values)
+
+
+def _spellings(path: KeyPath) -> Iterator[KeyPath]:
     in_parts = [part for token in path.tokens for part in _PART.findall(token.removeprefix("$"))]
     for tokens in (in_parts, path.text.split("/"), [path.text]):
         other = KeyPath("", tuple(tokens))
-        is_other = other.tokens not in ((), path.tokens)
-        if is_other and any(other.find(value) is not MISSING for value in values):
-            return other.pointer
+        if other.tokens not in ((), path.tokens):
+            yield other
+
+
+def _nearly(path: KeyPath, values: Sequence[dict[str, Any]]) -> str | None:
+    """Returns the name of a member that differs from the path only in case and punctuation."""
+    letters = _letters(path.tokens[0]) if len(path.tokens) == 1 else ""
+    names = {name: None for value in values for name in islice(value, NAMES_MAX)} if letters else {}
+    others = (name for name in names if name != path.tokens[0] and "=" not in name)
+    return next((name for name in others if _letters(name) == letters), None)
+
+
+def _letters(name: str) -> str:
+    return _NO_LETTER.sub("", name).casefold()
+
+
+def _deeper(path: KeyPath, values: Sequence[dict[str, Any]]) -> str | None:
+    """Returns the pointer of a member that the path names in the nearest object inside some value. Where two are as
+    near, the names of these objects are rather keys."""
+    for record in values:
+        level: list[tuple[dict[str, Any], tuple[str, ...]]] = [(record, ())]
+        while level and len(level) < NAMES_MAX and len(level[0][1]) < STEPS_MAX:
+            level = [
+                (each, (*names, name))
+                for value, names in level
+                for name, each in islice(value.items(), NAMES_MAX)
+                if isinstance(each, dict)
+            ]
+            found = [names for value, names in level if path.find(value) is not MISSING]
+            if len(found) == 1:
+                return KeyPath("", (*found[0], *path.tokens)).pointer
+            if found:
+                break
+    return None
+
+
+def place_respelt(values: Sequence[Any], path: KeyPath) -> tuple[Steps, str] | None:
+    """Returns where an array lies most of whose elements have what a path stands for in another spelling, and the JSON
+    Pointer of that."""
+    for other in _spellings(path):
+        if (steps := place_inside(values, (other,))) is not None:
+            return steps, other.pointer
     return None
 
 
 def closest(name: str, names: Iterable[str]) -> str | None:
-    """Returns the name that is most like another one, of the first `NAMES_MAX`."""
-    return next(iter(get_close_matches(name, list(islice(names, NAMES_MAX)), 1, 0.0)), None)
+    """Returns the name that is most like another one in any case, of the first `NAMES_MAX`."""
+    folded: dict[str, str] = {}
+    for each in islice(names, NAMES_MAX):
+        folded.setdefault(each.casefold(), each)
+    found = get_close_matches(name.casefold(), folded, 1, 0.0)
+    return folded[found[0]] if found else None
 
 
 def place_inside(values: Iterable[Any], paths: tuple[KeyPath, ...]) -> Steps | None:
@@ -120,7 +174,8 @@ def _step(name: str | None) -> str:
 
 
 def closed(beginning: bytes) -> bytes:
-    """Returns the beginning of a JSON text up to the last place where all that is open can be closed, and closes it."""
+    """Returns the first array or object of a JSON text. One that does not end is cut at the last place where
+    all that is open can be closed, and closed."""
     closing: list[bytes] = []
     end, behind = 0, b""
     for token in _TOKEN.finditer(beginning):
@@ -132,6 +187,8 @@ def closed(beginning: bytes) -> bytes:
             end, behind = token.start(), b"".join(reversed(closing))
         elif char in b"]}" and closing:
             closing.pop()
+            if not closing:
+                return beginning[: token.end()]
         if len(closing) > DEPTH_MAX:
             break
     return beginning[:end] + behind

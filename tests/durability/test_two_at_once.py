@@ -11,7 +11,7 @@ import time
 import pytest
 
 from linkmatch_ray import MatchOptions, Restrictions, submit
-from linkmatch_ray.io.results.directory import LOCK_WAIT_SECONDS
+from linkmatch_ray.io.results.directory_lock import LOCK_WAIT_SECONDS
 from tests.support.processes import titled
 from tests.support.program import program
 

@@ -19,6 +19,7 @@ from linkmatch_ray.runtime.jobs import dry_run as dry_runs
 from linkmatch_ray.runtime.jobs import preview as module
 from linkmatch_ray.runtime.jobs.preview import FILES_MAX, Preview, preview
 from tests.conftest import REPO
+from tests.support.archives import raw_zip, zip_of
 from tests.support.silent import LARGE, silent
 from tests.support.tiers import kinds
 
@@ -123,7 +124,17 @@ def test_what_cannot_be_read(tmp_path):
     assert found.reasons == {"changed": 1, "unreadable": 1, "not_utf8": 1}
     assert (found.counts.records, found.counts.matched, found.counts.entries) == (1, 1, 3)
     assert found.shapes == {"values": 1, "not UTF-8": 1, "blank": 1}
-    assert preview([InputFile(b"x", b"/x", -1, -1, -1, "no file")], LIST, MatchOptions()).files == 0
+    found = preview([InputFile(b"x", b"/x", -1, -1, -1, "no file")], LIST, MatchOptions())
+    assert (found.files, found.counts.entries, found.reasons) == (0, 1, {"unreadable": 1})
+
+
+def test_what_the_listing_has_found(tmp_path):
+    """Members that cannot be read are entries, though none was looked at."""
+    (tmp_path / "a.zip").write_bytes(raw_zip([{"name": b"%d.json" % n, "flags": 1} for n in range(300)]))
+    (tmp_path / "b.zip").write_bytes(zip_of([("a.json", b'{"data":"a"}')])[:-9])
+    found = look(tmp_path)
+    assert (found.files, found.counts.entries) == (0, 301)
+    assert found.reasons == {"encrypted": 300, "truncated_zip": 1}
 
 
 def test_hints(tmp_path):

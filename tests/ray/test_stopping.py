@@ -8,7 +8,8 @@ import pytest
 from linkmatch_ray import submit
 from linkmatch_ray.errors import DirectoryInUse, Interrupted
 from linkmatch_ray.io.results import bucket
-from linkmatch_ray.io.results.directory import Directory, Lock
+from linkmatch_ray.io.results.directory import Directory
+from linkmatch_ray.io.results.directory_lock import Lock
 from linkmatch_ray.io.results.places import results_at
 from linkmatch_ray.runtime.jobs.progress import Progress
 from linkmatch_ray.runtime.session.session import Session

@@ -28,12 +28,12 @@ def _goes_on_where_it_was(self, now):
     return actions
 
 
-def _skips_the_file_it_was_in(self, unit):
-    left = LEFT_OF(self, unit)
+def _skips_the_file_it_was_in(unit, files, alone=frozenset()):
+    left = LEFT_OF(unit, files, alone)
     return left if unit.received is None else [each for each in left if each.unit.first > unit.received.file]
 
 
-RETIRE, START_OVER, LEFT_OF = Scheduler._retire, Scheduler._start_over, Scheduler._left_of
+RETIRE, START_OVER, LEFT_OF = Scheduler._retire, Scheduler._start_over, scheduler.left_of
 
 RULES = {
     "the frontier is listened to, whatever is held": (Scheduler, "_is_listened_to", _hears_no_frontier),
@@ -45,7 +45,7 @@ RULES = {
     "only what may be its own fault is a strike": (Cause, "is_strike", True),
     "who gives nothing is done again": (Scheduler, "give_up_stalled", lambda self, now, cpu_is_free: []),
     "who is blocked makes way": (Scheduler, "make_way", lambda self, now: []),
-    "what is split goes on behind what came": (Scheduler, "_left_of", _skips_the_file_it_was_in),
+    "what is split goes on behind what came": (scheduler, "left_of", _skips_the_file_it_was_in),
     "a process that cannot be killed has a CPU": (Scheduler, "_is_cpu_lost", lambda self, now: False),
 }
 """What is replaced by what, to break each rule."""

@@ -11,7 +11,7 @@ from ray.exceptions import ActorDiedError, ObjectLostError, RayTaskError
 
 from linkmatch_ray.errors import LinkmatchError
 from linkmatch_ray.io.ledger import ledger
-from linkmatch_ray.io.results import directory
+from linkmatch_ray.io.results import directory, file_output
 from linkmatch_ray.runtime.jobs.collector import Collector
 from tests.simulation.fake_ray import Ref
 from tests.simulation.faults import Killed, NotAsItShould
@@ -24,7 +24,7 @@ LATE_MAX = 3
 """Earlier calls that may come again."""
 
 WRITES = (
-    *((directory.FileOutput, name) for name in ("write", "sync", "truncate")),
+    *((file_output.FileOutput, name) for name in ("write", "sync", "truncate")),
     *((ledger.Ledger, name) for name in ("begin_job", "commit", "roll_back_file")),
     *((directory, name) for name in ("write_atomically", "sync_directory", "clear", "adopt_next")),
     (directory.os, "replace"),

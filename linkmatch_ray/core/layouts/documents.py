@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from linkmatch_ray.core.damage import Damage
 from linkmatch_ray.core.exact import DEPTH_MAX, bad_utf8, deeper_than, invalid, invalid_utf8, too_deep, truncated
+from linkmatch_ray.core.layouts.gathered import Gathered
 from linkmatch_ray.core.layouts.long import SOUND_STRING, Passing
 from linkmatch_ray.core.layouts.restart import Restart
 from linkmatch_ray.core.layouts.values import DAMAGED_BYTES, Values, comma_behind
+from linkmatch_ray.core.path_finder import FIND_BYTES_MAX
 from linkmatch_ray.core.records_path import RecordsPath, takes_index, takes_name
 from linkmatch_ray.core.scan import one_element
 from linkmatch_ray.core.structure import (
@@ -29,7 +31,6 @@ from linkmatch_ray.core.window import LOW
 from linkmatch_ray.core.writer import Reading, Torn
 from linkmatch_ray.native.kernel import Place, Status
 from linkmatch_ray.native.steps import STAR
-from linkmatch_ray.words import shown
 
 _ESCAPE: Final = re.compile(rb"\\(?:u[0-9a-fA-F]{0,3})?")
 _COLON: Final = 0x3A
@@ -74,10 +75,13 @@ class Documents(Values):
             writer.pass_over(self._position)
             if not writer.skip_space():
                 break
+            if self._take_whole():
+                yield
+                continue
             self._at = window.offset
             self._reach = min(self._reach, DAMAGED_BYTES)
-            if window.held > 4 * DAMAGED_BYTES:  # what is held is moved at each value
-                window.give_back(DAMAGED_BYTES)
+            if window.held > 4 * FIND_BYTES_MAX:  # what is held is moved at each value
+                window.give_back(2 * FIND_BYTES_MAX)
             self._rest, self._gave = Torn(window, writer), False
             try:
                 place = yield from self._document()
@@ -92,6 +96,21 @@ class Documents(Values):
     @property
     def _position(self) -> int:
         return self._place(self._at)
+
+    def _take_whole(self) -> bool:
+        """Takes the documents at the front that the window holds, if the kernel is sure of them; returns whether there
+        were any. The others are read bracket by bracket."""
+        window = self._window
+        if window.held < min(FIND_BYTES_MAX, window.size) and not window.ended:
+            window.fill(2 * FIND_BYTES_MAX)
+        is_last, found = window.ended and window.corrupt is None, Gathered()
+        inside, values, stop = self._judge.finder.in_values(window.buffer, LOW, window.end, is_last=is_last)
+        if stop > LOW:
+            found.inside(inside, values, self._judge, window.buffer)
+            self._writer.elements(replace(found.joined(), numbers=None))
+            self._writer.pass_over(stop)
+            self._at = window.offset
+        return stop > LOW
 
     def _document(self) -> Generator[None, None, Place | None]:
         """Reads a value of the sequence; returns TOP if another may follow."""
@@ -137,7 +156,7 @@ class Documents(Values):
             if has_missed and not has_reached:
                 end, self._rest.end = self._value_end, self._rest.end
                 self._rest.take(self._place(end))
-                writer.torn(self._rest, Damage("no_records", f"no array at {shown(self._path.text)}"))
+                writer.torn(self._rest, self._path.missed())
         self._rest = None
         return Place.TOP
 

@@ -1,22 +1,28 @@
-"""Records inside the values of lines (`--records-at`). Damage anywhere on a line costs the line."""
+"""Records inside the values of lines (`--records-at`). Damage anywhere on a line costs the line.
+
+The kernel finds the elements of most lines. The others are read like the documents of any input: lines of several
+values, with damage, without records, or where the kernel has a doubt.
+"""
 
 from __future__ import annotations
 
 import io
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
 from linkmatch_ray.core.codecs import Plain
 from linkmatch_ray.core.damage import Damage
-from linkmatch_ray.core.index import NOT_FOUND
 from linkmatch_ray.core.layouts.documents import Documents
+from linkmatch_ray.core.layouts.gathered import Gathered
 from linkmatch_ray.core.layouts.lines import Lines
 from linkmatch_ray.core.outcome import Entry
+from linkmatch_ray.core.path_finder import PathFinder, Taken
 from linkmatch_ray.core.records_path import RecordsPath
-from linkmatch_ray.core.verdicts import DAMAGED, LINE_CUT, Judge, Judged
+from linkmatch_ray.core.verdicts import LINE_CUT, Judge, Judged
 from linkmatch_ray.core.window import LOW, Buffers, Window
 from linkmatch_ray.core.writer import Reading, Torn, Writer
+from linkmatch_ray.native.kernel import LINES
 
 
 def lines_of(of: Reading) -> Lines:
@@ -30,88 +36,65 @@ class _LineJudge:
 
     def __init__(self, judge: Judge, path: RecordsPath) -> None:
         self._judge, self._path, self.max_bytes = judge, path, judge.max_bytes
+        self._values, self._finder = judge.without_keys(), PathFinder(path.steps, LINES)
         self._buffers = Buffers(1 << 16)
 
     def lines(self, buffer: bytearray, low: int, high: int) -> Judged:
         """Returns verdicts for whole lines."""
-        values, view = self._judge.lines(buffer, low, high), memoryview(buffer)
-        assert values.numbers is not None
-        found = _Elements()
-        for place, (start, end) in enumerate(zip(values.starts.tolist(), values.ends.tolist(), strict=True)):
-            found.begin(start, int(values.numbers[place]))
-            damage = values.damages.get(place)
+        judged, found = self._values.lines(buffer, low, high), Gathered()
+        assert judged.numbers is not None
+        values = Taken(judged.starts, judged.ends, judged.numbers)
+        is_sound = np.ones(judged.newlines + 1, np.bool_)
+        is_sound[values.numbers[list(judged.damages)]] = False
+        inside = self._finder.in_lines(buffer, low, high, judged.newlines).only(is_sound)
+        found.inside(inside, values, self._judge, buffer)
+        for place in np.flatnonzero(~inside.is_sure[values.numbers]).tolist():
+            value, damage = values.only(np.array([place])), judged.damages.get(place)
             if damage is not None and damage.reason == "too_deep":  # counted from the value, and not from its records
-                damage = self._read(view[start:end], _Elements())
+                damage = self._read(buffer, value, Gathered())
             if damage is not None:
-                found.damaged(0, end - start, damage)
+                found.damaged(value, damage)
             else:
-                self._read(view[start:end], found)
-        return found.judged(values.newlines)
+                self._read(buffer, value, found)
+        return found.joined(judged.newlines)
 
-    def _read(self, text: memoryview, found: _Elements) -> Damage | None:
+    def _read(self, buffer: bytearray, value: Taken, found: Gathered) -> Damage | None:
         """Reads the records in a value, or in the values of a line; returns the first damage."""
-        window = Window(Plain(io.BytesIO(text)), self._buffers)
+        start, end, number = int(value.starts[0]), int(value.ends[0]), int(value.numbers[0])
+        window = Window(Plain(io.BytesIO(memoryview(buffer)[start:end])), self._buffers)
         window.fill()
-        collector = _Collector(window, found)
+        collector = _Collector(window, found, start, number)
         for _ in Documents(Reading(window, collector, self._judge), self._path).walk():
             pass
         damage = collector.damage
         return LINE_CUT if damage is not None and damage.reason == "truncated" else damage
 
 
-class _Elements:
-    """The records and entries of some lines."""
-
-    def __init__(self) -> None:
-        self._columns: list[tuple[Any, ...]] = []
-        self._damages: dict[int, Damage] = {}
-        self._start = self._number = self._count = 0
-
-    def begin(self, start: int, number: int) -> None:
-        """Begins a value, which is at a position of the buffer and on a line."""
-        self._start, self._number = start, number
-
-    def add(self, judged: Judged, offset: int) -> None:
-        """Adds elements, whose positions become those in the value by adding `offset`."""
-        move, count = self._start + offset, len(judged.starts)
-        self._damages.update({self._count + place: damage for place, damage in judged.damages.items()})
-        numbers = np.full(count, self._number)
-        self._columns.append((judged.starts + move, judged.ends + move, numbers, judged.kinds, judged.found))
-        self._count += count
-
-    def damaged(self, start: int, end: int, damage: Damage) -> None:
-        """Adds a part of the value, or all of it, as an entry."""
-        row = np.array([start]), np.array([end]), None, np.array([DAMAGED], np.int8), np.array([NOT_FOUND])
-        self.add(Judged(*row, damages={0: damage}), 0)
-
-    def judged(self, newlines: int) -> Judged:
-        """Returns all of them."""
-        none = np.empty(0, np.int64)
-        columns = zip(*self._columns, strict=True) if self._columns else ((none,) for _ in range(5))
-        starts, ends, numbers, kinds, found = (np.concatenate(column) for column in columns)
-        return Judged(starts, ends, numbers, kinds, found, self._damages, newlines)
-
-
 class _Collector(Writer):
-    """A writer that collects the records of sound values.
+    """A writer that gathers the records of the values of a line.
+
+    Args:
+        start, number: Where the text begins in the buffer, and its line.
 
     Attributes:
         damage: The first damage, if there is any.
     """
 
-    def __init__(self, window: Window, found: _Elements) -> None:
+    def __init__(self, window: Window, found: Gathered, start: int, number: int) -> None:
         super().__init__(window)
-        self._found = found
+        self._found, self._start, self._number = found, start, number
         self.damage: Damage | None = None
 
     def elements(self, judged: Judged) -> None:
-        self._found.add(judged, self._window.offset - LOW)
-        if judged.damages:
-            self.damage = self.damage or judged.damages[min(judged.damages)]
+        move, numbers = self._start + self._window.offset - LOW, np.full(len(judged.starts), self._number)
+        self._found.add(replace(judged, starts=judged.starts + move, ends=judged.ends + move, numbers=numbers))
+        others = (damage for _, damage in sorted(judged.damages.items()) if damage.reason != "no_records")
+        self.damage = self.damage or next(others, None)
 
     def torn(self, torn: Torn, damage: Damage) -> None:
         if damage.reason == "no_records":
-            self._found.damaged(torn.start, torn.end, damage)
+            bounds = np.array([self._start + torn.start]), np.array([self._start + torn.end])
+            self._found.damaged(Taken(*bounds, np.array([self._number])), damage)
         else:
             self.damage = self.damage or damage
 

@@ -28,8 +28,8 @@ class Restart:
         torn: Its entry, as far as it was taken.
         failed: The furthest byte at which reading has failed.
         damage: Its first damage.
-        failure: That at which reading has failed, if other damage may come before it: it is that of the entry if the
-            other one stands behind the restart.
+        failure: The damage at which reading has failed, if `damage` may be another one before it. The entry has this
+            one if the other lies behind the restart.
         streams_all: Any value may be longer than what is held, and not only an array.
     """
 

@@ -30,8 +30,8 @@ DAMAGED_BYTES: Final = 1 << 16
 """Bytes behind damage, or of a document, that are held and scanned at first. Each moves what is held."""
 
 HELD_BYTES: Final = 8 << 20
-"""Bytes behind damage that are held, or as many as a record may have, while its end is looked for and reading may
-begin again before it. Not a window's, on which nothing may depend."""
+"""Bytes behind damage that are held while its end is looked for, because reading may begin again before it. As many as
+a record may have are held if that is more. They are not a window's, because nothing may depend on a window."""
 
 MISSING_ELEMENT: Final = Damage("invalid_json", "an element of the array is missing here")
 NOT_ARRAY: Final = Damage("not_array", "not an array, and --format array takes no other values")

@@ -15,7 +15,7 @@ import numpy as np
 from linkmatch_ray.core.codecs import Plain, open_source
 from linkmatch_ray.core.damage import Corrupt, Damage
 from linkmatch_ray.core.exact import WHITE_SPACE, parse
-from linkmatch_ray.core.keys import MISSING, KeyPath, NumberText, canonical
+from linkmatch_ray.core.keys import MISSING, KeyPair, KeyPath, NumberText, canonical
 from linkmatch_ray.core.layouts.detection import BOM
 from linkmatch_ray.core.layouts.table import walk
 from linkmatch_ray.core.near_misses import near_misses
@@ -25,7 +25,7 @@ from linkmatch_ray.core.restriction_list import RestrictionList
 from linkmatch_ray.core.verdicts import Judge, Judged
 from linkmatch_ray.core.window import Buffers, Window
 from linkmatch_ray.core.writer import Reading, Writer
-from linkmatch_ray.core.wrong_keys import closed, option_at, place_inside, respelt
+from linkmatch_ray.core.wrong_keys import closed, option_at, place_inside, place_respelt, respelt
 from linkmatch_ray.io.inputs.file import InputFile
 from linkmatch_ray.io.inputs.opening import open_input
 from linkmatch_ray.io.storage.errors import Changed
@@ -68,8 +68,7 @@ def hints(
         if sum(path.find(record) is MISSING for record in objects) * 2 > len(objects)
     ]
     if missing * 2 > records or lacking:
-        names = Counter(name for record in objects for name in record)
-        members = ", ".join(f"{_name(name)} ({count})" for name, count in names.most_common(MEMBERS_MAX))
+        members = _members(objects)
         paths = ", ".join(f'"{shown(path.text)}"' for path in lacking or restrictions.paths)
         found.append(
             f"Hint: most records have no key {paths}. Of the first {len(objects)}, members are: {members}."
@@ -88,16 +87,24 @@ def _advice(
     options: MatchOptions,
 ) -> str:
     """Returns what to do if most records lack the key, or some paths of it."""
+    in_array = options.format not in ("lines", "object") and all(map(_begins_array, beginnings))
     if (steps := place_inside(objects, restrictions.paths)) is not None:
-        in_array = options.format not in ("lines", "object") and all(map(_begins_array, beginnings))
         return (
             f"Objects inside have it: add {option_at('--records-at', steps, at=options.records_at, in_array=in_array)}"
         )
     for pair in restrictions.pairs:
-        if pair.record in lacking and (pointer := respelt(pair.record, objects)) is not None:
-            key = pointer if restrictions.format == "text" else f"{pointer}={pair.restriction.text}"
-            return f"Name another with --key, for example --key {shown(shlex.quote(key), WORD_MAX)}"
+        if pair.record in lacking and (key := respelt(pair.record, objects)) is not None:
+            return f"Name another with --key, for example {_option_key(key, pair, restrictions)}"
+    if len(restrictions.pairs) == 1 and (found := place_respelt(objects, restrictions.paths[0])) is not None:
+        option = option_at("--records-at", found[0], at=options.records_at, in_array=in_array)
+        return f"Objects inside have it: add {option}, and {_option_key(found[1], restrictions.pairs[0], restrictions)}"
     return "Name another with --key"
+
+
+def _option_key(key: str, pair: KeyPair, restrictions: RestrictionList) -> str:
+    """Returns the option, as one types it, that names another key of the records."""
+    is_same = restrictions.format == "text" or key == pair.restriction.text
+    return f"--key {shown(shlex.quote(key if is_same else f'{key}={pair.restriction.text}'), WORD_MAX)}"
 
 
 def _begins_array(beginning: bytes) -> bool:
@@ -105,19 +112,37 @@ def _begins_array(beginning: bytes) -> bool:
 
 
 def _document_hints(beginnings: list[bytes], restrictions: RestrictionList, options: MatchOptions) -> Iterator[str]:
-    """Yields a hint if inputs are documents longer than what is looked at, and objects inside have the key."""
-    if options.records_at is not None:
-        return
-    documents = []
+    """Yields a hint if objects inside documents have the key, but are not the records. The documents are longer than
+    what is looked at, or `records_at` names another place."""
+    values: list[Any] = []
     for beginning in beginnings:
         with suppress(Damage):
-            documents.append(parse(closed(beginning.removeprefix(BOM))))
-    documents = [document for document in documents if isinstance(document, dict)]
-    if (steps := place_inside(documents, restrictions.paths)) is not None:
+            values.append(parse(closed(beginning.removeprefix(BOM))))
+    at = options.records_at
+    in_array = at is not None and bool(values) and all(isinstance(value, list) for value in values)
+    documents = [each for value in values for each in (value if in_array else [value]) if isinstance(each, dict)]
+    steps = place_inside(documents, restrictions.paths)
+    if at is None and steps is not None:
         yield (
             "Hint: the inputs are documents, and objects inside have the key. To match these, add"
             f" {option_at('--records-at', steps)}."
         )
+    elif at is not None and steps is not None:
+        option = option_at("--records-at", steps, in_array=in_array)
+        yield f"Hint: no record is at {shown(at)}, but objects elsewhere have the key. To match these, use {option}."
+    elif at is not None and at.startswith("/") and documents and not _is_there(at, documents):
+        members = _members(documents)
+        yield f"Hint: there is nothing at {shown(at)}. Members of the documents are: {members}. Correct --records-at."
+
+
+def _is_there(at: str, documents: list[dict[str, Any]]) -> bool:
+    path = KeyPath.parse(at)
+    return any(path.find(document) is not MISSING for document in documents)
+
+
+def _members(objects: list[dict[str, Any]]) -> str:
+    names = Counter(name for each in objects for name in each)
+    return ", ".join(f"{_name(name)} ({count})" for name, count in names.most_common(MEMBERS_MAX)) or "none"
 
 
 def _list_hints(restrictions: RestrictionList) -> Iterator[str]:
@@ -132,9 +157,16 @@ def _type_hints(objects: list[dict[str, Any]], restrictions: RestrictionList) ->
         return
     index, path = restrictions.index, restrictions.paths[0]
     some = np.unique(np.linspace(0, len(index.hashes) - 1, RECORDS_MAX).astype(np.int64)).tolist()
-    listed = Counter(_kind(parse(index.key(distinct))) for distinct in some)
+    keys, column = [parse(index.key(distinct)) for distinct in some], restrictions.pairs[0].restriction.text
+    listed = Counter(map(_kind, keys))
     values = [value for record in objects if (value := path.find(record)) is not MISSING]
     read = Counter(map(_kind, values))
+    if read and restrictions.format == "text" and (other := _format_of(keys, column)) is not None:
+        yield (
+            "Hint: the list was read as text, with a key on each line, but it looks like"
+            f" {'CSV' if other == 'csv' else 'JSON'}. If it is, add --restrictions-format {other}."
+        )
+        return
     if read and not read.keys() & listed.keys():
         yield (
             f"Hint: the records' keys are {_listing(read)}, the restrictions' are {_listing(listed)};"
@@ -159,9 +191,28 @@ def _type_advice(read: Counter[str], listed: Counter[str], restrictions: Restric
         if restrictions.format in ("csv", "tsv"):
             return " Cells are strings: for numbers, make it a list of JSON, with one on each line."
         return " List them as numbers."
+    if [*listed] == ["arrays"] and len(restrictions) == 1:
+        pointer = restrictions.pairs[0].restriction.pointer
+        return f" If that array is the list, add --restrictions-at {shown(shlex.quote(pointer), WORD_MAX)}."
     if "strings" in read and [*listed] == ["numbers"]:
         return " List them as strings; with --restrictions-format text each line is one."
     return ""
+
+
+def _format_of(lines: list[str], column: str) -> str | None:
+    """Returns the format that a list of text seems to have, by some of its lines. It is CSV if one of them names the
+    column that is compared."""
+    bare = [line.strip() for line in lines if line.strip()]
+    if bare and all(line[0] + line[-1] in ("{}", '""') for line in bare):
+        return "lines"
+    if any(line[0] == "[" for line in bare) and all(line[0] in _OF_ARRAYS or line[-1] == "," for line in bare):
+        return "array"
+    cells = (line.split(",") for line in bare)
+    return "csv" if any(len(row) > 1 and column in (cell.strip('"') for cell in row) for row in cells) else None
+
+
+_OF_ARRAYS: Final = '[]{}"'
+"""How lines of an array of JSON begin."""
 
 
 def _name(member: str) -> str:

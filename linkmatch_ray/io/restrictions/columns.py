@@ -22,13 +22,13 @@ def key_columns(names: Sequence[str], wanted: Wanted) -> list[int]:
     """
     found = []
     for pair in wanted.pairs:
-        name = _name_of(pair.restriction, names)
+        name = column_of(pair.restriction, names)
         if name is None:
             listed = ", ".join(quoted(each) for each in names[:SHOWN_MAX]) + (" …" if len(names) > SHOWN_MAX else "")
-            wanted.refuse(
-                f"has no column {quoted(pair.restriction.text)}. Its columns are: {listed or 'none'}",
-                name_one(pair, closest(pair.restriction.tokens[-1], names)),
-            )
+            action = name_one(pair, closest(pair.restriction.tokens[-1], names))
+            if len(names) == 1 == len(wanted.pairs) and wanted.format != "parquet":
+                action += ", or add --restrictions-format text if that is a key already"
+            wanted.refuse(f"has no column {quoted(pair.restriction.text)}. Its columns are: {listed or 'none'}", action)
         found.append(names.index(name))
     return found
 
@@ -40,6 +40,7 @@ def refuse_twice(names: Sequence[str], where: str, wanted: Wanted) -> None:
             wanted.refuse(f"{where}names the column {quoted(name)} twice", "Rename one of them")
 
 
-def _name_of(path: KeyPath, names: Sequence[str]) -> str | None:
+def column_of(path: KeyPath, names: Sequence[str]) -> str | None:
+    """Returns the column that a key names; None if no column has its name."""
     named = (path.text, *(path.tokens if len(path.tokens) == 1 else ()))
     return next((name for name in named if name in names), None)

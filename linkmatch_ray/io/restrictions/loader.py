@@ -29,7 +29,7 @@ from linkmatch_ray.core.window import Buffers, Window
 from linkmatch_ray.core.writer import Reading, Writer
 from linkmatch_ray.errors import RestrictionsError
 from linkmatch_ray.io.inputs.names import COMPRESSIONS
-from linkmatch_ray.io.restrictions.advice import head_of, looks_like, refuse_keyless
+from linkmatch_ray.io.restrictions.advice import head_of, looks_like, refuse_archive, refuse_keyless, refuse_place
 from linkmatch_ray.io.restrictions.parquet import read_parquet
 from linkmatch_ray.io.restrictions.separated import read_separated
 from linkmatch_ray.io.restrictions.text import read_text
@@ -72,6 +72,9 @@ def load_index(raw: Raw, wanted: Wanted) -> RestrictionIndex:
         (_read_json if row is None else row.read)(raw, wanted, builder)
     except Corrupt as corrupt:
         wanted.refuse_corrupt(corrupt.damage)
+    except RestrictionsError:
+        refuse_archive(raw, wanted)
+        raise
     return builder.build()
 
 
@@ -127,7 +130,7 @@ class Entries(Writer):
         if entry.reason == "not_array":
             raise RestrictionsError(f"{self._name}: not a JSON array. Name its layout with --restrictions-format.")
         if entry.reason == "no_records":
-            self._wanted.refuse(entry.message, "Correct --restrictions-at")
+            refuse_place(head_of(self._raw), entry.message, self._wanted)
         if entry.index:
             self._fail(entry.index, f"{entry.message} (byte {entry.byte_offset} of the list)", entry.line)
         raise RestrictionsError(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from operator import itemgetter
 from threading import Lock
 from typing import Any, Final, NoReturn
@@ -19,7 +20,7 @@ from linkmatch_ray.core.codecs import open_source
 from linkmatch_ray.core.index import IndexBuilder
 from linkmatch_ray.core.raw import Raw
 from linkmatch_ray.core.wrong_keys import quoted
-from linkmatch_ray.io.restrictions.columns import key_columns, refuse_twice
+from linkmatch_ray.io.restrictions.columns import SHOWN_MAX, column_of, key_columns, refuse_twice
 from linkmatch_ray.io.restrictions.text import Text
 from linkmatch_ray.io.restrictions.wanted import Wanted, place
 from linkmatch_ray.words import plural
@@ -37,9 +38,10 @@ def read_separated(raw: Raw, wanted: Wanted, builder: IndexBuilder, *, separator
         RestrictionsError: A line, cell or column is wrong; it is named.
     """
     lines = Text(open_source(raw), wanted, with_cr=True).lines()
+    first = next(lines, "")
     with _long_cells():
-        reader = csv.reader(lines, delimiter=separator, strict=True)
-        _Rows(reader, wanted, builder).read(separator)
+        reader = csv.reader(chain((first,), lines), delimiter=separator, strict=True)
+        _Rows(reader, wanted, builder).read(separator, first)
 
 
 class _Rows:
@@ -53,13 +55,15 @@ class _Rows:
         self._reader, self._wanted, self._builder = reader, wanted, builder
         self.line = 0
 
-    def read(self, separator: str) -> None:
-        """Reads the header, and all rows."""
+    def read(self, separator: str, first: str) -> None:
+        """Reads the header, and all rows. `first` is the first line."""
         try:
             header = next(filter(None, self._reader), None)
             if header is not None:
                 self._read_below(header, separator)
         except csv.Error as error:
+            if not self.line:  # behind a quote there may be another separator
+                _refuse_other_separator([first.rstrip("\r\n")], separator, self._wanted)
             self._refuse(error)
 
     def _read_below(self, header: list[str], separator: str) -> None:
@@ -105,18 +109,38 @@ class _Rows:
 
 
 def _refuse_other_separator(header: list[str], separator: str, wanted: Wanted) -> None:
-    """Refuses a table that seems to have another separator; a key would be a whole line."""
-    if len(header) > 1 or any(pair.restriction.text == header[0] for pair in wanted.pairs):
+    """Refuses a table whose header has none of the keys, and seems to have another separator; a key would be a whole
+    line."""
+    if any(column_of(pair.restriction, header) is not None for pair in wanted.pairs):
         return
-    if header[0].lstrip().startswith(("{", "[")):
+    line = separator.join(header)
+    if line.lower().startswith("sep="):
+        wanted.refuse(f"line 1 is no header but {quoted(line)}", "Remove it, and separate columns by commas or tabs")
+    if line.lstrip().startswith(("{", "[")):
         action = "It looks like JSON. Name its layout with --restrictions-format"
-    elif other := next((each for each in _FORMATS if each != separator and each in header[0]), None):
-        action = f"Name its format with --restrictions-format {_FORMATS[other]}"
-    elif ";" in header[0]:
-        action = "Separate its columns by commas instead of semicolons"
-    else:
+    elif (other := _other_separator(header, line, separator, wanted)) is None:
         return
-    wanted.refuse(f"has only the column {quoted(header[0])}", action)
+    elif other in _FORMATS:
+        action = f"Name its format with --restrictions-format {_FORMATS[other]}"
+    else:
+        action = f"Separate its columns by commas instead of {_OTHERS[other]}"
+    columns = "column" if len(header) == 1 else "columns"
+    wanted.refuse(f"has only the {columns} {', '.join(map(quoted, header[:SHOWN_MAX]))}", action)
+
+
+_OTHERS: Final = {";": "semicolons", "|": "bars"}
+
+
+def _other_separator(header: list[str], line: str, separator: str, wanted: Wanted) -> str | None:
+    """Returns a separator that the header seems to have: its only column has some, or its parts are columns that are
+    compared."""
+    for other in (*_FORMATS, *_OTHERS):
+        if other == separator or other not in line:
+            continue
+        cells = [cell.strip('"') for cell in line.split(other)]
+        if len(header) == 1 or all(column_of(pair.restriction, cells) is not None for pair in wanted.pairs):
+            return other
+    return None
 
 
 _limit: Final = Lock()

@@ -85,7 +85,7 @@ class Text:
             before = data[: self._last_line_end(data, error.start)].decode("utf-8")
             yield before
             line = self._lines + self._count_lines(before) + 1
-            self._wanted.refuse(f"line {line} has bytes that are not UTF-8", "Correct it")
+            self._wanted.refuse(f"line {line} has bytes that are not UTF-8", "Convert the list to UTF-8")
         self._lines += self._count_lines(text)
         yield text
 

@@ -1,47 +1,35 @@
-"""Results in a directory: its lock, its files, and outputs that are written at recorded offsets."""
+"""Results in a directory: its files, and what an incremental job puts in their place."""
 
 from __future__ import annotations
 
 import errno
-import fcntl
-import json
 import os
-import socket
-import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-import msgspec
-
 from linkmatch_ray.errors import JobError, UsageError
 from linkmatch_ray.io.inputs.file import InputFile
 from linkmatch_ray.io.ledger.ledger import Ledger
-from linkmatch_ray.io.names import LEDGER, MARKER, OUTPUTS, RESTRICTIONS, SUMMARY
+from linkmatch_ray.io.names import LEDGER, OUTPUTS, RESTRICTIONS, SUMMARY
+from linkmatch_ray.io.results.directory_lock import CANCEL, LOCK, Lock, holder
+from linkmatch_ray.io.results.file_output import FileOutput
 from linkmatch_ray.io.results.interface import Output, Results
 from linkmatch_ray.io.results.summary import SUMMARY_BYTES_MAX, placed_at, read_summary
 from linkmatch_ray.io.storage.durable import make_directory, sync_directory, write_whole
-from linkmatch_ray.io.storage.errors import gone, in_use
+from linkmatch_ray.io.storage.errors import gone
 from linkmatch_ray.io.storage.ours import is_there, open_new, open_ours
 from linkmatch_ray.words import shown
 
-_LOCK: Final = MARKER.decode()
-_CANCEL: Final = "linkmatch.cancel"
 _UNFINISHED: Final = tuple(f"{name}.new" for name in (RESTRICTIONS, SUMMARY))
-_OURS: Final = (*OUTPUTS, RESTRICTIONS, LEDGER, LEDGER + "-journal", SUMMARY, _CANCEL, *_UNFINISHED)
+_OURS: Final = (*OUTPUTS, RESTRICTIONS, LEDGER, LEDGER + "-journal", SUMMARY, CANCEL, *_UNFINISHED)
 
 NEXT: Final = "next"
 """The folder in which an incremental job writes until it is complete and replaces the earlier one."""
 
 _NEXT_MARK: Final = "linkmatch.next"
 """The file that marks this folder as ours: a directory of that name may be the user's."""
-
-LOCK_WAIT_SECONDS: Final = 5.0
-"""Seconds to wait for the lock. An actor whose driver was killed may run, and write, for 2 to 3 seconds more."""
-
-_LOCK_POLL_SECONDS: Final = 0.1
-_LOCK_BYTES_MAX: Final = 4096
 
 
 class Directory(Results):
@@ -72,7 +60,7 @@ class Directory(Results):
         return []  # each output is one file
 
     def foreign(self) -> list[str]:
-        ours = {_LOCK, *_OURS, *([NEXT] if _has_next(self.path) else ())}
+        ours = {LOCK, *_OURS, *([NEXT] if _has_next(self.path) else ())}
         found = [self.path / name for name in os.listdir(self.path) if name not in ours]
         if NEXT in ours:
             following = self.path / NEXT
@@ -99,10 +87,10 @@ class Directory(Results):
         return holder(self.path)
 
     def ask_to_stop(self) -> None:
-        os.close(open_ours(self.path / _CANCEL, os.O_WRONLY | os.O_CREAT))
+        os.close(open_ours(self.path / CANCEL, os.O_WRONLY | os.O_CREAT))
 
     def is_asked_to_stop(self) -> bool:
-        return os.path.lexists(self.path / _CANCEL)
+        return os.path.lexists(self.path / CANCEL)
 
     def refuse_foreign(self) -> None:
         refuse_foreign(self.path)
@@ -113,7 +101,7 @@ class Directory(Results):
     def lock(self) -> Callable[[], None]:
         release = Lock(self.path).release
         try:
-            self._hold(self.path, self.path / _LOCK)
+            self._hold(self.path, self.path / LOCK)
         except BaseException:
             release()
             raise
@@ -212,76 +200,6 @@ def _identity(path: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-class Lock:
-    """A lock (`flock`) on a directory's lock file, held until it is released or the process ends."""
-
-    def __init__(self, directory: Path, wait_seconds: float = LOCK_WAIT_SECONDS) -> None:
-        self._fd = open_ours(directory / _LOCK, os.O_RDWR | os.O_CREAT)
-        self._cancel = directory / _CANCEL
-        try:
-            self._take(directory, time.monotonic() + wait_seconds)
-            self._cancel.unlink(missing_ok=True)  # meant for an earlier job
-        except BaseException:
-            os.close(self._fd)
-            raise
-
-    def _take(self, directory: Path, deadline: float) -> None:
-        while True:
-            try:
-                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise in_use(directory, _describe(self._fd)) from None
-                time.sleep(_LOCK_POLL_SECONDS)
-        since = time.strftime("%Y-%m-%d %H:%M:%S %z")
-        about = json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": since})
-        with suppress(OSError):  # if the disk is full, the next step frees what was not committed
-            os.ftruncate(self._fd, 0)
-            os.write(self._fd, about.encode())
-
-    def release(self) -> None:
-        """Releases the directory for another job."""
-        try:
-            with suppress(NotADirectoryError):  # a file has replaced the directory
-                self._cancel.unlink(missing_ok=True)
-        finally:
-            os.close(self._fd)
-
-
-def holder(directory: Path) -> str | None:
-    """Returns who writes in a directory, or None."""
-    try:
-        fd = open_ours(directory / _LOCK)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return _describe(fd)
-    except OSError:
-        return None
-    finally:
-        os.close(fd)
-    return None
-
-
-class _Holder(msgspec.Struct):
-    """The content of a lock file."""
-
-    host: str
-    pid: int
-    since: str
-
-
-def _describe(lock: int) -> str:
-    try:
-        known = msgspec.json.decode(os.pread(lock, _LOCK_BYTES_MAX, 0), type=_Holder)
-    except (msgspec.MsgspecError, RecursionError):
-        return "holder unknown"
-    return shown(f"process {known.pid} on {known.host}, since {known.since}")
-
-
 def prepare(directory: Path) -> None:
     """Makes the directory; refuses one that holds other users' files.
 
@@ -313,7 +231,7 @@ def refuse_foreign(directory: Path) -> None:
         return
     except NotADirectoryError:
         raise _no_directory(directory) from None
-    if names and _LOCK not in names:
+    if names and LOCK not in names:
         raise UsageError(f"{shown(directory)}: has files in it and is no result directory. Name another with -o.")
 
 
@@ -408,49 +326,3 @@ def adopt_next(directory: Path) -> None:
 def write_atomically(path: Path, write: Callable[[Any], Any]) -> None:
     """Writes a file that appears as a whole or not at all, even after a power cut."""
     write_whole(path, path.with_name(path.name + ".new"), write)
-
-
-class FileOutput:
-    """One data file, written at offsets that the ledger records. Bytes beyond them do not count."""
-
-    def __init__(self, path: Path) -> None:
-        self._fd = open_ours(path, os.O_RDWR | os.O_CREAT)
-        self._dirty = False
-        self.unsynced = 0
-
-    def write(self, contents: Sequence[memoryview], offset: int) -> int:
-        """Writes all contents, one after another, at `offset`; returns the offset after them."""
-        for content in contents:
-            rest = content
-            while len(rest):
-                written = os.pwrite(self._fd, rest, offset)
-                offset += written
-                rest = rest[written:]
-                self._dirty = True
-                self.unsynced += written
-        return offset
-
-    def read(self, offset: int, size: int) -> bytes:
-        """Returns up to `size` bytes at `offset`."""
-        return os.pread(self._fd, size, offset)
-
-    def size(self) -> int:
-        """Returns the size of the file, in bytes."""
-        return os.fstat(self._fd).st_size
-
-    def truncate(self, size: int) -> None:
-        """Cuts off what lies beyond `size`."""
-        if self.size() > size:
-            os.ftruncate(self._fd, size)
-            self._dirty = True
-
-    def sync(self) -> None:
-        """Waits until everything written is on the disk."""
-        if self._dirty:
-            os.fdatasync(self._fd)
-            self._dirty = False
-            self.unsynced = 0
-
-    def close(self) -> None:
-        """Closes the file."""
-        os.close(self._fd)

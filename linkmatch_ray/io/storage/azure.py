@@ -18,6 +18,7 @@ from urllib.parse import unquote_to_bytes
 from xml.etree import ElementTree
 
 from linkmatch_ray.io.storage.azure_access import Access
+from linkmatch_ray.io.storage.endpoint import in_target
 from linkmatch_ray.io.storage.object_store import (
     Meta,
     Page,
@@ -31,7 +32,7 @@ from linkmatch_ray.io.storage.object_store import (
     size_of,
     time_of,
 )
-from linkmatch_ray.io.storage.transport import Answer, Unavailable, ask, in_target
+from linkmatch_ray.io.storage.transport import Answer, Unavailable, ask
 from linkmatch_ray.io.storage.urls import Url
 from linkmatch_ray.words import shown
 

@@ -22,8 +22,9 @@ from email.utils import formatdate
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
+from linkmatch_ray.io.storage.endpoint import endpoint_of
 from linkmatch_ray.io.storage.object_store import is_wanted
-from linkmatch_ray.io.storage.transport import Unavailable, endpoint_of
+from linkmatch_ray.io.storage.transport import Unavailable
 
 VERSION: Final = "2021-12-02"
 """Version of the REST interface. From 2021-02-12 on, a listing encodes names that XML cannot hold."""

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from linkmatch_ray.io.storage.endpoint import endpoint_of
 from linkmatch_ray.io.storage.object_store import (
     PAGE_BYTES_MAX,
     Meta,
@@ -33,7 +34,7 @@ from linkmatch_ray.io.storage.object_store import (
     size_of,
     time_of,
 )
-from linkmatch_ray.io.storage.transport import Answer, Unavailable, ask, endpoint_of
+from linkmatch_ray.io.storage.transport import Answer, Unavailable, ask
 from linkmatch_ray.io.storage.urls import Url
 from linkmatch_ray.words import shown
 

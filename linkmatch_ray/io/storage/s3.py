@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from urllib.parse import unquote_to_bytes
 from xml.etree import ElementTree
 
+from linkmatch_ray.io.storage.endpoint import endpoint_of, in_target
 from linkmatch_ray.io.storage.object_store import (
     Meta,
     Page,
@@ -26,7 +27,7 @@ from linkmatch_ray.io.storage.object_store import (
     time_of,
     xml_of,
 )
-from linkmatch_ray.io.storage.transport import Answer, Unavailable, ask, endpoint_of, in_target
+from linkmatch_ray.io.storage.transport import Answer, Unavailable, ask
 from linkmatch_ray.io.storage.urls import Url
 from linkmatch_ray.words import shown
 

@@ -10,7 +10,6 @@ import errno
 import http.client
 import io
 import os
-import re
 import select
 import socket
 import ssl
@@ -19,11 +18,12 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
-from typing import BinaryIO, Final, NamedTuple
-from urllib.parse import quote, unquote_to_bytes, urlsplit
+from typing import BinaryIO, Final
+from urllib.parse import unquote_to_bytes, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from linkmatch_ray._version import __version__
+from linkmatch_ray.io.storage.endpoint import Endpoint, endpoint_of
 from linkmatch_ray.io.storage.traffic import traffic
 from linkmatch_ray.words import shown
 
@@ -49,8 +49,6 @@ IDLE_MAX: Final = 64
 DRAIN_BYTES: Final = 1 << 16
 """If no more than this is left of an answer, it is read to the end, so that its connection can be reused."""
 
-_HOST: Final = re.compile(r"[\w.:%-]+")
-
 _OF_THIS_MACHINE: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
@@ -59,48 +57,6 @@ class Unavailable(OSError):  # noqa: N818 - says what is found
 
     def __init__(self, why: str) -> None:
         super().__init__(errno.EIO, why)
-
-
-class Endpoint(NamedTuple):
-    """Where requests go. `prefix` comes before every target and is usually empty."""
-
-    secure: bool
-    host: str
-    port: int
-    prefix: str = ""
-
-    @property
-    def authority(self) -> str:
-        """Host and port, as in the `Host` header."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
-
-    @property
-    def url(self) -> str:
-        """The URL of its root, without a slash at its end."""
-        return f"http{'s' if self.secure else ''}://{self.authority}{self.prefix}"
-
-
-def endpoint_of(url: str) -> Endpoint:
-    """Returns the endpoint that a URL names.
-
-    Raises:
-        OSError: The URL names no host.
-    """
-    try:
-        parts = urlsplit(url)
-        port, host = parts.port, (parts.hostname or "").encode("idna").decode()
-    except ValueError:
-        port, host = None, ""
-    if not _HOST.fullmatch(host) or parts.scheme not in ("http", "https"):
-        raise OSError(errno.EINVAL, f"the endpoint {shown(url)} is no http:// or https:// URL")
-    secure = parts.scheme == "https"
-    return Endpoint(secure, host, port or (443 if secure else 80), parts.path.rstrip("/"))
-
-
-def in_target(name: bytes, keep: str = "") -> str:
-    """Returns a name for a request target: everything except letters, digits, `-_.~/` and `keep` percent-encoded."""
-    return quote(name, safe="/~" + keep)
 
 
 class Answer:

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from typing import Final
 from urllib.parse import urljoin, urlsplit
 
+from linkmatch_ray.io.storage.endpoint import endpoint_of, in_target
 from linkmatch_ray.io.storage.object_store import Meta, Readable, checked, conditions, meta_of, refuse, size_in
-from linkmatch_ray.io.storage.transport import Answer, ask, endpoint_of, in_target
+from linkmatch_ray.io.storage.transport import Answer, ask
 from linkmatch_ray.io.storage.urls import Url
 from linkmatch_ray.words import shown
 

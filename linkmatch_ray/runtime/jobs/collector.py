@@ -14,10 +14,9 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import orjson
 
 from linkmatch_ray.core.damage import FAULTS
@@ -34,45 +33,14 @@ from linkmatch_ray.io.results.matches import matches
 from linkmatch_ray.io.results.places import results_at
 from linkmatch_ray.io.results.restriction_hits import count_hits, count_reasons, report_lines
 from linkmatch_ray.io.results.reuse import ReusedResults, ReusePlan
-from linkmatch_ray.io.results.segments import Staged
 from linkmatch_ray.io.storage.system_errors import reported_as_job_errors
+from linkmatch_ray.runtime.jobs.receipt import Ends, Receipt
+from linkmatch_ray.runtime.jobs.slices import Slice, Slices, bytes_of, skip
 from linkmatch_ray.runtime.jobs.worker import PartBody
 from linkmatch_ray.words import shown
 
 COMMIT_BYTES: Final = 64 << 20
 """Bytes of output after which pieces are made durable together, unless `Results.commit_seconds` are over before."""
-
-Slice: TypeAlias = memoryview | Staged
-"""A stretch of output: its bytes, or the place where a task has written them."""
-
-
-class Ends(NamedTuple):
-    """Bytes in each output; 0 in one that the job does not write."""
-
-    matched: int = 0
-    unmatched: int = 0
-    quarantine: int = 0
-
-
-class Receipt(NamedTuple):
-    """The state of the collector after a call.
-
-    Attributes:
-        durable: The first piece that is not durable.
-        taken: The first piece that is not written.
-        ends: Ends of the durable outputs.
-        settled: Ends of the durable outputs of complete files, which are never taken back.
-        counts, input_bytes: Sums over what is written.
-        more: Whether pieces of an earlier job come next. Another call takes them.
-    """
-
-    durable: Key
-    taken: Key
-    ends: Ends
-    settled: Ends
-    counts: Counts
-    input_bytes: int
-    more: bool = False
 
 
 class Collector:
@@ -285,7 +253,7 @@ class Collector:
         return False
 
     def _take(self, part: PartBody) -> bool:
-        matched, unmatched = _Slices(part.matched), _Slices(part.unmatched)
+        matched, unmatched = Slices(part.matched), Slices(part.unmatched)
         for piece in part.pieces:
             key = Key(piece.file, piece.range, piece.part)
             mine, others = matched.take(piece.matched_bytes), unmatched.take(piece.unmatched_bytes)
@@ -293,7 +261,7 @@ class Collector:
             if piece.shares is not None and 0 < begun < piece.files and self._frontier.next[1:] == (0, 0):
                 # Some of its files came in an earlier piece, because a retried unit may be packed in another way.
                 rest, skipped_matched, skipped_unmatched = piece.of_files(begun, piece.files)
-                left, left_others = _bytes(_skip(mine, skipped_matched)), _bytes(_skip(others, skipped_unmatched))
+                left, left_others = bytes_of(skip(mine, skipped_matched)), bytes_of(skip(others, skipped_unmatched))
                 rest.matched_digest, rest.unmatched_digest = digest(*left), digest(*left_others)
                 self._take_piece(rest, left, left_others)
                 continue
@@ -312,8 +280,8 @@ class Collector:
         indexes, lines = self._base if piece.range else (0, 0)
         if self._provenance and indexes + lines:
             prefix = provenance_prefix(file.name)
-            moved_matched = move_provenance(b"".join(_bytes(matched)), prefix, indexes, lines)
-            moved_unmatched = move_provenance(b"".join(_bytes(unmatched)), prefix, indexes, lines)
+            moved_matched = move_provenance(b"".join(bytes_of(matched)), prefix, indexes, lines)
+            moved_unmatched = move_provenance(b"".join(bytes_of(unmatched)), prefix, indexes, lines)
             piece.matched_digest, piece.unmatched_digest = digest(moved_matched), digest(moved_unmatched)
             matched, unmatched = [memoryview(moved_matched)], [memoryview(moved_unmatched)]
         entries = [entry.moved(indexes, lines).as_line(file.name) for entry in piece.entries]
@@ -454,37 +422,3 @@ class Collector:
     def summary(self) -> dict[str, Any] | None:
         """Returns the summary; None before the job is complete."""
         return self._place.summary() if self._state == "complete" else None
-
-
-def _bytes(slices: Sequence[Slice]) -> list[memoryview]:
-    """Returns the bytes of all slices. Reads those that a task has written itself."""
-    return [memoryview(each.read()) if isinstance(each, Staged) else each for each in slices]
-
-
-def _skip(slices: Sequence[Slice], size: int) -> list[Slice]:
-    """Returns the slices without their first `size` bytes."""
-    left = []
-    for each in slices:
-        left.append(each[size:])
-        size = max(0, size - len(each))
-    return [each for each in left if len(each)]
-
-
-class _Slices:
-    """A sequence of slices, from whose front bytes are taken."""
-
-    def __init__(self, arrays: Sequence[npt.NDArray[np.uint8] | Staged]) -> None:
-        self._rest = [each if isinstance(each, Staged) else each.data for each in arrays]
-
-    def take(self, size: int) -> list[Slice]:
-        """Takes the next `size` bytes."""
-        taken: list[Slice] = []
-        while size:
-            each = self._rest[0]
-            taken.append(each[:size])
-            if len(each) > size:
-                self._rest[0] = each[size:]
-            else:
-                self._rest.pop(0)
-            size -= len(taken[-1])
-        return taken

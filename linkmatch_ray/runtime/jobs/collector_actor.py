@@ -19,7 +19,8 @@ from linkmatch_ray.errors import DirectoryInUse
 from linkmatch_ray.io.inputs.file import InputFile, pack_files
 from linkmatch_ray.io.results.interface import Results
 from linkmatch_ray.io.storage.errors import in_use
-from linkmatch_ray.runtime.jobs.collector import Collector, Receipt
+from linkmatch_ray.runtime.jobs.collector import Collector
+from linkmatch_ray.runtime.jobs.receipt import Receipt
 from linkmatch_ray.runtime.jobs.worker import PartBody
 from linkmatch_ray.runtime.session.address import NAMESPACE
 from linkmatch_ray.runtime.session.parent_death import die_with_parent

@@ -147,6 +147,9 @@ def preview(files: list[InputFile], restrictions: Restrictions, options: MatchOp
         if done.done() and not done.cancelled():
             done.result()
     counts = found.counts
+    faults = Counter(file.reason or "unreadable" for file in files if file.fault is not None)
+    found.reasons += faults  # which the listing has found, in all files
+    counts.entries += faults.total()
     found.hints = hints(beginnings, restrictions, counts.records, counts.matched, counts.missing_key, options)
     return found
 

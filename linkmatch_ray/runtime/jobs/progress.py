@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from linkmatch_ray.core.outcome import Counts
-from linkmatch_ray.runtime.jobs.collector import Receipt
+from linkmatch_ray.runtime.jobs.receipt import Receipt
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,20 +15,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Set
-from itertools import chain, islice, pairwise
+from itertools import chain, islice
 from typing import Any, Final
 
 from linkmatch_ray.core.damage import NeedsMemory
 from linkmatch_ray.core.outcome import FAULT_PART, Counts, Piece
-from linkmatch_ray.io.inputs.archives.member import packed_in
 from linkmatch_ray.io.inputs.file import InputFile
 from linkmatch_ray.io.inputs.reader import fault_entry
 from linkmatch_ray.io.ledger.ledger import Key
 from linkmatch_ray.io.names import QUARANTINE
 from linkmatch_ray.runtime.jobs.actions import Action, Cancel, Cause, Fail, Flush, Offer, Open, Start
-from linkmatch_ray.runtime.jobs.collector import Receipt
 from linkmatch_ray.runtime.jobs.plan import Plan, Unit
 from linkmatch_ray.runtime.jobs.progress import Progress
+from linkmatch_ray.runtime.jobs.receipt import Receipt
+from linkmatch_ray.runtime.jobs.splitting import left_of
 from linkmatch_ray.runtime.jobs.unit_states import AdmittedUnit, Move, ReceivedPart, State
 from linkmatch_ray.runtime.jobs.worker import PartBody, PartHeader, Started
 from linkmatch_ray.words import plural, shown
@@ -375,36 +375,8 @@ class Scheduler:
         """Splits a unit, so that only the bad file gets further strikes. Each file of `alone` gets one for itself."""
         place = self._window.index(unit)
         unit.move(Move.SPLIT)
-        for offset, each in enumerate(self._left_of(unit, alone)):
+        for offset, each in enumerate(left_of(unit, self._files, alone)):
             self._window.insert(place + 1 + offset, each)
-
-    def _left_of(self, unit: AdmittedUnit, alone: Set[int]) -> list[AdmittedUnit]:
-        """Returns units of the files that have not come as a whole."""
-        first = unit.unit.first
-        if unit.received is not None:
-            first = unit.received.file + unit.whole
-            alone = alone if unit.whole else {first, *alone}
-        borders = self._borders(first, unit.unit.stop, alone)
-        left = [AdmittedUnit(Unit(*files, self._bytes_of(*files))) for files in pairwise(borders)]
-        if left and unit.received is not None and left[0].unit.first == unit.received.file:
-            left[0].received, left[0].whole = unit.received, unit.whole
-        return left
-
-    def _borders(self, first: int, stop: int, alone: Set[int]) -> list[int]:
-        """Returns where to split these files: between any two, but those of a packed tar only in the middle.
-
-        Each unit of them reads the archive from its beginning.
-
-        Args:
-            alone: Those that get a unit of their own: one of which parts have come, or that needs memory.
-        """
-        packed = [packed_in(file) for file in self._files[first:stop]]
-        apart = {first + at for at in range(1, len(packed)) if packed[at] is None or packed[at] != packed[at - 1]}
-        apart |= {border for file in alone for border in (file, file + 1)}
-        return sorted({first, stop} | (apart or {(first + stop + 1) // 2}))
-
-    def _bytes_of(self, first: int, stop: int) -> int:
-        return sum(max(file.size, 0) for file in self._files[first:stop])
 
     def _give_up(self, unit: AdmittedUnit, reason: str, why: str) -> None:
         """Replaces the results of a file by one quarantine entry. The job continues without the file."""

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linkmatch_ray.core.keys import KeyPath
-from linkmatch_ray.core.wrong_keys import closed, option_at, place_inside, respelt
+from linkmatch_ray.core.wrong_keys import closed, closest, option_at, place_inside, place_respelt, respelt
 
 USERS = [{"x": 1}, {"user": {"id": 1, "urls": [{"u": 1}], "a.b": 2}, "/p/q": 3}]
 
@@ -25,7 +25,13 @@ USERS = [{"x": 1}, {"user": {"id": 1, "urls": [{"u": 1}], "a.b": 2}, "/p/q": 3}]
         (".x", "/x"),
         ("/p/q", "/~1p~1q"),
         ("user.id.x", None),
-        ("id", None),
+        ("X", "x"),
+        ("_x ", "x"),
+        ("id", "/user/id"),
+        ("/urls/0/u", "/user/urls/0/u"),
+        ("Id", None),
+        ("u", None),
+        ("=", None),
         (".", None),
         ("x", None),
     ],
@@ -33,6 +39,29 @@ USERS = [{"x": 1}, {"user": {"id": 1, "urls": [{"u": 1}], "a.b": 2}, "/p/q": 3}]
 def test_respelt(text, pointer):
     """The pointer is given only if some record has a member there."""
     assert respelt(KeyPath.parse(text), USERS) == pointer
+
+
+def test_a_name_inside_several_objects():
+    """Is not proposed where one record has it twice as near: the names of the objects are keys."""
+    assert respelt(KeyPath.parse("id"), [{"a": {"id": 1}, "b": {"id": 2}, "c": {"d": {"id": 3}}}]) is None
+    assert respelt(KeyPath.parse("id"), [{}, {"c": {"d": {"id": 3}}, "b": {}}]) == "/c/d/id"
+    deep = {"id": 1}
+    for _ in range(400):
+        deep = {"a": deep, "b": {str(n): {} for n in range(1000)}}
+    assert respelt(KeyPath.parse("id"), [deep] * 10) is None
+
+
+def test_closest_in_any_case():
+    """The name as it is written; the first of equals."""
+    assert closest("doi", ["Title", "RetractionDOI", "Doi", "DOI"]) == "Doi"
+    assert closest("doi", ["Title", "RetractionDOI"]) == "RetractionDOI"
+    assert closest("doi", []) is None
+
+
+def test_place_respelt():
+    """The pointer is inside the elements of the array."""
+    assert place_respelt([{"a": [{"p": {"id": 1}}]}], KeyPath.parse("p.id")) == (("a",), "/p/id")
+    assert place_respelt([{"a": [{"p": {"id": 1}}]}], KeyPath.parse("id")) is None
 
 
 DATA = (KeyPath.parse("data"),)
@@ -103,6 +132,12 @@ def is_beginning(part, whole):
     if isinstance(part, dict) and isinstance(whole, dict):
         return list(part) == list(whole)[: len(part)] and all(is_beginning(part[name], whole[name]) for name in part)
     return part == whole
+
+
+def test_closed_is_the_first_value():
+    """What follows it is not of it."""
+    assert closed(b' {"a":[1,{}]} {"b":1}\n') == b' {"a":[1,{}]}'
+    assert closed(b"[[],[1]][") == b"[[],[1]]"
 
 
 def test_closed_in_linear_time():

@@ -16,9 +16,6 @@ HEADER_BYTES: Final = 512
 EXTENSION_BYTES_MAX: Final = 16 << 20
 """Maximum size of a long name or of pax records, in bytes. Real ones have some hundred."""
 
-ZEROS_BYTES: Final = 1 << 20
-"""Zeros that are read at a time."""
-
 _ZEROS: Final = bytes(HEADER_BYTES)
 _MAGIC: Final = slice(257, 263)
 _CHECKSUM: Final = slice(148, 156)
@@ -43,12 +40,13 @@ class _Wrong(Exception):  # noqa: N818 - a finding
 def begins_like_tar(head: bytes) -> bool:
     """Returns whether content that begins with `head` is a tar: its first header has the right checksum.
 
-    A header that is marked as one may have another, if it cannot be text.
+    A header that is marked as one may have another, or be cut short, if it cannot be text.
     """
     header = head[:HEADER_BYTES]
-    if len(header) < HEADER_BYTES or b"\0" not in header[: _MAGIC.start]:
+    if b"\0" not in header[: _MAGIC.start]:
         return False
-    return _is_sound(header) or header[_MAGIC] in (b"ustar\0", b"ustar ")
+    is_whole = len(header) == HEADER_BYTES
+    return (is_whole and _is_sound(header)) or header[_MAGIC] in (b"ustar\0", b"ustar ")
 
 
 def members_in(content: Content, kind: str, archive_bytes: int) -> Iterator[Found]:
@@ -87,7 +85,7 @@ class _Reader:
                 yield self._cut("a tar that ends within a header")
                 return
             if header == _ZEROS:
-                has_end, at = True, self._behind_zeros(at)
+                has_end, at = True, at + HEADER_BYTES  # not many at once: no step back is cheap everywhere
                 continue
             if not _is_sound(header):
                 raise _Wrong("no member begins where the one before it ends" if at else "its first header is damaged")
@@ -176,15 +174,6 @@ class _Reader:
             more = self._content.bytes_at(at, HEADER_BYTES)
             is_more = more[504] if len(more) == HEADER_BYTES else 0
             at += HEADER_BYTES
-        return at
-
-    def _behind_zeros(self, at: int) -> int:
-        """Returns where something else than zeros begins, as a multiple of a header's size."""
-        while zeros := self._content.bytes_at(at, ZEROS_BYTES):
-            count = len(zeros) - len(zeros.lstrip(b"\0"))
-            at += count - count % HEADER_BYTES
-            if count < ZEROS_BYTES:
-                break
         return at
 
 

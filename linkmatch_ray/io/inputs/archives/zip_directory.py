@@ -122,15 +122,27 @@ def _find(content: Content, size: int) -> _Directory | str:
     while (at := tail.rfind(_END_MAGIC, 0, at + len(_END_MAGIC) - 1)) >= 0:
         if at + _END.size <= len(tail):
             places.append(at)
-    wrong = _NO_END
-    # First those behind whose comment nothing follows, because a comment may hold anything.
-    for at in sorted(places, key=lambda at: at + _END.size + _END.unpack_from(tail, at)[-1] != len(tail)):
-        found = _directory_at(content, tail, low, at)
-        if isinstance(found, _Directory):
-            is_inner = found.shift > 0 and content.bytes_at(0, len(LOCAL_MAGIC)) == LOCAL_MAGIC
-            return _NO_END if is_inner else found  # that of a zip which was the last member
-        wrong = found if wrong == _NO_END else wrong
-    return wrong
+    wrong, found = _NO_END, None
+    # First those behind whose comment nothing follows. A comment may hold anything, also another zip with its end.
+    for at in sorted(places, key=lambda at: not _ends_at(tail, at)):
+        if found is not None and not _ends_at(tail, at):
+            break
+        each = _directory_at(content, tail, low, at)
+        if isinstance(each, str):
+            wrong = each if wrong == _NO_END else wrong
+        elif found is None or each.shift < found.shift:
+            found = each
+        if found is not None and not found.shift:
+            break
+    if found is None:
+        return wrong
+    is_inner = found.shift > 0 and content.bytes_at(0, len(LOCAL_MAGIC)) == LOCAL_MAGIC
+    return _NO_END if is_inner else found  # that of a zip which was the last member
+
+
+def _ends_at(tail: bytes, at: int) -> bool:
+    """Returns whether the comment of the end that may begin at a place reaches to the end of the file."""
+    return at + _END.size + int(_END.unpack_from(tail, at)[-1]) == len(tail)
 
 
 def _directory_at(content: Content, tail: bytes, low: int, at: int) -> _Directory | str:

@@ -21,6 +21,7 @@ from linkmatch_ray.io.inputs.listing import list_inputs
             'have no key "data". Of the first 2, members are: url (2), n (1).',
         ),
         (["a"], [{"data": "b"}], ""),
+        (["a"], [{"data": "b"}, {"x": 1}, {"x": 1}], "x (2), data (1). Name another with --key."),
         (["a"], [], ""),
     ],
 )
@@ -68,6 +69,23 @@ WRONG_KEYS = {
         json.dumps({"pages": [PAGE, PAGE]}), "data", {},
         HAVE.format("data", 1, "pages (1)", "Objects inside have it: add --records-at '$.pages[*].items[*]'"),
     ),
+    "another case": (
+        lines([{"ID": 1}]), "id", {},
+        HAVE.format("id", 1, "ID (1)", "Name another with --key, for example --key ID=id"),
+    ),
+    "in an object": (
+        lines([{"user": {"id": 1}}]), "id", {},
+        HAVE.format("id", 1, "user (1)", "Name another with --key, for example --key /user/id=id"),
+    ),
+    "the name of the list's key": (
+        lines([{"ID": 1}]), "id=ID", {},
+        HAVE.format("id", 1, "ID (1)", "Name another with --key, for example --key ID"),
+    ),
+    "dots, in a member": (
+        lines([{"features": [{"properties": {"id": 1}}]}]), "properties.id=id", {},
+        HAVE.format("properties.id", 1, "features (1)", "Objects inside have it: add --records-at /features, and --key"
+                    " /properties/id=id"),
+    ),
     "neither": (lines([{"x": 1}]), "user.id", {}, HAVE.format("user.id", 1, "x (1)", "Name another with --key")),
 }  # fmt: skip
 
@@ -84,6 +102,63 @@ def test_inside_records_at(tmp_path):
     content = json.dumps({"pages": [PAGE, PAGE]})
     (said,) = hints_for(content, b'"z"\n', tmp_path, 2, options=MatchOptions(records_at="/pages"))
     assert said.endswith("Objects inside have it: add --records-at '$.pages[*].items[*]'.")
+
+
+PLACES = {
+    "another": (
+        {"features": [{"data": "a"}]}, "/feature",
+        ["Hint: no record is at /feature, but objects elsewhere have the key. To match these, use --records-at"
+         " /features."],
+    ),
+    "in elements": (
+        [{"features": [{"data": "a"}]}], "/features",
+        ["Hint: no record is at /features, but objects elsewhere have the key. To match these, use --records-at"
+         " '$[*].features[*]'."],
+    ),
+    "nothing": (
+        {"features": [{"x": "a"}], "n": 1}, "/feature",
+        ["Hint: there is nothing at /feature. Members of the documents are: features (1), n (1). Correct"
+         " --records-at."],
+    ),
+    "an empty array": ({"features": [], "n": 1}, "/features", []),
+    "a JSONPath": ({"features": [{"x": "a"}]}, "$.feature[*]", []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("document", "at", "said"), PLACES.values(), ids=PLACES)
+def test_no_record_at_a_place(document, at, said, tmp_path):
+    """What there is instead."""
+    options = MatchOptions(records_at=at)
+    assert hints_for(json.dumps(document), b'"z"\n', tmp_path, 0, options=options) == said
+
+
+LOOKS = "Hint: the list was read as text, with a key on each line, but it looks like {}. If it is, add {}."
+
+
+@pytest.mark.parametrize(
+    ("listed", "said"),
+    [
+        (b'["a", "b"]\n', LOOKS.format("JSON", "--restrictions-format array")),
+        (b'[\n  "x",\n  {"data": 1},\n  "y"\n]\n', LOOKS.format("JSON", "--restrictions-format array")),
+        (b'{"data":"a"}\n\n{"data":"b"}\n', LOOKS.format("JSON", "--restrictions-format lines")),
+        (b'"x"\n"y"\n', LOOKS.format("JSON", "--restrictions-format lines")),
+        (b'n,"data"\n1,x\n', LOOKS.format("CSV", "--restrictions-format csv")),
+        (b"Doe, John\nRoe, Jane\n", None),
+        (b"data\nx\n", None),
+        (b"[x]\ny\n", None),
+        (b"", None),
+    ],
+)
+def test_a_list_that_is_no_text(listed, said, tmp_path):
+    """The format that it seems to have is named."""
+    found = hints_for(lines([{"data": "q"}]), listed, tmp_path, 1, missing=0, restrictions_format="text")
+    assert found == ([said] if said else [])
+
+
+def test_a_list_that_is_one_array(tmp_path):
+    """It may be the list, whose place is named."""
+    (said,) = hints_for(lines([{"data": "a"}]), b'{"data":["a","b"]}', tmp_path, 1, missing=0)
+    assert said == f"{TYPES.format('strings', 'arrays')} If that array is the list, add --restrictions-at /data."
 
 
 @pytest.mark.parametrize("records", [0, 1])

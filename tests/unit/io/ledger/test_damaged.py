@@ -26,7 +26,8 @@ from linkmatch_ray.io.ledger import rows
 from linkmatch_ray.io.ledger.ledger import Ledger
 from linkmatch_ray.io.ledger.rows import PieceRow, Span
 from linkmatch_ray.io.ledger.schema import SCHEMA_VERSION
-from linkmatch_ray.io.results.directory import Directory, Lock
+from linkmatch_ray.io.results.directory import Directory
+from linkmatch_ray.io.results.directory_lock import Lock
 from linkmatch_ray.io.results.download import download
 from linkmatch_ray.io.results.places import results_at
 from linkmatch_ray.io.results.status import status

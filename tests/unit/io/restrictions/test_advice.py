@@ -1,5 +1,6 @@
 """What is said of a list whose key, place or format is wrong: the option that helps."""
 
+import gzip
 import io
 import json
 
@@ -9,6 +10,7 @@ import pytest
 
 from linkmatch_ray import Restrictions
 from linkmatch_ray.errors import RestrictionsError
+from tests.support.archives import tar_of, zip_of
 
 KEV = {"title": "CISA", "count": 2, "vulnerabilities": [{"cveID": "a"}, {"cveID": "b"}]}
 SKIP = "or leave such entries out with --skip-keyless"
@@ -42,6 +44,29 @@ WRONG_KEYS = {
     "no members": ([{}], "data", f'entry 0 has no key "data". Its members are: none. Name one with --key, {SKIP}'),
     "not the first entry": (
         ["a", {"date": 1}], "data", f'entry 1 has no key "data". Its members are: "date". Correct it, {SKIP}',
+    ),
+    "no member that a key could be": (
+        {"ids": [1, 2], "meta": {}}, "data",
+        'entry 0 has no key "data". Its members are: "ids", "meta". Add --restrictions-at /ids',
+    ),
+    "names that are keys": (
+        {"CVE-1": {"x": 1}, "CVE-2": {}}, "data",
+        'entry 0 has no key "data". Its members are: "CVE-1", "CVE-2". If these names are the keys, make an array of'
+        " them, for example with jq keys",
+    ),
+    "names that are keys, of nothing": (
+        {"a": None, "b": None}, "data",
+        'entry 0 has no key "data". Its members are: "a", "b". If these names are the keys, make an array of them, for'
+        " example with jq keys",
+    ),
+    "values that have it": (
+        {"1": {"data": "a"}, "2": {"data": "b"}}, "data",
+        'entry 0 has no key "data". Its members are: "1", "2". Make an array of their values, which have it, for'
+        " example with jq '[.[]]'",
+    ),
+    "objects of objects in an array": (
+        [{"a": {}, "b": {}}], "data",
+        f'entry 0 has no key "data". Its members are: "a", "b". Name one with --key, {SKIP}',
     ),
     "several parts": (
         [{"x": 1, "z": 1}], ["x", "y", "data=w"],
@@ -77,6 +102,53 @@ def test_a_place_inside_a_place():
     """It is named from the beginning of the document."""
     with pytest.raises(RestrictionsError, match=r"Add --restrictions-at '\$\.a\[\*\]\.b\[\*\]';"):
         Restrictions.load(b'{"a":[{"b":[{"data":1}]}]}', restrictions_at="/a")
+
+
+PLACES = {
+    "a member": ({"ids": [1]}, "/idz", 'no array at /idz. Its members are: "ids". Correct --restrictions-at'),
+    "another place": (
+        {"a": 1, "list": [{"data": 1}]}, "/a",
+        'no array at /a. Its members are: "a", "list". Correct --restrictions-at, for example to --restrictions-at'
+        " /list",
+    ),
+    "elements": (
+        [{"list": [{"data": 1}]}], "/list",
+        'no array at /list. Members of its first element are: "list". Correct --restrictions-at, for example to'
+        " --restrictions-at '$[*].list[*]'",
+    ),
+    "nothing": ([1], "/list", "no array at /list. Correct --restrictions-at"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("document", "at", "said"), PLACES.values(), ids=PLACES)
+@pytest.mark.parametrize("more", ["", '{"data":"' + "x" * 5000 + '"}'])
+def test_a_wrong_place(document, at, said, more):
+    """What there is, from how the document begins."""
+    with pytest.raises(RestrictionsError) as refused:
+        Restrictions.load((json.dumps(document) + more).encode(), restrictions_at=at)
+    assert str(refused.value) == f"<bytes>: {said}; nothing was matched."
+
+
+ARCHIVES = {
+    "zip": zip_of([("list.csv", b"data\na\n")]),
+    "tar": tar_of([("list.json", b'["a"]')]),
+    "tar.gz": gzip.compress(tar_of([("list.json", b'["a"]')])),
+}
+
+
+@pytest.mark.parametrize("format_", ["auto", "csv", "lines"])
+@pytest.mark.parametrize("made", ARCHIVES.values(), ids=ARCHIVES)
+def test_an_archive(made, format_):
+    """Is no list, and so is a spreadsheet, which is one as well."""
+    with pytest.raises(RestrictionsError) as refused:
+        Restrictions.load(made, restrictions_format=format_)
+    assert str(refused.value) == (
+        "<bytes>: an archive, and lists are not read from archives. Unpack it, and name the file with -r; nothing was"
+        " matched."
+    )
+    for name in ("[Content_Types].xml", "mimetypeapplication/vnd.oasis.opendocument.spreadsheet"):
+        with pytest.raises(RestrictionsError, match=r"a spreadsheet, which is not read\. Export it as CSV;"):
+            Restrictions.load(zip_of([(name, b"")]), restrictions_format=format_)
 
 
 def parquet():

@@ -85,9 +85,27 @@ WRONG = {
         'entry 1 (line 3) has an empty cell in column "data". Fill it in, or leave such entries out with'
         " --skip-keyless",
     ),
-    "not UTF-8": (b"data\na\r\rb\xff\n", "line 4 has bytes that are not UTF-8. Correct it"),
+    "not UTF-8": (b"data\na\r\rb\xff\n", "line 4 has bytes that are not UTF-8. Convert the list to UTF-8"),
     "tabs": (b"a\tdata\n", 'has only the column "a\\tdata". Name its format with --restrictions-format tsv'),
     "semicolons": (b"a;data\n", 'has only the column "a;data". Separate its columns by commas instead of semicolons'),
+    "semicolons, and a comma in a name": (
+        b"id;a, b;data\n",
+        'has only the columns "id;a", " b;data". Separate its columns by commas instead of semicolons',
+    ),
+    "semicolons between quotes": (
+        b'"id";"data"\n"1";"2"\n',
+        'has only the column ""id";"data"". Separate its columns by commas instead of semicolons',
+    ),
+    "bars": (b"a|data\n", 'has only the column "a|data". Separate its columns by commas instead of bars'),
+    "a line for spreadsheets": (
+        b"sep=,\na,data\n",
+        'line 1 is no header but "sep=,". Remove it, and separate columns by commas or tabs',
+    ),
+    "no header": (
+        b"10.1/x\n10.1/y\n",
+        'has no column "data". Its columns are: "10.1/x". Name one with --key, for example --key data=10.1/x, or add'
+        " --restrictions-format text if that is a key already",
+    ),
     "JSON": (
         b'[{"data":"a"}]',
         'has only the column "[{"data":"a"}]". It looks like JSON. Name its layout with --restrictions-format',

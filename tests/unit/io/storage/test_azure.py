@@ -21,10 +21,11 @@ from linkmatch_ray.io.inputs.listing import list_inputs
 from linkmatch_ray.io.inputs.object_reader import ObjectReader
 from linkmatch_ray.io.storage import azure, azure_access
 from linkmatch_ray.io.storage.azure_access import Access, string_to_sign
+from linkmatch_ray.io.storage.endpoint import in_target
 from linkmatch_ray.io.storage.errors import Changed
 from linkmatch_ray.io.storage.object_store import Meta
 from linkmatch_ray.io.storage.stores import store_at
-from linkmatch_ray.io.storage.transport import Unavailable, ask, in_target
+from linkmatch_ray.io.storage.transport import Unavailable, ask
 from tests.support.clouds import ACCOUNTS, ODD, REPO, azurite, make_container
 from tests.support.objects import answering
 

@@ -17,8 +17,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from linkmatch_ray.io.storage import transport
+from linkmatch_ray.io.storage.endpoint import endpoint_of, in_target
 from linkmatch_ray.io.storage.side_by_side import side_by_side
-from linkmatch_ray.io.storage.transport import Unavailable, ask, endpoint_of, in_target
+from linkmatch_ray.io.storage.transport import Unavailable, ask
 from tests.support import hostile
 from tests.support.hostile import answer
 from tests.support.objects import serving

@@ -14,7 +14,7 @@ from linkmatch_ray.errors import DirectoryInUse, JobChanged, UsageError
 from linkmatch_ray.io.inputs.file import InputFile, pack_files
 from linkmatch_ray.io.ledger.ledger import Key, Ledger
 from linkmatch_ray.io.restrictions.restrictions import Restrictions
-from linkmatch_ray.io.results import directory
+from linkmatch_ray.io.results import directory_lock
 from linkmatch_ray.io.results.matches import matches
 from linkmatch_ray.io.results.places import results_at
 from linkmatch_ray.runtime.jobs.collector import Collector
@@ -197,7 +197,7 @@ def test_one_writer_a_directory(make, tmp_path):
     """A second collector waits, then is told who has the directory."""
     make()
     with pytest.raises(DirectoryInUse, match="process"):
-        directory.Lock(tmp_path / "out", wait_seconds=0.0)
+        directory_lock.Lock(tmp_path / "out", wait_seconds=0.0)
 
 
 def test_who_reads_the_ledger_does_not_hold_the_job_up(make, tmp_path):

@@ -14,8 +14,8 @@ from linkmatch_ray.io.inputs.file import MEMBER, InputFile
 from linkmatch_ray.io.ledger.ledger import Key
 from linkmatch_ray.runtime.jobs import scheduler
 from linkmatch_ray.runtime.jobs.actions import Cancel, Cause, Fail, Flush, Offer, Open, Start
-from linkmatch_ray.runtime.jobs.collector import Ends, Receipt
 from linkmatch_ray.runtime.jobs.plan import Unit
+from linkmatch_ray.runtime.jobs.receipt import Ends, Receipt
 from linkmatch_ray.runtime.jobs.scheduler import (
     QUEUED_UNITS,
     SETBACKS_MAX,

@@ -14,6 +14,8 @@ from struct import pack
 import pytest
 
 from linkmatch_ray import MatchOptions
+from linkmatch_ray.core.codecs import decompressed
+from linkmatch_ray.io.inputs.archives import content as archive_content
 from linkmatch_ray.io.inputs.archives.expansion import expand
 from linkmatch_ray.io.inputs.archives.methods import METHODS
 from linkmatch_ray.io.inputs.listing import list_inputs
@@ -250,9 +252,13 @@ def test_a_damaged_directory(tmp_path):
     assert (matched, reasons(entries)) == ([A], [(None, "corrupt_zip")])
 
 
-@pytest.mark.parametrize("tail", [b"PK\5\6", b"PK\5\6" + bytes(18) + b"x", b"a comment PK\5\6" + b"x" * 40])
+ENDED = b"PK\5\6" + bytes(18)
+COMMENTS = [b"PK\5\6", ENDED + b"x", b"a comment PK\5\6" + b"x" * 40, ENDED, ENDED * 3, zip_of([("x.json", X)])]
+
+
+@pytest.mark.parametrize("tail", COMMENTS)
 def test_comments(tail, tmp_path):
-    """May hold anything."""
+    """May hold anything, also another zip."""
     assert outcome(raw_zip([{"name": b"a.json", "content": A}], tail=tail), tmp_path) == ([A], [])
 
 
@@ -541,6 +547,14 @@ def test_tars_of_before_there_was_a_mark(tmp_path):
     assert outcome(bytes(signed) + padded(A) + END, again) == ([A], [])
 
 
+def test_a_tar_that_ends_within_its_first_header(tmp_path):
+    """Is a tar that is cut short, if its mark is there."""
+    made = tar_of([("a.json", A)])
+    for size in (263, 511):
+        (tmp_path / str(size)).mkdir()
+        assert reasons(outcome(made[:size], tmp_path / str(size))[1]) == [(None, "truncated_tar")]
+
+
 def test_what_only_looks_like_a_tar(tmp_path):
     """Text with the mark of one at its place is text."""
     text = b'{"data":"a","x":"' + b" " * 240 + b'ustar 00"}' + b"\n" * 600
@@ -556,6 +570,19 @@ def test_several_tars_one_after_another(tmp_path):
     again.mkdir()
     matched, entries = outcome(made + b"x" * 512, again)
     assert (matched, reasons(entries)) == ([A, B], [(None, "corrupt_tar")])
+
+
+@pytest.mark.parametrize("gap", [512, 1024, 1 << 20])
+def test_compressed_data_is_read_once_to_list_it(gap, tmp_path, monkeypatch):
+    """However many tars there are one after another: each step back would begin at the beginning."""
+    begun = []
+    monkeypatch.setattr(
+        archive_content, "decompressed", lambda *how, **more: begun.append(1) or decompressed(*how, **more)
+    )
+    path = tmp_path / "a.tar.gz"
+    path.write_bytes(gzip.compress((tar_header(b"a.json", len(A)) + padded(A) + bytes(gap)) * 20 + bytes(512)))
+    assert len(list_inputs([path]).files) == 20
+    assert len(begun) == 1
 
 
 def test_a_compressed_bomb(tmp_path, monkeypatch):
