@@ -68,6 +68,7 @@ class Compression:
         header_bytes: Returns the length of the header that a member begins with at a place in some data, or 0 if more
             data is needed. The decoder gets the header in one piece.
         is_sound: Returns whether a whole header is allowed, where the decoder does not look.
+        lacks: Returns what a member with this header needs and is not there, for a message; nothing as a rule.
         memory: Returns how many bytes a member with this header holds at once, if they are more than any decoder may.
         skip: Returns what of some data, from a place between two members, has no content.
         padding: Members are padded with zeros to a multiple of this many bytes.
@@ -85,6 +86,7 @@ class Compression:
     reference: Callable[[], Any] | None = None
     header_bytes: Callable[[bytes, int], int] = lambda data, start: 1  # where the decoder resumes within it
     is_sound: Callable[[bytes], bool] = lambda header: True
+    lacks: Callable[[bytes], str] = lambda header: ""
     memory: Callable[[bytes], int] = lambda header: 0
     skip: Callable[[bytes, int], Gap] = lambda data, start: Gap(start)
     padding: int = 1
@@ -168,6 +170,12 @@ def _zstd_header_bytes(data: bytes, start: int) -> int:
     return size if start + size <= len(data) else 0
 
 
+def _zstd_lacks(header: bytes) -> str:
+    """Returns the dictionary of a frame that was compressed with one."""
+    number = zstandard.get_frame_parameters(header).dict_id
+    return f"the dictionary {number:,}" if number else ""
+
+
 def _zstd_memory(header: bytes) -> int:
     """Returns the size of a frame's window, or of its content if that is smaller."""
     found = zstandard.get_frame_parameters(header)
@@ -206,6 +214,7 @@ ZSTD: Final = Compression(
     errors=(zstandard.ZstdError,),
     input_bytes=1 << 12,
     header_bytes=_zstd_header_bytes,
+    lacks=_zstd_lacks,
     memory=_zstd_memory,
     skip=_skip_frames,
 )

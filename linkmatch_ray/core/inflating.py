@@ -175,12 +175,14 @@ class Inflating:
 
     def _is_sound(self, header: bytes) -> bool:
         """Returns whether the member with this header can be decoded. If not, `_damage` says why."""
+        lacks = ""
         try:
             is_sound, self._needs = self._how.is_sound(header), self._how.memory(header)
+            lacks = self._how.lacks(header)
         except self._how.errors:
             is_sound = False
-        if not is_sound:
-            self._corrupt()
+        if not is_sound or lacks:
+            self._corrupt(lacks)
         elif self._needs > WINDOW_BYTES_MAX:
             self._too_wide()
         return self._damage is None
@@ -243,13 +245,14 @@ class Inflating:
             except how.errors:
                 self._corrupt()
 
-    def _corrupt(self) -> None:
-        """Notes that the data is damaged, and salvages what comes before the damage."""
+    def _corrupt(self, lacks: str = "") -> None:
+        """Notes that the data is damaged, or lacks something, and salvages what comes before the damage."""
         how = self._how
-        found = f"damaged {how.name} data: {how.member} {self._members:,}, from byte {self._start:,} of the file on"
+        wrong = f"{how.name} data that needs {lacks}" if lacks else f"damaged {how.name} data"
+        found = f"{wrong}: {how.member} {self._members:,}, from byte {self._start:,} of the file on"
         if not self._salvages:
-            damage = Damage(how.corrupt, f"{found}; --salvage brings out what comes before the damage")
-            raise Corrupt(damage, self._nbytes)
+            action = "decompress it yourself" if lacks else "--salvage brings out what comes before the damage"
+            raise Corrupt(Damage(how.corrupt, f"{found}; {action}"), self._nbytes)
         self._damage = Damage(how.corrupt, found)
         if self._decoder is not None:
             self._last = self._read_again(self._sound_bytes())

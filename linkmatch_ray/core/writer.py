@@ -142,7 +142,7 @@ class Torn:
 
     def __init__(self, window: Window, writer: Writer) -> None:
         self._window, self._writer = window, writer
-        self.start = self.end = window.offset
+        self.start = self.end = self._noted = window.offset
         self.line, self.text = writer.line, b""
 
     def take(self, upto: int) -> None:
@@ -151,12 +151,16 @@ class Torn:
         self._writer.pass_over(upto)
 
     def note(self, upto: int) -> None:
-        """Takes the window before the position `upto`."""
+        """Takes the window before the position `upto`, except what was taken before."""
         window = self._window
-        self.text += window.text(LOW, min(upto - LOW, ENTRY_TEXT_BYTES_MAX - len(self.text)))
-        last = back_over_space(window.buffer, LOW, upto)
-        if last > LOW:
+        low = LOW + max(self._noted - window.offset, 0)
+        if upto <= low:
+            return
+        self.text += window.text(low, min(upto - low, ENTRY_TEXT_BYTES_MAX - len(self.text)))
+        last = back_over_space(window.buffer, low, upto)
+        if last > low:
             self.end = window.offset + last - LOW
+        self._noted = window.offset + upto - LOW
 
     def join(self, behind: Torn) -> None:
         """Takes what was taken behind it."""

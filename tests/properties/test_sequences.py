@@ -19,6 +19,7 @@ from linkmatch_ray.core.codecs import Plain
 from linkmatch_ray.core.damage import Damage
 from linkmatch_ray.core.emit import one_line
 from linkmatch_ray.core.options import MatchOptions
+from linkmatch_ray.core.window import Window
 from tests.support.sequences import Options, read
 from tests.support.tiers import examples
 from tests.support.trials import TRIALS
@@ -170,6 +171,9 @@ TEXTS = {
     "the same, and the text is too long": (b'[1,\n\x1e{"a":"%s"}\n\x1e{}' % (b"y" * 90), Options(limit=40)),
     "the same, and the text is an array": (b"[1,\n\x1e[1" + b",1" * 90, Options(limit=40)),
     "a damaged value that is closed at the cut": (b'{"a":[%s]}' % (b"1," * 12), Options(limit=12, cut=True)),
+    "a string without its end, and white space": (b'\n{"a":"%s%s' % (b"y" * 200, b" " * 60), Options(limit=40)),
+    "the same behind damage": (b'x\n{"a":"%s%s' % (b"y" * 200, b" " * 600), Options("values", None, 40)),
+    "the same outside of records": (b'{"x":"%s%s' % (b"y" * 200, b" " * 60), Options("auto", "/i", 40)),
     "a long text without its end": (b'{"a":"' + 3000 * "\u4e2d".encode(), Options(limit=40)),
 }
 
@@ -180,6 +184,18 @@ def test_a_text(name, window):
     """The same of texts that were read wrongly once."""
     text, options = TEXTS[name]
     assert found(text, options, window) == expected(text, options)
+
+
+@pytest.mark.parametrize(
+    ("unit", "path", "entries"), [(b"\x1e{" + b"x" * 62, None, 1), (b'{"i":["%s",x]}' % (b"x" * 500), "/i", 4096)]
+)
+def test_many_short_steps(unit, path, entries, monkeypatch):
+    """Neither a margin that is tried nor a document costs more because much of the file is in memory."""
+    data, moved, drop = unit * ((1 << 21) // len(unit)), [], Window.drop
+    monkeypatch.setattr(Window, "drop", lambda self, upto: (moved.append(self.held), drop(self, upto))[1])
+    outcome = matcher.match_bytes(data, LIST, records_at=path)
+    assert abs(len(outcome.entries) - entries) < 100
+    assert sum(moved) < len(moved) * (9 << 16)
 
 
 # ---- drawn texts

@@ -13,7 +13,7 @@ from linkmatch_ray.core.exact import DEPTH_MAX, bad_utf8, deeper_than, invalid, 
 from linkmatch_ray.core.layouts.gathered import Gathered
 from linkmatch_ray.core.layouts.long import SOUND_STRING, Passing
 from linkmatch_ray.core.layouts.restart import Restart
-from linkmatch_ray.core.layouts.values import Values, comma_behind
+from linkmatch_ray.core.layouts.values import DAMAGED_BYTES, Values, comma_behind
 from linkmatch_ray.core.path_finder import FIND_BYTES_MAX
 from linkmatch_ray.core.records_path import RecordsPath, takes_index, takes_name
 from linkmatch_ray.core.scan import one_element
@@ -79,6 +79,9 @@ class Documents(Values):
                 yield
                 continue
             self._at = window.offset
+            self._reach = min(self._reach, DAMAGED_BYTES)
+            if window.held > 4 * FIND_BYTES_MAX:  # what is held is moved at each value
+                window.give_back(2 * FIND_BYTES_MAX)
             self._rest, self._gave = Torn(window, writer), False
             try:
                 place = yield from self._document()
@@ -99,7 +102,7 @@ class Documents(Values):
         were any. The others are read bracket by bracket."""
         window = self._window
         if window.held < min(FIND_BYTES_MAX, window.size) and not window.ended:
-            window.fill()
+            window.fill(2 * FIND_BYTES_MAX)
         is_last, found = window.ended and window.corrupt is None, Gathered()
         inside, values, stop = self._judge.finder.in_values(window.buffer, LOW, window.end, is_last=is_last)
         if stop > LOW:
@@ -142,7 +145,7 @@ class Documents(Values):
             else:
                 break
         if self._place(self._value_end) == window.end and not window.ended:
-            window.fill()
+            window.fill(max(DAMAGED_BYTES, window.held))
         self._behind(is_scalar=first not in b'{["')
         if not self._gave:
             assert self._rest is not None
@@ -242,7 +245,7 @@ class Documents(Values):
             if window.ended:
                 raise _Broken(self._at, truncated(0))
             self._forget()
-            window.fill()
+            window.fill(max(DAMAGED_BYTES, window.held))
         self._at = window.offset + at - LOW
         return window.buffer[at]
 
@@ -265,7 +268,7 @@ class Documents(Values):
                 self._skip(0)
                 return None
             self._forget()
-            window.fill()
+            window.fill(max(DAMAGED_BYTES, window.held))
         text = bytes(window.buffer[self._position : at + 1])
         self._check(self._at, self._at + len(text))
         self._at += len(text)
@@ -295,10 +298,11 @@ class Documents(Values):
             upto, _ = passing.places()
             if passing.is_too_long and upto - self._rest.start > self._limit:
                 self._check(start, passing.read, depth + opened)
+                passing.noted_by(self._rest)
                 self._rest.take(self._place(upto))
                 passing.passed()
                 start, opened = window.offset, stream.state.depth
-            window.fill()
+            window.fill(max(DAMAGED_BYTES, window.held))
         self._check(start, end, depth + opened)
         self._at = self._value_end = end
 

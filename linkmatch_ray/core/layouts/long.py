@@ -9,6 +9,7 @@ from linkmatch_ray.core.exact import bad_utf8
 from linkmatch_ray.core.outcome import ENTRY_TEXT_BYTES_MAX
 from linkmatch_ray.core.scan import Stream
 from linkmatch_ray.core.window import LOW, Window
+from linkmatch_ray.core.writer import Torn
 
 SOUND_STRING: Final = re.compile(rb'"(?:[^"\\\x00-\x1f]++|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*+')
 """The sound beginning of a string, up to what closes it or is wrong."""
@@ -66,6 +67,12 @@ class Passing:
         if self.token is None:
             return self._stream.state.at, b""
         return self.token.end - len(self.token.beginning), self.token.beginning
+
+    def noted_by(self, *torn: Torn) -> None:
+        """Adds what was read to entries, before a part of it gives way to what must stand at the window's start."""
+        end = self._stream.state.at if self.token is None else self.token.end
+        for each in torn:
+            each.note(LOW + end - self._window.offset)
 
     def passed(self) -> None:
         """Tells the stream that the window was passed over."""

@@ -5,6 +5,8 @@ A restart is a margin from which a whole value can be read. Behind that, a margi
 
 from __future__ import annotations
 
+from typing import Final
+
 from linkmatch_ray.core.damage import Damage
 from linkmatch_ray.core.exact import bad_utf8, too_long
 from linkmatch_ray.core.layouts.closing import RS, find_margin, is_margin
@@ -14,6 +16,9 @@ from linkmatch_ray.core.structure import OPEN_BRACKET, skip_space, skip_white
 from linkmatch_ray.core.window import LOW
 from linkmatch_ray.core.writer import Reading, Torn
 from linkmatch_ray.native.kernel import Place, Status
+
+HELD_BYTES: Final = 1 << 16
+"""Bytes behind a margin that are held and read at first."""
 
 
 class Restart:
@@ -71,6 +76,10 @@ class Restart:
     def _place(self, offset: int) -> int:
         return LOW + offset - self._window.offset
 
+    def _fill(self) -> None:
+        """Reads on, but not far: what is held is moved at each margin."""
+        self._window.fill(max(HELD_BYTES, self._window.held))
+
     def _behind_start(self, place: int) -> int:
         """Returns a place, or the one behind it if the damage begins there with anything but an RS."""
         window = self._window
@@ -87,15 +96,17 @@ class Restart:
             self._torn.take(window.end)
             if window.ended:
                 return -1
-            window.fill()
+            self._fill()
 
     def _try(self, *, is_behind: bool) -> Place | None:
         """Reads a value from the margin that the window begins with; writes the entry if it is a restart."""
         window, stream, torn = self._window, self._stream, self._torn
         margin, start = window.offset, LOW
+        if window.held > 4 * HELD_BYTES:
+            window.give_back(HELD_BYTES)
         if window.buffer[LOW] == RS:
             while (start := skip_space(window.buffer, LOW, window.end)) == window.end and not window.ended:
-                window.fill()
+                self._fill()
             if start == window.end:
                 self._failed = window.offset + window.held
                 return None
@@ -121,17 +132,17 @@ class Restart:
                     long = Torn(window, self._writer)
                 self._has_bad |= passing.token is not None and passing.token.has_bad
                 upto, _ = passing.places()
-                long.note(self._place(upto))
+                passing.noted_by(long, torn)
                 torn.take(self._place(upto))
                 passing.passed()
-            window.fill()
+            self._fill()
 
     def _followed(self, margin: int, long: Torn | None, before: tuple[int, bytes], *, is_behind: bool) -> Place | None:
         """Looks at what follows a whole value."""
         window, torn = self._window, self._torn
         end = self._place(self._stream.state.value_end)
         while (following := skip_white(window.buffer, end, window.end)) == window.end and not window.ended:
-            window.fill()
+            self._fill()
         if following < window.end and not is_margin(window, following):
             failed = window.offset + following - LOW
             if is_behind and failed - margin >= self._limit:

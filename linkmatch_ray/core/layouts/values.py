@@ -27,11 +27,11 @@ from linkmatch_ray.core.writer import Reading, Torn
 from linkmatch_ray.native.kernel import Kind, Place, Status
 
 DAMAGED_BYTES: Final = 1 << 16
-"""Bytes behind damage that are held and scanned at first. Each damage moves what is held."""
+"""Bytes behind damage, or of a document, that are held and scanned at first. Each moves what is held."""
 
 HELD_BYTES: Final = 8 << 20
-"""Bytes behind damage that are held while its end is looked for, because reading may begin again before it. As many as a
-record may have are held if that is more. They are not a window's, because nothing may depend on a window."""
+"""Bytes behind damage that are held while its end is looked for, because reading may begin again before it. As many as
+a record may have are held if that is more. They are not a window's, because nothing may depend on a window."""
 
 MISSING_ELEMENT: Final = Damage("invalid_json", "an element of the array is missing here")
 NOT_ARRAY: Final = Damage("not_array", "not an array, and --format array takes no other values")
@@ -183,6 +183,7 @@ class Values:
         if not long.has_margin:
             is_first = window.offset == long.torn.start
             long.has_margin = find_margin(window, LOW + is_first, self._place(upto)) >= LOW
+        passing.noted_by(long.torn)
         long.torn.take(self._place(upto))
         long.opened = self._stream.state.depth
         long.has_bad |= passing.token is not None and passing.token.has_bad
@@ -326,7 +327,7 @@ class Values:
                 if long is not None or window.buffer[LOW] != RS or window.held > self._held_max:
                     torn.take(high)  # no margin is in it, so that nothing in it will be read again
                     low = LOW
-                window.fill()
+                window.fill(max(DAMAGED_BYTES, stretch))
 
 
 def walk_object(of: Reading) -> Iterator[None]:
@@ -382,5 +383,5 @@ def comma_behind(window: Window, place: Callable[[], int]) -> int | None:
             break
         if comma is None and _NO_COMMA.match(window.buffer, place(), window.end):
             break
-        window.fill()
+        window.fill(max(DAMAGED_BYTES, window.held))
     return None if comma is None else comma.end(1)

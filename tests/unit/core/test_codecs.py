@@ -364,7 +364,10 @@ def test_windows_that_nothing_can_hold():
 
 
 def test_a_frame_with_a_dictionary_is_corrupt():
-    """It cannot be read without it."""
+    """It cannot be read without it, and the message says so."""
     samples = [b'{"n":%d,"data":"%d"}' % (n, n * n) for n in range(2000)]
     trained = zstandard.train_dictionary(2000, samples)
-    assert ours(zstandard.ZstdCompressor(dict_data=trained).compress(SMALL)) == (b"", "corrupt")
+    data = zstandard.ZstdCompressor(dict_data=trained).compress(SMALL)
+    assert ours(data) == (b"", "corrupt")
+    (entry,) = match_bytes(data, Restrictions.load(b"[]")).entries
+    assert f"zstd data that needs the dictionary {trained.dict_id():,}: frame 1" in entry.message
