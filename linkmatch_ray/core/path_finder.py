@@ -162,7 +162,8 @@ class PathFinder:
         return self._inside(elements, kinds, has_missed), values, stop
 
     def _is_sure(self, kinds: UInt8s) -> Bools:
-        return np.isin(kinds, (Kind.KEYED,) if self._arrays is None else (Kind.KEYED, Kind.MISSING))
+        is_sure: Bools = kinds == Kind.KEYED
+        return is_sure if self._arrays is None else is_sure | (kinds == Kind.MISSING)
 
     def _inside(self, elements: Taken, kinds: UInt8s, has_missed: Bools) -> Inside:
         return Inside(elements, np.ones(len(kinds), np.bool_), has_missed).only(self._is_sure(kinds))

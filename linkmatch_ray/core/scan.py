@@ -220,6 +220,16 @@ class Scanner:
         """Reads the elements of one array, and is done behind its bracket."""
         return self._stream(VALUES, Flag.ONE_ARRAY)
 
+    @cached_property
+    def element(self) -> Stream:
+        """Reads one value inside of a container."""
+        return Stream(Kernel([], mode=VALUES, flags=Flag.ARRAYS_ARE_RECORDS), 1)
+
+    @cached_property
+    def any_values(self) -> Stream:
+        """Reads a sequence, and takes any value for a record."""
+        return any_values()
+
     def lines(self, buffer: bytearray, low: int, high: int) -> Scan:
         """Scans whole lines of one value each; a line that is anything else is of the kind `DAMAGED`. The last line
         needs no newline."""
@@ -232,11 +242,6 @@ class Scanner:
 def one_value() -> Stream:
     """Returns a stream that reads one value: it is full behind the first, or before the place where that must end."""
     return Stream(Kernel([], mode=VALUES, flags=Flag.ARRAYS_ARE_RECORDS | Flag.RS_IS_WHITE), 1)
-
-
-def one_element() -> Stream:
-    """Returns a stream that reads one value inside of a container."""
-    return Stream(Kernel([], mode=VALUES, flags=Flag.ARRAYS_ARE_RECORDS), 1)
 
 
 def any_values() -> Stream:

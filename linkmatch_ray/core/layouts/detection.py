@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from linkmatch_ray.core.damage import Damage
-from linkmatch_ray.core.scan import any_values
+from linkmatch_ray.core.scan import Stream
 from linkmatch_ray.core.structure import OPEN_BRACKET, back_over_space, skip_space
 from linkmatch_ray.native.kernel import Place, Status
 
@@ -38,8 +38,8 @@ def text_start(head: bytes) -> int:
 class Beginning:
     """The beginning of a text whose first byte does not stand between values. Each call of `is_lines` shows more."""
 
-    def __init__(self, max_record_bytes: int) -> None:
-        self._max_record_bytes = max_record_bytes
+    def __init__(self, max_record_bytes: int, any_values: Stream) -> None:
+        self._max_record_bytes, self._any_values = max_record_bytes, any_values
         self._line = self._searched = 0  # where the next line begins; bytes known to have no newline behind it
         self._others = False  # lines before it that do not decide
         self._is_whole = False  # the line before it is whole, and decides if it is not the only one
@@ -61,7 +61,7 @@ class Beginning:
                 return None
             first = skip_space(buffer, start, end)
             if first < end:
-                kind = _kind_of(buffer, first, end)
+                kind = self._kind_of(buffer, first, end)
                 if kind == INCOMPLETE or (kind == WRONG and buffer[low] == OPEN_BRACKET):
                     return False
                 if kind == WHOLE and self._others:
@@ -74,15 +74,14 @@ class Beginning:
             return True
         return False if is_all else None
 
-
-def _kind_of(buffer: bytearray, start: int, end: int) -> int:
-    """Returns what a line is."""
-    stream, status = any_values(), Status.FULL
-    stream.begin(start, Place.TOP)
-    while status == Status.FULL:
-        status = stream.step(buffer, start, end, start, is_last=True)
-    if status == Status.DONE:
-        return WHOLE
-    if not stream.is_truncated or stream.is_torn:
-        return WRONG
-    return WRONG if b'"' in _STRINGS.sub(b"", memoryview(buffer)[start:end]) else INCOMPLETE
+    def _kind_of(self, buffer: bytearray, start: int, end: int) -> int:
+        """Returns what a line is."""
+        stream, status = self._any_values, Status.FULL
+        stream.begin(start, Place.TOP)
+        while status == Status.FULL:
+            status = stream.step(buffer, start, end, start, is_last=True)
+        if status == Status.DONE:
+            return WHOLE
+        if not stream.is_truncated or stream.is_torn:
+            return WRONG
+        return WRONG if b'"' in _STRINGS.sub(b"", memoryview(buffer)[start:end]) else INCOMPLETE

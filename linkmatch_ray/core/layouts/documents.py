@@ -16,7 +16,6 @@ from linkmatch_ray.core.layouts.restart import Restart
 from linkmatch_ray.core.layouts.values import DAMAGED_BYTES, Values, comma_behind
 from linkmatch_ray.core.path_finder import FIND_BYTES_MAX
 from linkmatch_ray.core.records_path import RecordsPath, takes_index, takes_name
-from linkmatch_ray.core.scan import one_element
 from linkmatch_ray.core.structure import (
     BACKSLASH,
     CLOSE_BRACE,
@@ -67,7 +66,7 @@ class Documents(Values):
         super().__init__(of)
         self._path, self._steps = path, path.steps
         self._at = self._window.offset  # the next byte that is read, outside of records
-        self._element, self._streams_all = one_element(), True
+        self._element, self._streams_all = of.judge.scanner.element, True
 
     def walk(self) -> Iterator[None]:
         window, writer = self._window, self._writer

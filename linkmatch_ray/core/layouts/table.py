@@ -16,6 +16,7 @@ from linkmatch_ray.core.layouts.documents import Documents
 from linkmatch_ray.core.layouts.line_documents import lines_of
 from linkmatch_ray.core.layouts.values import Values, walk_object
 from linkmatch_ray.core.options import MatchOptions
+from linkmatch_ray.core.scan import any_values
 from linkmatch_ray.core.structure import skip_space
 from linkmatch_ray.core.verdicts import RECORD_BYTES_MAX
 from linkmatch_ray.core.window import LOW
@@ -66,7 +67,7 @@ def layout_of(head: bytes, options: MatchOptions, *, is_all: bool = False) -> La
         return None
     if options.format != "auto":
         return NAMED[options.format]
-    beginning = Beginning(min(options.max_record_bytes, RECORD_BYTES_MAX))
+    beginning = Beginning(min(options.max_record_bytes, RECORD_BYTES_MAX), any_values())
     is_lines = beginning.is_lines(buffer, first, len(buffer), is_all=is_all)
     return None if is_lines is None else LINES if is_lines else VALUES
 
@@ -93,7 +94,7 @@ def _layout_in(of: Reading) -> Layout:
     window = of.window
     if of.judge.format != "auto":
         return NAMED[of.judge.format]
-    beginning = Beginning(of.judge.max_bytes)
+    beginning = Beginning(of.judge.max_bytes, of.judge.scanner.any_values)
     while (is_lines := beginning.is_lines(window.buffer, LOW, window.end, is_all=window.ended)) is None:
         window.fill()
     return LINES if is_lines else VALUES
