@@ -1,7 +1,7 @@
 """Many small files at once: joined in one buffer and scanned as if they were one.
 
 A scan costs some 100 microseconds even of few bytes, more than an 8 KB file takes. So files of one layout are joined.
-Lines get a newline between them; the brackets where two arrays meet become a comma.
+Lines and documents get a newline between them; the brackets where two arrays meet become a comma.
 
 The joint must be a record boundary in the scan's result. Then no value reaches from one file into the next, and each
 file's share is what it would have given alone. In any other case (None) each file of the pack is matched by itself.
@@ -11,7 +11,7 @@ NumPy does the work of each file for all of them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from linkmatch_ray.core.emit import spanning_lines, verbatim
 from linkmatch_ray.core.options import MatchOptions
 from linkmatch_ray.core.outcome import SHARE_COLUMNS, Counts, Piece, digest
 from linkmatch_ray.core.parts import Part
+from linkmatch_ray.core.path_finder import Inside, Taken
 from linkmatch_ray.core.structure import (
     CLOSE_BRACE,
     CLOSE_BRACKET,
@@ -36,10 +37,10 @@ from linkmatch_ray.core.structure import (
 )
 from linkmatch_ray.core.verdicts import DAMAGED, MATCHED, MISSING, NOT_OBJECT, Judge, Judged
 
-LINES, ARRAYS, OTHER = range(3)
+LINES, ARRAYS, DOCUMENTS, OTHER = range(4)
 """What both ends of a file suggest that it is."""
 
-_ENDS: Final = {LINES: b"{}", ARRAYS: b"[]"}
+_BRACKETS: Final = {LINES: b"{}", ARRAYS: b"[]"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,24 +66,37 @@ class Pack:
 
 def groups(buffer: bytearray, pack: Pack, options: MatchOptions) -> Iterator[tuple[int, Pack]]:
     """Yields neighbours that may be joined, with what both of their ends suggest. The scan confirms it."""
-    if options.provenance or options.records_at is not None or options.format != "auto":
+    if options.provenance or options.format != "auto":
         yield OTHER, pack
         return
-    shapes = _shapes(buffer, pack)
+    shapes = _shapes(buffer, pack) if options.records_at is None else _shapes_of_documents(buffer, pack)
     borders = [0, *(np.flatnonzero(np.diff(shapes)) + 1).tolist(), len(pack)]
     for low, high in pairwise(borders):
         if low < high:
             yield int(shapes[low]), pack.slice(low, high)
 
 
-def _shapes(buffer: bytearray, pack: Pack) -> npt.NDArray[np.int8]:
+def _shapes_of_documents(buffer: bytearray, pack: Pack) -> npt.NDArray[np.int8]:
+    shapes, _, _ = _brackets(buffer, pack)
+    shapes[shapes != OTHER] = DOCUMENTS
+    return shapes
+
+
+def _brackets(buffer: bytearray, pack: Pack) -> tuple[npt.NDArray[np.int8], Int64s, Int64s]:
+    """Returns what the first and the last bracket of each file suggest, and where these are."""
     data = np.frombuffer(buffer, np.uint8)
     starts, ends = trim(data, pack.starts, pack.ends)
     first, last = data[starts], data[np.maximum(ends, 1) - 1]
     some = ends - starts > 1
     shapes = np.full(len(pack), OTHER, np.int8)
-    for shape, ends_ in _ENDS.items():
-        shapes[some & (first == ends_[0]) & (last == ends_[1])] = shape
+    for shape, (opening, closing) in _BRACKETS.items():
+        shapes[some & (first == opening) & (last == closing)] = shape
+    return shapes, starts, ends
+
+
+def _shapes(buffer: bytearray, pack: Pack) -> npt.NDArray[np.int8]:
+    data = np.frombuffer(buffer, np.uint8)
+    shapes, starts, ends = _brackets(buffer, pack)
     arrays = np.flatnonzero(shapes == ARRAYS)
     inside, outside = trim(data, starts[arrays] + 1, ends[arrays] - 1)
     shapes[arrays[inside >= outside]] = OTHER
@@ -96,7 +110,8 @@ def _shapes(buffer: bytearray, pack: Pack) -> npt.NDArray[np.int8]:
 
 def match_joined(buffer: bytearray, shape: int, pack: Pack, judge: Judge, options: MatchOptions) -> Part | None:
     """Matches files of one shape as if they were one; returns None if each must be matched by itself."""
-    return (_match_lines if shape == LINES else _match_arrays)(buffer, pack, judge, options)
+    match = {LINES: _match_lines, ARRAYS: _match_arrays, DOCUMENTS: _match_documents}[shape]
+    return match(buffer, pack, judge, options)
 
 
 def _match_lines(buffer: bytearray, pack: Pack, judge: Judge, options: MatchOptions) -> Part | None:
@@ -121,14 +136,30 @@ def _match_arrays(buffer: bytearray, pack: Pack, judge: Judge, options: MatchOpt
     return part
 
 
+def _match_documents(buffer: bytearray, pack: Pack, judge: Judge, options: MatchOptions) -> Part | None:
+    """Matches files of documents that have their records inside. The newline after each file is the joint."""
+    low, high, found = int(pack.starts[0]), int(pack.ends[-1]), list[tuple[Inside, Taken]]()
+    while low < high:
+        inside, values, stop = judge.finder.in_values(buffer, low, high, is_last=True)
+        if stop == low or inside.has_missed.any():
+            return None
+        found.append((inside, values))
+        low = stop
+    values = Taken.joined([values for _, values in found])
+    if (values.ends - values.starts > judge.max_bytes).any() or not _joined_at(values, pack.ends[:-1]):
+        return None
+    records = judge.elements(buffer, Taken.joined([inside.records for inside, _ in found]))
+    return _share_out(buffer, pack, replace(records, numbers=None), options)
+
+
 def _set_joints(data: UInt8s, pack: Pack, opens: Int64s, closes: Int64s, as_: tuple[int, int, int]) -> None:
     data[closes[:-1]], data[pack.ends[:-1]], data[opens[1:]] = as_
 
 
-def _joined_at(judged: Judged, joints: Int64s) -> bool:
-    """Returns whether every joint lies between two records."""
-    after = np.searchsorted(judged.starts, joints)
-    return bool((after > 0).all() and (after < len(judged.starts)).all() and (judged.ends[after - 1] <= joints).all())
+def _joined_at(values: Judged | Taken, joints: Int64s) -> bool:
+    """Returns whether every joint lies between two values."""
+    after = np.searchsorted(values.starts, joints)
+    return bool((after > 0).all() and (after < len(values.starts)).all() and (values.ends[after - 1] <= joints).all())
 
 
 def _share_out(buffer: bytearray, pack: Pack, judged: Judged, options: MatchOptions) -> Part | None:

@@ -34,6 +34,12 @@ class Taken:
         """Returns some of them."""
         return Taken(self.starts[wanted], self.ends[wanted], self.numbers[wanted])
 
+    @classmethod
+    def joined(cls, all_: Sequence[Taken]) -> Taken:
+        """Returns those of several as one."""
+        columns = ([getattr(each, name) for each in all_] for name in ("starts", "ends", "numbers"))
+        return cls(*(np.concatenate([_NONE, *column]) for column in columns))
+
 
 @dataclass(slots=True)
 class Inside:
@@ -78,8 +84,7 @@ class _Reader:
                 stop = buffer.find(b"\n", end, high) + 1 or high
                 line += 1
             low = stop
-        columns = ([getattr(each, name) for each in all_] for name in ("starts", "ends", "numbers"))
-        return Taken(*(np.concatenate([_NONE, *column]) for column in columns)), kinds
+        return Taken.joined(all_), kinds
 
     def _lines(self, buffer: bytearray, low: int, high: int, line: int, kinds: UInt8s) -> Iterator[Taken]:
         self._reading.begin()

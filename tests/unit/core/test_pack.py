@@ -7,7 +7,7 @@ from itertools import pairwise, product
 import numpy as np
 import pytest
 
-from linkmatch_ray import MatchOptions, Restrictions
+from linkmatch_ray import MatchOptions, Restrictions, match_bytes
 from linkmatch_ray.core.matcher import Matcher
 from linkmatch_ray.core.pack import Pack
 from tests.support import oracle
@@ -67,6 +67,29 @@ LINES = (
     b" \n",
     b"1",
 )
+DOCUMENTS = (
+    b'{"i":[{"data":1},{"data":"b"}],"n":2}',
+    b'{"i":[{"data":"a"}]}\n{"i":[]}\r\n',
+    b'{"i":[]}',
+    b'{"n":1}',
+    b'{"i":{}}',
+    b'[{"i":[1]}]',
+    b'[{"i":[1]},\n{"i":[2]}]',
+    b'{"i":[{"data":1}]},\n{"i":[{"data":1}]}',
+    b'{"i":[\n{"data":1},\n{"data":"a"}\n]}',
+    b'{"i":[{"data":\n"a"}]}',
+    b'{"i":[1]',
+    b'{"i":[1}',
+    b'"i":[1]}',
+    b'{"i":[{"data":1}],"i":[{"data":"a"}]}',
+    b'{"i":["\\ud800"]}',
+    b'{"i":["\xff"]}',
+    b"{}",
+    b"",
+    b"1",
+    b'\xef\xbb\xbf{"i":[{"data":1}]}',
+    b'{"i":[{"data":1}]}{"i":[{"data":1}]}',
+)
 
 
 @cache
@@ -114,10 +137,26 @@ def test_among_sound_ones(files):
         check([good] * 3 + [bad] + [good] * 2 + [worse] + [good])
 
 
+@pytest.mark.parametrize("number", range(len(DOCUMENTS)))
+def test_documents(number):
+    """With records inside: any two neighbours among others give what each gives alone."""
+    options = MatchOptions(emit="both", records_at="/i")
+    for other in DOCUMENTS:
+        files = [DOCUMENTS[0], DOCUMENTS[number], other, DOCUMENTS[1]]
+        wanted, parts = [match_bytes(data, RESTRICTIONS, options) for data in files], packed(files, options)
+        for stream in ("matched", "unmatched"):
+            found = b"".join(b"".join(getattr(part, stream)) for part in parts)
+            assert found == b"".join(getattr(one, stream) for one in wanted), files
+        for name in COUNTS:
+            total = sum(getattr(piece.counts, name) for part in parts for piece in part.pieces)
+            assert total == sum(getattr(one.counts, name) for one in wanted), (files, name)
+
+
 def test_good_files_are_joined():
     """And that is what the tests here are about."""
-    for files in (ARRAYS[:2] * 3, LINES[:2] * 3):
-        [part] = packed(files)
+    documents = MatchOptions(emit="both", records_at="/i")
+    for files, options in ((ARRAYS[:2] * 3, None), (LINES[:2] * 3, None), (DOCUMENTS[:3] * 2, documents)):
+        [part] = packed(files, options)
         assert [piece.files for piece in part.pieces] == [6]
 
 
