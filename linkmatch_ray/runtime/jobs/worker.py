@@ -136,7 +136,9 @@ def _pairs(unit: Unit, files: list[InputFile], index: RestrictionIndex, settings
         part.matched += more.matched
         part.unmatched += more.unmatched
         input_bytes += sum(piece.input_bytes for piece in more.pieces)
-        if input_bytes >= settings.plan.part_bytes or not more.pieces[-1].last:
+        is_last = more.pieces[-1].last
+        del more  # nothing holds a part while the next one is made
+        if input_bytes >= settings.plan.part_bytes or not is_last:
             yield from _sealed(part, settings)
             part, input_bytes = Part(), 0
     if part.pieces:
@@ -222,6 +224,7 @@ class Work:
                     if part.pieces[-1].last:
                         raw.check()
                     yield part
+                    del part  # as above
         except Changed:
             yield fault_part(unit.first, unit.range, changed_entry(file))
         except OSError as error:
