@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from struct import Struct
 from typing import Any, Final, Self
 
@@ -20,7 +21,7 @@ READ_BYTES: Final = 1 << 16
 """Bytes of a zip that are read at a time. Most members are smaller, and need one read."""
 
 
-class MemberStream:
+class MemberStream(ABC):
     """A raw binary stream over a member.
 
     Attributes:
@@ -83,9 +84,9 @@ class MemberStream:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
+    @abstractmethod
     def _fill(self, view: memoryview) -> int:
         """Reads up to the length of `view`."""
-        raise NotImplementedError
 
 
 class TarMemberStream(MemberStream):
