@@ -174,6 +174,8 @@ TEXTS = {
     "a string without its end, and white space": (b'\n{"a":"%s%s' % (b"y" * 200, b" " * 60), Options(limit=40)),
     "the same behind damage": (b'x\n{"a":"%s%s' % (b"y" * 200, b" " * 600), Options("values", None, 40)),
     "the same outside of records": (b'{"x":"%s%s' % (b"y" * 200, b" " * 60), Options("auto", "/i", 40)),
+    "the rest of a document behind an empty array": (b'[{"i":[1]},{"i":[]},{"i":[]', Options("values", "$[*].i[*]")),
+    "the same, then damage": (b'[{"i":[1]},{"i":[ ]},{"i":3},x', Options("values", "$[*].i[*]", 40)),
     "a long text without its end": (b'{"a":"' + 3000 * "\u4e2d".encode(), Options(limit=40)),
 }
 

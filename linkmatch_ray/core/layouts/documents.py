@@ -207,7 +207,7 @@ class Documents(Values):
                 return Place.BEHIND if again is None else Place.TOP
             place = again
         self._at = self._value_end = stream.state.at
-        if self._gave:
+        if self._rest is None:  # something came out of it
             self._writer.pass_over(self._position - 1)
             self._rest = Torn(self._window, self._writer)
         return None
