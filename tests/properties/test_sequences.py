@@ -176,6 +176,13 @@ TEXTS = {
     "the same outside of records": (b'{"x":"%s%s' % (b"y" * 200, b" " * 60), Options("auto", "/i", 40)),
     "the rest of a document behind an empty array": (b'[{"i":[1]},{"i":[]},{"i":[]', Options("values", "$[*].i[*]")),
     "the same, then damage": (b'[{"i":[1]},{"i":[ ]},{"i":3},x', Options("values", "$[*].i[*]", 40)),
+    "a margin before the failure, then more than the limit": (
+        b'{"a":\n{"b":["\xff",%s],' % (b"1," * 60),
+        Options("values", "/i", 100),
+    ),
+    "the same, and whole": (b'{"a":\n{"b":["\xff",%s1]}' % (b"1," * 60), Options("values", "/i", 100)),
+    "the same, within the limit": (b'{"a":\n{"b":["\xff",%s1]}' % (b"1," * 30), Options("values", "/i", 100)),
+    "the same, too deep": (b"[\n" + b'{"i":[' * 30 + b"[\n" * 475 + b"1" * 2000, Options("values", None, 1200)),
     "a long text without its end": (b'{"a":"' + 3000 * "\u4e2d".encode(), Options(limit=40)),
 }
 

@@ -539,8 +539,8 @@ class Reading:
             raise Wrong(following, "invalid_json")
         except Wrong as wrong:
             streams = self.steps is not None or (self.text[at] == ord("[") and self.options.format != "lines")
-            has_error = wrong.reason != "truncated" and wrong.at - margin < self.options.limit
-            if may_stream and streams and not has_error:
+            is_long = wrong.at - margin >= self.options.limit  # its records are streamed, before or behind the failure
+            if streams and (is_long or (may_stream and wrong.reason == "truncated")):
                 return margin, furthest
             return None, max(furthest, wrong.at)
 

@@ -116,10 +116,10 @@ class Restart:
         while True:
             status = stream.step(window.buffer, LOW, window.end, window.offset, is_last=window.ended)
             if stream.count:
-                return self._followed(margin, long, before, is_behind=is_behind and may_stream)
+                return self._followed(margin, long, before, may_stream=may_stream)
             if status == Status.DAMAGE:
                 failed, is_end = stream.state.damage_at, stream.is_truncated
-                if may_stream and is_behind and (is_end or failed - margin >= self._limit):
+                if may_stream and ((is_end and is_behind) or failed - margin >= self._limit):
                     return self._found()
                 self._failed = max(self._failed, failed)
                 return None
@@ -137,7 +137,7 @@ class Restart:
                 passing.passed()
             self._fill()
 
-    def _followed(self, margin: int, long: Torn | None, before: tuple[int, bytes], *, is_behind: bool) -> Place | None:
+    def _followed(self, margin: int, long: Torn | None, before: tuple[int, bytes], *, may_stream: bool) -> Place | None:
         """Looks at what follows a whole value."""
         window, torn = self._window, self._torn
         end = self._place(self._stream.state.value_end)
@@ -145,7 +145,7 @@ class Restart:
             self._fill()
         if following < window.end and not is_margin(window, following):
             failed = window.offset + following - LOW
-            if is_behind and failed - margin >= self._limit:
+            if may_stream and failed - margin >= self._limit:
                 return self._found()
             self._failed = max(self._failed, failed)
             return None
