@@ -68,7 +68,7 @@ class PathTree:
 
     def _mark(self, prefix: Sequence[Step]) -> None:
         at = 0
-        for _ in prefix:
+        for _ in prefix[: DEPTH_MAX + 1]:
             at = self._tree[at].children[0]
             self._tree[at].flags |= ABOVE_STAR
         self._tree[at].flags |= BINDS

@@ -183,6 +183,7 @@ TEXTS = {
     "the same, and whole": (b'{"a":\n{"b":["\xff",%s1]}' % (b"1," * 60), Options("values", "/i", 100)),
     "the same, within the limit": (b'{"a":\n{"b":["\xff",%s1]}' % (b"1," * 30), Options("values", "/i", 100)),
     "the same, too deep": (b"[\n" + b'{"i":[' * 30 + b"[\n" * 475 + b"1" * 2000, Options("values", None, 1200)),
+    "a path too deep to be reached": (b'{"a":1}{"b":1}\n{"a":[1]}\n', Options("lines", "/a" * 501)),
     "a long text without its end": (b'{"a":"' + 3000 * "\u4e2d".encode(), Options(limit=40)),
 }
 
@@ -193,6 +194,18 @@ def test_a_text(name, window):
     """The same of texts that were read wrongly once."""
     text, options = TEXTS[name]
     assert found(text, options, window) == expected(text, options)
+
+
+@pytest.mark.parametrize("format_", ["lines", "values"])
+@pytest.mark.parametrize("count", [499, 500, 501])
+def test_records_in_many_brackets(count, format_):
+    """The array of the records is the 501st bracket or not."""
+    text = b'{"a":' * count + b"[1,[]]" + b"}" * count
+    for path in ("/a" * count, "$" + ".a" * count + "[*]"):
+        items = found(text, Options(format_, path), 1 << 20)
+        assert [item[1:] for item in items] == (
+            [(5 * count + 1, None, b"1"), (5 * count + 3, None, b"[]")] if count < 500 else [(0, "too_deep", len(text))]
+        )
 
 
 @pytest.mark.parametrize(

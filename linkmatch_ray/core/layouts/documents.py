@@ -119,6 +119,8 @@ class Documents(Values):
         stack: list[_Open] = []
         while True:
             byte = self._peek()
+            if byte in (OPEN_BRACKET, OPEN_BRACE) and len(stack) == DEPTH_MAX:
+                raise _Broken(self._at, too_deep(0))
             if byte == OPEN_BRACKET and step == len(self._steps) - 1:
                 has_reached = True
                 self._at += 1
@@ -128,8 +130,6 @@ class Documents(Values):
             elif (byte == OPEN_BRACKET and takes_index(self._steps[step])) or (
                 byte == OPEN_BRACE and takes_name(self._steps[step])
             ):
-                if len(stack) == DEPTH_MAX:
-                    raise _Broken(self._at, too_deep(0))
                 stack.append(_Open(byte == OPEN_BRACKET, step, has_found=self._steps[step] is STAR))
                 self._at += 1
             else:
