@@ -182,6 +182,11 @@ def end_if_signalled() -> None:
     os._exit(_ending.exit_code(_ending.received))
 
 
+def ends_at_once() -> bool:
+    """Returns whether this is a process of the program's own, which `end_at_once` will end."""
+    return _ending.pipe is not None
+
+
 def end_at_once(code: str | int | None) -> None:
     """Ends the process without a message, as after a signal: it waits for no thread, exit handler or library.
 
@@ -190,7 +195,7 @@ def end_at_once(code: str | int | None) -> None:
 
     Returns if another program has called this one as a function.
     """
-    if _ending.pipe is not None and not isinstance(code, str):
+    if ends_at_once() and not isinstance(code, str):
         _flush()
         _ending.code = code or EXIT_OK
         _ending.end(signal.SIGTERM)

@@ -124,10 +124,12 @@ class _Run:
         finally:
             if _stays(session):
                 self._at_end.push(partial(_stay, session))
-            elif session.joins and job is not None and not session.is_starting:
+            elif job is None or session.is_starting:  # no job needs this Ray, so nothing waits for it
+                session.leave()
+            elif session.joins or not signals.ends_at_once():
                 session.close()  # a cluster's list of its jobs says how each one ended
-            else:
-                session.leave()  # the program ends now, and what is left of its Ray is its reaper's work
+            # Else the program ends now, and its Ray is its reaper's work. Until then that Ray is whole: one that is
+            # shut down beside a main thread which frees what it had of the job may end the process.
 
     def _begin(self, session: Session, *, show: bool) -> Job:
         asked = self._asked

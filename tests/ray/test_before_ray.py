@@ -179,6 +179,22 @@ def test_a_python_program_is_answered_while_a_ray_starts(command_environment, tm
     assert done.stdout.endswith("True\n")
 
 
+def test_a_program_that_runs_the_command(command_environment, tmp_path):
+    """One that goes on behind the command has no Ray then: if it were still ending, it could end the program."""
+    (tmp_path / "a.jsonl").write_bytes(RECORD)
+    (tmp_path / "list.txt").write_text("a\n")
+    code = """
+import ray
+from typer.testing import CliRunner
+from linkmatch_ray.cli.app import app
+print(CliRunner().invoke(app, ["submit", "a.jsonl", "-r", "list.txt"]).exit_code, ray.is_initialized())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=command_environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == "0 False\n", done.stderr
+
+
 def test_a_complete_job_starts_nothing(run, tmp_path):
     """Its summary comes from its directory."""
     from linkmatch_ray import MatchOptions
