@@ -1,8 +1,10 @@
 """What is wrong is said before a Ray starts, or without waiting for the one that is starting."""
 
+import os
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -128,15 +130,25 @@ def test_a_start_is_cut_short(seconds, way, command_environment):
 
 
 def left_in(place):
-    """Finds files in a directory, and processes whose command line or environment names it."""
+    """Finds files in a directory, and processes whose command line or environment names it, or that have files open
+    there: Ray's agents overwrite their environment."""
     return [
         *Path(place).iterdir(),
         *(
             process
             for process in psutil.process_iter(["cmdline", "environ"])
-            if place in f"{process.info['cmdline']} {process.info['environ']}"
+            if place in f"{process.info['cmdline']} {process.info['environ']} {open_files(process.pid)}"
         ),
     ]
+
+
+def open_files(pid):
+    """The paths of a process's open files, removed ones too."""
+    paths = []
+    for link in Path(f"/proc/{pid}/fd").glob("*"):
+        with suppress(OSError):
+            paths.append(os.readlink(link))
+    return paths
 
 
 STARTING = """

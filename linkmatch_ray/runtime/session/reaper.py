@@ -8,6 +8,7 @@ is still starting waits for a minute.
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
 from typing import Final
 
@@ -18,16 +19,24 @@ _PROGRAM: Final = """{
     cd /
     read -r _ <&3
     for again in 1 2 3 4 5; do
-        for process in $(grep -lsxzF "$1" /proc/[0-9]*/environ); do
-            process=${process%/environ}
-            kill -KILL "${process#/proc/}"
+        for process in $(grep -lsxzF "$1" /proc/[0-9]*/environ; find /proc/[0-9]*/fd -lname "$2/*"); do
+            process=${process#/proc/}
+            case $process in
+                */fd/*) grep -qs ^ray:: "/proc/${process%%/*}/cmdline" || continue ;;
+            esac
+            kill -KILL "${process%%/*}"
         done
         sleep 0.2
     done
-    [ -z "$2" ] || rm -rf -- "$2"
+    [ -z "$3" ] || rm -rf -- "$3"
 } &"""
-"""A shell's program. Descriptor 3 is a pipe that ends when this process has exited. What is being
-started has no environment yet, so processes are looked for again."""
+"""A shell's program. Descriptor 3 is a pipe that ends when this process has exited.
+
+Ray's agents overwrite their environment with their names (`ray::DashboardAgent`), and have their logs open. Other
+programs may have Ray's logs open as well. What is being started has no environment yet, so processes are looked for
+again."""
+
+_IN_PATTERN: Final = re.compile(r"([*?\[\\])")
 
 
 class Reaper:
@@ -41,11 +50,12 @@ class Reaper:
 
     def __init__(self, directory: str, to_remove: str | None) -> None:
         reading, self._writing = os.pipe()  # this end is open until this process exits
+        pattern = _IN_PATTERN.sub(r"\\\1", directory)
         nothing = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in range(3)]
         with suppress(OSError):
             shell = os.posix_spawn(
                 "/bin/sh",
-                ["sh", "-c", _PROGRAM, "sh", f"{MARK}={directory}", to_remove or ""],
+                ["sh", "-c", _PROGRAM, "sh", f"{MARK}={directory}", pattern, to_remove or ""],
                 os.environ,
                 file_actions=[(os.POSIX_SPAWN_DUP2, reading, 3), *nothing],
                 setpgroup=0,  # a terminal's Ctrl-C is not meant for it

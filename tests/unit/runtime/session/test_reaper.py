@@ -1,6 +1,7 @@
 """What an embedded Ray leaves behind goes when the program has exited, however it did, and nothing else does."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -59,6 +60,21 @@ def test_all_the_way_down(way, other, tmp_path):
     assert comes(lambda: not any(map(is_alive, marked)))
     assert comes(lambda: not list(tmp_path.iterdir()))
     assert other.poll() is None
+
+
+@pytest.mark.parametrize(("name", "is_killed"), [("ray::DashboardAgent", True), ("tail of ray::logs", False)])
+def test_who_has_no_environment(name, is_killed, tmp_path):
+    """Ray's agents overwrite theirs; they have their logs open. Others that have these open are not ended."""
+    directory = tmp_path / "a [b]*"
+    directory.mkdir()
+    with open(directory / "agent.log", "w") as log:
+        process = subprocess.Popen([name, "60"], executable=shutil.which("sleep"), stderr=log, env={})
+    reaper = Reaper(str(directory), str(directory))
+    reaper.reap()
+    assert comes(lambda: not list(tmp_path.iterdir()))
+    assert (process.poll() == -9) == is_killed
+    process.kill()
+    process.wait()
 
 
 def test_a_directory_that_is_kept(tmp_path):
