@@ -18,7 +18,7 @@ MARK: Final = "LINKMATCH_RAY_DIRECTORY"
 _PROGRAM: Final = """{
     cd /
     read -r _ <&3
-    for again in 1 2 3 4 5; do
+    for pause in 0.1 0.2 0.3 0; do
         for process in $(grep -lsxzF "$1" /proc/[0-9]*/environ; find /proc/[0-9]*/fd -lname "$2/*"); do
             process=${process#/proc/}
             case $process in
@@ -26,7 +26,7 @@ _PROGRAM: Final = """{
             esac
             kill -KILL "${process%%/*}"
         done
-        sleep 0.2
+        sleep $pause
     done
     [ -z "$3" ] || rm -rf -- "$3"
 } &"""
