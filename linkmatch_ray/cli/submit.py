@@ -128,8 +128,8 @@ class _Run:
                 session.leave()
             elif session.joins or not signals.ends_at_once():
                 session.close()  # a cluster's list of its jobs says how each one ended
-            # Else the program ends now, and its Ray is its reaper's work. Until then that Ray is whole: one that is
-            # shut down beside a main thread which frees what it had of the job may end the process.
+            # Otherwise the program ends now, and its reaper ends this Ray. To shut it down here, beside a main thread
+            # that still frees objects of the job, may end the process.
 
     def _begin(self, session: Session, *, show: bool) -> Job:
         asked = self._asked
