@@ -156,11 +156,8 @@ class PathFinder:
         elif count:  # what follows the last value, as a comma, was perhaps not read
             count -= 1
             stop = int(values.starts[count])
-        kinds, values, elements = (
-            kinds[:count],
-            values.only(values.numbers < count),
-            elements.only(elements.numbers < count),
-        )
+        kinds, values = kinds[:count], values.only(values.numbers < count)
+        elements = elements.only(elements.numbers < count)
         has_missed = kinds == Kind.MISSING
         if self._arrays is not None and has_missed.any():
             self._forget_empty(has_missed, buffer, self._arrays.values(buffer, low, stop, is_last=True)[0])

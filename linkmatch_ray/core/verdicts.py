@@ -178,13 +178,14 @@ class Judge:
     def elements(self, buffer: bytearray, taken: Taken) -> Judged:
         """Returns verdicts for sound elements of arrays. `numbers` are those of `taken`."""
         starts, ends = taken.starts, taken.ends
-        begins = np.append(True, starts[1:] - ends[:-1] > COMMA_BYTES_MAX)[: len(starts)]
+        if not len(starts):
+            return Judged(starts, ends, taken.numbers, np.empty(0, np.int8), starts)
+        begins = np.append(True, starts[1:] - ends[:-1] > COMMA_BYTES_MAX)
         runs, view = zip(starts[begins].tolist(), ends[np.roll(begins, -1)].tolist(), strict=True), memoryview(buffer)
         text = bytearray(b",".join([view[start:end] for start, end in runs]))
         text += b"]"
-        scan = self._closed(text, 0, len(text) - 1) if len(starts) else None
-        if scan is None:
-            return Judged(starts, ends, taken.numbers, np.empty(0, np.int8), starts)
+        scan = self._closed(text, 0, len(text) - 1)
+        assert scan is not None  # because they are sound
         return replace(self.verdicts(text, scan), starts=starts, ends=ends, numbers=taken.numbers)
 
     def one(self, buffer: bytearray, start: int, end: int) -> Judged:

@@ -163,8 +163,7 @@ class Documents(Values):
         """Reads on in a container up to the value that the path takes; returns False behind its end."""
         while True:
             byte = self._peek()
-            is_begin = container.count == 0
-            if byte == (CLOSE_BRACKET if container.is_array else CLOSE_BRACE) and not (is_begin and container.count):
+            if byte == (CLOSE_BRACKET if container.is_array else CLOSE_BRACE):
                 self._at += 1
                 self._value_end = self._at
                 return False
