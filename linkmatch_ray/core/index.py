@@ -1,6 +1,6 @@
 """The restrictions as one flat, read-only index: built once, put once, shared by every task without a copy.
 
-    filter      one bit per slot, set by the top bits of each hash; answers "surely not" for most records
+    filter      two bits a hash in the word that its top bits name; answers "surely not" for most records
     directory   where the hashes with given top bits begin
     hashes      sorted 64-bit hashes of the distinct canonical keys, by the kernel's hash; of one hash, by their bytes
     starts, ends    where each key's canonical bytes are in `blob`
@@ -21,18 +21,13 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
-from linkmatch_ray.native.kernel import KeyIndex, directory_of, hash_key, hash_keys
+from linkmatch_ray.native.kernel import KeyIndex, directory_of, filter_of, hash_key, hash_keys
 
 UInt64s = npt.NDArray[np.uint64]
 Int64s = npt.NDArray[np.int64]
 
 INDEX_VERSION: Final = b"2"
 """Changes if the same list gives an index in another order. Ledgers name keys by their places in it."""
-
-FILTER_BITS_PER_KEY: Final = 16
-"""At most one filter slot in 16 is set: 6 % of the keys that are not on the list go on to the search."""
-
-FILTER_BITS_MIN: Final = 12
 
 KEYS_AT_ONCE: Final = 4096
 """Keys that go into the index at a time."""
@@ -157,12 +152,12 @@ class IndexBuilder:
         hashes, starts, ends = hashes[order], starts[order], ends[order]
         first = _first_of_equal(hashes, starts, ends, blob, order)
         heads = np.flatnonzero(first)
-        bits = max(FILTER_BITS_MIN, int(len(heads) * FILTER_BITS_PER_KEY - 1).bit_length())
         distinct = hashes[heads]
+        filter_, filter_shift = filter_of(distinct)
         directory, directory_shift = directory_of(distinct)
         return RestrictionIndex(
-            filter=_filter(distinct, bits),
-            filter_shift=64 - bits,
+            filter=filter_,
+            filter_shift=filter_shift,
             directory=directory,
             directory_shift=directory_shift,
             hashes=distinct,
@@ -214,17 +209,6 @@ def _separate(starts: Int64s, ends: Int64s, view: memoryview, order: Int64s, fir
             array[low:high] = array[by_key]
         for place in range(low + 1, high):
             first[place] = texts[by_key[place - low] - low] != texts[by_key[place - low - 1] - low]
-
-
-def _filter(hashes: UInt64s, bits: int) -> npt.NDArray[np.uint8]:
-    filter_ = np.zeros(1 << (bits - 3), dtype=np.uint8)
-    slots = hashes >> np.uint64(64 - bits)
-    np.bitwise_or.at(
-        filter_,
-        (slots >> np.uint64(3)).astype(np.int64),
-        np.uint8(1) << (slots & np.uint64(7)).astype(np.uint8),
-    )
-    return filter_
 
 
 class _Growing:

@@ -91,6 +91,7 @@ enum lm_token { /* what a node of the tree of paths takes */
 /* The key's paths as a tree: node 0 is the record, so that one node at most is open at a depth, however many paths. */
 typedef struct {
     uint64_t slots;      /* parts of the key at or below this node, a bit each */
+    uint64_t head, mask; /* the first bytes of its name in quotes, and which of eight they are; of no name, 1 and 0 */
     uint32_t token;      /* lm_token */
     uint32_t name, size; /* its name in `names`, in UTF-8 without escapes */
     uint32_t index;
@@ -101,7 +102,7 @@ typedef struct {
 /* The list. `hashes` are sorted, and keys of one hash by their bytes; the hashes whose top bits are b are at directory[b]
  * up to before directory[b + 1]. */
 typedef struct {
-    const uint8_t *filter; /* a bit for each value of the top bits of a hash */
+    const uint64_t *filter; /* by the top bits of a hash; of each, the bits that its lowest six and the next six name */
     const uint64_t *hashes;
     const uint32_t *directory;
     const int64_t *starts, *ends; /* canonical bytes of each distinct key in `blob` */

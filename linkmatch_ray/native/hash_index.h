@@ -1,5 +1,5 @@
 /* Looks hashes up in the list. Filter, directory, hashes and bytes are a cache miss each, so the filter's line is
- * fetched when a hash is made, and asked some hundred records later. */
+ * fetched when a hash is made, and asked some records later. */
 #ifndef LM_HASH_INDEX_H
 #define LM_HASH_INDEX_H
 
@@ -8,13 +8,13 @@
 
 INLINE void index_prefetch(const lm_index *index, uint64_t hash)
 {
-    __builtin_prefetch(index->filter + (hash >> index->filter_shift >> 3));
+    __builtin_prefetch(index->filter + (hash >> index->filter_shift));
 }
 
 INLINE int index_may_have(const lm_index *index, uint64_t hash)
 {
-    const uint64_t slot = hash >> index->filter_shift;
-    return index->filter[slot >> 3] >> (slot & 7) & 1;
+    const uint64_t wanted = (uint64_t)1 << (hash & 63) | (uint64_t)1 << (hash >> 6 & 63);
+    return (index->filter[hash >> index->filter_shift] & wanted) == wanted;
 }
 
 /* How the key at a place compares with another one by their bytes: below, the same or above as the result is to 0. */

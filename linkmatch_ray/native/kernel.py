@@ -21,6 +21,10 @@ UInt64s = npt.NDArray[np.uint64]
 Int64s = npt.NDArray[np.int64]
 
 LINES, VALUES = 0, 1
+FILTER_KEYS: Final = 4
+"""Keys to a word of the filter, 2 to 4 on average: 2 % at most of the keys that are not on the list go on to the
+search."""
+
 DIRECTORY_KEYS: Final = 4
 """Keys to a bucket of the directory, 2 to 4 on average: one or two steps to search, and 1 to 2 bytes a key."""
 
@@ -60,13 +64,13 @@ class KeyIndex:
     """The list as the kernel looks it up: distinct canonical keys, sorted by their hashes.
 
     Attributes:
-        filter, filter_shift: One bit for each value of a hash's top bits.
+        filter, filter_shift: A word for each value of a hash's top bits, in which each hash sets two bits.
         directory, directory_shift: Place of the first hash that has each value of the top bits, and the end.
         hashes: The hashes.
         starts, ends: Where each key's canonical bytes are in `blob`.
     """
 
-    filter: UInt8s
+    filter: UInt64s
     filter_shift: int
     directory: UInt32s
     directory_shift: int
@@ -74,6 +78,16 @@ class KeyIndex:
     starts: Int64s
     ends: Int64s
     blob: UInt8s
+
+
+def filter_of(hashes: UInt64s) -> tuple[UInt64s, int]:
+    """Returns `filter` and `filter_shift` of a `KeyIndex`."""
+    shift = 64 - max(1, (len(hashes) // FILTER_KEYS).bit_length())
+    words = np.zeros(1 << (64 - shift), np.uint64)
+    one, last = np.uint64(1), np.uint64(63)
+    for bit in (hashes & last, hashes >> np.uint64(6) & last):
+        np.bitwise_or.at(words, (hashes >> np.uint64(shift)).astype(np.int64), one << bit)
+    return words, shift
 
 
 def directory_of(hashes: UInt64s) -> tuple[UInt32s, int]:

@@ -157,21 +157,29 @@ NOINLINE static uint32_t named_child(reader *r, uint32_t parent, uint32_t depth,
     return 0;
 }
 
-/* `named_child` of the name at `from`, whose colon is at `colon`; 0 at once where no name is as long and begins so. */
-INLINE uint32_t child_named(reader *r, uint32_t parent, uint32_t depth, uint32_t from, uint32_t colon)
+/* What the next names are compared with first: those of a node with one child begin as `head` says, in the bytes that
+ * `mask` has. Nothing is equal below a node without children, and everything below one with several. */
+typedef struct {
+    uint64_t head, mask;
+} beginning;
+
+INLINE beginning names_below(const reader *r, uint32_t parent)
 {
-    const uint32_t to = closing_quote(r, colon);
-    if (LIKELY(r->stage1.last_backslash <= from)) {
-        const lm_node *const nodes = r->config->nodes;
-        uint32_t child = nodes[parent].first;
-        const uint8_t first = r->bytes[from + 1];
-        const uint32_t size = to - from - 1;
-        while (child && (nodes[child].size != size || (size && r->config->names[nodes[child].name] != first)))
-            child = nodes[child].next;
-        if (LIKELY(!child))
-            return 0;
-    }
-    return named_child(r, parent, depth, from, to);
+    const uint32_t child = node_of(r, parent)->first;
+    if (!child)
+        return (beginning){1, 0};
+    if (node_of(r, child)->next)
+        return (beginning){0, 0};
+    return (beginning){node_of(r, child)->head, node_of(r, child)->mask};
+}
+
+/* `named_child` of the name at `from`, whose colon is at `colon`; 0 at once if it does not begin so. */
+INLINE uint32_t child_named(reader *r, uint32_t parent, uint32_t depth, beginning names, uint32_t from, uint32_t colon)
+{
+    if (LIKELY(r->stage1.last_backslash <= from && r->end - from >= 8 &&
+               (load64(r->bytes + from) & names.mask) != names.head))
+        return 0;
+    return named_child(r, parent, depth, from, closing_quote(r, colon));
 }
 
 /* The node of the next element of the array that is open, or 0. */

@@ -25,7 +25,7 @@ class Node(ctypes.Structure):
     """`lm_node` of api.h, as the other structures here are theirs."""
 
     _fields_ = (
-        ("slots", c_uint64),
+        *((name, c_uint64) for name in ("slots", "head", "mask")),
         *((name, c_uint32) for name in ("token", "name", "size", "index", "first", "next", "parent", "slot")),
     )
 

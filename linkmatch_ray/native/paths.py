@@ -88,11 +88,12 @@ class PathTree:
         for number, node in enumerate(self._tree):
             packed = nodes[number]
             packed.slots, packed.slot, packed.parent = node.slots, node.slot, node.parent
-            packed.token = node.flags
+            packed.token, packed.head = node.flags, 1
             if isinstance(node.step, str):
                 text = node.step.encode()
                 packed.token |= BY_NAME
                 packed.name, packed.size = len(names), len(text)
+                packed.head, packed.mask = _head_and_mask(text)
                 names += text
             index = _index(node.step)
             if index is not None and index < NONE:
@@ -105,6 +106,12 @@ class PathTree:
             for child, following in pairwise(node.children):
                 nodes[child].next = following
         return bytes(names), nodes
+
+
+def _head_and_mask(name: bytes) -> tuple[int, int]:
+    """Returns the first eight bytes of a name in quotes, or all if it has fewer, and all ones for each of them."""
+    head = b'"%b"' % name
+    return int.from_bytes(head[:8], "little"), (1 << 8 * min(len(head), 8)) - 1
 
 
 def _last_star(path: Sequence[Step]) -> int:

@@ -46,6 +46,7 @@
         if (UNLIKELY(child)) {                                                       \
             enter(&r, child, depth, *p);                                             \
             node = child;                                                            \
+            names = names_below(&r, node);                                           \
             watched = depth;                                                         \
         }                                                                            \
         if (bytes[*p++] == '{')                                                      \
@@ -105,6 +106,7 @@ uint32_t LM_SCAN(const lm_config *config, lm_state *state, const uint8_t *bytes,
     uint32_t node = state->node, child = state->child;
     uint32_t wrong_at = 0, damage = LM_NO_DAMAGE, scalar_end = 0, status = LM_MORE;
     scalar_shape shape;
+    beginning names = names_below(&r, node);
 
     switch (place) {
     case LM_TOP: goto top;
@@ -234,6 +236,7 @@ record:
             goto array_first;
         if (r.all_slots) {
             watched = 1;
+            names = names_below(&r, 0);
             enter(&r, 0, 1, p[-1]);
         }
         goto object_first;
@@ -296,7 +299,7 @@ object_first:
 name:
     /* A member with a string is the commonest: it is read without asking before each place whether it is there. */
     if (LIKELY(stop - p >= 4 && bytes[p[0]] == '"' && bytes[p[1]] == ':')) {
-        child = depth == watched ? child_named(&r, node, depth, p[0], p[1]) : 0;
+        child = depth == watched ? child_named(&r, node, depth, names, p[0], p[1]) : 0;
         p += 2;
         if (bytes[p[0]] != '"' || bytes[p[1]] != ',')
             goto member;
@@ -311,7 +314,7 @@ name:
     WAIT(2, LM_NAME);
     if (UNLIKELY(bytes[p[1]] != ':'))
         WRONG(p[1], LM_GRAMMAR);
-    child = depth == watched ? child_named(&r, node, depth, p[0], p[1]) : 0;
+    child = depth == watched ? child_named(&r, node, depth, names, p[0], p[1]) : 0;
     p += 2;
 
 member:
@@ -352,6 +355,7 @@ close:
     if (UNLIKELY(depth == watched)) {
         leave(&r, node, scalar_end);
         node = node_of(&r, node)->parent;
+        names = names_below(&r, node);
         watched--;
     }
     if (--depth == 0)

@@ -25,6 +25,7 @@ from linkmatch_ray.native.kernel import (
     Reading,
     Status,
     directory_of,
+    filter_of,
     hash_keys,
 )
 from linkmatch_ray.native.steps import STAR, Name
@@ -32,7 +33,6 @@ from tests.support.oracle import BOUNDS, DEPTH_MAX, depth
 from tests.support.tiers import kinds
 
 PAGE = mmap.PAGESIZE
-FILTER_BITS = 12
 WHITE = b" \t\r\n"
 
 
@@ -67,12 +67,9 @@ def make_index(keys):
     ends = np.cumsum([len(key) for key in keys], dtype=np.int64)
     hashes = hash_keys(blob, ends)
     order = np.argsort(hashes, kind="stable")
-    filter_ = np.zeros(1 << (FILTER_BITS - 3), np.uint8)
-    slots = (hashes >> np.uint64(64 - FILTER_BITS)).astype(np.int64)
-    np.bitwise_or.at(filter_, slots >> 3, (1 << (slots & 7)).astype(np.uint8))
     starts = np.append(0, ends[:-1]).astype(np.int64)[: len(keys)]
     hashes = hashes[order]
-    return KeyIndex(filter_, 64 - FILTER_BITS, *directory_of(hashes), hashes, starts[order], ends[order], blob)
+    return KeyIndex(*filter_of(hashes), *directory_of(hashes), hashes, starts[order], ends[order], blob)
 
 
 class Guarded:

@@ -51,7 +51,7 @@ typedef struct {
 /* The child of a node for a step, which is made if it is not there. */
 static uint32_t child_for(tree *t, uint32_t parent, const char *step, size_t size)
 {
-    lm_node made = {.parent = parent, .slot = LM_NONE};
+    lm_node made = {.parent = parent, .slot = LM_NONE, .head = 1};
     if (*step == '*')
         made.token = LM_BY_STAR;
     else if (*step == '[' || (*step >= '0' && *step <= '9'))
@@ -66,6 +66,14 @@ static uint32_t child_for(tree *t, uint32_t parent, const char *step, size_t siz
             return *link;
     }
     memcpy(t->names + t->name_bytes, step, made.size);
+    if (made.token & LM_BY_NAME) {
+        uint8_t quoted[2 + 64] = "\"";
+        memcpy(quoted + 1, step, made.size);
+        quoted[1 + made.size] = '"';
+        made.mask = made.size < 6 ? ((uint64_t)1 << 8 * (made.size + 2)) - 1 : ~(uint64_t)0;
+        memcpy(&made.head, quoted, 8);
+        made.head &= made.mask;
+    }
     t->name_bytes += made.size;
     t->nodes[t->node_count] = made;
     return *link = t->node_count++;
@@ -100,7 +108,8 @@ enum { KEYS_MAX = 32, BLOB_BYTES = 512 };
 typedef struct {
     uint64_t hashes[KEYS_MAX];
     int64_t starts[KEYS_MAX], ends[KEYS_MAX];
-    uint8_t blob[BLOB_BYTES], filter[8];
+    uint8_t blob[BLOB_BYTES];
+    uint64_t filter[2];
     uint32_t directory[3];
     lm_index index;
 } list;
@@ -113,10 +122,9 @@ static const char *const keys[3][12] = {
 static tree trees[PATHS];
 static list lists[4]; /* by what must be doubted for their sake: 1 numbers, 2 containers */
 
-/* A filter that lets everything through, so that all is looked up. */
 static list make_list(int with)
 {
-    list l = {.filter = {0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF}};
+    list l = {0};
     uint32_t count = 0;
     int64_t at = 0;
     for (int kind = 0; kind < 3; kind++)
@@ -134,6 +142,7 @@ static list make_list(int with)
             memcpy(l.blob + at, *key, size);
             l.ends[place] = at += (int64_t)size;
             l.directory[1] += !(hash >> 63);
+            l.filter[hash >> 63] |= (uint64_t)1 << (hash & 63) | (uint64_t)1 << (hash >> 6 & 63);
         }
     l.directory[2] = count;
     return l;
@@ -147,7 +156,7 @@ static void make_all(void)
         list *l = lists + with;
         *l = make_list(with);
         l->index = (lm_index){.filter = l->filter, .hashes = l->hashes, .directory = l->directory, .starts = l->starts,
-                              .ends = l->ends, .blob = l->blob, .filter_shift = 58, .directory_shift = 63,
+                              .ends = l->ends, .blob = l->blob, .filter_shift = 63, .directory_shift = 63,
                               .count = l->directory[2]};
     }
 }

@@ -124,7 +124,7 @@ def test_keys_of_one_hash_are_told_apart():
     index.ends.sort()
     for key in keys:
         index.hashes[:] = hash_key(key)
-        index.filter[:] = 0xFF
+        index.filter[:] = 0xFFFFFFFFFFFFFFFF
         index.directory[:], kernel._packed.directory_shift = directory_of(index.hashes)
         [found] = read(kernel, b'{"a":%s}' % key)[0]
         assert found.hits == {key}
