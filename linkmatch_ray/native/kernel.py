@@ -22,7 +22,7 @@ Int64s = npt.NDArray[np.int64]
 
 LINES, VALUES = 0, 1
 FILTER_KEYS: Final = 4
-"""Keys to a word of the filter, 2 to 4 on average: 2 % at most of the keys that are not on the list go on to the
+"""Keys to a word of the filter, 2 to 4 on average. So 2 % at most of the keys that are not on the list go on to the
 search."""
 
 DIRECTORY_KEYS: Final = 4
