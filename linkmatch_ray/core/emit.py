@@ -7,13 +7,12 @@ from typing import Final
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import orjson
 
 from linkmatch_ray.core.exact import minify
 from linkmatch_ray.core.index import RestrictionIndex
 from linkmatch_ray.core.outcome import as_text
-from linkmatch_ray.core.structure import NEWLINE, RETURN, Int64s, positions
+from linkmatch_ray.core.structure import NEWLINE, Int64s, positions
 from linkmatch_ray.core.verdicts import Judged
 
 PROVENANCE_RESTRICTIONS_MAX: Final = 10
@@ -29,18 +28,20 @@ def verbatim(buffer: bytearray, judged: Judged, places: Int64s) -> list[bytes]:
     if not len(places):
         return []
     starts, ends = judged.starts[places], judged.ends[places]
-    data = np.frombuffer(buffer, np.uint8)
+    lines = _copied(buffer, starts, ends)
+    if b"\r" not in lines and (judged.numbers is not None or lines.count(b"\n") == len(places)):
+        return [lines]
     view = memoryview(buffer)
-    spanning = spanning_lines(buffer, starts, ends, elements=judged.numbers is None)
-    if spanning is not None and spanning.any():
-        return [
-            (one_line(bytes(view[start:end])) if spans else bytes(view[start:end])) + b"\n"
-            for start, end, spans in zip(starts.tolist(), ends.tolist(), spanning.tolist(), strict=True)
-        ]
+    records = (bytes(view[start:end]) for start, end in zip(starts.tolist(), ends.tolist(), strict=True))
+    return [(one_line(record) if b"\n" in record or b"\r" in record else record) + b"\n" for record in records]
+
+
+def _copied(buffer: bytearray, starts: Int64s, ends: Int64s) -> bytes:
+    """Copies spans, each with a newline behind it."""
+    view = memoryview(buffer)
     if (starts[1:] == ends[:-1]).any():  # nothing stands between some of them
-        return [
-            b"\n".join([view[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]) + b"\n"
-        ]
+        return b"\n".join([view[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]) + b"\n"
+    data = np.frombuffer(buffer, np.uint8)
     separators = data[ends]
     data[ends] = NEWLINE
     breaks = np.flatnonzero(starts[1:] != ends[:-1] + 1)
@@ -48,7 +49,7 @@ def verbatim(buffer: bytearray, judged: Judged, places: Int64s) -> list[bytes]:
     run_ends = (ends[np.append(breaks, len(ends) - 1)] + 1).tolist()
     lines = b"".join([view[start:end] for start, end in zip(run_starts, run_ends, strict=True)])
     data[ends] = separators
-    return [lines]
+    return lines
 
 
 def with_provenance(
@@ -116,19 +117,3 @@ def one_line(record: bytes) -> bytes:
         return msgspec.json.format(record, indent=-1)
     except (msgspec.DecodeError, RecursionError):  # msgspec refuses lone surrogates, and has limits of its own
         return minify(record)
-
-
-def spanning_lines(buffer: bytearray, starts: Int64s, ends: Int64s, *, elements: bool) -> npt.NDArray[np.bool_] | None:
-    """Returns which of the spans have a line break in them; None if none can."""
-    if not len(starts):
-        return None
-    low, high = int(starts[0]), int(ends[-1])
-    data = np.frombuffer(buffer, np.uint8)
-    spanning = None
-    for byte in (NEWLINE, RETURN) if elements else (RETURN,):
-        if buffer.find(byte, low, high) < 0:
-            continue
-        at = positions(data, low, high, byte)
-        inside = np.searchsorted(at, starts) != np.searchsorted(at, ends)
-        spanning = inside if spanning is None else spanning | inside
-    return spanning

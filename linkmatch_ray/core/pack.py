@@ -18,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from linkmatch_ray.core.emit import spanning_lines, verbatim
+from linkmatch_ray.core.emit import verbatim
 from linkmatch_ray.core.options import MatchOptions
 from linkmatch_ray.core.outcome import SHARE_COLUMNS, Counts, Piece, digest
 from linkmatch_ray.core.parts import Part
@@ -164,8 +164,7 @@ def _joined_at(values: Judged | Taken, joints: Int64s) -> bool:
 
 def _share_out(buffer: bytearray, pack: Pack, judged: Judged, options: MatchOptions) -> Part | None:
     """Makes one piece for all files, with the share of each, cut at the files' borders."""
-    spanning = spanning_lines(buffer, judged.starts, judged.ends, elements=judged.numbers is None)
-    if judged.damages or (spanning is not None and spanning.any()):
+    if judged.damages:
         return None
     borders = np.append(np.searchsorted(judged.starts, pack.starts), len(judged.starts))
     kinds = judged.kinds
@@ -179,7 +178,10 @@ def _share_out(buffer: bytearray, pack: Pack, judged: Judged, options: MatchOpti
         columns[name] = _sums(are_chosen, borders)
         if options.emit in (name, "both"):
             output[name] = verbatim(buffer, judged, np.flatnonzero(are_chosen))
-            columns[name + "_bytes"] = _sums(np.where(are_chosen, judged.ends - judged.starts + 1, 0), borders)
+            sizes = np.where(are_chosen, judged.ends - judged.starts + 1, 0)
+            if sum(map(len, output[name])) < sizes.sum():  # it has records that span lines
+                return None
+            columns[name + "_bytes"] = _sums(sizes, borders)
     columns["hits"], hits = _hits(judged, borders)
     shares = np.empty((len(pack), len(SHARE_COLUMNS)), np.int64)
     for place, column in enumerate(columns.values()):

@@ -124,7 +124,8 @@ class Judge:
         data = np.frombuffer(buffer, np.uint8)
         others = scan.kinds == Kind.DAMAGED
         if not self._arrays_are_records:
-            others |= (scan.kinds == Kind.NOT_OBJECT) & (data[scan.starts] == OPEN_BRACKET)
+            no_objects = np.flatnonzero(scan.kinds == Kind.NOT_OBJECT)
+            others[no_objects] = data[scan.starts[no_objects]] == OPEN_BRACKET
         numbers: Int64s = scan.numbers[others]
         if high - low > self.max_bytes:
             newlines = positions(data, low, high, NEWLINE)

@@ -152,11 +152,14 @@ class Window:
 
     def drop(self, upto: int) -> None:
         """Forgets the buffer before the position `upto`."""
+        if upto == LOW:
+            return
         buffer, end = self._buffers.buffer, self.end
         newline = buffer.rfind(b"\n", LOW, upto)
         if newline >= 0:
             self.line_offset = self.offset + newline + 1 - LOW
-        buffer[LOW : LOW + end - upto] = buffer[upto:end]
+        with memoryview(buffer) as view:
+            view[LOW : LOW + end - upto] = view[upto:end]
         self.offset += upto - LOW
         self.held = end - upto
 
