@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, Final
@@ -15,7 +14,6 @@ from linkmatch_ray.io.restrictions.restrictions import Restrictions
 from linkmatch_ray.runtime.jobs.plan import Plan, PlanOptions, make_plan
 from linkmatch_ray.runtime.jobs.preview import Preview, preview
 from linkmatch_ray.runtime.jobs.request import Request
-from linkmatch_ray.runtime.session.address import is_embedded
 
 LOOK_SECONDS: Final = 2.0
 """Time limit for reading the beginnings of large files, which show whether a file can be cut."""
@@ -35,20 +33,22 @@ class DryRun:
     """
 
     def __init__(
-        self, listing: Listing, restrictions: Restrictions, options: JobOptions, request: Request | None
+        self,
+        listing: Listing,
+        restrictions: Restrictions,
+        options: JobOptions,
+        request: Request | None,
+        cores: int | None,
     ) -> None:
         self._files, self._options = listing.files, options.matching
-        self._plan_options = request.plan if request else PlanOptions.of(options, self._files)
+        self._plan_options = request.plan if request else PlanOptions.of(options, self._files, options.workers or cores)
         self._reuse = request.reuse if request else None
         self.restrictions, self.keys = restrictions, [str(path.text) for path in restrictions.paths]
         self.is_done = request is not None and request.finished is not None and self._reuse is None
         self.files_kept = 0 if self._reuse is None else self._reuse.files
         self.files_dropped = 0 if self._reuse is None else len(self._reuse.gone)
         self.files, self.left_out = len(self._files) - self.files_kept, listing.left_out
-        self.cores: int | None = None
-        if is_embedded(options.address):
-            there = len(os.sched_getaffinity(0))
-            self.cores = min(options.workers or there, there)
+        self.cores = None if cores is None else min(options.workers or cores, cores)
 
     def __len__(self) -> int:
         """Returns the number of tasks."""

@@ -17,14 +17,16 @@ from linkmatch_ray.io.inputs.file import InputFile
 from linkmatch_ray.io.results.reuse import ReusePlan
 
 UNIT_BYTES: Final = 64 << 20
-"""Input of a task of a small job, in bytes. A task costs 5 ms of driver and raylet, and some 60 ms at 1 GB/s a core."""
+"""Input of a task of a small job, in bytes."""
 
 UNIT_BYTES_MAX: Final = 1 << 30
 """Maximum input of a task that is not asked for: what a killed task has to do again takes a second or two."""
 
-UNITS_MIN: Final = 4096
-UNITS_A_WORKER_MIN: Final = 8
+UNITS_A_WORKER: Final = 8
 """Units grow only in a job that has more than this many, so that all workers end at about the same time."""
+
+UNITS_MIN: Final = 4096
+"""The same if a cluster decides how many workers there are. It may have some hundred."""
 
 UNIT_FILES_MAX: Final = 8192
 """Maximum number of files in a unit, because their rows in the ledger are committed together."""
@@ -49,15 +51,18 @@ class PlanOptions:
             refuse_unless_within(name, getattr(self, name), low, LIMIT_MAX)
 
     @classmethod
-    def of(cls, options: JobOptions, files: list[InputFile]) -> PlanOptions:
+    def of(cls, options: JobOptions, files: list[InputFile], workers: int | None) -> PlanOptions:
         """Chooses the size of units, unless it is given.
 
-        One driver starts some 130 tasks a second, so that a large job needs large units: at `UNIT_BYTES_MAX` it feeds
-        139 GB/s of reading (`scripts/scale.md`).
+        A task costs Ray 10 ms of CPU time, as much as 30 MB of lines cost a worker. One driver starts some 130 tasks a
+        second. So a large job needs large units: at `UNIT_BYTES_MAX` one driver feeds 139 GB/s (`scripts/scale.md`).
+
+        Args:
+            workers: Concurrent tasks; None if a cluster decides that.
         """
         unit_bytes = options.unit_bytes
         if unit_bytes is None:
-            units = max(UNITS_MIN, UNITS_A_WORKER_MIN * (options.workers or 0))
+            units = UNITS_MIN if workers is None else UNITS_A_WORKER * workers
             nbytes = sum(max(file.size, 0) for file in files)
             unit_bytes = min(max(UNIT_BYTES, nbytes // units), UNIT_BYTES_MAX)
         return cls(unit_bytes, options.part_bytes, options.one_file_per_task)

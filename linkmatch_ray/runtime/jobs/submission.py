@@ -22,7 +22,7 @@ from linkmatch_ray.io.inputs.names import names_in, read_names, refuse_missing, 
 from linkmatch_ray.io.results.places import results_at
 from linkmatch_ray.io.storage.paths import Name, path_of
 from linkmatch_ray.io.storage.system_errors import reported_as_job_errors
-from linkmatch_ray.runtime.session.address import certificates, is_embedded, is_jobs_api, job_name
+from linkmatch_ray.runtime.session.address import certificates, embedded_cpus, is_embedded, is_jobs_api, job_name
 from linkmatch_ray.runtime.session.session import Session
 from linkmatch_ray.words import shown
 
@@ -92,7 +92,7 @@ def submit(
     try:
         if not asked.is_complete():
             ray.begin(HEAD_START_SECONDS)
-        request = asked.request(*asked.load(on_listing))
+        request = asked.request(*asked.load(on_listing), wanted.workers or ray.cpus)
         if request.finished is None:
             ray.begin()
         elif session is None:
@@ -139,10 +139,12 @@ def dry_run(
     with reported_as_job_errors(asked.results):
         asked.results.refuse_foreign()
     listing, loaded = asked.load(on_listing)
-    request = asked.request(listing, loaded, is_dry=True) if asked.options.incremental else None
+    cores = embedded_cpus(asked.options.address)
+    workers = asked.options.workers or cores
+    request = asked.request(listing, loaded, workers, is_dry=True) if asked.options.incremental else None
     from linkmatch_ray.runtime.jobs.dry_run import DryRun
 
-    return DryRun(listing, loaded, asked.options, request)
+    return DryRun(listing, loaded, asked.options, request, cores)
 
 
 class _Asked:
@@ -202,8 +204,10 @@ class _Asked:
         restrictions = loaded(self._restrictions, self._key, *how)
         return list_inputs(self._names, on_listing, self.options.matching), restrictions
 
-    def request(self, listing: Listing, restrictions: Restrictions, *, is_dry: bool = False) -> Request:
+    def request(
+        self, listing: Listing, restrictions: Restrictions, workers: int | None, *, is_dry: bool = False
+    ) -> Request:
         """Compares the job with what the place holds."""
         from linkmatch_ray.runtime.jobs.request import Request
 
-        return Request(listing, restrictions, self.results, self.options, is_dry=is_dry)
+        return Request(listing, restrictions, self.results, self.options, workers=workers, is_dry=is_dry)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -83,6 +84,14 @@ def no_address(given: object) -> UsageError:
 def is_embedded(address: str | None) -> bool:
     """Returns whether an address stands for a Ray of this process's own."""
     return not address or address == "local"
+
+
+def embedded_cpus(address: str | None) -> int | None:
+    """Returns the number of CPUs of the Ray that this process would start; None if it would use another Ray."""
+    is_initialized = getattr(sys.modules.get("ray"), "is_initialized", None)  # importing Ray would take long
+    if not is_embedded(address) or (is_initialized is not None and is_initialized()):
+        return None
+    return len(os.sched_getaffinity(0))
 
 
 def refuse_unreachable(address: str) -> None:

@@ -20,6 +20,7 @@ from linkmatch_ray.runtime.session.address import (
     LOOPBACK,
     NAMESPACE,
     PACKAGE,
+    embedded_cpus,
     is_embedded,
     is_jobs_api,
     is_ray_job,
@@ -56,6 +57,7 @@ class Session:
     Attributes:
         address: As given; None for an embedded Ray.
         dashboard, verbose: As given.
+        cpus: Number of CPUs of an embedded Ray; None if the session uses another one.
         joins: Whether the session joins a cluster.
         dashboard_url: `host:port` of the dashboard when Ray is ready; None without a dashboard.
         variables: The environment variables that another program needs to join the same Ray. Empty until Ray is ready.
@@ -74,6 +76,7 @@ class Session:
         self.address = None if is_embedded(address) else address
         self.dashboard, self.verbose = dashboard, verbose
         self._workers, self._name = workers, name
+        self.cpus = None if (cpus := embedded_cpus(address)) is None else workers or cpus
         self.joins = self.address is not None
         self._error: Exception | None = None
         self.dashboard_url: str | None = None

@@ -99,6 +99,9 @@ def test_it_is_the_list(job):
         (0, None, 64 << 20),
         (256 << 30, None, 64 << 20),
         (1 << 40, None, 256 << 20),
+        (512 << 20, 2, 64 << 20),
+        (6 << 30, 2, 384 << 20),
+        (1 << 40, 2, 1 << 30),
         (1 << 40, 2048, 64 << 20),
         (4 << 40, 1024, 512 << 20),
         (PETABYTE, None, 1 << 30),
@@ -108,8 +111,8 @@ def test_it_is_the_list(job):
 def test_units_grow_with_the_job(nbytes, workers, unit_bytes):
     """One driver feeds many workers, and a small job has enough units for all of its workers."""
     files = [InputFile(b"a", b"a", nbytes, 0, 0), InputFile(b"b", b"b", -1, 0, 0)]
-    assert PlanOptions.of(JobOptions(workers=workers), files).unit_bytes == unit_bytes
-    assert PlanOptions.of(JobOptions(workers=workers, unit_bytes=99), files).unit_bytes == 99
+    assert PlanOptions.of(JobOptions(), files, workers).unit_bytes == unit_bytes
+    assert PlanOptions.of(JobOptions(unit_bytes=99), files, workers).unit_bytes == 99
 
 
 def test_a_petabyte(sparse_file):
