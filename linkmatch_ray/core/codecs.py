@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from linkmatch_ray.core.compressions import MAGIC_BYTES, compression_of
@@ -52,6 +53,7 @@ class Plain:
 
     Attributes:
         head: Bytes that were read from it already, and come first.
+        read_at: Fills a view from an offset without moving, and returns how much, if the raw stream can.
         compression, encoding: None.
     """
 
@@ -60,6 +62,7 @@ class Plain:
 
     def __init__(self, raw: Readable, head: bytes = b"") -> None:
         self._raw, self.head = raw, head
+        self.read_at: Callable[[memoryview, int], int] | None = getattr(raw, "read_at", None)
 
     def readinto(self, view: memoryview) -> int:
         filled = min(len(view), len(self.head))

@@ -102,6 +102,11 @@ class _Memory:
         self._at += len(data)
         return len(data)
 
+    def read_at(self, view: memoryview, offset: int) -> int:
+        data = self._data[offset : offset + len(view)]
+        view[: len(data)] = data
+        return len(data)
+
     def read(self, size: int) -> bytes:
         data = bytes(self._data[self._at : self._at + size])
         self._at += len(data)

@@ -5,6 +5,7 @@ Windows depend on the bytes alone, not on how reads come in, so that a retried t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, Protocol
 
 import numpy as np
@@ -79,6 +80,7 @@ class Window:
         line_offset: Where in the input the line begins that `buffer[LOW]` is in.
         corrupt: Why the input ended early, if it cannot be decompressed further.
         behind: What else there is behind the end of an input that is whole.
+        read_at: Fills a view with what is at an offset, ahead of the window; None if the source cannot.
     """
 
     def __init__(self, source: Source, buffers: Buffers, offset: int = 0) -> None:
@@ -88,6 +90,7 @@ class Window:
         self.ended = False
         self.corrupt: Damage | None = None
         self.behind: Behind | None = None
+        self.read_at: Callable[[memoryview, int], int] | None = getattr(source, "read_at", None)
         self._given_back: list[memoryview] = []  # the last is read first
 
     @property

@@ -18,6 +18,7 @@ from linkmatch_ray.core import matcher, path_finder
 from linkmatch_ray.core.codecs import Plain
 from linkmatch_ray.core.damage import Damage
 from linkmatch_ray.core.emit import one_line
+from linkmatch_ray.core.layouts import detection
 from linkmatch_ray.core.options import MatchOptions
 from linkmatch_ray.core.window import Window
 from tests.support.sequences import Options, read
@@ -49,8 +50,13 @@ class CutShort:
 
 def found(text, options, window):
     """What the program reads: line, place, reason, and the record or the length of the entry."""
-    source = CutShort(text) if options.cut else Plain(io.BytesIO(text))
-    with patch.object(matcher, "WINDOW_BYTES", window), patch.object(matcher, "_source", lambda *_: source):
+    looks_ahead = len(text) % 2
+    source = CutShort(text) if options.cut else Plain(matcher._Memory(text) if looks_ahead else io.BytesIO(text))
+    with (
+        patch.object(matcher, "WINDOW_BYTES", window),
+        patch.object(matcher, "_source", lambda *_: source),
+        patch.object(detection, "AHEAD_BYTES", window),
+    ):
         outcome = matcher.match_bytes(
             text,
             LIST,

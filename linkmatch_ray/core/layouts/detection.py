@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 from linkmatch_ray.core.damage import Damage
@@ -13,6 +14,9 @@ from linkmatch_ray.native.kernel import Place, Status
 BOM: Final = b"\xef\xbb\xbf"
 HEAD_BYTES: Final = len(BOM) + 4
 """Bytes of an input that show whether it is UTF-8."""
+
+AHEAD_BYTES: Final = 1 << 18
+"""Bytes that are searched for a line's end at a time, without being held. They stay in a core's second-level cache."""
 
 _STRINGS: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 
@@ -36,12 +40,17 @@ def text_start(head: bytes) -> int:
 
 
 class Beginning:
-    """The beginning of a text whose first byte does not stand between values. Each call of `is_lines` shows more."""
+    """The beginning of a text whose first byte does not stand between values. Each call of `is_lines` shows more.
+
+    Attributes:
+        is_in_first_line: No line has ended in what was seen.
+    """
 
     def __init__(self, max_record_bytes: int, any_values: Stream) -> None:
         self._max_record_bytes, self._any_values = max_record_bytes, any_values
+        self.is_in_first_line = True
         self._line = self._searched = 0  # where the next line begins; bytes known to have no newline behind it
-        self._others = False  # lines before it that do not decide
+        self._is_first = True
         self._is_whole = False  # the line before it is whole, and decides if it is not the only one
 
     def is_lines(self, buffer: bytearray, low: int, high: int, *, is_all: bool) -> bool | None:
@@ -53,20 +62,24 @@ class Beginning:
         while not self._is_whole:
             start = low + self._line
             newline = buffer.find(b"\n", max(start, low + self._searched), high)
-            self._searched = high - low
             end = back_over_space(buffer, start, newline if newline >= 0 else high)
             if end - low > self._max_record_bytes:
                 return False
+            self.is_in_first_line &= newline < 0
             if newline < 0 and not is_all:
+                self._searched = high - low
                 return None
+            if self._is_first and (newline < 0 or skip_space(buffer, newline, high) == high):
+                self._searched = newline - low
+                return False if is_all else None  # the only line does not decide
             first = skip_space(buffer, start, end)
             if first < end:
                 kind = self._kind_of(buffer, first, end)
                 if kind == INCOMPLETE or (kind == WRONG and buffer[low] == OPEN_BRACKET):
                     return False
-                if kind == WHOLE and self._others:
+                if kind == WHOLE and not self._is_first:
                     return True
-                self._is_whole, self._others = kind == WHOLE, True
+                self._is_whole, self._is_first = kind == WHOLE, False
             if newline < 0:
                 return False
             self._line = self._searched = newline + 1 - low
@@ -85,3 +98,25 @@ class Beginning:
         if not stream.is_truncated or stream.is_torn:
             return WRONG
         return WRONG if b'"' in _STRINGS.sub(b"", memoryview(buffer)[start:end]) else INCOMPLETE
+
+
+def is_only_line(read_at: Callable[[memoryview, int], int], offset: int, limit: int) -> bool:
+    """Returns whether the line that continues at an offset is the only one that is not blank, or is too long.
+
+    Args:
+        limit: The offset at which a line is too long.
+        read_at: Fills a view from an offset; returns how much, 0 at the end.
+    """
+    buffer, newline = bytearray(AHEAD_BYTES), -1
+    while count := read_at(memoryview(buffer), offset):
+        first = 0
+        if newline < 0:
+            newline = buffer.find(b"\n", 0, count)
+            line_end = newline if newline >= 0 else count
+            if skip_space(buffer, min(max(0, limit - offset), line_end), line_end) < line_end:
+                return True
+            first = line_end
+        if skip_space(buffer, first, count) < count:
+            return False
+        offset += count
+    return True

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from linkmatch_ray.core.damage import Damage
-from linkmatch_ray.core.layouts.detection import HEAD_BYTES, Beginning, text_start
+from linkmatch_ray.core.layouts.detection import HEAD_BYTES, Beginning, is_only_line, text_start
 from linkmatch_ray.core.layouts.documents import Documents
 from linkmatch_ray.core.layouts.line_documents import lines_of
 from linkmatch_ray.core.layouts.values import Values, walk_object
@@ -96,5 +96,10 @@ def _layout_in(of: Reading) -> Layout:
         return NAMED[of.judge.format]
     beginning = Beginning(of.judge.max_bytes, of.judge.scanner.any_values)
     while (is_lines := beginning.is_lines(window.buffer, LOW, window.end, is_all=window.ended)) is None:
+        if beginning.is_in_first_line and window.read_at is not None:
+            behind, limit = window.offset + window.held, window.offset + of.judge.max_bytes
+            if is_only_line(window.read_at, behind, limit):
+                return VALUES
         window.fill()
+    window.give_back(window.size)
     return LINES if is_lines else VALUES

@@ -44,6 +44,10 @@ class FileReader:
         """Returns the first bytes, without moving."""
         return os.pread(self._fd, size, 0)
 
+    def read_at(self, view: memoryview, offset: int) -> int:
+        """Fills a view from an offset, without moving; returns how much, 0 at the end."""
+        return os.preadv(self._fd, [view], offset)
+
     def readinto(self, view: memoryview) -> int:
         """Reads up to the length of `view`; returns 0 at the end."""
         return os.readv(self._fd, [view])

@@ -7,6 +7,7 @@ import pytest
 
 from linkmatch_ray import MatchOptions, Restrictions, match_bytes
 from linkmatch_ray.core.codecs import Plain
+from linkmatch_ray.core.layouts import detection
 from linkmatch_ray.core.matcher import Matcher
 
 GOOD = b'{"data":"a"}'
@@ -202,3 +203,29 @@ def test_a_line_with_many_blanks_before_it_is_in_one_range():
         )
 
     assert [matched(5, 40), matched(40, None), matched(5, None)] == [1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("rest", "limit", "is_only"),
+    [
+        (b"", 99, True),
+        (b"1,2]\n \x1e\n\t\r\n", 99, True),
+        (b"1,2]\n \n2", 99, False),
+        (b"1,2]" + b" " * 50 + b"\n" * 50, 4, True),
+        (b"1,2]" + b" " * 50 + b"\n" * 50 + b"1", 4, False),
+        (b"1,2]\n1", 3, True),
+        (b" " * 50 + b"1]\n1", 20, True),
+    ],
+)
+@pytest.mark.parametrize("ahead", [1, 3, 16, 1 << 18])
+def test_a_line_that_is_looked_for_ahead(rest, limit, is_only, ahead, monkeypatch):
+    """Follows, unless the first line is longer than the limit or only blank ones come."""
+    monkeypatch.setattr(detection, "AHEAD_BYTES", ahead)
+    behind = 7
+
+    def read_at(view, offset):
+        data = rest[offset - behind :][: len(view)]
+        view[: len(data)] = data
+        return len(data)
+
+    assert detection.is_only_line(read_at, behind, behind + limit) == is_only
