@@ -51,6 +51,11 @@ def is_read(name: bytes) -> bool:
     return is_input_name(name) or name.lower().endswith(ARCHIVE_SUFFIXES)
 
 
+def is_compressed(name: bytes) -> bool:
+    """Returns whether a file is compressed, by its name."""
+    return name.lower().endswith(COMPRESSIONS)
+
+
 def archive_in(path: bytes) -> bytes | None:
     """Returns the file in front of a `!` in a path to nothing, as in `all.zip!a.json`; None if no file is there."""
     borders = (found.start() for found in re.finditer(b"!", path))

@@ -14,10 +14,14 @@ from linkmatch_ray.arguments import refuse_unless_within
 from linkmatch_ray.core.options import LIMIT_MAX, PART_BYTES_MAX, UNIT_BYTES_MIN, JobOptions
 from linkmatch_ray.io.inputs.archives.member import packed_in
 from linkmatch_ray.io.inputs.file import InputFile
+from linkmatch_ray.io.inputs.names import is_compressed
 from linkmatch_ray.io.results.reuse import ReusePlan
 
 UNIT_BYTES: Final = 64 << 20
 """Input of a task of a small job, in bytes."""
+
+COMPRESSED_UNIT_BYTES: Final = 16 << 20
+"""The same if most of the input is compressed. A byte of it takes several times as long."""
 
 UNIT_BYTES_MAX: Final = 1 << 30
 """Maximum input of a task that is not asked for: what a killed task has to do again takes a second or two."""
@@ -64,7 +68,9 @@ class PlanOptions:
         if unit_bytes is None:
             units = UNITS_MIN if workers is None else UNITS_A_WORKER * workers
             nbytes = sum(max(file.size, 0) for file in files)
-            unit_bytes = min(max(UNIT_BYTES, nbytes // units), UNIT_BYTES_MAX)
+            compressed = sum(max(file.size, 0) for file in files if is_compressed(file.name))
+            low = COMPRESSED_UNIT_BYTES if 2 * compressed > nbytes else UNIT_BYTES
+            unit_bytes = min(max(low, nbytes // units), UNIT_BYTES_MAX)
         return cls(unit_bytes, options.part_bytes, options.one_file_per_task)
 
     @property

@@ -115,6 +115,14 @@ def test_units_grow_with_the_job(nbytes, workers, unit_bytes):
     assert PlanOptions.of(JobOptions(unit_bytes=99), files, workers).unit_bytes == 99
 
 
+def test_units_of_compressed_files_are_smaller():
+    """Because they take longer, all workers have some of a job that has few bytes of them."""
+    files = [InputFile(b"a.json.gz", b"a.json.gz", 300 << 20, 0, 0), InputFile(b"b.json", b"b.json", 99 << 20, 0, 0)]
+    assert PlanOptions.of(JobOptions(), files, 2).unit_bytes == (399 << 20) // 16
+    assert PlanOptions.of(JobOptions(), files, 64).unit_bytes == 16 << 20
+    assert PlanOptions.of(JobOptions(), files[1:] * 4 + files[:1], 64).unit_bytes == 64 << 20
+
+
 def test_a_petabyte(sparse_file):
     """Takes some megabytes to be planned, counted, and gone on with anywhere."""
     files = list_inputs([sparse_file(PETABYTE, b'{"data":"a"}\n')]).files
