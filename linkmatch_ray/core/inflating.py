@@ -112,11 +112,12 @@ class Inflating:
         """Returns the next bytes; none at the end, or if `_damage` says why there are no more."""
         contents, size = [], 0
         while size < OUTPUT_BYTES and self._is_ready():
-            contents.append(self._decompress())
-            size += len(contents[-1])
+            if more := self._decompress():
+                contents.append(more)
+                size += len(more)
         if self._damage is not None:
             contents.append(self._last)
-        return b"".join(contents)
+        return b"".join(contents)  # no copy of only one
 
     def _is_ready(self) -> bool:
         """Reads on until there is input for a decoder; returns False at the end, or if `_damage` says why not."""
