@@ -23,6 +23,7 @@ import xxhash
 
 from linkmatch_ray.native.kernel import KeyIndex, directory_of, filter_of, hash_key, hash_keys
 
+UInt8s = npt.NDArray[np.uint8]
 UInt64s = npt.NDArray[np.uint64]
 Int64s = npt.NDArray[np.int64]
 
@@ -115,6 +116,14 @@ class IndexBuilder:
         keys = list(keys)
         self._entries += len(keys)
         self._append(keys)
+
+    def extend(self, blob: UInt8s, ends: Int64s, hashes: UInt64s) -> None:
+        """Appends keys that lie one behind the other, with their hashes, as `add` does."""
+        self._flush()
+        self._entries += len(ends)
+        self._ends.extend(len(self._blob) + ends)
+        self._hashes.extend(hashes)
+        self._blob += blob.data
 
     def _flush(self) -> None:
         keys, self._pending = self._pending, []

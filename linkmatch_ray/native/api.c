@@ -131,3 +131,13 @@ LM_EXPORT void lm_hash_many(const uint8_t *blob, const int64_t *ends, uint64_t c
         start = ends[i];
     }
 }
+
+LM_EXPORT void lm_copy_many(const uint8_t *bytes, const int64_t *starts, const int64_t *ends, uint64_t count,
+                            uint8_t *to)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        const uint64_t size = (uint64_t)(ends[i] - starts[i]);
+        copy_bytes(to, bytes + starts[i], size);
+        to += size;
+    }
+}

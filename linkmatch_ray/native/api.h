@@ -177,4 +177,8 @@ LM_EXPORT uint32_t lm_scan(const lm_config *config, lm_state *state, const uint8
 LM_EXPORT uint64_t lm_hash(const uint8_t *bytes, uint64_t length);
 LM_EXPORT void lm_hash_many(const uint8_t *blob, const int64_t *ends, uint64_t count, uint64_t *hashes);
 
+/* Copies bytes[starts[i], ends[i]) for each i, one behind the other. */
+LM_EXPORT void lm_copy_many(const uint8_t *bytes, const int64_t *starts, const int64_t *ends, uint64_t count,
+                            uint8_t *to);
+
 #endif

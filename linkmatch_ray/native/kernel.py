@@ -181,3 +181,19 @@ def hash_keys(blob: UInt8s, ends: Int64s) -> UInt64s:
     hashes = np.empty(len(ends), np.uint64)
     native.library().lm_hash_many(blob.ctypes.data, ends.ctypes.data, len(ends), hashes.ctypes.data)
     return hashes
+
+
+def copy_spans(data: UInt8s, starts: Int64s, ends: Int64s) -> UInt8s:
+    """Copies spans of some data, one behind the other.
+
+    Raises:
+        ValueError: A span is not in the data.
+    """
+    if len(starts) and not (starts.min() >= 0 and (starts <= ends).all() and ends.max() <= len(data)):
+        raise ValueError("a span is not in the data")
+    starts, ends = np.ascontiguousarray(starts, np.int64), np.ascontiguousarray(ends, np.int64)
+    copied = np.empty(int((ends - starts).sum()), np.uint8)
+    native.library().lm_copy_many(
+        data.ctypes.data, starts.ctypes.data, ends.ctypes.data, len(starts), copied.ctypes.data
+    )
+    return copied

@@ -107,6 +107,8 @@ def load(path: Path = LIBRARY) -> ctypes.CDLL:
     library.lm_hash.restype = c_uint64
     library.lm_hash_many.argtypes = (c_void_p, c_void_p, c_uint64, c_void_p)
     library.lm_hash_many.restype = None
+    library.lm_copy_many.argtypes = (c_void_p, c_void_p, c_void_p, c_uint64, c_void_p)
+    library.lm_copy_many.restype = None
     sizes = (c_uint32 * 5)()
     library.lm_sizes(sizes)
     if list(sizes) != [ctypes.sizeof(struct) for struct in (Node, Index, Config, State, Output)]:

@@ -7,7 +7,8 @@ ELF, MACH_O = b"\x7fELF", b"\xcf\xfa\xed\xfe"
 MACHINES = {(ELF, 62): "x86_64", (ELF, 183): "aarch64", (MACH_O, 0x0100_0007): "x86_64", (MACH_O, 0x0100_000C): "arm64"}
 SYSTEMS = {ELF: "linux", MACH_O: "darwin"}
 
-INTERFACE = {f"lm_{name}" for name in ("begin", "hash", "hash_many", "levels", "scan", "sizes", "sources")}
+NAMES = ("begin", "copy_many", "hash", "hash_many", "levels", "scan", "sizes", "sources")
+INTERFACE = {f"lm_{name}" for name in NAMES}
 """What the kernel exports; on macOS with an underscore before each."""
 
 

@@ -7,10 +7,9 @@ data, and a wrong entry in it would be wrong a million times. The first error en
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice, repeat
 from typing import Any, Final, NoReturn, cast
 
 import orjson
@@ -23,7 +22,9 @@ from linkmatch_ray.core.keys import MISSING, NumberText, canonical
 from linkmatch_ray.core.layouts.table import walk
 from linkmatch_ray.core.options import Format, MatchOptions, RestrictionsFormat
 from linkmatch_ray.core.outcome import Entry
+from linkmatch_ray.core.plain_keys import KeyFinder, PlainKeys
 from linkmatch_ray.core.raw import Raw
+from linkmatch_ray.core.structure import Int64s
 from linkmatch_ray.core.verdicts import Judge, Judged
 from linkmatch_ray.core.window import Buffers, Window
 from linkmatch_ray.core.writer import Reading, Writer
@@ -114,13 +115,33 @@ class Entries(Writer):
         self._raw, self._wanted, self._builder, self._options = raw, wanted, builder, options
         self._name, self._paths = wanted.name, wanted.paths
         self._is_composite = len(self._paths) > 1
+        self._finder = KeyFinder(self._paths[0])
 
     def records(self, judged: Judged, line: int) -> None:
-        view = memoryview(self._window.buffer)
-        numbers: Iterable[int | None] = repeat(None) if judged.numbers is None else (judged.numbers + line).tolist()
-        rows = zip(judged.starts.tolist(), judged.ends.tolist(), numbers, strict=False)
-        for start, end, number in islice(rows, min(judged.damages, default=None)):  # a damaged one comes to `add`
-            self._take(bytes(view[start:end]), number)
+        stop = min(judged.damages, default=len(judged.starts))  # a damaged one comes to `add`
+        starts, ends, numbers = judged.starts[:stop], judged.ends[:stop], judged.numbers
+        keys = self._plain_keys(starts, ends, are_elements=numbers is None)
+        at, view = 0, memoryview(self._window.buffer)
+        for place_ in range(stop) if keys is None else [*keys.others.tolist(), stop]:
+            if keys is not None and place_ > at:
+                self._push(keys, at, place_)
+            if place_ < stop:
+                number = None if numbers is None else int(numbers[place_]) + line
+                self._take(bytes(view[starts[place_] : ends[place_]]), number)
+            at = place_ + 1
+
+    def _plain_keys(self, starts: Int64s, ends: Int64s, *, are_elements: bool) -> PlainKeys | None:
+        """Returns the keys of records, as far as they are found at once; None if they are not."""
+        if self._is_composite or not len(starts):
+            return None
+        return self._finder.find(self._window.buffer, starts, ends, are_elements=are_elements)
+
+    def _push(self, keys: PlainKeys, start: int, stop: int) -> None:
+        """Appends keys that are certain."""
+        before, end = int(keys.ends[start - 1]) if start else 0, int(keys.ends[stop - 1])
+        self._builder.extend(keys.blob[before:end], keys.ends[start:stop] - before, keys.hashes[start:stop])
+        if keys.has_numbers:
+            self._builder.note_kinds(numbers=True)
 
     def add(self, entry: Entry) -> NoReturn:
         if (corrupt := self._window.corrupt) is not None:  # then nothing is certain, not even what came before

@@ -138,7 +138,15 @@ def pairs_of(key: str | Sequence[str]) -> tuple[KeyPair, ...]:
     return pairs
 
 
-def _open(source: str | os.PathLike[str] | bytes, *, ahead: bool) -> io.BytesIO | io.BufferedReader:
+class _File(io.FileIO):
+    """An open list."""
+
+    def read_at(self, view: memoryview, offset: int) -> int:
+        """Fills a view from an offset, without moving; returns how much, 0 at the end."""
+        return os.preadv(self.fileno(), [view], offset)
+
+
+def _open(source: str | os.PathLike[str] | bytes, *, ahead: bool) -> io.BytesIO | io.BufferedReader | _File:
     """Opens a list; with `ahead` a URL is requested ahead, because it is read from its first byte to its last."""
     if isinstance(source, bytes):
         return io.BytesIO(source)
@@ -150,7 +158,7 @@ def _open(source: str | os.PathLike[str] | bytes, *, ahead: bool) -> io.BytesIO 
 
         return io.BufferedReader(ObjectReader(examine(name), None if ahead else 0))
     name = path_in(name) if scheme_of(name) == "file" else name
-    file = os.fdopen(os.dup(sys.stdin.fileno()), "rb") if name == b"-" else open(name, "rb")  # noqa: SIM115
+    file = _File(os.dup(sys.stdin.fileno()) if name == b"-" else name)
     if file.seekable():
         return file
     with file:  # a pipe is read once, but the head of a list is read before all of it, and a damaged one again

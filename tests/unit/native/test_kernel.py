@@ -1,8 +1,11 @@
 """What the kernel gives for records and whole inputs, held to the exact path, at every level of this processor."""
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from linkmatch_ray.native.kernel import LINES, VALUES, Damage, Flag, Kind, Place, Reading, Status
+from linkmatch_ray.native.kernel import LINES, VALUES, Damage, Flag, Kind, Place, Reading, Status, copy_spans
 from linkmatch_ray.native.paths import PathTree
 from linkmatch_ray.native.steps import STAR, Name
 from tests.support.kernel import (
@@ -15,6 +18,7 @@ from tests.support.kernel import (
     read,
     steps_of,
 )
+from tests.support.tiers import examples
 
 LEVELS = pytest.mark.parametrize("level", levels())
 LISTED = frozenset([b'"a"', b"1", b"null", b'"\xc3\xa9"', b'"/"', b'["a",1]', b'[null,"a"]', b"true"])
@@ -410,3 +414,16 @@ def test_without_keys(level):
     kernel = make_kernel([], level=level)
     found, _ = read(kernel, b'{"a":1}\n2\n{"a":}\n')
     assert [one.kind for one in found] == [Kind.KEYED, Kind.NOT_OBJECT, Kind.DAMAGED]
+
+
+@given(data=st.binary(max_size=99), cuts=st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99)), max_size=9))
+@settings(max_examples=examples(300))
+def test_copies_of_spans(data, cuts):
+    """Lie one behind the other; a span outside of the data is refused."""
+    starts, ends = np.array(cuts, np.int64).reshape(-1, 2).T
+    buffer = np.frombuffer(data, np.uint8)
+    if all(start <= end <= len(data) for start, end in cuts):
+        assert copy_spans(buffer, starts, ends).tobytes() == b"".join(data[start:end] for start, end in cuts)
+    else:
+        with pytest.raises(ValueError, match="a span is not in the data"):
+            copy_spans(buffer, starts, ends)

@@ -121,10 +121,13 @@ ENTRIES = (
 
 @pytest.mark.parametrize("how", [{}, {"key": ["data", "x"]}, {"key": "/data/0"}, {"restrictions_format": "object"}])
 def test_the_careful_path_gives_the_same(how, monkeypatch):
-    """Whichever of the two reads an entry: the keys, what is noted of them, and what is said of a wrong one."""
+    """Whichever of the three reads an entry: the keys, what is noted of them, and what is said of a wrong one."""
     lists = [entry.replace("%s", key).encode() for entry in ENTRIES for key in KEYS]
     lists += [b'["z",' + each + b"]" for each in lists] + [b'"z"\n' + each for each in lists]
+    lists += [b"\n".join(lists[: len(ENTRIES) * len(KEYS)]), b'["b",%s]' % b",".join([b'{"data":"a"}'] * 40_000)]
     found = [outcome(each, how) for each in lists]
+    monkeypatch.setattr(Entries, "_plain_keys", lambda *_, **__: None)
+    assert [outcome(each, how) for each in lists] == found
     monkeypatch.setattr(Entries, "_plain_key", lambda self, text: None)
     assert [outcome(each, how) for each in lists] == found
 
