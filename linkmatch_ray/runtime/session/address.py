@@ -91,7 +91,7 @@ def embedded_cpus(address: str | None) -> int | None:
     is_initialized = getattr(sys.modules.get("ray"), "is_initialized", None)  # importing Ray would take long
     if not is_embedded(address) or (is_initialized is not None and is_initialized()):
         return None
-    return len(os.sched_getaffinity(0))
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()  # macOS has none
 
 
 def refuse_unreachable(address: str) -> None:
