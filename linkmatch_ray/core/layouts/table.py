@@ -101,5 +101,7 @@ def _layout_in(of: Reading) -> Layout:
             if is_only_line(window.read_at, behind, limit):
                 return VALUES
         window.fill()
-    window.give_back(window.size)
-    return LINES if is_lines else VALUES
+    if is_lines:
+        return LINES
+    window.give_back(window.size)  # what is held is moved at each step
+    return VALUES
