@@ -62,7 +62,9 @@ class Buffers:
         The room doubles, because what is held is scanned again with what comes. In all, each byte is scanned about
         twice.
         """
-        self.buffer = self.buffer[: LOW + held] + bytes(max(held, self.window_bytes) + LOW)
+        grown = bytearray(LOW + held + max(held, self.window_bytes) + LOW)
+        grown[: LOW + held] = memoryview(self.buffer)[: LOW + held]
+        self.buffer = grown
 
     def shrink(self) -> None:
         """Shrinks the buffer to one window, after an input with long records."""
