@@ -21,19 +21,28 @@ PROVENANCE_RESTRICTIONS_MAX: Final = 10
 
 def verbatim(buffer: bytearray, judged: Judged, places: Int64s) -> list[bytes]:
     """Returns the chosen records as lines, byte for byte. White space between tokens is dropped if a record spans
-    lines.
+    lines."""
+    if not len(places):
+        return []
+    lines = as_they_are(buffer, judged, places)
+    if lines is not None:
+        return [lines]
+    view = memoryview(buffer)
+    spans = zip(judged.starts[places].tolist(), judged.ends[places].tolist(), strict=True)
+    records = (bytes(view[start:end]) for start, end in spans)
+    return [(one_line(record) if b"\n" in record or b"\r" in record else record) + b"\n" for record in records]
+
+
+def as_they_are(buffer: bytearray, judged: Judged, places: Int64s) -> bytes | None:
+    """Returns the chosen records as lines, byte for byte; None if one of them spans lines.
 
     Neighbours are copied at once. During the copy, the byte after each chosen record is a newline.
     """
     if not len(places):
-        return []
-    starts, ends = judged.starts[places], judged.ends[places]
-    lines = _copied(buffer, starts, ends)
-    if b"\r" not in lines and (judged.numbers is not None or lines.count(b"\n") == len(places)):
-        return [lines]
-    view = memoryview(buffer)
-    records = (bytes(view[start:end]) for start, end in zip(starts.tolist(), ends.tolist(), strict=True))
-    return [(one_line(record) if b"\n" in record or b"\r" in record else record) + b"\n" for record in records]
+        return b""
+    lines = _copied(buffer, judged.starts[places], judged.ends[places])
+    spans = b"\r" in lines or (judged.numbers is None and lines.count(b"\n") > len(places))
+    return None if spans else lines
 
 
 def _copied(buffer: bytearray, starts: Int64s, ends: Int64s) -> bytes:

@@ -18,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from linkmatch_ray.core.emit import verbatim
+from linkmatch_ray.core.emit import as_they_are
 from linkmatch_ray.core.options import MatchOptions
 from linkmatch_ray.core.outcome import SHARE_COLUMNS, Counts, Piece, digest
 from linkmatch_ray.core.parts import Part
@@ -177,11 +177,11 @@ def _share_out(buffer: bytearray, pack: Pack, judged: Judged, options: MatchOpti
     for name, are_chosen in chosen.items():
         columns[name] = _sums(are_chosen, borders)
         if options.emit in (name, "both"):
-            output[name] = verbatim(buffer, judged, np.flatnonzero(are_chosen))
-            sizes = np.where(are_chosen, judged.ends - judged.starts + 1, 0)
-            if sum(map(len, output[name])) < sizes.sum():  # it has records that span lines
+            lines = as_they_are(buffer, judged, np.flatnonzero(are_chosen))
+            if lines is None:
                 return None
-            columns[name + "_bytes"] = _sums(sizes, borders)
+            output[name] = [lines] if lines else []
+            columns[name + "_bytes"] = _sums(np.where(are_chosen, judged.ends - judged.starts + 1, 0), borders)
     columns["hits"], hits = _hits(judged, borders)
     shares = np.empty((len(pack), len(SHARE_COLUMNS)), np.int64)
     for place, column in enumerate(columns.values()):

@@ -152,7 +152,7 @@ class Window:
     def give_back(self, behind: int) -> None:
         """Holds no more than `behind` bytes; the others are read again. What is dropped then costs little to move."""
         if self.held > behind:
-            self._given_back.append(memoryview(bytes(self._buffers.buffer[LOW + behind : self.end])))
+            self._given_back.append(memoryview(bytes(memoryview(self._buffers.buffer)[LOW + behind : self.end])))
             self.held, self.ended, self.corrupt, self.behind = behind, False, None, None
 
     def drop(self, upto: int) -> None:

@@ -69,9 +69,8 @@ class Beginning:
             if newline < 0 and not is_all:
                 self._searched = high - low
                 return None
-            if self._is_first and (newline < 0 or skip_space(buffer, newline, high) == high):
-                self._searched = newline - low
-                return False if is_all else None  # the only line does not decide
+            if self._is_first and is_all and (newline < 0 or skip_space(buffer, newline, high) == high):
+                return False  # the only line does not decide
             first = skip_space(buffer, start, end)
             if first < end:
                 kind = self._kind_of(buffer, first, end)
@@ -82,7 +81,7 @@ class Beginning:
                 self._is_whole, self._is_first = kind == WHOLE, False
             if newline < 0:
                 return False
-            self._line = self._searched = newline + 1 - low
+            self._line = self._searched = skip_space(buffer, newline + 1, high) - low  # there may be many blank lines
         if skip_space(buffer, low + self._line, high) < high:
             return True
         return False if is_all else None

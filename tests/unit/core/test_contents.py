@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import tracemalloc
 
 import pytest
 
@@ -9,6 +10,7 @@ from linkmatch_ray import MatchOptions, Restrictions, match_bytes
 from linkmatch_ray.core.codecs import Plain
 from linkmatch_ray.core.layouts import detection
 from linkmatch_ray.core.matcher import Matcher
+from linkmatch_ray.core.window import Buffers, Window
 
 GOOD = b'{"data":"a"}'
 RESTRICTIONS = Restrictions.load(b'["a"]')
@@ -229,3 +231,16 @@ def test_a_line_that_is_looked_for_ahead(rest, limit, is_only, ahead, monkeypatc
         return len(data)
 
     assert detection.is_only_line(read_at, behind, behind + limit) == is_only
+
+
+def test_what_is_given_back_is_copied_once():
+    """It may be twice the maximum length of a record."""
+    window = Window(Plain(io.BytesIO(bytes(1 << 20))), Buffers(1 << 20))
+    window.fill()
+    tracemalloc.start()
+    try:
+        window.give_back(16)
+        assert tracemalloc.get_traced_memory()[1] < 1.1 * (1 << 20)
+    finally:
+        tracemalloc.stop()
+    assert window.held == 16

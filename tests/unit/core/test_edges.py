@@ -5,8 +5,9 @@ import gzip
 import pytest
 
 from linkmatch_ray import MatchOptions, Restrictions, match_bytes
+from linkmatch_ray.core.layouts import detection
 from linkmatch_ray.core.layouts.detection import text_start
-from linkmatch_ray.core.layouts.table import layout_of
+from linkmatch_ray.core.layouts.table import LINES, VALUES, layout_of
 from linkmatch_ray.core.outcome import Counts
 from linkmatch_ray.errors import UsageError
 from tests.fuzz.borders import HOSTILE, Borders
@@ -127,6 +128,21 @@ def test_what_is_said_of_a_beginning_is_said_of_the_whole(text):
     said = [layout for layout in known if layout is not None]
     assert len(set(said)) <= 1
     assert known[len(known) - len(said) :] == said
+
+
+@pytest.mark.parametrize("line", [b"[", b'{"a":', b'{"a":1}[', b"[x", b'[1,"x'])
+def test_a_first_line_that_decides_alone(line):
+    """Does so whatever follows, so that blank lines behind it are not held."""
+    for blank in (b"\n", b"\n\n \r\n\x1e\n"):
+        assert layout_of(line + blank, MatchOptions()) is VALUES
+
+
+def test_many_blank_lines_before_the_line_that_decides(monkeypatch):
+    """Cost one step, not one each."""
+    steps, back = [], detection.back_over_space
+    monkeypatch.setattr(detection, "back_over_space", lambda *where: (steps.append(where), back(*where))[1])
+    assert layout_of(b"# x\n" + b"\n" * 10_000 + b"# y\n" + b"\n \r" * 10_000 + b"[1]\n", MatchOptions()) is LINES
+    assert len(steps) < 10
 
 
 @pytest.mark.parametrize("name", ["max_record_bytes", "max_inflation"])

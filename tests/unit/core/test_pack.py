@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from linkmatch_ray import MatchOptions, Restrictions, match_bytes
+from linkmatch_ray.core import emit
 from linkmatch_ray.core.matcher import Matcher
 from linkmatch_ray.core.pack import Pack
 from tests.support import oracle
@@ -172,3 +173,13 @@ def test_a_record_at_the_limit_of_length(data):
             matched
         ]
         assert (len(pieces) == 1) == (matched == 6)
+
+
+def test_records_that_span_lines_are_written_once(monkeypatch):
+    """However often the files are joined in vain."""
+    written, one_line = [], emit.one_line
+    monkeypatch.setattr(emit, "one_line", lambda record: (written.append(record), one_line(record))[1])
+    for file in (b'[\n {\n  "data": 1\n }\n]', b'{"data":\r1}\n'):
+        written.clear()
+        check([file] * 64)
+        assert len(written) == 64
