@@ -105,8 +105,7 @@ class ClusterJob:
             raise Interrupted(f"{name}: was stopped. To resume it, submit the same job again.")
         if job.exit_code is None:
             kind = ClusterError if job.error_type == "RUNTIME_ENV_SETUP_FAILURE" else JobError
-            said = shown(job.message.strip()) or "its driver did not start"
-            raise kind(f"{name}: {said.rstrip('.')}. See the dashboard at {self.cluster}.")
+            raise kind(f"{name}: {cause_in(job.message)}. See the dashboard at {self.cluster}.")
         if job.exit_code == EXIT_NO_PYTHON:
             raise ClusterError(
                 f"{self.cluster}: has no command `python` on its head node. Start Ray there from an activated"
@@ -117,6 +116,12 @@ class ClusterJob:
                 f"{name}: its driver was killed by signal {-job.exit_code}. See `linkmatch-ray logs {name}`."
             )
         return job.exit_code
+
+
+def cause_in(message: str) -> str:
+    """Returns why a driver did not start, from Ray's message: its first line, and the last one of a traceback."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()] or ["its driver did not start"]
+    return ": ".join(shown(line).rstrip(".:") for line in ([lines[0], lines[-1]] if len(lines) > 1 else lines))
 
 
 _ERRORS: Final[tuple[type[LinkmatchError], ...]] = (JobError, UsageError, InputError, ClusterError, Interrupted)
