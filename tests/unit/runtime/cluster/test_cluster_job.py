@@ -11,8 +11,8 @@ from linkmatch_ray.runtime.cluster.cluster_job import cause_in
         ("", "its driver did not start"),
         ("No CPU is free.\n", "No CPU is free"),
         (
-            "setup failed: no environment.\nThe actor\n[Node 1] Traceback:\n  File x\nOSError: [Errno 28] No space left\n",
-            "setup failed: no environment: OSError: [Errno 28] No space left",
+            "setup failed: nothing.\nThe actor\n[Node 1] Traceback:\n  File x\nOSError: [Errno 28] No space left\n",
+            "setup failed: nothing: OSError: [Errno 28] No space left",
         ),
         ("setup failed:\n" + "x\n" * 999 + "ValueError: y", "setup failed: ValueError: y"),
     ],
