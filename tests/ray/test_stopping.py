@@ -37,7 +37,7 @@ def test_while_ray_starts(tmp_path):
         """Never ready."""
 
         def __init__(self):
-            self.joins = False
+            self.joins, self.cpus = False, None
 
         def begin(self, after_seconds=0.0):
             pass
