@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from contextlib import suppress
@@ -14,6 +15,9 @@ from linkmatch_ray.core.keys import KeyPath, NumberText, record_key
 DEPTH_MAX: Final = 500
 """Maximum nesting of arrays and objects. Python's own parser stops near 1,000 levels, others at 255 or 1,024. A limit
 well below these gives the same verdict on every path, and cannot overflow a C stack."""
+
+DECODED_BYTES: Final = 1 << 20
+"""Bytes of a long text that are decoded at a time."""
 
 WHITE_SPACE: Final = b" \t\n\r"
 
@@ -95,6 +99,18 @@ def bad_utf8(text: bytes) -> int | None:
     except UnicodeDecodeError as error:
         return error.start
     return None
+
+
+def is_utf8(text: memoryview) -> bool:
+    """Returns whether a text is UTF-8. It may be long, and is not copied at once."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for start in range(0, len(text), DECODED_BYTES):
+            decoder.decode(text[start : start + DECODED_BYTES])
+        decoder.decode(b"", True)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def invalid(offset: int) -> Damage:

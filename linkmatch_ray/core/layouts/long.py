@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from typing import Final, NamedTuple
 
+from linkmatch_ray.core.exact import is_utf8
 from linkmatch_ray.core.outcome import ENTRY_TEXT_BYTES_MAX
 from linkmatch_ray.core.scan import Stream
 from linkmatch_ray.core.window import LOW, Window
 from linkmatch_ray.core.writer import Torn
-
-DECODED_BYTES: Final = 1 << 20
-"""Bytes of a long string that are decoded at a time."""
 
 SOUND_STRING: Final = re.compile(rb'"(?:[^"\\\x00-\x1f]++|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*+')
 """The sound beginning of a string, up to what closes it or is wrong."""
@@ -89,20 +86,8 @@ def _token_in(window: Window, at: int, high: int) -> Token | None:
     if found := SOUND_STRING.match(window.buffer, at, high):
         end = found.end()
         end -= len(_HALF_CHARACTER.search(window.buffer, max(at, end - 3), end)[0])  # type: ignore[index]
-        has_bad = not _is_utf8(memoryview(window.buffer)[at:end])
+        has_bad = not is_utf8(memoryview(window.buffer)[at:end])
         return Token(window.offset + end - LOW, b'"', has_bad) if end > at + 1 else None
     if found := _NUMBER.match(window.buffer, at, high):
         return Token(window.offset + high - LOW, bytes(window.buffer[at : found.start(1) + 2]))
     return None
-
-
-def _is_utf8(text: memoryview) -> bool:
-    """Returns whether a text is UTF-8. It is not copied at once, because it is long."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        for start in range(0, len(text), DECODED_BYTES):
-            decoder.decode(text[start : start + DECODED_BYTES])
-        decoder.decode(b"", True)
-    except UnicodeDecodeError:
-        return False
-    return True

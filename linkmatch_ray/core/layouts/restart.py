@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from linkmatch_ray.core.damage import Damage
-from linkmatch_ray.core.exact import bad_utf8, too_long
+from linkmatch_ray.core.exact import is_utf8, too_long
 from linkmatch_ray.core.layouts.closing import RS, find_margin, is_margin
 from linkmatch_ray.core.layouts.long import Passing
 from linkmatch_ray.core.scan import one_value
@@ -60,7 +60,7 @@ class Restart:
             margin = find_margin(window, self._behind_start(LOW), self._place(self._failed))
             if margin >= LOW:
                 first = self._damage
-                if self._failure is not None and bad_utf8(bytes(memoryview(window.buffer)[LOW:margin])) is None:
+                if self._failure is not None and is_utf8(memoryview(window.buffer)[LOW:margin]):
                     self._damage = self._failure
                 torn.take(margin)
                 if (place := self._try(is_behind=False)) is not None or self._is_end:

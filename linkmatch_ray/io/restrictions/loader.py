@@ -122,13 +122,12 @@ class Entries(Writer):
         starts, ends, numbers = judged.starts[:stop], judged.ends[:stop], judged.numbers
         keys = self._plain_keys(starts, ends, are_elements=numbers is None)
         at, view = 0, memoryview(self._window.buffer)
-        for place_ in range(stop) if keys is None else [*keys.others.tolist(), stop]:
-            if keys is not None and place_ > at:
-                self._push(keys, at, place_)
-            if place_ < stop:
-                number = None if numbers is None else int(numbers[place_]) + line
-                self._take(bytes(view[starts[place_] : ends[place_]]), number)
-            at = place_ + 1
+        for other in range(stop) if keys is None else keys.others.tolist():
+            self._push(keys, at, other)
+            number = None if numbers is None else int(numbers[other]) + line
+            self._take(bytes(view[starts[other] : ends[other]]), number)
+            at = other + 1
+        self._push(keys, at, stop)
 
     def _plain_keys(self, starts: Int64s, ends: Int64s, *, are_elements: bool) -> PlainKeys | None:
         """Returns the keys of records, as far as they are found at once; None if they are not."""
@@ -136,8 +135,10 @@ class Entries(Writer):
             return None
         return self._finder.find(self._window.buffer, starts, ends, are_elements=are_elements)
 
-    def _push(self, keys: PlainKeys, start: int, stop: int) -> None:
-        """Appends keys that are certain."""
+    def _push(self, keys: PlainKeys | None, start: int, stop: int) -> None:
+        """Appends keys that are certain, if there are any between these places."""
+        if keys is None or start == stop:
+            return
         before, end = int(keys.ends[start - 1]) if start else 0, int(keys.ends[stop - 1])
         self._builder.extend(keys.blob[before:end], keys.ends[start:stop] - before, keys.hashes[start:stop])
         if keys.has_numbers:

@@ -21,7 +21,7 @@ from linkmatch_ray.errors import ClusterError, InputError, Interrupted, JobError
 from linkmatch_ray.io.inputs.names import names_in
 from linkmatch_ray.io.restrictions.restrictions import Restrictions, pairs_of
 from linkmatch_ray.io.storage.paths import Name, path_of
-from linkmatch_ray.runtime.cluster.jobs_api import Cluster, RemoteJob
+from linkmatch_ray.runtime.cluster.jobs_api import Cluster, RemoteJob, cause_in
 from linkmatch_ray.runtime.cluster.upload import entrypoint, job_id_for, on_cluster, prepare_upload, runtime_env
 from linkmatch_ray.runtime.session.address import OVERRIDE, SUMMARY_MARK, certificates, is_jobs_api, job_name
 from linkmatch_ray.words import shown
@@ -116,12 +116,6 @@ class ClusterJob:
                 f"{name}: its driver was killed by signal {-job.exit_code}. See `linkmatch-ray logs {name}`."
             )
         return job.exit_code
-
-
-def cause_in(message: str) -> str:
-    """Returns why a driver did not start, from Ray's message: its first line, and the last one of a traceback."""
-    lines = [line.strip() for line in message.splitlines() if line.strip()] or ["its driver did not start"]
-    return ": ".join(shown(line).rstrip(".:") for line in ([lines[0], lines[-1]] if len(lines) > 1 else lines))
 
 
 _ERRORS: Final[tuple[type[LinkmatchError], ...]] = (JobError, UsageError, InputError, ClusterError, Interrupted)

@@ -254,8 +254,7 @@ class Cluster:
                 if line.startswith('{"') and line.endswith("}\n"):
                     return json.loads(line), job.node or ""
             if job.is_over:
-                said = shown(job.message.strip()).rstrip(".")
-                raise ClusterError(f"{self}: its helper job failed: {said}. See the dashboard.")
+                raise ClusterError(f"{self}: its helper job failed: {cause_in(job.message)}. See the dashboard.")
             time.sleep(POLL_SECONDS)
         raise ClusterError(
             f"{self}: a helper job has not started there in {HELPER_SECONDS_MAX:g} s. Check that the cluster has room"
@@ -369,3 +368,9 @@ def _job(details: Any) -> RemoteJob:
         message=details.message or "",
         error_type=getattr(details.error_type, "value", details.error_type),
     )
+
+
+def cause_in(message: str) -> str:
+    """Returns why a driver did not start, from Ray's message: its first line, and the last one of a traceback."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()] or ["its driver did not start"]
+    return ": ".join(shown(line).rstrip(".:") for line in ([lines[0], lines[-1]] if len(lines) > 1 else lines))

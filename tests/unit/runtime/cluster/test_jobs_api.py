@@ -2,7 +2,7 @@
 
 import pytest
 
-from linkmatch_ray.runtime.cluster.cluster_job import cause_in
+from linkmatch_ray.runtime.cluster.jobs_api import cause_in
 
 
 @pytest.mark.parametrize(
