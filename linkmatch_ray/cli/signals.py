@@ -2,12 +2,14 @@
 
     running -> signalled -> ended               the first signal counts, later ones change nothing
 
-Python runs a signal's handler in the main thread, between two of its instructions. The handler raises
-`KeyboardInterrupt`, so that a job stops in order. But the main thread may be in the interpreter's exit. Or it may be in
-a call that does not return: a resolver, a library, an import that waits for another thread. So a second thread waits at
-a pipe, to which Python writes the signal at once (`signal.set_wakeup_fd`). It ends the process if nothing else has.
+All threads block both signals, and one thread waits for them. So it does not matter what Ray does with the handlers. It
+replaces SIGTERM's at its start and at its end, and the signal would then end the program without a word. The waiting
+thread makes the main thread raise `KeyboardInterrupt`, so that a job stops in order. But the main thread may be in the
+interpreter's exit. Or it may be in a call that does not return: a resolver, a library, an import that waits for another
+thread. So the waiting thread ends the process if nothing else has.
 
-The handlers are installed before all other imports, so this module imports nothing that takes time.
+The signals are blocked before any other thread starts. So this module comes before all other imports, and imports
+nothing that takes time.
 """
 
 from __future__ import annotations
@@ -20,7 +22,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from types import FrameType
 from typing import Final, NoReturn
 
 from linkmatch_ray.exit_codes import EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED
@@ -33,6 +34,9 @@ LAST_SECONDS: Final = 0.2
 
 _CLOSED_PIPE: Final = signal.SIGPIPE
 """A signal that Python ignores. Here it means that the reader of standard output is gone."""
+
+_WAKE: Final = signal.SIGUSR1
+"""The signal that is sent to the main thread. It interrupts a system call there, as the original would."""
 
 _EXIT_CODES: Final = {signal.SIGINT: EXIT_INTERRUPTED, signal.SIGTERM: EXIT_TERMINATED, _CLOSED_PIPE: EXIT_OK}
 
@@ -63,7 +67,7 @@ class _Ending:
         self.message = _MESSAGE
         self.code: int | None = None
         self.last: list[Callable[[], None]] = []
-        self.pipe: int | None = None
+        self.is_installed = False
         self._said = threading.Lock()
 
     def is_to_be_said(self) -> bool:
@@ -96,24 +100,38 @@ _ending = _Ending()
 
 
 def install() -> None:
-    """Installs the handlers. A signal that the parent process had ignored, as a shell does in the background, stays
-    ignored."""
-    reading, writing = os.pipe()
-    os.set_blocking(writing, False)
-    _ending.pipe = writing
-    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    threading.Thread(target=_watch, args=(reading,), name="signals", daemon=True).start()
+    """Waits for the signals from now on, in a thread. A signal that the parent process had ignored, as a shell does in
+    the background, stays ignored."""
+    caught = {number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN}
+    signal.pthread_sigmask(signal.SIG_BLOCK, caught)  # all later threads inherit this
+    os.register_at_fork(after_in_child=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, caught))  # Ray's processes
+    signal.signal(_WAKE, _on_wake)
     sys.unraisablehook = _on_unraisable
-    for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, _on_signal)
+    threading.Thread(target=_watch, args=(caught,), name="signals", daemon=True).start()
+    _ending.is_installed = True
 
 
-def _on_signal(number: int, _: FrameType | None) -> None:
+def _watch(caught: set[signal.Signals]) -> None:
+    number = signal.sigwait(caught)
     if _ending.received is not None:
         return
     _ending.received = number
     if not _ending.in_order:
+        _ending.end(number)
+    signal.pthread_kill(threading.main_thread().ident or 0, _WAKE)
+    _end_in_time(number)
+
+
+def _end_in_time(number: int) -> NoReturn:
+    """Ends the process if nothing else does until then."""
+    time.sleep(STOP_SECONDS)
+    _ending.end(number)
+
+
+def _on_wake(*_: object) -> None:
+    """Runs in the main thread, between two of Python's instructions."""
+    number = _ending.received or signal.SIGTERM
+    if not _ending.in_order:  # any more
         _ending.end(number)
     raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
@@ -123,14 +141,6 @@ def _on_unraisable(error: sys.UnraisableHookArgs) -> None:
     if _ending.received is not None and isinstance(error.exc_value, KeyboardInterrupt):
         _ending.end(_ending.received)
     sys.__unraisablehook__(error)
-
-
-def _watch(pipe: int) -> None:
-    while True:
-        for number in os.read(pipe, 64):
-            if number in _EXIT_CODES:
-                time.sleep(STOP_SECONDS)
-                _ending.end(number)
 
 
 @contextmanager
@@ -165,8 +175,8 @@ def say(message: str) -> None:
 def pipe_closed() -> None:
     """Ends the program as after a signal, but quietly, because nobody reads standard output any more."""
     _ending.received = _ending.received or _CLOSED_PIPE
-    if _ending.pipe is not None:
-        os.write(_ending.pipe, bytes([_CLOSED_PIPE]))
+    if _ending.is_installed:
+        threading.Thread(target=_end_in_time, args=(_CLOSED_PIPE,), daemon=True).start()
 
 
 def at_the_last(do: Callable[[], None]) -> None:
@@ -184,7 +194,7 @@ def end_if_signalled() -> None:
 
 def ends_at_once() -> bool:
     """Returns whether this is a process of the program's own, which `end_at_once` will end."""
-    return _ending.pipe is not None
+    return _ending.is_installed
 
 
 def end_at_once(code: str | int | None) -> None:

@@ -1,17 +1,15 @@
 """The command as a user types it: outputs, exit codes, Ctrl-C, and what it does not print."""
 
-import contextlib
 import json
 import signal
 import subprocess
 import sys
 import time
 
-import psutil
 import pytest
 
 from tests.conftest import REPO
-from tests.support.processes import descendants
+from tests.support.processes import alive, descendants, insist
 from tests.support.program import program
 from tests.support.waiting import START_SECONDS_MAX, comes
 
@@ -336,18 +334,14 @@ def test_stops_within_seconds_and_resumes(sent, code, run, last, command_environ
     if sent == "cancel":
         assert run("cancel", "out").stdout.startswith("out: stopped")
     else:
-        process.send_signal(sent)
-        with contextlib.suppress(subprocess.TimeoutExpired):  # and once more, by someone impatient
-            process.wait(0.1)
-        process.send_signal(sent)
+        insist(process, sent)
     _, stderr = process.communicate(timeout=30)
     took = time.monotonic() - began
     assert process.returncode == code, stderr
     assert stderr.startswith(b"linkmatch-ray: "), stderr
     assert b"To resume" in stderr
     assert took < STOP_SECONDS_MAX
-    _, left = psutil.wait_procs(children, timeout=2)
-    assert not left, [children[process] for process in left]
+    assert comes(lambda: not alive(children), 2), [children[process] for process in alive(children)]
     last.release()
     done = run(*arguments, "--json")
     assert done.returncode == 0, done.stderr

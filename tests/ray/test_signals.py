@@ -10,6 +10,7 @@ import time
 import pytest
 
 from linkmatch_ray.cli import signals
+from tests.support.processes import insist
 from tests.support.silent import LARGE, silent
 
 pytestmark = pytest.mark.slow
@@ -225,8 +226,18 @@ def test_what_is_ignored_stays_so(start):
     assert "verdict  matched" in said
 
 
+@pytest.mark.parametrize("moment", [0.7, 1.0, 1.3, 1.6])
+def test_again_and_again_while_a_ray_starts(moment, start, last):
+    """Ray puts its own action in the place of SIGTERM's: it would end the program at once, without a word."""
+    process = start("-m", "linkmatch_ray", "submit", "a.jsonl", last.url, "-r", "r.json")
+    time.sleep(moment)
+    insist(process, signal.SIGTERM)
+    said = assert_ends(process, signal.SIGTERM)
+    assert said.startswith("linkmatch-ray: interrupted")
+
+
 def test_a_ray_that_comes_and_goes(start):
-    """It puts its own action in the place of SIGTERM's, and the system's when it is shut down."""
+    """In a program with a handler of its own: Ray's start and end do not change it."""
     program = """
         import os, signal
         from linkmatch_ray.runtime.session.session import Session

@@ -11,7 +11,7 @@ TERMS = ("input", "file", "range", "unit", "window", "record", "part", "piece", 
 SYNONYMS = ("chunk", "batch", "shard", "block", "frame", "tile")
 
 FOREIGN = {
-    ("cli/signals.py", "frame"): "Python's: a signal handler is given a stack frame",
+    ("cli/signals.py", "block"): "POSIX's: a thread blocks a signal",
     ("core/compressions.py", "frame"): "zstd's and lz4's: a file is made of frames (RFC 8878)",
     ("docs/clusters.md", "block"): "Ray's: `ray start --block`",
     ("core/inflating.py", "frame"): "zstd's, as in `core.compressions`",

@@ -59,6 +59,7 @@ class Reaper:
                 os.environ,
                 file_actions=[(os.POSIX_SPAWN_DUP2, reading, 3), *nothing],
                 setpgroup=0,  # a terminal's Ctrl-C is not meant for it
+                setsigmask=(),
             )
             os.waitpid(shell, 0)  # it goes on in the background, and is nobody's child
         os.close(reading)
