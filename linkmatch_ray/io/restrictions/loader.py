@@ -45,6 +45,10 @@ ENTRY_BYTES_MAX: Final = 256 << 20
 _PLAIN_BYTES_MAX: Final = 2 * DEPTH_MAX
 """An entry needs an opening and a closing bracket a level, so that one of this length is not too deep."""
 
+RUN_MIN: Final = 8
+"""Minimum number of records to each whose key is not certain. To take shorter runs of keys takes longer than to read
+the records one by one."""
+
 _PLAIN: Final = frozenset({str, int, bool, type(None)})
 """Types of keys that orjson reads and writes as `canonical` does; it reads an integer beyond 64 bits as a float."""
 
@@ -130,10 +134,11 @@ class Entries(Writer):
         self._push(keys, at, stop)
 
     def _plain_keys(self, starts: Int64s, ends: Int64s, *, are_elements: bool) -> PlainKeys | None:
-        """Returns the keys of records, as far as they are found at once; None if they are not."""
+        """Returns the keys of records, as far as they are found at once; None if too few are."""
         if self._is_composite or not len(starts):
             return None
-        return self._finder.find(self._window.buffer, starts, ends, are_elements=are_elements)
+        keys = self._finder.find(self._window.buffer, starts, ends, are_elements=are_elements)
+        return None if keys is None or len(keys.others) * RUN_MIN > len(starts) else keys
 
     def _push(self, keys: PlainKeys | None, start: int, stop: int) -> None:
         """Appends keys that are certain, if there are any between these places."""
