@@ -96,12 +96,12 @@ class Values:
         while True:
             at = state.at
             high = min(window.end, self._place(at) + reach)
-            is_last = window.ended and high == window.end
+            is_last, scanned = window.ended and high == window.end, window.offset + high - LOW
             scan, status = stream.scan(window.buffer, LOW, high, window.offset, is_last=is_last)
             self._take(scan, is_last=is_last)
             if status != Status.MORE or self._is_done:
                 return status
-            if not self._take_long(high):
+            if not self._take_long(self._place(scanned)):  # a long record that ended was passed over
                 self._pass_over(state.keep)
                 yield
             if state.at > at:

@@ -72,6 +72,16 @@ def test_the_text_of_an_overlong_record(before, between, behind, limit):
     assert [entry.bytes for entry in got.entries] == [len(text) for text in wanted]
 
 
+@pytest.mark.parametrize("size", range(200, 1_200, 33))
+@pytest.mark.parametrize(("before", "between", "behind"), [(b"[", b",", b"]"), (b"", b"", b""), (b"", b" \n", b"\n")])
+def test_what_follows_an_overlong_record(before, between, behind, size):
+    """Is read where it is, also if the end of that record and other ones are found at once."""
+    long = b'{"x":"%s"}' % (b"a" * size)
+    got = outcome(before + between.join([long, RECORD, RECORD, long, RECORD]) + behind, max_record_bytes=40)
+    assert [entry.bytes for entry in got.entries] == [len(long)] * 2
+    assert got.matched == (RECORD + b"\n") * 3
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("form", [b"%s%s", b"[%s%s]", b"%s%s\n{}", b'{"x":1}%s%s{}'])
 def test_white_space_behind_a_record(form):
