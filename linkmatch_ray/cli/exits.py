@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import tempfile
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import typer
 
 import linkmatch_ray
 from linkmatch_ray.cli import signals
+from linkmatch_ray.cli.printer import silence_stdout
 from linkmatch_ray.errors import JobError, LinkmatchError
 from linkmatch_ray.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_TERMINATED
 from linkmatch_ray.runtime.session.address import is_ray_job
@@ -62,6 +62,10 @@ def with_all_printed() -> Iterator[None]:
                 sys.stdout.flush()
     except BrokenPipeError:  # the reader has enough
         silence_stdout()
+    except SystemExit as end:
+        if not isinstance(end.__context__, BrokenPipeError):  # of which Click makes a failure
+            raise
+        silence_stdout()
     except OSError as error:
         print_lost(error, verbose=False)
         sys.exit(EXIT_FAILED)
@@ -85,11 +89,6 @@ def abandon_ray() -> None:
         linkmatch_ray.Session.abandon_all()
 
 
-def silence_stdout() -> None:
-    """Discards further standard output, so that the interpreter does not fail at exit when it flushes it."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 @contextmanager
 def temporary_directory() -> Iterator[str]:
     """Gives a private directory that is removed when the command ends, for any reason."""
@@ -103,7 +102,8 @@ def print_error(error: BaseException, *, verbose: bool) -> None:
     if verbose:
         traceback.print_exception(error)
     said = error if isinstance(error, LinkmatchError) else f"{type(error).__name__}: {shown(error)}"
-    print(f"linkmatch-ray: {said}", file=sys.stderr)
+    with suppress(BrokenPipeError):  # if nobody reads it, the exit code still says it
+        print(f"linkmatch-ray: {said}", file=sys.stderr)
 
 
 def resume_command() -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable
@@ -34,11 +35,15 @@ class Printer:
         self.as_json, self._quiet, self._file = as_json, quiet, file
 
     def show(self, value: Any, lines: Iterable[str]) -> None:
-        """Prints a value as one JSON document, or as the lines that describe it."""
-        if self.as_json:
-            self._print([json_text(value)])
-        elif not self._quiet:
-            self._print(lines)
+        """Prints a value as one JSON document, or as the lines that describe it. It is the last that a command prints:
+        if nobody reads it, the exit code still says what the command found."""
+        try:
+            if self.as_json:
+                self._print([json_text(value)])
+            elif not self._quiet:
+                self._print(lines)
+        except BrokenPipeError:
+            silence_stdout()
 
     def row(self, value: Any, line: str) -> None:
         """Prints one of many values as a line: of JSON, or of text."""
@@ -91,6 +96,11 @@ def install() -> None:
         sys.stdout = cast(TextIO, Plain(sys.stdout))
     if sys.stderr is not None:
         sys.stderr = cast(TextIO, Plain(sys.stderr))
+
+
+def silence_stdout() -> None:
+    """Discards further standard output, so that the interpreter does not fail at exit when it flushes it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def terminal() -> TextIO:

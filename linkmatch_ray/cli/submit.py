@@ -14,12 +14,12 @@ import typer
 
 import linkmatch_ray
 from linkmatch_ray.cli import signals
-from linkmatch_ray.cli.exits import silence_stdout, temporary_directory
+from linkmatch_ray.cli.exits import temporary_directory
 from linkmatch_ray.cli.formatting import plural
 from linkmatch_ray.cli.options import Asked
 from linkmatch_ray.cli.output import left_out_line, plan_lines, preview_lines, unit_line
 from linkmatch_ray.cli.output import summary_lines as lines_of
-from linkmatch_ray.cli.printer import Printer, json_text
+from linkmatch_ray.cli.printer import Printer, json_text, silence_stdout
 from linkmatch_ray.cli.progress import listing_display, memory_line, progress_display
 from linkmatch_ray.exit_codes import EXIT_FAILED, EXIT_OK, EXIT_QUARANTINED
 from linkmatch_ray.runtime.session.address import SUMMARY_MARK, is_ray_job, job_name, marks_its_summary

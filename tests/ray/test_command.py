@@ -1,6 +1,7 @@
 """The command as a user types it: outputs, exit codes, Ctrl-C, and what it does not print."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -246,6 +247,36 @@ def test_a_full_disk_behind_standard_output(arguments, run, small, command_envir
         1,
         "linkmatch-ray: standard output: No space left on device. Correct that, and run the same command again.\n",
     )
+
+
+CLOSED_PIPE = {
+    "help": (["submit", "--help"], 0),
+    "topic": (["help", "inputs"], 0),
+    "plan": (["submit", "d.jsonl", "-r", "r.txt", "--dry-run"], 0),
+    "complete": (["submit", "d.jsonl", "-r", "r.txt", "-o", "out"], 4),
+    "verified": (["verify", "out"], 1),
+    "refused": (["submit", "nothing", "-r", "r.txt"], 3),
+}
+
+
+@pytest.mark.parametrize("case", CLOSED_PIPE)
+def test_nobody_reads_what_is_printed(case, run, small, command_environment):
+    """The command ends quietly, and its exit code says what it found: no failure of a job that is complete."""
+    arguments, code = CLOSED_PIPE[case]
+    if "out" in arguments:
+        assert run("submit", "d.jsonl", "-r", "r.txt", "-o", "out").returncode == 4
+    if case == "verified":
+        (small / "out/matched.jsonl").write_text("changed")
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "linkmatch_ray", *arguments],
+        cwd=small, env=command_environment, check=False, text=True,
+        stdout=writing, stderr=writing if case == "refused" else subprocess.PIPE,
+    )  # fmt: skip
+    os.close(writing)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in (done.stderr or "")
 
 
 def test_cancel_where_nothing_runs(run, small):
