@@ -9,7 +9,9 @@ The driver's key guards against mistakes and not against attacks: a program with
 from __future__ import annotations
 
 import hmac
+import os
 import secrets
+import tempfile
 import threading
 import time
 from contextlib import suppress
@@ -24,6 +26,7 @@ from linkmatch_ray.runtime.jobs.receipt import Receipt
 from linkmatch_ray.runtime.jobs.worker import PartBody
 from linkmatch_ray.runtime.session.address import NAMESPACE
 from linkmatch_ray.runtime.session.parent_death import die_with_parent
+from linkmatch_ray.runtime.session.reaper import MARK
 from linkmatch_ray.words import shown
 
 POLL_SECONDS: Final = 0.1
@@ -55,6 +58,7 @@ class CollectorActor:
     """
 
     def __init__(self, name: str, key: bytes, *job: Any) -> None:
+        tempfile.tempdir = os.environ.get(MARK)  # where the files are removed also if this process is killed
         self._name, self._key, self._collector = name, key, Collector(*job)
 
     def __repr__(self) -> str:

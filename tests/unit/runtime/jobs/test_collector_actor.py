@@ -1,9 +1,12 @@
 """The collector as an actor: the driver writes, others read and may have the job stopped. Here without Ray."""
 
+import tempfile
+
 import pytest
 
 from linkmatch_ray.core.options import MatchOptions
 from linkmatch_ray.runtime.jobs.collector_actor import CollectorActor
+from linkmatch_ray.runtime.session.reaper import MARK
 from tests.support.jobs import LIST, offers, write
 
 WRITING = ("open", "commit", "flush", "finish", "close")
@@ -55,3 +58,18 @@ def test_read_before_it_is_open(tmp_path):
     assert actor.progress()["state"] == "starting"
     assert actor.matches() == []
     assert actor.summary() is None
+
+
+def test_what_it_leaves_if_it_is_killed(tmp_path, monkeypatch):
+    """Its copy of a ledger at a URL lies among the files of an embedded Ray, which are removed in any case."""
+    for name in ("ray", "else"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "else"))
+    monkeypatch.setenv(MARK, str(tmp_path / "ray"))
+    write(tmp_path / "in", {"00.json": 1})
+    job, _ = offers(tmp_path / "in", f"file://{tmp_path}/out", MatchOptions())
+    actor = CollectorActor("linkmatch:job", KEY, *job)
+    actor.open(KEY)
+    assert [len(list((tmp_path / name).iterdir())) for name in ("ray", "else")] == [1, 0]
+    actor.close(KEY)
+    assert not list((tmp_path / "ray").iterdir())
