@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import tempfile
 import traceback
@@ -18,6 +17,7 @@ from linkmatch_ray.cli.printer import silence_stdout
 from linkmatch_ray.errors import JobError, LinkmatchError
 from linkmatch_ray.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_TERMINATED
 from linkmatch_ray.runtime.session.address import is_ray_job
+from linkmatch_ray.runtime.session.reaper import Reaper
 from linkmatch_ray.words import command, shown
 
 _SESSION: Final = "linkmatch_ray.runtime.session.session"
@@ -91,10 +91,13 @@ def abandon_ray() -> None:
 
 @contextmanager
 def temporary_directory() -> Iterator[str]:
-    """Gives a private directory that is removed when the command ends, for any reason."""
-    with tempfile.TemporaryDirectory(prefix="linkmatch-") as directory:
-        signals.at_the_last(lambda: shutil.rmtree(directory, ignore_errors=True))
-        yield directory
+    """Gives a private directory that is removed when the command ends, for any reason, SIGKILL included."""
+    with tempfile.TemporaryDirectory(prefix="linkmatch-", ignore_cleanup_errors=True) as directory:
+        reaper = Reaper(directory, directory)
+        try:
+            yield directory
+        finally:
+            reaper.reap()
 
 
 def print_error(error: BaseException, *, verbose: bool) -> None:

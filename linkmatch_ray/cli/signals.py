@@ -107,7 +107,10 @@ def install() -> None:
     os.register_at_fork(after_in_child=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, caught))  # Ray's processes
     signal.signal(_WAKE, _on_wake)
     sys.unraisablehook = _on_unraisable
-    threading.Thread(target=_watch, args=(caught,), name="signals", daemon=True).start()
+    watching = threading.Thread(target=_watch, args=(caught,), name="signals", daemon=True)
+    watching.start()
+    for number in caught:  # a thread that was there before, as of a debugger, does not block them
+        signal.signal(number, lambda number, _: signal.pthread_kill(watching.ident or 0, number))
     _ending.is_installed = True
 
 

@@ -12,6 +12,7 @@ import pytest
 from linkmatch_ray.cli import signals
 from tests.support.processes import insist
 from tests.support.silent import LARGE, silent
+from tests.support.waiting import START_SECONDS_MAX, comes
 
 pytestmark = pytest.mark.slow
 
@@ -172,6 +173,27 @@ def test_at_the_exit_of_the_interpreter(sent, start):
     assert assert_ends(process, sent) == "linkmatch-ray: interrupted.\n"
 
 
+@BOTH
+def test_a_thread_that_was_there_before(sent, start):
+    """As of a debugger or a profiler: it does not block the signals, and gets them."""
+    program = """
+        import threading, time
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+        from linkmatch_ray.cli import signals
+        signals.install()
+        with signals.in_order("interrupted"):
+            print("ready", flush=True)
+            try:
+                while True: time.sleep(0.01)
+            except KeyboardInterrupt:
+                signals.say("in order")
+        signals.end_if_signalled()
+    """
+    process = start("-c", textwrap.dedent(program))
+    assert process.stdout.readline() == "ready\n"
+    assert assert_ends(process, sent) == "in order\n"
+
+
 def test_where_python_drops_an_exception(start):
     """In a finalizer, as one of the import system's: without a traceback, and without waiting for anything."""
     program = """
@@ -212,6 +234,20 @@ def test_what_is_last_is_done(start, tmp_path):
     assert process.stdout.readline() == "ready\n"
     assert_ends(process, signal.SIGINT)
     assert not (tmp_path / "here").exists()
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL], ids=lambda number: number.name)
+def test_no_results_stay_that_were_for_standard_output(sent, start, last, tmp_path):
+    """However the program ends. They lie in a temporary directory, and may be somebody's data."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    more = {"TMPDIR": str(folder), "RAY_TMPDIR": "/tmp"}
+    submit = ["submit", "a.jsonl", last.url, "-r", "r.json", "-o", "-", "--one-file-per-task"]
+    process = start("-m", "linkmatch_ray", *submit, more=more)
+    assert comes(lambda: any(path.stat().st_size for path in folder.glob("*/matched.jsonl")), START_SECONDS_MAX)
+    process.send_signal(sent)
+    process.wait()
+    assert comes(lambda: not list(folder.iterdir()))
 
 
 def test_what_is_ignored_stays_so(start):
