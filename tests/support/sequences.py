@@ -152,8 +152,8 @@ class Reading:
             at = _STRING.match(text, at).end()
             if at < end and text[at] == ord('"'):
                 return at + 1
-            if at < end and text[at] == ord("\\"):
-                at = _ESCAPE.match(text, at).end()
+            if at < end and text[at] == ord("\\") and _ESCAPE.match(text, at).end() == end:
+                at = end  # it may become an escape
             raise Wrong(at, "truncated" if at == end else "invalid_json", is_torn=at == end)
         for word in (b"true", b"false", b"null"):
             if text[at] == word[0]:
