@@ -160,6 +160,7 @@ class Window:
         if upto == LOW:
             return
         buffer, end = self._buffers.buffer, self.end
+        assert LOW < upto <= end, (upto, end)
         newline = buffer.rfind(b"\n", LOW, upto)
         if newline >= 0:
             self.line_offset = self.offset + newline + 1 - LOW

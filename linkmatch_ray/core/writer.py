@@ -166,6 +166,7 @@ class Torn:
         """Takes what was taken behind it."""
         self.end = behind.end if behind.end > behind.start else self.end
         self.text = (self.text + behind.text)[:ENTRY_TEXT_BYTES_MAX]
+        self._noted = behind._noted
 
     def take_all(self) -> None:
         """Takes the rest of the input."""

@@ -246,6 +246,12 @@ PIECES = [
     ),
 ]
 DEEP = [b"[" * 501, b"[" * 500 + b"]" * 500, b'{"a":' * 501, b"]" * 300, b"[" * 250]
+LONG = [
+    *(b'{"x":"%s"}' % (b"a" * 250), b'{"x":[%s1]}' % (b"1," * 150), b'{"x":"%s' % (b"a" * 210), b"1" * 230, b" " * 250),
+    *(b'{"a":1}', b'{"a":1}', b",", b",\n", b"\n", b"[", b"]", b"\n{", b"\x1e", b'"\xff%s"' % (b"c" * 230)),
+    *(b'{"i":[{"a":"%s"},{"b":2}]}' % (b"b" * 300), b'"%s"' % (b"\\u00e9" * 40), b"\n" * 220, b"[%s1]" % (b"1," * 400)),
+]
+"""Values that are longer than what an entry has of them: if they are too long as well, they are not held."""
 NESTED = [
     *(b'{"i":[', b"]}", b'"i":', b'{"i":[1,{"a":2}]}', b'[{"i":[1]},{"i":[2]}]', b'{"i":{}}', b'{"i":[]}'),
     *(b'{"a":[{"b":[1]},{"b":[2,3]}]}', b'{"x":1,"i":[1,2],"y":{"i":[3]}}', b'{"\\u0069":[7]}', b'"b":[1,2]'),
@@ -272,7 +278,7 @@ DOCUMENTS = [
 PATHS = ["/i", "$[*].i[*]", "/0/i", "$.a[*].b[*]", "$[*]", "/a"]
 
 windows = st.sampled_from([16, 17, 23, 40, 64, 200, 1 << 20])
-limits = st.sampled_from([40, 100, 64 << 20])
+limits = st.sampled_from([5, 40, 100, 300, 64 << 20])
 marks = st.sampled_from([b"", b"", b"", b"\xef\xbb\xbf"])
 
 
@@ -283,13 +289,14 @@ def texts(pieces, longest=40):
 
 
 @given(
-    text=texts(PIECES) | texts(PIECES + DEEP, 12),
+    text=texts(PIECES) | texts(PIECES + DEEP, 12) | texts(LONG, 12),
     format_=st.sampled_from(["auto", "auto", "lines", "values", "array", "object"]),
     limit=limits,
     cut=st.booleans(),
     window=windows,
 )
 @example(text=b']1.\n{"a":1}', format_="values", limit=40, cut=False, window=16)
+@example(text=b"[" + b"1" * 210 + b" " * 300, format_="array", limit=16, cut=False, window=17)
 @settings(max_examples=examples(400))
 def test_any_sequence(text, format_, limit, cut, window):
     """Values in any arrangement and damage of any kind."""
@@ -298,13 +305,15 @@ def test_any_sequence(text, format_, limit, cut, window):
 
 
 @given(
-    text=texts(NESTED + PIECES),
+    text=texts(NESTED + PIECES) | texts(LONG, 12),
     format_=st.sampled_from(["auto", "auto", "lines", "values"]),
     path=st.sampled_from(PATHS),
     limit=limits,
     cut=st.booleans(),
     window=windows,
 )
+@example(text=b'[{"x":"' + b" " * 263, format_="auto", path="$[*]", limit=40, cut=False, window=16)
+@example(text=b'[1,\n{"\\u00e":[1]}', format_="auto", path="$[*]", limit=5, cut=False, window=16)
 @settings(max_examples=examples(400))
 def test_any_sequence_of_documents(text, format_, path, limit, cut, window):
     """With records inside of the values."""

@@ -257,7 +257,7 @@ class Values:
         window, writer, state, long = self._window, self._writer, self._stream.state, self._long
         end = self._place(state.value_end)
         if long is not None:
-            long.torn.take(end)
+            long.torn.take(max(LOW, end))  # white space behind it may have been passed over
             writer.torn(long.torn, too_long(self._limit))
         else:
             writer.elements(self._judge.one(window.buffer, self._place(state.record), end))
