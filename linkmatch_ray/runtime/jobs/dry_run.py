@@ -41,7 +41,7 @@ class DryRun:
         cores: int | None,
     ) -> None:
         self._files, self._options = listing.files, options.matching
-        self._plan_options = request.plan if request else PlanOptions.of(options, self._files, options.workers or cores)
+        self._plan_options = request.plan if request else PlanOptions.of(options, self._files, cores)
         self._reuse = request.reuse if request else None
         self.restrictions, self.keys = restrictions, [str(path.text) for path in restrictions.paths]
         self.is_done = request is not None and request.finished is not None and self._reuse is None

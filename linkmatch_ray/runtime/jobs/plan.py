@@ -55,17 +55,18 @@ class PlanOptions:
             refuse_unless_within(name, getattr(self, name), low, LIMIT_MAX)
 
     @classmethod
-    def of(cls, options: JobOptions, files: list[InputFile], workers: int | None) -> PlanOptions:
+    def of(cls, options: JobOptions, files: list[InputFile], cpus: int | None) -> PlanOptions:
         """Chooses the size of units, unless it is given.
 
         A task costs Ray 10 ms of CPU time, as much as 30 MB of lines cost a worker. One driver starts some 130 tasks a
         second. So a large job needs large units: at `UNIT_BYTES_MAX` one driver feeds 139 GB/s (`scripts/scale.md`).
 
         Args:
-            workers: Concurrent tasks; None if a cluster decides that.
+            cpus: Concurrent tasks unless the options name a number; None if a cluster decides that.
         """
         unit_bytes = options.unit_bytes
         if unit_bytes is None:
+            workers = options.workers or cpus
             units = UNITS_MIN if workers is None else UNITS_A_WORKER * workers
             nbytes = sum(max(file.size, 0) for file in files)
             compressed = sum(max(file.size, 0) for file in files if is_compressed(file.name))

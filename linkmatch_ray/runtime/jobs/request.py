@@ -41,7 +41,7 @@ class Request:
     """A job, and how it relates to the results in its place.
 
     Args:
-        workers: Concurrent tasks, if that is known.
+        cpus: As of `PlanOptions.of`.
         is_dry: Nothing is written: the last step of an earlier job is not completed if it was interrupted.
 
     Attributes:
@@ -61,12 +61,12 @@ class Request:
         results: Results,
         options: JobOptions,
         *,
-        workers: int | None = None,
+        cpus: int | None = None,
         is_dry: bool = False,
     ) -> None:
         self.files, self.left_out, self.moved = listing.files, listing.left_out, listing.moved
         self.restrictions, self.options = restrictions, options.matching
-        self.plan = PlanOptions.of(options, self.files, workers)
+        self.plan = PlanOptions.of(options, self.files, cpus)
         self.results = results
         self.overwrite = options.overwrite
         self.job_id = options.job_id or f"{time.strftime('%Y%m%d-%H%M%S')}-{token_hex(3)}"

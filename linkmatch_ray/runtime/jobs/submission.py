@@ -92,7 +92,7 @@ def submit(
     try:
         if not asked.is_complete():
             ray.begin(HEAD_START_SECONDS)
-        request = asked.request(*asked.load(on_listing), wanted.workers or ray.cpus)
+        request = asked.request(*asked.load(on_listing), ray.cpus)
         if request.finished is None:
             ray.begin()
         elif session is None:
@@ -140,8 +140,7 @@ def dry_run(
         asked.results.refuse_foreign()
     listing, loaded = asked.load(on_listing)
     cores = embedded_cpus(asked.options.address)
-    workers = asked.options.workers or cores
-    request = asked.request(listing, loaded, workers, is_dry=True) if asked.options.incremental else None
+    request = asked.request(listing, loaded, cores, is_dry=True) if asked.options.incremental else None
     from linkmatch_ray.runtime.jobs.dry_run import DryRun
 
     return DryRun(listing, loaded, asked.options, request, cores)
@@ -205,9 +204,9 @@ class _Asked:
         return list_inputs(self._names, on_listing, self.options.matching), restrictions
 
     def request(
-        self, listing: Listing, restrictions: Restrictions, workers: int | None, *, is_dry: bool = False
+        self, listing: Listing, restrictions: Restrictions, cpus: int | None, *, is_dry: bool = False
     ) -> Request:
         """Compares the job with what the place holds."""
         from linkmatch_ray.runtime.jobs.request import Request
 
-        return Request(listing, restrictions, self.results, self.options, workers=workers, is_dry=is_dry)
+        return Request(listing, restrictions, self.results, self.options, cpus=cpus, is_dry=is_dry)

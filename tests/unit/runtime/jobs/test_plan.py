@@ -120,6 +120,7 @@ def test_units_of_compressed_files_are_smaller():
     files = [InputFile(b"a.json.gz", b"a.json.gz", 300 << 20, 0, 0), InputFile(b"b.json", b"b.json", 99 << 20, 0, 0)]
     assert PlanOptions.of(JobOptions(), files, 2).unit_bytes == (399 << 20) // 16
     assert PlanOptions.of(JobOptions(), files, 64).unit_bytes == 16 << 20
+    assert PlanOptions.of(JobOptions(workers=64), files, 2).unit_bytes == 16 << 20
     assert PlanOptions.of(JobOptions(), files[1:] * 4 + files[:1], 64).unit_bytes == 64 << 20
 
 
