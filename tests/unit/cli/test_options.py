@@ -107,6 +107,7 @@ SURFACE = {
     "linkmatch_ray.words": None,  # words from outside, made fit to be shown
     "linkmatch_ray.core.options": None,
     "linkmatch_ray.runtime.session.address": None,  # what an address means; loads no Ray
+    "linkmatch_ray.runtime.session.reaper": None,  # removes a directory even after SIGKILL; loads no Ray
 }
 """What the command line may use of the package: modules, and of the package itself its public names."""
 
