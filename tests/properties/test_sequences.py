@@ -190,6 +190,10 @@ TEXTS = {
     "the same, within the limit": (b'{"a":\n{"b":["\xff",%s1]}' % (b"1," * 30), Options("values", "/i", 100)),
     "the same, too deep": (b"[\n" + b'{"i":[' * 30 + b"[\n" * 475 + b"1" * 2000, Options("values", None, 1200)),
     "a path too deep to be reached": (b'{"a":1}{"b":1}\n{"a":[1]}\n', Options("lines", "/a" * 501)),
+    "a long number outside of records, passed over at its limit": (
+        b'{"x":[%s],"i":[1]}' % (b"1" * 1_200_000),
+        Options("values", "/i", (1 << 20) - 7),
+    ),
     "a long text without its end": (b'{"a":"' + 3000 * "\u4e2d".encode(), Options(limit=40)),
 }
 

@@ -277,7 +277,7 @@ class Documents(Values):
         """Passes over a value that is in `depth` brackets."""
         window, stream = self._window, self._element
         start, opened = self._at, 0  # of what is not checked, and the brackets of the value that are open there
-        self._value_end = 0
+        self._value_end, is_long = 0, False
         stream.begin(start, Place.ELEMENT)
         while True:
             status = stream.step(window.buffer, LOW, window.end, window.offset, is_last=window.ended)
@@ -294,7 +294,9 @@ class Documents(Values):
             assert self._rest is not None
             passing = Passing(stream, window, window.end, self._limit)
             upto, _ = passing.places()
-            if passing.is_too_long and upto - self._rest.start > self._limit:
+            # What was passed over cannot be held again, also if a token's short form makes it shorter than the limit.
+            is_long = is_long or (passing.is_too_long and upto - self._rest.start > self._limit)
+            if is_long:
                 self._check(start, passing.read, depth + opened)
                 passing.noted_by(self._rest)
                 self._rest.take(self._place(upto))
