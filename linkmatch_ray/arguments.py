@@ -6,10 +6,11 @@ a `UsageError`.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
-from linkmatch_ray.errors import UsageError
+from linkmatch_ray.errors import InputError, UsageError
 from linkmatch_ray.words import shown
 
 T = TypeVar("T")
@@ -57,3 +58,14 @@ def refuse_unless_one_of(name: str, found: object, known: Sequence[str]) -> None
 
 def _article(word: str) -> str:
     return "an" if word[:1] in "aeiouAEIOU" else "a"
+
+
+def standard_input() -> BinaryIO:
+    """Returns the bytes of standard input.
+
+    Raises:
+        InputError: The program was started with standard input closed.
+    """
+    if sys.stdin is None:
+        raise InputError("-: standard input is closed. Name a file.")
+    return sys.stdin.buffer

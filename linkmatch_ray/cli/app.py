@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gc
-import sys
 from contextlib import ExitStack
 from typing import Annotated, Final
 
 import typer
 
 import linkmatch_ray
+from linkmatch_ray.arguments import standard_input
 from linkmatch_ray.cli import options as o
 from linkmatch_ray.cli import printer, signals
 from linkmatch_ray.cli.exits import abandon_ray, reporting, with_all_printed
@@ -168,7 +168,7 @@ def explain(
             skip_keyless=skip_keyless,
         )
         found = linkmatch_ray.explain(
-            sys.stdin.buffer.read() if file == "-" else file,
+            standard_input().read() if file == "-" else file,
             loaded,
             index=index,
             options=o.job_options(context.params),

@@ -159,5 +159,7 @@ def _examine(name: bytes, path: bytes) -> InputFile:
     try:
         status = os.stat(path)
     except OSError as error:
-        return InputFile(name, path, -1, -1, -1, error.strerror or shown(error))
+        # The link of an open pipe (/dev/stdin) leads to a name that is no path.
+        why = "not a regular file" if os.path.exists(name) else error.strerror or shown(error)
+        return InputFile(name, path, -1, -1, -1, why)
     return local_file(name, path, status)

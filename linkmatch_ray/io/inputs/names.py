@@ -5,11 +5,10 @@ from __future__ import annotations
 import glob
 import os
 import re
-import sys
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from linkmatch_ray.arguments import wrong_type
+from linkmatch_ray.arguments import standard_input, wrong_type
 from linkmatch_ray.errors import InputError, UsageError
 from linkmatch_ray.io.storage.paths import Name, path_in, path_of
 from linkmatch_ray.io.storage.urls import SCHEMES, is_url, parse, refuse_secrets, scheme_of, without_query
@@ -86,7 +85,7 @@ def read_names(source: str, *, null: bool) -> list[bytes]:
     """
     try:
         if source == "-":
-            content = sys.stdin.buffer.read()
+            content = standard_input().read()
         else:
             with open(path_of(source), "rb") as file:
                 content = file.read()
@@ -128,6 +127,10 @@ def refuse_missing(name: bytes) -> None:
     if (archive := archive_in(name)) is not None:
         raise InputError(
             f"{shown(name)}: a member of an archive is read with all others. Name the archive {shown(archive)}."
+        )
+    if name == b"-":
+        raise InputError(
+            "-: records are not read from standard input. Name a file; --files-from - reads paths from there."
         )
     if not glob.has_magic(os.fsdecode(name)):
         raise InputError(f"{shown(name)}: no such file or directory. Check the path.")

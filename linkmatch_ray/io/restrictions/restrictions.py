@@ -5,12 +5,11 @@ from __future__ import annotations
 import io
 import os
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, get_args
 
-from linkmatch_ray.arguments import refuse_other_than, refuse_unless_one_of, wrong_type
+from linkmatch_ray.arguments import refuse_other_than, refuse_unless_one_of, standard_input, wrong_type
 from linkmatch_ray.core.keys import KeyPair
 from linkmatch_ray.core.options import KEY, RestrictionsFormat
 from linkmatch_ray.core.records_path import RecordsPath
@@ -158,7 +157,7 @@ def _open(source: str | os.PathLike[str] | bytes, *, ahead: bool) -> io.BytesIO 
 
         return io.BufferedReader(ObjectReader(examine(name), None if ahead else 0))
     name = path_in(name) if scheme_of(name) == "file" else name
-    file = _File(os.dup(sys.stdin.fileno()) if name == b"-" else name)
+    file = _File(os.dup(standard_input().fileno()) if name == b"-" else name)
     if file.seekable():
         return file
     with file:  # a pipe is read once, but the head of a list is read before all of it, and a damaged one again

@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import sys
 from pathlib import Path
 from typing import Any, Final
 
 import xxhash
 
+from linkmatch_ray.arguments import standard_input
 from linkmatch_ray.errors import InputError, UsageError
 from linkmatch_ray.io.inputs.names import refuse_no_input
 from linkmatch_ray.io.results.directory import Directory
@@ -50,7 +50,7 @@ def prepare_upload(source: str | os.PathLike[str] | bytes, option: str, uploads:
     if isinstance(source, bytes):
         where, name, content = "the bytes", "bytes", source
     elif source == "-":
-        where, name, content = "standard input", "stdin", sys.stdin.buffer.read(UPLOAD_BYTES_MAX + 1)
+        where, name, content = "standard input", "stdin", standard_input().read(UPLOAD_BYTES_MAX + 1)
     elif os.path.isfile(source):
         where = shown(os.fspath(source))
         name = os.fsencode(Path(source).name).decode("utf-8", "replace")  # as on_cluster

@@ -102,6 +102,7 @@ def test_help_has_panels(name):
 
 SURFACE = {
     "linkmatch_ray": set(linkmatch_ray.__all__) | {"__version__"},
+    "linkmatch_ray.arguments": {"standard_input"},
     "linkmatch_ray.errors": None,
     "linkmatch_ray.exit_codes": None,
     "linkmatch_ray.words": None,  # words from outside, made fit to be shown

@@ -1,9 +1,14 @@
 """Which files of a directory are read, by their names."""
 
+import os
+import sys
+
 import pytest
 
+from linkmatch_ray import Restrictions
 from linkmatch_ray.errors import InputError
-from linkmatch_ray.io.inputs.names import is_read, refuse_missing
+from linkmatch_ray.io.inputs.listing import list_inputs
+from linkmatch_ray.io.inputs.names import is_read, read_names, refuse_missing
 
 
 @pytest.mark.parametrize(
@@ -42,3 +47,28 @@ def test_a_member_is_no_input(tmp_path):
     (tmp_path / "a.zip!x!").mkdir()
     (tmp_path / "a.zip!x!" / "1.json").write_bytes(b"1")
     refuse_missing(member)
+
+
+def test_standard_input_is_no_input():
+    """The message says what is read from there."""
+    with pytest.raises(InputError, match=r"^-: records are not read from standard input\. Name a file;"):
+        refuse_missing(b"-")
+
+
+def test_standard_input_that_is_closed(monkeypatch):
+    """A list or names from there are refused."""
+    monkeypatch.setattr(sys, "stdin", None)
+    for read in (lambda: read_names("-", null=False), lambda: Restrictions.load("-")):
+        with pytest.raises(InputError, match=r"^-: standard input is closed\. Name a file\.$"):
+            read()
+
+
+def test_an_open_pipe_is_no_file():
+    """It is there, although its link in /dev/fd leads to a name that is no path."""
+    ends = os.pipe()
+    try:
+        [file] = list_inputs(f"/dev/fd/{ends[0]}").files
+    finally:
+        for end in ends:
+            os.close(end)
+    assert file.fault == "not a regular file"
