@@ -87,7 +87,9 @@ class Directory(Results):
         return holder(self.path)
 
     def ask_to_stop(self) -> None:
-        os.close(open_ours(self.path / CANCEL, os.O_WRONLY | os.O_CREAT))
+        fd = open_ours(self.path / CANCEL, os.O_WRONLY | os.O_CREAT)
+        os.utime(fd)  # it may be there from an earlier job
+        os.close(fd)
 
     def is_asked_to_stop(self) -> bool:
         return os.path.lexists(self.path / CANCEL)

@@ -35,14 +35,16 @@ class Lock:
         self._fd = open_ours(directory / LOCK, os.O_RDWR | os.O_CREAT)
         self._cancel = directory / CANCEL
         try:
-            self._take(directory, time.monotonic() + wait_seconds)
-            self._cancel.unlink(missing_ok=True)  # meant for an earlier job
+            self._forget_requests(self._take(directory, time.monotonic() + wait_seconds))
         except BaseException:
             os.close(self._fd)
             raise
 
-    def _take(self, directory: Path, deadline: float) -> None:
+    def _take(self, directory: Path, deadline: float) -> int:
+        """Waits for the lock. Returns the file system's time just before it was taken, in nanoseconds."""
         while True:
+            os.utime(self._fd)
+            began = os.fstat(self._fd).st_mtime_ns
             try:
                 fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
@@ -55,6 +57,13 @@ class Lock:
         with suppress(OSError):  # if the disk is full, the next step frees what was not committed
             os.ftruncate(self._fd, 0)
             os.write(self._fd, about.encode())
+        return began
+
+    def _forget_requests(self, before: int) -> None:
+        """Removes a request for an earlier job. One for this job may come as soon as the lock is taken."""
+        with suppress(FileNotFoundError):
+            if os.lstat(self._cancel).st_mtime_ns < before:
+                self._cancel.unlink()
 
     def release(self) -> None:
         """Releases the directory for another job."""

@@ -133,7 +133,7 @@ class Results(ABC):
             raise InputError(f"{shown(self)}: no job runs here. See `status` for one that ran.")
         self.ask_to_stop()
         deadline = time.monotonic() + wait_seconds
-        while self.holder() == who:
+        while (now := self.holder()) == who or (now is not None and self.is_asked_to_stop()):  # it may just have begun
             if time.monotonic() > deadline:
                 raise JobError(
                     f"{shown(self)}: {shown(who)} was asked to stop, and still runs after {wait_seconds:g} s. Try"
